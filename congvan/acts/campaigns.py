@@ -1,0 +1,275 @@
+"""Campaigns: launched from a plan with a frozen route, held, resumed, reported and closed by a person."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts import registry as registry_acts
+from congvan.acts.frozen import cascade_of
+from congvan.errors import ActRefused, BadInput, Fault, NotFound
+from congvan.house import House
+from congvan.reading import check
+from congvan.rules.cascade import Route, route
+from congvan.rules.protocol import Fact, State, settling_states
+from congvan.rules.records import CampaignPlan, Cascade, Organisation, Register, Settles
+from congvan.store.ledger import Entry, Ledger, chain_hash
+from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, WayRow
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file of a directive, as it came. name: what the recipient sees."""
+
+    name: str
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What an operator hands over. mode: live, exercise or demo."""
+
+    plan: CampaignPlan
+    cascade: Cascade
+    documents: Sequence[Document]
+    mode: str = "live"
+    by: str = ""
+    source: str = "plan"
+
+
+def plan_sha256(plan: CampaignPlan) -> str:
+    """The hash under which a plan is launched; the same plan is launched once."""
+    return hashlib.sha256(plan.model_dump_json().encode()).hexdigest()
+
+
+async def launch(house: House, order: Launch) -> str:
+    """Freeze the route and wake the first hop; return the campaign's id.
+
+    1. The same plan again is the same campaign: its id is returned and nothing happens.
+    2. The plan is checked against the registry; raise BadInput with every fault.
+    3. Campaign, hops, obligations and ways are written in one transaction.
+    """
+    now = await house.clock.now()
+    digest = plan_sha256(order.plan)
+    async with house.store.act() as ledger:
+        known = await ledger.first(select(Campaign).where(Campaign.code == order.plan.code))
+        if known is not None:
+            if known.plan_sha256 != digest:
+                raise ActRefused(
+                    f"campaign {known.code} was launched from another text of this plan; give the new one another code"
+                )
+            return str(known.id)
+        register = await registry_acts.read(ledger)
+        frozen = _checked_route(order, register, now)
+        return await _write(house, ledger, order, register, frozen, digest, now)
+
+
+def _checked_route(order: Launch, register: Register, now: datetime) -> Route:
+    faults = check(order.plan, order.cascade, register, now, source=order.source)
+    if order.mode == "live" and not order.documents:
+        faults.append(
+            Fault(order.source, "directives.files", "chưa có tệp văn bản của cấp trên", "thêm tệp PDF của văn bản vào plan")
+        )
+    if faults:
+        raise BadInput(faults)
+    return route(register, order.cascade, order.plan)
+
+
+async def _write(
+    house: House,
+    ledger: Ledger,
+    order: Launch,
+    register: Register,
+    frozen: Route,
+    digest: str,
+    now: datetime,
+) -> str:
+    plan, campaign_id = order.plan, house.new_id(now)
+    upstream = [
+        {"name": doc.name, "sha256": await ledger.keep_file(doc.data, doc.media_type), "media_type": doc.media_type}
+        for doc in order.documents
+    ]
+    await ledger.add(
+        Campaign,
+        id=campaign_id, code=plan.code, state="RUNNING", mode=order.mode, subject=plan.letter.subject,
+        urgency=plan.urgency.value, plan=plan.model_dump(mode="json"), plan_sha256=digest,
+        cascade=order.cascade.model_dump(mode="json"), upstream=upstream, launched_at=now, launched_by=order.by,
+        wake_at=None,
+    )  # fmt: skip
+    organisations = {one.code: one for one in register.organisations}
+    hop_ids = {hop.issuer: house.new_id(now) for hop in frozen.hops}
+    first = frozen.recipients()
+    delivery_ids = {code: house.new_id(now) for code in first}
+    await ledger.add_all(Hop, _hop_rows(frozen, campaign_id, hop_ids, delivery_ids, organisations, now))
+    rows = [
+        _delivery_row(order, campaign_id, frozen, organisations[code], delivery_ids[code], hop_ids, number)
+        for code, number in first.items()
+    ]
+    await ledger.add_all(EventRow, [_first_event(row, campaign_id, order, now) for row in rows])
+    await ledger.add_all(Delivery, rows)
+    await ledger.add_all(WayRow, list(_way_rows(frozen, hop_ids, delivery_ids)))
+    campaign = await ledger.get(Campaign, campaign_id)
+    entry = Entry(Fact.LAUNCHED, {"recipients": len(rows), "hops": len(hop_ids)}, actor=order.by or "operator")
+    await ledger.write(campaign, now, entry)
+    return campaign_id
+
+
+def _hop_rows(
+    frozen: Route,
+    campaign_id: str,
+    hop_ids: Mapping[str, str],
+    delivery_ids: Mapping[str, str],
+    organisations: Mapping[str, Organisation],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": hop_ids[hop.issuer], "campaign_id": campaign_id, "ordinal": number, "issuer": hop.issuer,
+            "issuer_name": organisations[hop.issuer].name, "level": hop.level, "state": "WAITING",
+            "parent_delivery_id": delivery_ids.get(hop.issuer),
+            "wake_at": now if hop.above is None else None,
+        }
+        for number, hop in enumerate(frozen.hops)
+    ]  # fmt: skip
+
+
+def _delivery_row(
+    order: Launch,
+    campaign_id: str,
+    frozen: Route,
+    one: Organisation,
+    delivery_id: str,
+    hop_ids: Mapping[str, str],
+    hop_number: int,
+) -> dict[str, Any]:
+    hop = frozen.hops[hop_number]
+    exempt = one.code == order.cascade.drafting_unit
+    contacts = sorted(one.contacts, key=lambda contact: contact.order)
+    return {
+        "id": delivery_id, "campaign_id": campaign_id, "hop_id": hop_ids[hop.issuer],
+        "code": f"{order.plan.code}-{one.code}", "recipient": one.code, "name": one.name, "level": one.level,
+        "park": next((way.park for way in hop.ways if way.recipient == one.code), ""),
+        "segments": list(one.segments), "settles": frozen.settles[one.code].value,
+        "child_hop_id": hop_ids.get(one.code), "state": State.EXEMPT if exempt else State.QUEUED,
+        "address": contacts[0].email if contacts else None,
+    }  # fmt: skip
+
+
+def _first_event(row: dict[str, Any], campaign_id: str, order: Launch, now: datetime) -> dict[str, Any]:
+    # The drafting unit does not answer its own letter, and says so in its own log.
+    own = row["state"] == State.EXEMPT
+    data = {"state": row["state"], "settles": row["settles"]} | ({"why": "đơn vị soạn thảo"} if own else {})
+    entry = Entry(Fact.CREATED, data)
+    row |= {"event_seq": 1, "event_head": chain_hash("", row["id"], 1, now, entry)}
+    if own:
+        row |= {"settled_at": now}
+    return {
+        "stream": row["id"], "seq": 1, "campaign_id": campaign_id, "at": now, "kind": entry.kind.value,
+        "actor": entry.actor, "channel": entry.channel, "data": data, "hash": row["event_head"],
+    }  # fmt: skip
+
+
+def _way_rows(frozen: Route, hop_ids: Mapping[str, str], delivery_ids: Mapping[str, str]) -> list[dict[str, Any]]:
+    seen: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for hop in frozen.hops:
+        for way in hop.ways:
+            key = (hop_ids[hop.issuer], delivery_ids[way.recipient], way.park)
+            seen[key] = {"hop_id": key[0], "delivery_id": key[1], "park": key[2]}
+    return list(seen.values())
+
+
+# ------------------------------------------------------------------------------------ under way
+
+
+async def find(ledger: Ledger, name: str) -> Campaign:
+    """A campaign by its id or its code; raise NotFound."""
+    row = await ledger.first(select(Campaign).where((Campaign.id == name) | (Campaign.code == name)))
+    if row is None:
+        raise NotFound(f"no campaign {name!r}; `congvan status` lists them")
+    campaign: Campaign = row
+    return campaign
+
+
+async def hold(house: House, name: str, by: str, why: str = "") -> None:
+    """Keep back what is unsent until a named person resumes or withdraws."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        campaign = await ledger.take(Campaign, (await find(ledger, name)).id)
+        if campaign.held_at is None and campaign.state == "RUNNING":
+            entry = Entry(Fact.HELD, {"why": why}, actor=by)
+            await ledger.write(campaign, now, entry, held_at=now, held_by=by)
+
+
+async def resume(house: House, name: str, by: str) -> None:
+    """Let a held campaign go on: every hop looks at once at what has become due."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        campaign = await ledger.take(Campaign, (await find(ledger, name)).id)
+        if campaign.held_at is not None:
+            await ledger.write(campaign, now, Entry(Fact.RESUMED, actor=by), held_at=None, held_by=None)
+            await ledger.change(
+                Hop,
+                Hop.campaign_id == campaign.id,
+                Hop.state != "WAITING",
+                wake_at=now,
+                wake_seq=Hop.wake_seq + 1,
+            )
+
+
+async def ready_to_close(ledger: Ledger, campaign: Campaign) -> bool:
+    """True when everybody has settled, or whoever has not stands in a case of which the last rung was told.
+
+    Whoever was never reached because the way to him is shut is told of with the one who shut it.
+    """
+    if campaign.state != "RUNNING":
+        return False
+    if not await ledger.first(select(Hop.id).where(Hop.campaign_id == campaign.id, Hop.opened_at.is_not(None))):
+        return False
+    last = len(cascade_of(campaign).ladder)
+    open_ones = await _unsettled(ledger, campaign.id)
+    if not open_ones:
+        return True
+    told = set(
+        await ledger.all(
+            select(Case.delivery_id).where(
+                Case.campaign_id == campaign.id, Case.closed_at.is_(None), Case.rung >= last
+            )
+        )
+    )
+    reached = [one for one in open_ones if one.due_at is not None]
+    return bool(reached or told) and all(one.id in told for one in reached)
+
+
+async def _unsettled(ledger: Ledger, campaign_id: str) -> list[Any]:
+    rows = await ledger.rows(
+        select(Delivery.id, Delivery.state, Delivery.settles, Delivery.due_at).where(
+            Delivery.campaign_id == campaign_id
+        )
+    )
+    return [row for row in rows if row.state not in settling_states(Settles(row.settles))]
+
+
+async def turn(house: House, campaign_id: str) -> datetime | None:
+    """What a woken campaign does: say once that it can be closed; return when to look again."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        campaign = await ledger.take(Campaign, campaign_id)
+        if campaign.state == "CLOSED":
+            return None
+        ready = await ready_to_close(ledger, campaign)
+        wake = None if ready else now + timedelta(days=1)
+        await ledger.change(Campaign, Campaign.id == campaign_id, wake_at=wake)
+        return wake
+
+
+async def wake(ledger: Ledger, campaign_id: str, now: datetime) -> None:
+    """Let the campaign look at itself."""
+    await ledger.change(
+        Campaign, Campaign.id == campaign_id, wake_at=now, wake_seq=Campaign.wake_seq + 1
+    )

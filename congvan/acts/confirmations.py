@@ -1,0 +1,231 @@
+"""What recipients say: acknowledged, started, passed on, done, rejected. Pressing twice is fine.
+
+Once one of these has returned, the answer is in the database and survives any crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from congvan.acts import escalations, hops, letters, mails
+from congvan.acts.frozen import plan_of, rule_of
+from congvan.errors import ActRefused, LinkRevoked
+from congvan.house import House
+from congvan.links import Link
+from congvan.rules.protocol import Event, Fact, State, advance, says_nothing_new, settled
+from congvan.rules.records import Issue, SegmentDuty, Settles
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Campaign, Delivery, Hop
+
+_LONGEST = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody says of a delivery. name, position: as they wrote them. channel: link, mail, phone,
+    paper. actor: who recorded it, for what did not come by the link. evidence: a reference or a hash."""
+
+    event: Event
+    name: str = ""
+    position: str = ""
+    channel: str = "link"
+    actor: str = "recipient"
+    reason: str = ""
+    evidence: str = ""
+    segment_ticked: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the recipient is told: the state that is now recorded, since when, and whether it came late."""
+
+    delivery_id: str
+    code: str
+    state: State
+    recorded_at: datetime
+    late: bool
+    again: bool
+
+
+async def answer(house: House, delivery_id: str, said: Answer, link: Link | None = None) -> Receipt:
+    """Record an answer; raise LinkRevoked, ActRefused or ImpossibleMove.
+
+    1. The link's version must be the delivery's: withdrawn links open nothing.
+    2. What is already known is not written again.
+    3. State, answer, closed cases, the log and every wake stand in one transaction.
+    """
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = await ledger.take(Delivery, delivery_id)
+        _check_link(delivery, link)
+        campaign = await ledger.get(Campaign, delivery.campaign_id)
+        _check_words(said)
+        state = State(delivery.state)
+        if says_nothing_new(state, said.event):
+            return _receipt(delivery, now, again=True)
+        _check_segments(campaign, delivery, said)
+        await _record(house, ledger, campaign, delivery, said, advance(state, said.event), now)
+        return _receipt(delivery, now, again=False)
+
+
+def _check_link(delivery: Delivery, link: Link | None) -> None:
+    if link is not None and link.version != delivery.link_version:
+        raise LinkRevoked
+
+
+def _check_words(said: Answer) -> None:
+    if said.event is Event.REJECTED and not said.reason.strip():
+        raise ActRefused("Cần ghi rõ lý do từ chối tiếp nhận.")
+    if max(len(said.name), len(said.position), len(said.reason)) > _LONGEST:
+        raise ActRefused("Nội dung quá dài.")
+
+
+def duties_of(campaign: Campaign, delivery: Delivery) -> list[SegmentDuty]:
+    """The sentences of the letter that bind this recipient's segments, each confirmed with its own tick."""
+    own = {str(segment).partition(".")[0] for segment in delivery.segments} | set(delivery.segments)
+    return [duty for duty in plan_of(campaign).segment_duties if duty.segment in own]
+
+
+def _check_segments(campaign: Campaign, delivery: Delivery, said: Answer) -> None:
+    by_link = said.channel == "link" and said.event in (Event.ACKNOWLEDGED, Event.FORWARDED, Event.COMPLETED)
+    if by_link and duties_of(campaign, delivery) and not said.segment_ticked:
+        raise ActRefused("Cần đánh dấu xác nhận nội dung áp dụng riêng đối với doanh nghiệp.")
+
+
+async def _record(
+    house: House,
+    ledger: Ledger,
+    campaign: Campaign,
+    delivery: Delivery,
+    said: Answer,
+    new: State,
+    now: datetime,
+) -> None:
+    done = settled(new, Settles(delivery.settles))
+    late = delivery.late or (done and delivery.due_at is not None and now > delivery.due_at)
+    data = dict(said.data) | ({"reason": said.reason} if said.reason else {})
+    data |= {"evidence": said.evidence} if said.evidence else {}
+    entries = [Entry(said.event, data, said.actor, said.channel)]
+    if said.segment_ticked:
+        entries.append(Entry(Fact.SEGMENT_CONFIRMED, {}, said.actor, said.channel))
+    rejected = new is State.REJECTED
+    values: dict[str, Any] = {
+        "state": new, "channel": said.channel, "late": late,
+        "answered_by": {"name": said.name, "position": said.position},
+        "confirmed_at": delivery.confirmed_at if rejected else delivery.confirmed_at or now,
+    }  # fmt: skip
+    if said.reason:
+        values["reason"] = said.reason
+    if done or rejected:
+        values |= {"wake_at": None} | ({"settled_at": now} if done else {})
+        await mails.cancel_chasers(ledger, delivery.id)
+    if done:
+        by = said.actor if said.channel != "link" else "recipient"
+        entries += await escalations.close_cases(ledger, delivery, now, by=by, why=said.event.value)
+    elif not rejected:
+        entries += await escalations.close_cases(
+            ledger, delivery, now, by=said.actor, why=said.event.value, kinds=("undeliverable", "rejected")
+        )
+    await ledger.write(delivery, now, entries, **values)
+    if rejected:
+        await escalations.open_case(house, ledger, delivery, "rejected", now)
+    await wake_whom_it_concerns(house, ledger, campaign, delivery, now, done=done)
+
+
+async def wake_whom_it_concerns(
+    house: House, ledger: Ledger, campaign: Campaign, delivery: Delivery, now: datetime, *, done: bool
+) -> None:
+    """Wake only where something becomes due: the hop below opens, or this hop has settled."""
+    if delivery.child_hop_id is not None:
+        below = await ledger.get(Hop, delivery.child_hop_id)
+        if below.opened_at is None and await hops.released(house, ledger, campaign, below):
+            await mails.wake_hop(ledger, below.id, now)
+    if done and delivery.due_at is not None and not await hops.has_open(ledger, delivery.hop_id):
+        await mails.wake_hop(ledger, delivery.hop_id, now)
+
+
+def _receipt(delivery: Delivery, now: datetime, *, again: bool) -> Receipt:
+    recorded = delivery.confirmed_at if again and delivery.confirmed_at else now
+    return Receipt(delivery.id, delivery.code, State(delivery.state), recorded, delivery.late, again)
+
+
+@dataclass(frozen=True, slots=True)
+class PassOn:
+    """A company passes the prepared letter on. number: its own, or empty."""
+
+    name: str
+    position: str
+    number: str = ""
+    segment_ticked: bool = False
+    channel: str = "link"
+    actor: str = "recipient"
+    own_pdf: bytes | None = None
+
+
+async def pass_on(house: House, delivery_id: str, order: PassOn, link: Link | None = None) -> Receipt:
+    """Issue the company's letter and let the hop below open: one button, one transaction.
+
+    Where those below were already reached past it, the passing-on is recorded and no second letter leaves.
+    """
+    async with house.store.view() as ledger:
+        delivery = await ledger.get(Delivery, delivery_id)
+        below = await ledger.find(Hop, delivery.child_hop_id) if delivery.child_hop_id else None
+        campaign = await ledger.get(Campaign, delivery.campaign_id)
+    said = Answer(
+        Event.FORWARDED, order.name, order.position, order.channel, order.actor, segment_ticked=order.segment_ticked
+    )
+    _check_link(delivery, link)
+    no_letter = below is None or below.opened_at is not None or below.bypassed_at is not None
+    if no_letter or says_nothing_new(State(delivery.state), Event.FORWARDED):
+        return await answer(house, delivery_id, said, link)
+    assert below is not None, "checked above"
+    if rule_of(campaign, below).issue is not Issue.COMPANY:
+        raise ActRefused("an authority passes on by issuing its letter: congvan letter issue")
+    return await _issue_and_record(house, delivery_id, below, order, said, link)
+
+
+async def _issue_and_record(
+    house: House, delivery_id: str, below: Hop, order: PassOn, said: Answer, link: Link | None
+) -> Receipt:
+    made, rendered = await letters.company_letter(house, below.id, order.number, order.name)
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = await ledger.take(Delivery, delivery_id)
+        _check_link(delivery, link)
+        campaign = await ledger.get(Campaign, delivery.campaign_id)
+        state = State(delivery.state)
+        if says_nothing_new(state, Event.FORWARDED):
+            return _receipt(delivery, now, again=True)
+        _check_segments(campaign, delivery, said)
+        hop = await ledger.take(Hop, below.id)
+        day = made.sheet.issued_on
+        assert day is not None, "a company's letter leaves today"
+        entered = letters.Issued(order.number, day, order.name or "company", order.own_pdf)
+        await letters.issue_company(house, ledger, hop, made, rendered, entered, now)
+        await _record(house, ledger, campaign, delivery, said, advance(state, Event.FORWARDED), now)
+        return _receipt(delivery, now, again=False)
+
+
+async def seen(house: House, delivery_id: str) -> None:
+    """The page behind the link was opened (edXML 01). It settles nothing: scanners open links too."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = await ledger.take(Delivery, delivery_id)
+        if State(delivery.state) is State.SENT:
+            await ledger.write(
+                delivery, now, Entry(Event.ARRIVED, channel="link"), state=State.DELIVERED, arrived_at=now
+            )
+
+
+async def propose_contact(house: House, delivery_id: str, words: Mapping[str, str], link: Link | None) -> None:
+    """A new contact, named by the recipient: goes to the operator and changes no address by itself."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = await ledger.take(Delivery, delivery_id)
+        _check_link(delivery, link)
+        data = {key: str(value)[:300] for key, value in words.items()}
+        await ledger.write(delivery, now, Entry(Fact.CONTACT_PROPOSED, data, "recipient", "link"))

@@ -1,0 +1,121 @@
+"""What operators do to one delivery: resend, readdress, extend, exempt, withdraw. Each has a name and a reason."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts import confirmations, escalations, hops, letters, mails
+from congvan.acts.frozen import is_urgent
+from congvan.errors import ActRefused, NotFound
+from congvan.house import House
+from congvan.rules.protocol import Event, Fact, State, advance
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Campaign, Delivery, Hop, Message
+
+
+async def find(house: House, name: str) -> str:
+    """The id of a delivery, by its id or its code; raise NotFound."""
+    async with house.store.view() as ledger:
+        found = await ledger.first(select(Delivery.id).where((Delivery.id == name) | (Delivery.code == name)))
+    if found is None:
+        raise NotFound(f"no delivery {name!r}; `congvan deliveries CAMPAIGN` lists them")
+    return str(found)
+
+
+async def resend(house: House, delivery_id: str, by: str, *, address: str | None = None, why: str = "") -> None:
+    """Send the letter again, to another mailbox where one is given; its deadline stands and old links end.
+
+    A refused one goes back to the queue; whoever answered meanwhile is not written to again.
+    """
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = await ledger.take(Delivery, delivery_id)
+        if delivery.due_at is None:
+            raise ActRefused("its hop has not opened yet; the letter goes out when it does")
+        to = address or delivery.address
+        if to is None:
+            raise ActRefused("no mailbox is known: add --to ADDRESS")
+        state = advance(State(delivery.state), Event.READDRESSED)
+        hop = await ledger.get(Hop, delivery.hop_id)
+        campaign = await ledger.get(Campaign, delivery.campaign_id)
+        await _drop_open_mail(ledger, delivery_id)
+        entries = [Entry(Event.READDRESSED, {"why": why, "new_address": address is not None}, actor=by)]
+        entries += await escalations.close_cases(
+            ledger, delivery, now, by=by, why="readdressed", kinds=("undeliverable", "rejected")
+        )
+        await ledger.write(
+            delivery, now, entries, state=state, address=to, round=delivery.round + 1,
+            link_version=delivery.link_version + 1, wake_at=now, sent_at=None,
+        )  # fmt: skip
+        enclosed = await letters.enclosures(ledger, campaign, hop)
+        leaves = house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True)
+        mail = hops.letter_mail(campaign, hop, delivery, leaves, enclosed, now)
+        await mails.queue(house, ledger, [mail], now)
+        await mails.wake_hop(ledger, hop.id, now)
+
+
+async def _drop_open_mail(ledger: Ledger, delivery_id: str) -> None:
+    await ledger.change(
+        Message, Message.delivery_id == delivery_id, Message.state.in_(("QUEUED", "UNKNOWN")), state="CANCELLED"
+    )
+
+
+async def extend(house: House, delivery_id: str, due_at: datetime, by: str, why: str) -> None:
+    """Give more time, with a notice to the recipient; a deadline that was told never moves earlier."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = await ledger.take(Delivery, delivery_id)
+        if delivery.due_at is None or due_at <= delivery.due_at:
+            raise ActRefused("the new deadline must lie after the present one")
+        if due_at <= now:
+            raise ActRefused("the new deadline lies in the past")
+        campaign = await ledger.get(Campaign, delivery.campaign_id)
+        old = delivery.due_at
+        entries = [Entry(Fact.EXTENDED, {"from": old.isoformat(), "to": due_at.isoformat(), "why": why}, actor=by)]
+        entries += await escalations.close_cases(ledger, delivery, now, by=by, why="extended", kinds=("silent",))
+        await ledger.write(
+            delivery, now, entries, due_at=due_at, extended=delivery.extended + 1, escalated_at=None,
+            steps_taken=0, wake_at=now,
+        )  # fmt: skip
+        if delivery.address and State(delivery.state) in (State.SENT, State.DELIVERED, State.ACKNOWLEDGED):
+            mail = mails.Mail(
+                kind="extension", step=str(delivery.extended), recipient=delivery.recipient, address=delivery.address,
+                not_before=now, delivery_id=delivery.id, hop_id=delivery.hop_id, campaign_id=campaign.id,
+                urgent=is_urgent(campaign), context={"old_due_at": old.isoformat(), "why": why},
+            )  # fmt: skip
+            await mails.queue(house, ledger, [mail], now)
+        await mails.wake_hop(ledger, delivery.hop_id, now)
+
+
+async def exempt(house: House, delivery_id: str, by: str, why: str) -> None:
+    """Miễn báo cáo: nothing more is asked, by a named person, for a reason."""
+    await _end(house, delivery_id, Event.EXEMPTED, by, why)
+
+
+async def withdraw(house: House, delivery_id: str, by: str, why: str) -> None:
+    """Take the letter back from one recipient; its links end."""
+    await _end(house, delivery_id, Event.WITHDRAWN, by, why)
+
+
+async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) -> None:
+    if not why.strip():
+        raise ActRefused("a reason is needed: --why TEXT")
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = await ledger.take(Delivery, delivery_id)
+        state = State(delivery.state)
+        if state in (State.EXEMPT, State.WITHDRAWN):
+            return
+        campaign = await ledger.get(Campaign, delivery.campaign_id)
+        entries = [Entry(event, {"why": why}, actor=by)]
+        entries += await escalations.close_cases(ledger, delivery, now, by=by, why=event.value)
+        values: dict[str, Any] = {
+            "state": advance(state, event), "reason": why, "settled_at": now, "wake_at": None,
+            "link_version": delivery.link_version + (event is Event.WITHDRAWN),
+        }  # fmt: skip
+        await _drop_open_mail(ledger, delivery_id)
+        await ledger.write(delivery, now, entries, **values)
+        await confirmations.wake_whom_it_concerns(house, ledger, campaign, delivery, now, done=True)

@@ -1,0 +1,61 @@
+"""What a campaign froze at its launch, read back as records."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from congvan.rules import cascade as rules
+from congvan.rules.deadlines import Standing
+from congvan.rules.protocol import State
+from congvan.rules.records import CampaignPlan, Cascade, HopRule, Policy, Settles
+from congvan.store.tables import Campaign, Delivery, Hop
+
+
+@lru_cache(maxsize=64)
+def _read(text: bytes, model: type[Any]) -> Any:
+    return model.model_validate_json(text)
+
+
+def plan_of(campaign: Campaign) -> CampaignPlan:
+    """The plan as it was launched."""
+    plan: CampaignPlan = _read(orjson.dumps(campaign.plan), CampaignPlan)
+    return plan
+
+
+def cascade_of(campaign: Campaign) -> Cascade:
+    """The cascade as it was at launch."""
+    cascade: Cascade = _read(orjson.dumps(campaign.cascade), Cascade)
+    return cascade
+
+
+def rule_of(campaign: Campaign, hop: Hop) -> HopRule:
+    """The tier that this hop belongs to."""
+    rule = cascade_of(campaign).rule_of(hop.level)
+    assert rule is not None, "a hop is only made from a rule"
+    return rule
+
+
+def policy_of(campaign: Campaign, hop: Hop, level: str) -> Policy:
+    """How recipients of a level are held to their answer in this hop."""
+    return rules.policy_for(cascade_of(campaign), plan_of(campaign), hop.level, level)
+
+
+def is_urgent(campaign: Campaign) -> bool:
+    """Khẩn and above: passes office hours and quiet windows."""
+    return plan_of(campaign).urgency.passes_quiet_hours
+
+
+def standing(delivery: Delivery) -> Standing:
+    """What the rules need to know of a delivery that was opened."""
+    assert delivery.due_at is not None, "only an opened delivery has a standing"
+    return Standing(
+        state=State(delivery.state),
+        settles=Settles(delivery.settles),
+        due_at=delivery.due_at,
+        sent_at=delivery.sent_at,
+        steps_taken=delivery.steps_taken,
+        escalated=delivery.escalated_at is not None,
+    )

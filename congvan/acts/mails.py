@@ -1,0 +1,85 @@
+"""Intents to send: written down in the transaction of the act that causes them; `outbox` carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.house import House
+from congvan.mail.message import message_id
+from congvan.store.ledger import Ledger
+from congvan.store.tables import Hop, Message
+
+#: First letters and their later editions; what carries the obligation.
+LETTERS = frozenset({"letter", "slip", "bypass"})
+#: Held in the quiet window and outside office hours, and cancelled once the delivery is settled.
+CHASERS = frozenset({"reminder", "overdue"})
+#: How long a server may go on saying "not now" before the mailbox counts as unreachable.
+PATIENCE = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """The intent to send one message. step: unique for its delivery and kind, letters and digits."""
+
+    kind: str
+    step: str
+    recipient: str
+    address: str
+    not_before: datetime
+    delivery_id: str | None = None
+    hop_id: str | None = None
+    campaign_id: str | None = None
+    urgent: bool = False
+    context: Mapping[str, Any] = field(default_factory=dict)
+    enclosures: Sequence[Mapping[str, str]] = ()
+
+
+async def queue(house: House, ledger: Ledger, mails: Sequence[Mail], now: datetime) -> None:
+    """Write the intents down, in the transaction of the act that causes them."""
+    domain = house.settings.mail_from.rpartition("@")[2]
+    rows = []
+    for mail in mails:
+        key = house.new_id(now)
+        rows.append(
+            {
+                "id": key, "campaign_id": mail.campaign_id, "hop_id": mail.hop_id, "delivery_id": mail.delivery_id,
+                "recipient": mail.recipient, "kind": mail.kind, "step": mail.step,
+                "message_id": message_id(mail.delivery_id or key, mail.kind, mail.step, domain),
+                "address": mail.address, "context": dict(mail.context),
+                "enclosures": [dict(one) for one in mail.enclosures], "state": "QUEUED", "urgent": mail.urgent,
+                "not_before": mail.not_before, "give_up_at": mail.not_before + PATIENCE, "created_at": now,
+            }
+        )  # fmt: skip
+    await ledger.add_all(Message, rows)
+
+
+async def next_mail_at(ledger: Ledger, hop_id: str | None) -> datetime | None:
+    """When the next message of this hop (None: of no hop) may leave or is to be taken over; None: nothing waits."""
+    found: datetime | None = await ledger.first(
+        select(Message.not_before)
+        .where(Message.hop_id == hop_id if hop_id else Message.hop_id.is_(None))
+        .where(Message.state.in_(("QUEUED", "UNKNOWN", "CLAIMED")))
+        .order_by(Message.not_before)
+    )
+    return found
+
+
+async def cancel_chasers(ledger: Ledger, delivery_id: str) -> None:
+    """A settled delivery is not reminded any more."""
+    await ledger.change(
+        Message,
+        Message.delivery_id == delivery_id,
+        Message.kind.in_(CHASERS),
+        Message.state.in_(("QUEUED", "UNKNOWN")),
+        state="CANCELLED",
+    )
+
+
+async def wake_hop(ledger: Ledger, hop_id: str, now: datetime) -> None:
+    """Something became due in this hop. A level, not an edge: it stays until a turn has moved it on."""
+    await ledger.change(Hop, Hop.id == hop_id, wake_at=now, wake_seq=Hop.wake_seq + 1)

@@ -1,0 +1,99 @@
+"""Builds the working calendars from the `holidays` package and `config/calendar.yaml`."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import holidays
+import yaml
+from pydantic import ConfigDict, Field
+
+from congvan.rules.calendar import Calendar, Calendars
+from congvan.rules.records import Record, Text
+
+_SATURDAY, _SUNDAY = 5, 6
+
+
+class Correction(Record):
+    """A day that the package does not know, by the decision that ordered it."""
+
+    date: date
+    kind: Literal["off", "work"]
+    #: state: swapped days bind the state sector; both: a statutory holiday.
+    calendar: Literal["state", "both"] = "state"
+    decision: Text
+    recorded_on: date
+
+
+class Window(Record):
+    """Days in which routine mail is held, both included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    first: date = Field(alias="from")
+    last: date = Field(alias="to")
+    why: Text = ""
+
+
+class Hours(Record):
+    """Office hours in Vietnam."""
+
+    opens: time = time(7, 30)
+    closes: time = time(17, 30)
+
+
+class CalendarFile(Record):
+    """`config/calendar.yaml`."""
+
+    office_hours: Hours = Hours()
+    corrections: tuple[Correction, ...] = ()
+    quiet: tuple[Window, ...] = ()
+    #: The last year whose swapped days have been announced; later years are estimates.
+    official_until: int = 2026
+
+
+def read_calendar_file(path: Path) -> CalendarFile:
+    """The file as it stands; an absent file is an empty one."""
+    if not path.exists():
+        return CalendarFile()
+    return CalendarFile.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+
+
+def build(file: CalendarFile) -> Calendars:
+    """The two calendars.
+
+    The state sector swaps days (làm bù, hoán đổi); few enterprises follow, so theirs has the statutory
+    holidays with their days in lieu, and nothing else.
+    """
+    # `weekend_workdays` is filled lazily, year by year, so only `is_working_day` is asked;
+    # without `language` the names come out in another language's habit.
+    vietnam: Any = holidays.country_holidays("VN", language="vi")
+    in_state = {c.date: c.kind == "work" for c in file.corrections}
+    in_both = {c.date: c.kind == "work" for c in file.corrections if c.calendar == "both"}
+
+    @lru_cache(maxsize=8192)
+    def state_works(day: date) -> bool:
+        return in_state.get(day, bool(vietnam.is_working_day(day)))
+
+    @lru_cache(maxsize=8192)
+    def enterprise_works(day: date) -> bool:
+        if day in in_both:
+            return in_both[day]
+        if day.weekday() in (_SATURDAY, _SUNDAY):
+            return False
+        names = vietnam.get_list(day)
+        return not names or all(_swapped(name) for name in names)
+
+    quiet = tuple((window.first, window.last) for window in file.quiet)
+    hours = file.office_hours
+    return Calendars(
+        Calendar(state_works, hours.opens, hours.closes, quiet),
+        Calendar(enterprise_works, hours.opens, hours.closes, quiet),
+    )
+
+
+def _swapped(name: str) -> bool:
+    # The package's words for a day off that is worked on another day.
+    return "thay cho ngày" in name

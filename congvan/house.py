@@ -1,0 +1,127 @@
+"""Puts the parts together: the only place that builds concrete ones."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from congvan.almanac import build as build_calendars
+from congvan.almanac import read_calendar_file
+from congvan.clock import Clock, DemoClock, SystemClock
+from congvan.errors import NothingInstalled
+from congvan.letters.press import Press, Rendered
+from congvan.letters.sheet import Sheet
+from congvan.links import Links
+from congvan.mail.sender import Outcome, Outgoing, Sender, SmtpUrl
+from congvan.mail.words import Words
+from congvan.rules.calendar import Calendars
+from congvan.settings import Settings
+from congvan.store.database import Store
+
+
+class Typesetter(Protocol):
+    """Turns a sheet into a page. `letters.press.Press` is the real one; the simulator has a quick one."""
+
+    def render(self, sheet: Sheet) -> Rendered:
+        """The letter as PDF, HTML and text."""
+        ...
+
+    def render_fragment(self, sheet: Sheet) -> str:
+        """The letter's words alone, for the mail that carries it."""
+        ...
+
+
+class Carrier(Protocol):
+    """Hands messages to a mail server. `mail.sender.Sender` is the real one."""
+
+    def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+        """One outcome for each message, in any order."""
+        ...
+
+
+@dataclass
+class House:
+    """Everything an act needs. `name` tells this process from others in leases."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    calendars: Calendars
+    press: Typesetter
+    words: Words
+    random: random.Random
+    name: str = field(default="")
+
+    def __post_init__(self) -> None:
+        self.name = self.name or self.new_id(None)
+
+    @cached_property
+    def links(self) -> Links:
+        """Signs and reads the links in mails; raise NothingInstalled without a secret key."""
+        keys = [key.get_secret_value() for key in self.settings.secret_keys]
+        if not keys:
+            raise NothingInstalled("CONGVAN_SECRET_KEYS is not set: links cannot be signed")
+        return Links(keys, self.settings.portal_url)
+
+    def new_id(self, now: datetime | None) -> str:
+        """A UUIDv7 in hex (RFC 9562 section 5.7), from this house's clock and random numbers."""
+        ms = int(now.timestamp() * 1000) if now else 0
+        rest = self.random.getrandbits(74)
+        value = ms << 80 | 0x7 << 76 | (rest >> 62) << 64 | 0b10 << 62 | rest & (1 << 62) - 1
+        return f"{value:032x}"
+
+    @property
+    def lease(self) -> timedelta:
+        """How long work may be held before somebody else may take it over."""
+        return timedelta(seconds=self.settings.lease_s)
+
+    async def close(self) -> None:
+        """Return what is held."""
+        await self.store.close()
+
+
+def carrier(settings: Settings) -> Sender:
+    """The mail server that the settings name."""
+    return Sender(SmtpUrl.parse(settings.smtp_url), connections=settings.smtp_connections)
+
+
+def templates_folder(settings: Settings, name: str) -> Path:
+    """A folder under templates/."""
+    return settings.templates / name
+
+
+def build(settings: Settings | None = None) -> House:
+    """The house as the settings describe it."""
+    settings = settings or Settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    settings = with_keys(settings)
+    store = Store(settings.database)
+    return House(
+        settings=settings,
+        store=store,
+        clock=DemoClock(store) if settings.demo else SystemClock(),
+        calendars=build_calendars(read_calendar_file(settings.config / "calendar.yaml")),
+        press=Press(templates_folder(settings, "letters")),
+        words=Words(settings.templates),
+        random=random.SystemRandom(),
+    )
+
+
+def with_keys(settings: Settings) -> Settings:
+    """The settings with a secret key: the one in `home` where none is set, made on first use."""
+    if settings.secret_keys:
+        return settings
+    path = settings.home / "secret.key"
+    try:
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(32))
+    except FileExistsError:
+        pass
+    return Settings.model_validate(settings.model_dump() | {"secret_keys": (path.read_text().strip(),)})

@@ -1,0 +1,105 @@
+"""What words templates can do with a value beyond printing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from congvan.letters import numbering
+
+_BLOCK = re.compile(r"<(?:p|ul|ol|table|img|hr)\b")
+
+
+def day(value: date | str | None) -> str:
+    """A date, or its ISO form, as "08/12/2023"."""
+    return numbering.short_day(_day(value))
+
+
+def long_day(value: date | str) -> str:
+    """A date as "ngày 08 tháng 12 năm 2023"."""
+    known = _day(value)
+    if known is None:
+        raise ValueError("a date is needed")
+    return numbering.long_day(known)
+
+
+def moment(value: datetime | str) -> str:
+    """An aware instant, or its ISO form, as "17 giờ 00 ngày 08/12/2023"."""
+    return numbering.moment(datetime.fromisoformat(value) if isinstance(value, str) else value)
+
+
+def code(document: Mapping[str, Any] | None) -> str:
+    """Số, ký hiệu of a document {number, notation or symbol}: "8184/VP"; "…/VP" before it has a number."""
+    if document is None:
+        return numbering.BLANK
+    return numbering.code(
+        str(document.get("number") or ""),
+        str(document.get("notation") or document.get("symbol") or ""),
+        abbreviation=str(document.get("abbreviation") or ""),
+    )
+
+
+@jinja2.pass_context
+def words(context: jinja2.runtime.Context, text: str) -> Markup:
+    """A plan's text: a fragment of the small HTML in which {deadline} and Jinja names are filled in."""
+    environment = context.environment
+    if "{deadline}" in text:
+        text = text.replace("{deadline}", str(escape(moment(context["deadline"]))))
+    if "{{" in text or "{%" in text:
+        return Markup(environment.from_string(text).render(context.get_all()))
+    return Markup(text)
+
+
+def block(text: str) -> Markup:
+    """A text as a block: in <p> unless it brings a block of its own."""
+    written = escape(text).strip()
+    return written if _BLOCK.match(written) else Markup("<p>%s</p>") % written
+
+
+def go_on(text: str) -> Markup:
+    """A text that ended a letter ("./.") as one after which another follows."""
+    return escape(text).replace("./.", ".")
+
+
+def ended(text: str) -> Markup:
+    """A text as the last of a letter: it ends with "./." (Phụ lục III, mẫu 1.5)."""
+    return Markup("%s./.") % escape(text).rstrip(" ./")
+
+
+def uncapital(text: str) -> str:
+    """The text with a small first letter, for a type of document in running text."""
+    return text[:1].lower() + text[1:]
+
+
+def moment_en(value: datetime | str) -> str:
+    """An aware instant as "17:00 on 08/12/2023 (Vietnam time)"."""
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    local = instant.astimezone(numbering.VIETNAM)
+    return f"{local:%H:%M} on {numbering.short_day(local.date())} (Vietnam time)"
+
+
+def _day(value: date | str | None) -> date | None:
+    if isinstance(value, str):
+        return date.fromisoformat(value[:10]) if value else None
+    return value
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "day": day,
+    "long_day": long_day,
+    "moment": moment,
+    "code": code,
+    "words": words,
+    "block": block,
+    "go_on": go_on,
+    "ended": ended,
+    "uncapital": uncapital,
+    "moment_en": moment_en,
+    "listed": numbering.listed,
+    "thousands": numbering.thousands,
+}

@@ -1,0 +1,188 @@
+"""From a sheet to a letter: the words by Jinja2, the page by Typst, one source for mail, portal and PDF."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import typst
+import yaml
+from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
+
+from congvan.errors import NothingInstalled
+from congvan.letters import fragment, writing
+from congvan.letters.filters import FILTERS
+from congvan.letters.frame import Head, frame_of
+from congvan.letters.sheet import Sheet
+
+_HEAD = re.compile(r"\A\{#-?(.*?)-?#\}", re.DOTALL)
+_MAIN = '#import "/page.typ": letter\n#letter(json(bytes("%s")))\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A letter as it goes out. sha256 is that of the PDF's bytes.
+
+    html: the words alone, a fragment of the small vocabulary (for mail and portal).
+    text: the whole letter as plain text. page: the whole letter as HTML, header and signature block too.
+    subject: the trích yếu as printed, without "V/v".
+    """
+
+    pdf: bytes
+    html: str
+    text: str
+    sha256: str
+    subject: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Composed:
+    frame: dict[str, Any]
+    body: fragment.Tree
+    images: dict[str, str]
+
+
+class Press:
+    """Renders sheets. Safe to use from several threads; never forks (a forked Typst hangs for ever).
+
+    templates: the folder of words templates, profiles, page.typ and fonts. Folders in `before` are
+    looked at first, so an authority brings only what differs; a folder with a page.typ brings its
+    fonts too.
+    """
+
+    def __init__(self, templates: Path, *before: Path) -> None:
+        self._folders = (*before, templates)
+        self._root = next((folder for folder in self._folders if (folder / "page.typ").is_file()), None)
+        if self._root is None:
+            raise NothingInstalled(f"there is no page.typ in {templates}")
+        self._words = _environment(self._folders, autoescape=True)
+        self._lines = _environment(self._folders, autoescape=False)
+        self._local = threading.local()
+        self._head = lru_cache(maxsize=64)(self._read_head)
+        self._profile = lru_cache(maxsize=8)(self._read_profile)
+
+    def render(self, sheet: Sheet) -> Rendered:
+        """The letter as PDF, HTML and text; equal sheets give equal bytes.
+
+        Raise WordsRefused for HTML outside the vocabulary, jinja2.UndefinedError for a name that the
+        sheet's context lacks: no letter leaves with a hole.
+        """
+        composed = self._compose(sheet)
+        pdf = self._print({**composed.frame, "body": composed.body}, sheet)
+        return Rendered(
+            pdf=pdf,
+            html=writing.html(composed.body, composed.images),
+            text=self._text(composed),
+            sha256=hashlib.sha256(pdf).hexdigest(),
+            subject=composed.frame["document"]["subject"],
+            page=self._page(composed),
+        )
+
+    def render_page(self, sheet: Sheet) -> str:
+        """The whole letter as HTML, without a PDF."""
+        return self._page(self._compose(sheet))
+
+    def render_fragment(self, sheet: Sheet) -> str:
+        """The words alone as HTML of the small vocabulary, without header and signature."""
+        return writing.html(self._tree(sheet), sheet.images)
+
+    def kinds(self) -> tuple[str, ...]:
+        """The stems of all words templates that can be rendered."""
+        names = {path.stem for folder in self._folders for path in folder.glob("*.html")}
+        return tuple(sorted(name for name in names if not name.startswith("_")))
+
+    # ------------------------------------------------------------------ words
+
+    def _compose(self, sheet: Sheet) -> _Composed:
+        head = self._head(sheet.template)
+        values = _values(sheet)
+
+        def fill(line: str, **more: str) -> str:
+            written = self._lines.from_string(line).render(**values, **more) if "{" in line else line
+            return " ".join(written.split())
+
+        frame = frame_of(sheet, head, self._profile(head.profile), fill)
+        return _Composed(frame, self._tree(sheet), dict(sheet.images))
+
+    def _tree(self, sheet: Sheet) -> fragment.Tree:
+        template = self._words.get_template(f"{sheet.template}.html")
+        written = template.render(_values(sheet))
+        return fragment.read(unicodedata.normalize("NFC", written))
+
+    def _page(self, composed: _Composed) -> str:
+        body = Markup(writing.html(composed.body, composed.images))
+        return self._words.get_template("_paper.html").render(**composed.frame, body=body).strip()
+
+    def _text(self, composed: _Composed) -> str:
+        body = writing.plain(composed.body)
+        written = self._lines.get_template("_paper.txt").render(**composed.frame, body=body)
+        return re.sub(r"\n{3,}", "\n\n", written).strip() + "\n"
+
+    def _read_head(self, stem: str) -> Head:
+        source, _, _ = self._words.loader.get_source(self._words, f"{stem}.html")  # type: ignore[union-attr]
+        found = _HEAD.match(source)
+        return Head.model_validate(yaml.safe_load(found[1]) or {} if found else {})
+
+    def _read_profile(self, name: str) -> dict[str, Any]:
+        path = next((one for folder in self._folders if (one := folder / f"{name}.json").is_file()), None)
+        if path is None:
+            raise NothingInstalled(f"there is no profile {name}.json beside the letters' templates")
+        profile: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        base = self._read_profile(profile["extends"]) if "extends" in profile else {}
+        return {**base, **{key: _merged(base.get(key), value) for key, value in profile.items()}}
+
+    # ------------------------------------------------------------------ page
+
+    def _print(self, data: dict[str, Any], sheet: Sheet) -> bytes:
+        written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        main = _MAIN % written.replace("\\", "\\\\").replace('"', '\\"')
+        pdf = self._compiler().compile(main.encode(), format="pdf", timestamp=_stamp(sheet))
+        return bytes(pdf)
+
+    def _compiler(self) -> typst.Compiler:
+        """This thread's compiler; kept, because it remembers the page and the fonts."""
+        compiler = getattr(self._local, "compiler", None)
+        if compiler is None:
+            fonts = [str(folder / "fonts") for folder in self._folders if (folder / "fonts").is_dir()]
+            compiler = typst.Compiler(b"", root=str(self._root), font_paths=fonts, ignore_system_fonts=True)
+            self._local.compiler = compiler
+        return compiler
+
+
+def _environment(folders: tuple[Path, ...], *, autoescape: bool) -> SandboxedEnvironment:
+    """Jinja2 as letters need it: a missing name is an error, and a plan's text cannot reach Python."""
+    environment = SandboxedEnvironment(
+        loader=jinja2.FileSystemLoader([str(folder) for folder in folders]),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment
+
+
+def _merged(base: Any, value: Any) -> Any:
+    """A profile's part over the same part of the profile that it extends."""
+    return {**base, **value} if isinstance(base, dict) and isinstance(value, dict) else value
+
+
+def _values(sheet: Sheet) -> dict[str, Any]:
+    return {"sheet": sheet, **sheet.context}
+
+
+def _stamp(sheet: Sheet) -> int:
+    """The PDF's creation time in Unix seconds: the letter's own date, so equal sheets give equal bytes."""
+    day = sheet.issued_on
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) if day else 0

@@ -1,0 +1,80 @@
+"""The links in mails: short signed tokens with purpose and version, revocable per delivery.
+
+The database holds no token, so a copy of it opens no door.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from congvan.errors import LinkExpired, LinkInvalid
+
+_SALT = "congvan-link-1"
+_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a token says. version: the delivery's `link_version` when it was made."""
+
+    delivery_id: str
+    purpose: str
+    version: int
+    expires: datetime
+
+
+class Links:
+    """Makes and reads tokens. keys: the first signs, all are accepted."""
+
+    def __init__(self, keys: Sequence[str], base_url: str) -> None:
+        if not keys:
+            raise LinkInvalid("no CONGVAN_SECRET_KEYS are set, so no link can be signed")
+        # itsdangerous signs with the last of its keys
+        self._signer = URLSafeSerializer(list(reversed(keys)), salt=_SALT)
+        self._base = base_url.rstrip("/")
+        self._mail_key = hashlib.sha256(b"congvan-mail-1" + keys[0].encode()).digest()
+
+    def token(self, link: Link) -> str:
+        """The signed token of a link."""
+        text: bytes | str = self._signer.dumps(
+            [link.delivery_id, link.purpose, link.version, int(link.expires.timestamp())]
+        )
+        return text if isinstance(text, str) else text.decode()
+
+    def url(self, link: Link) -> str:
+        """Where the recipient answers. The host comes from the settings, never from a request."""
+        return f"{self._base}/v/{self.token(link)}"
+
+    def read(self, token: str, purpose: str, now: datetime) -> Link:
+        """What the token says; raise LinkInvalid or LinkExpired. Revocation is the delivery's own word."""
+        if len(token) > _LONGEST or not token.isascii():
+            raise LinkInvalid
+        try:
+            delivery_id, meant, version, expires = self._signer.loads(token)
+            link = Link(str(delivery_id), str(meant), int(version), datetime.fromtimestamp(int(expires), now.tzinfo))
+        except (BadData, ValueError, TypeError, OverflowError):
+            raise LinkInvalid from None
+        if link.purpose != purpose:
+            raise LinkInvalid
+        if link.expires < now:
+            raise LinkExpired
+        return link
+
+    def mail_token(self, message_key: str) -> str:
+        """What follows the + in the engine's address of one delivery: its id and a short keyed hash.
+
+        Lower case and below 64 octets, as mail systems want local parts (RFC 5321 section 4.5.3.1.1).
+        """
+        signature = hmac.new(self._mail_key, message_key.encode(), hashlib.sha256).hexdigest()
+        return f"{message_key}.{signature[:12]}"
+
+    def read_mail_token(self, token: str) -> str | None:
+        """The id in an address that we made; None for one that we did not."""
+        key, _, _signature = token.partition(".")
+        return key if hmac.compare_digest(self.mail_token(key), token.lower()) else None

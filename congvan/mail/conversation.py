@@ -1,0 +1,319 @@
+"""One connection to the mail server, and the conversation that hands one message over."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiosmtplib
+
+from congvan.mail.address import parse_address
+from congvan.mail.replies import Judgement, Phase, Reply, Verdict, judge
+from congvan.mail.url import SmtpUrl
+from congvan.mail.wire import Wire, WireLost, take_over
+
+Trace = Callable[[str], None]
+
+_RESET = b"RSET\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds per phase. RFC 5321 section 4.5.3.2 asks for more; a lease has to be longer than `worst_s`."""
+
+    connect_s: float = 30.0
+    command_s: float = 120.0
+    body_s: float = 300.0
+    dot_s: float = 600.0
+
+    @property
+    def worst_s(self) -> float:
+        """The longest that one message can be under way: two connects, one retry before the body."""
+        return 2 * (3 * self.connect_s + 4 * self.command_s) + self.body_s + self.dot_s
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one conversation ended."""
+
+    phase: Phase
+    verdict: Verdict
+    code: int | None
+    reply: str
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who it is from and for, and what is asked of the server. dsn_id: RFC 3461 ENVID; empty = no notices."""
+
+    mail_from: str
+    rcpt_to: str
+    needs_utf8: bool = False
+    dsn_id: str = ""
+
+
+class NoConnection(Exception):
+    """The server cannot be talked to: what it said, or why nothing was heard."""
+
+    def __init__(self, reply: Reply | None, reason: str) -> None:
+        super().__init__(reason)
+        self.reply = reply
+
+
+class Stale(Exception):
+    """The connection failed before the message could have been taken; a fresh one may do."""
+
+    def __init__(self, reason: str, *, timed_out: bool) -> None:
+        super().__init__(reason)
+        self.timed_out = timed_out
+
+
+class Line:
+    """An open connection. One message at a time; `fit` says whether it can carry another."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        extensions: dict[str, str],
+        timeouts: Timeouts,
+        trace: Trace | None,
+        *,
+        pipelined: bool,
+    ) -> None:
+        self._wire = wire
+        self._extensions = extensions
+        self._timeouts = timeouts
+        self._trace = trace or (lambda point: None)
+        self._traced = trace is not None
+        self._pipelined = pipelined and "pipelining" in extensions
+        self._open_transaction = False
+        self.carried = 0
+
+    @property
+    def fit(self) -> bool:
+        return self._wire.fit
+
+    @property
+    def pipelined(self) -> bool:
+        return self._pipelined
+
+    async def leave(self) -> None:
+        """Say QUIT where that still has a sense, and be closed on return."""
+        await self._wire.leave(timeout_s=1.0)
+
+    def close(self) -> None:
+        self._wire.close()
+
+    async def hand_over(self, envelope: Envelope, payload: bytes) -> Ended:
+        """Hand one message over and say how it ended; raise Stale where a fresh connection may do.
+
+        1. What this server cannot take at all is refused here. 2. MAIL, RCPT and DATA, in one group where
+        the server offers PIPELINING. 3. The body with its final dot, in one write. 4. The reply to the
+        dot. A connection lost after 3 leaves the message unknown, before it certainly not taken.
+        """
+        if (refusal := self._cannot_take(envelope, payload)) is not None:
+            return refusal
+        try:
+            decided = await self._open(envelope, len(payload) - 3)
+        except (WireLost, TimeoutError) as fault:
+            self.close()
+            raise Stale(str(fault), timed_out=isinstance(fault, TimeoutError)) from fault
+        if decided is not None:
+            return decided
+        return await self._pour(payload)
+
+    # ------------------------------------------------------------ the envelope
+
+    def _cannot_take(self, envelope: Envelope, payload: bytes) -> Ended | None:
+        if envelope.needs_utf8 and "smtputf8" not in self._extensions:
+            return _refused(553, "5.6.7 this server does not take addresses with letters beyond ASCII")
+        limit = self._extensions.get("size", "")
+        if limit.isdigit() and 0 < int(limit) < len(payload) - 3:
+            return _refused(
+                552, f"5.3.4 {len(payload) - 3} octets are more than the {limit} this server takes"
+            )
+        return None
+
+    def _commands(self, envelope: Envelope, octets: int) -> tuple[bytes, bytes, bytes]:
+        mail = f"MAIL FROM:<{_path(envelope.mail_from)}>"
+        rcpt = f"RCPT TO:<{_path(envelope.rcpt_to)}>"
+        if "size" in self._extensions:
+            mail += f" SIZE={octets}"
+        if envelope.needs_utf8:
+            mail += " BODY=8BITMIME SMTPUTF8"
+        if envelope.dsn_id and "dsn" in self._extensions:
+            mail += f" RET=HDRS ENVID={_xtext(envelope.dsn_id)}"
+            rcpt += " NOTIFY=SUCCESS,FAILURE,DELAY"
+        return f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), b"DATA\r\n"
+
+    async def _open(self, envelope: Envelope, octets: int) -> Ended | None:
+        """MAIL, RCPT and DATA. None = the server waits for the body."""
+        commands = self._commands(envelope, octets)
+        reset, self._open_transaction = self._open_transaction, True
+        return await (self._open_in_group if self._pipelined else self._open_by_steps)(commands, reset)
+
+    async def _open_in_group(self, commands: tuple[bytes, bytes, bytes], reset: bool) -> Ended | None:
+        group = [_RESET, *commands] if reset else list(commands)
+        if self._traced:
+            for command in group:
+                self._trace(_point(command))
+                self._wire.write(command)
+        else:
+            self._wire.write(b"".join(group))
+        if reset:
+            await self._reply()
+        first: Ended | None = None
+        for phase in (Phase.MAIL, Phase.RCPT, Phase.DATA):
+            try:
+                reply = await self._reply()
+            except (WireLost, TimeoutError):
+                if first is None:
+                    raise
+                break
+            if first is not None:
+                # RFC 2920 section 3.1: a server may ask for the body although it took no recipient.
+                if phase is Phase.DATA and reply.code == 354:
+                    self._wire.write(b".\r\n")
+                    await self._reply()
+            elif not _went_on(phase, reply):
+                first = self._ended(phase, reply)
+        return first
+
+    async def _open_by_steps(self, commands: tuple[bytes, bytes, bytes], reset: bool) -> Ended | None:
+        if reset:
+            self._wire.write(_RESET)
+            await self._reply()
+        for phase, command in zip((Phase.MAIL, Phase.RCPT, Phase.DATA), commands, strict=True):
+            self._trace(_point(command))
+            self._wire.write(command)
+            reply = await self._reply()
+            if not _went_on(phase, reply):
+                return self._ended(phase, reply)
+        return None
+
+    async def _reply(self) -> Reply:
+        return await self._wire.reply(self._timeouts.command_s)
+
+    # ------------------------------------------------------------ the body
+
+    async def _pour(self, payload: bytes) -> Ended:
+        try:
+            await self._write_body(payload)
+        except (WireLost, TimeoutError) as fault:
+            # Some octets never left this process, so the final dot did not.
+            self.close()
+            return await self._last_words(str(fault))
+        self._trace("dot")
+        try:
+            reply = await self._wire.reply(self._timeouts.dot_s)
+        except (WireLost, TimeoutError) as fault:
+            self.close()
+            return Ended(
+                Phase.BODY, "unknown", None, f"no reply to the final dot: {fault}", Judgement("unknown")
+            )
+        self._trace("reply")
+        self._open_transaction = False
+        self.carried += 1
+        return self._ended(Phase.BODY, reply)
+
+    async def _write_body(self, payload: bytes) -> None:
+        if self._traced:
+            half = len(payload) // 2
+            self._wire.write(payload[:half])
+            await self._wire.drain(self._timeouts.body_s)
+            self._trace("body")
+            payload = payload[half:]
+        self._wire.write(payload)
+        await self._wire.drain(self._timeouts.body_s)
+
+    async def _last_words(self, reason: str) -> Ended:
+        """A server that hangs up in the middle of a body may have said why."""
+        try:
+            reply = await self._wire.reply(0.0)
+        except (WireLost, TimeoutError):
+            return Ended(Phase.DATA, "unavailable", None, reason, Judgement("unavailable"))
+        return self._ended(Phase.DATA, reply)
+
+    def _ended(self, phase: Phase, reply: Reply) -> Ended:
+        judgement = judge(phase, reply)
+        if judgement.hang_up:
+            self.close()
+        return Ended(phase, judgement.verdict, reply.code, reply.text, judgement)
+
+
+async def open_line(
+    url: SmtpUrl,
+    context: ssl.SSLContext | None,
+    timeouts: Timeouts,
+    trace: Trace | None = None,
+    *,
+    pipelined: bool = True,
+) -> Line:
+    """Connect, secure, greet and log in; raise NoConnection."""
+    if trace is not None:
+        trace("connect")
+    client = aiosmtplib.SMTP(
+        hostname=url.host,
+        port=url.port,
+        use_tls=url.tls == "implicit",
+        start_tls=url.tls == "starttls",
+        tls_context=context,
+        local_hostname=url.helo or "localhost",
+        username=url.user or None,
+        password=url.password or None,
+        timeout=timeouts.connect_s,
+    )
+    try:
+        await client.connect()
+        await _greet(client, trace)
+        wire = take_over(client.transport)
+    except aiosmtplib.SMTPResponseException as refusal:
+        client.close()
+        reply = Reply(refusal.code, refusal.message)
+        raise NoConnection(reply if 400 <= refusal.code < 600 else None, str(reply)) from refusal
+    except (aiosmtplib.SMTPException, OSError, ValueError, asyncio.IncompleteReadError) as fault:
+        client.close()
+        raise NoConnection(None, str(fault) or type(fault).__name__) from fault
+    return Line(wire, dict(client.esmtp_extensions), timeouts, trace, pipelined=pipelined)
+
+
+async def _greet(client: aiosmtplib.SMTP, trace: Trace | None) -> None:
+    if not client.is_ehlo_or_helo_needed:
+        return
+    if trace is not None:
+        trace("ehlo")
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError as refusal:
+        if refusal.code < 500 or not client.is_connected:
+            raise
+        await client.helo()
+
+
+def stale_end(fault: Stale) -> Ended:
+    """The outcome where a fresh connection did not do either."""
+    return Ended(Phase.MAIL, "unavailable", None, str(fault), Judgement("unavailable", True, "server"))
+
+
+def _went_on(phase: Phase, reply: Reply) -> bool:
+    return reply.code == 354 if phase is Phase.DATA else 200 <= reply.code < 300
+
+
+def _refused(code: int, text: str) -> Ended:
+    return Ended(Phase.MAIL, "refused", code, text, Judgement("refused"))
+
+
+def _point(command: bytes) -> str:
+    return command[:4].decode().lower()
+
+
+def _path(address: str) -> str:
+    return str(parse_address(address)) if address else ""
+
+
+def _xtext(text: str) -> str:
+    """RFC 3461 section 4."""
+    return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in text)

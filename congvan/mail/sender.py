@@ -1,0 +1,266 @@
+"""Hands messages to the mail server: a few kept connections, many messages over each, every outcome told.
+
+One message is handed over at most once by a call of `send`, whatever happens: after the final dot without
+a reply the outcome is "unknown" and the caller decides. Repeating belongs to the outbox, not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+
+from congvan.errors import LetterRefused
+from congvan.mail.address import domain_of, parse_address
+from congvan.mail.conversation import (
+    Ended,
+    Envelope,
+    Line,
+    NoConnection,
+    Stale,
+    Timeouts,
+    Trace,
+    open_line,
+    stale_end,
+)
+from congvan.mail.pacing import Limits, Pacer
+from congvan.mail.replies import Phase, Verdict
+from congvan.mail.url import SmtpUrl, UnsafeMailSettings
+
+__all__ = ["Limits", "Outcome", "Outgoing", "Sender", "SmtpUrl", "Timeouts", "UnsafeMailSettings"]
+
+log = logging.getLogger(__name__)
+
+#: Messages of one call that are looked at ahead of the connections: what bounds the memory.
+WINDOW = 256
+#: After a server said that it takes no further connection, this long it is not asked for one; seconds.
+NARROW_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to hand over. `payload` may be a function that builds it at the last moment."""
+
+    key: str
+    mail_from: str
+    rcpt_to: str
+    payload: bytes | Callable[[], bytes]
+    needs_utf8: bool = False
+    #: RFC 3461 ENVID: asks for delivery notices where the server offers them. Empty: no notices.
+    dsn_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one message.
+
+    accepted     the server has it.
+    refused      never: repeating is pointless (5xx about this recipient or this letter).
+    unavailable  not now; the server certainly does not have it.
+    unknown      the final dot left and no reply came: the server may have it.
+
+    code: of the reply that decided, None where none came. reply: the server's words, or the reason here.
+    slow_down: the server asked for fewer messages; give the next round time.
+    """
+
+    key: str
+    verdict: Verdict
+    code: int | None
+    reply: str
+    slow_down: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    item: Outgoing
+    domain: str
+    results: asyncio.Queue[Outcome]
+
+    def settle(self, verdict: Verdict, code: int | None, reply: str, slow_down: bool = False) -> None:
+        self.results.put_nowait(Outcome(self.item.key, verdict, code, reply, slow_down))
+
+
+class Sender:
+    """A pool of connections to one server. Calls of `send` may overlap and share it.
+
+    Raises UnsafeMailSettings where a password would go in clear (SmtpUrl refuses that too).
+    """
+
+    def __init__(
+        self,
+        url: SmtpUrl,
+        *,
+        connections: int = 4,
+        limits: Limits = Limits(),
+        timeouts: Timeouts = Timeouts(),
+        tls_context: ssl.SSLContext | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._url = url
+        self._connections = connections
+        self._limits = limits
+        self._timeouts = timeouts
+        self._context = tls_context or url.tls_context()
+        self._trace = trace
+        self._pacer: Pacer[_Job] = Pacer(limits, _give_back)
+        self._workers: list[asyncio.Task[None]] = []
+        self._open_lines = 0
+        self._pipelined = True
+
+    async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+        """Hand over every message of the batch; give each outcome as it comes, in no order.
+
+        The batch is read ahead by at most WINDOW messages. Whoever leaves the iteration early takes back
+        what has not been started; what is on the wire ends, unheard.
+        """
+        self._start_workers()
+        results: asyncio.Queue[Outcome] = asyncio.Queue()
+        source, pending, more = iter(batch), 0, True
+        try:
+            while more or pending:
+                while more and pending < WINDOW:
+                    item = next(source, None)
+                    more = item is not None
+                    if item is not None:
+                        self._pacer.add(domain_of(item.rcpt_to), _Job(item, domain_of(item.rcpt_to), results))
+                        pending += 1
+                if pending:
+                    outcome = await results.get()
+                    pending -= 1
+                    yield outcome
+        finally:
+            self._pacer.withdraw(lambda job: job.results is results)
+
+    async def aclose(self) -> None:
+        """Let messages on the wire end, say QUIT and close. What waits comes back as unavailable."""
+        for job in self._pacer.withdraw(lambda job: True):
+            job.settle("unavailable", None, "the sender is closing")
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        self._workers.clear()
+
+    # ------------------------------------------------------------ the workers, one connection each
+
+    def _start_workers(self) -> None:
+        self._workers = [worker for worker in self._workers if not worker.done()]
+        while len(self._workers) < self._connections:
+            self._workers.append(asyncio.create_task(self._work(), name="mail-line"))
+
+    async def _work(self) -> None:
+        line: Line | None = None
+        try:
+            while True:
+                job = await self._pacer.take()
+                # A cancelled conversation would leave a letter unknown: it is let end first.
+                step = asyncio.ensure_future(self._carry(job, line))
+                try:
+                    line = await asyncio.shield(step)
+                except asyncio.CancelledError:
+                    line = await step
+                    raise
+                except _Narrow:
+                    # The server takes no further connection: the others carry on, this one asks later.
+                    line = None
+                    await asyncio.sleep(NARROW_S)
+                finally:
+                    self._pacer.done(job.domain)
+        finally:
+            await self._drop(line)
+
+    async def _carry(self, job: _Job, line: Line | None) -> Line | None:
+        """Send one job over the line, or a fresh one; return the line if it can carry another."""
+        try:
+            envelope, payload = _prepared(job.item)
+        except LetterRefused as refusal:
+            job.settle("refused", None, str(refusal))
+            return line
+        except Exception:
+            # The one loop that carries letters: one that cannot be built must not hold up the others.
+            log.exception("A message could not be built", extra={"key": job.item.key})
+            job.settle("unavailable", None, "the message could not be built")
+            return line
+        try:
+            return await self._converse(job, envelope, payload, line)
+        except NoConnection as fault:
+            self._no_way(job, fault)
+            return None
+
+    async def _converse(
+        self, job: _Job, envelope: Envelope, payload: bytes, line: Line | None
+    ) -> Line | None:
+        """One conversation, and a second over a fresh line where the first could not even begin."""
+        for may_repeat in (True, False):
+            line, fresh = await self._ready(line)
+            try:
+                ended = await line.hand_over(envelope, payload)
+            except Stale as fault:
+                if fault.timed_out and line.pipelined:
+                    # Some servers announce PIPELINING and drop what comes in one packet.
+                    self._pipelined, fresh = False, False
+                ended, stale = stale_end(fault), True
+            else:
+                # RFC 5321 section 3.8: a connection that has served may be told that its share is used up.
+                stale = ended.code == 421 and ended.phase is not Phase.BODY
+            if stale and may_repeat and not fresh:
+                await self._drop(line)
+                line = None
+                continue
+            break
+        self._tell(job, ended)
+        if line is not None and line.fit:
+            return line
+        await self._drop(line)
+        return None
+
+    async def _ready(self, line: Line | None) -> tuple[Line, bool]:
+        """A line that can carry a message, and whether it is a fresh one; raise NoConnection."""
+        if line is not None and line.fit and line.carried < self._limits.per_connection:
+            return line, False
+        await self._drop(line)
+        fresh = await open_line(
+            self._url, self._context, self._timeouts, self._trace, pipelined=self._pipelined
+        )
+        self._open_lines += 1
+        return fresh, True
+
+    async def _drop(self, line: Line | None) -> None:
+        if line is not None:
+            self._open_lines -= 1
+            await line.leave()
+
+    def _no_way(self, job: _Job, fault: NoConnection) -> None:
+        """No connection: where others are open, leave the job to them; else it is not now for everybody."""
+        if self._open_lines > 0:
+            self._pacer.add(job.domain, job, first=True)
+            raise _Narrow
+        self._pacer.slow_down(None, asyncio.get_running_loop().time())
+        job.settle("unavailable", fault.reply.code if fault.reply else None, str(fault), True)
+
+    def _tell(self, job: _Job, ended: Ended) -> None:
+        now = asyncio.get_running_loop().time()
+        if ended.judgement.slow_down:
+            self._pacer.slow_down(None if ended.judgement.scope == "server" else job.domain, now)
+        elif ended.verdict == "accepted":
+            self._pacer.went_well(job.domain, now)
+        job.settle(ended.verdict, ended.code, ended.reply, ended.judgement.slow_down)
+
+
+class _Narrow(Exception):
+    """The server takes fewer connections than we have."""
+
+
+def _give_back(job: _Job) -> None:
+    job.settle("unavailable", None, "held back: the server asked for time", True)
+
+
+def _prepared(item: Outgoing) -> tuple[Envelope, bytes]:
+    """The envelope and the octets; raise LetterRefused for what no server should be given."""
+    payload = item.payload if isinstance(item.payload, bytes) else item.payload()
+    if payload.find(b"\r\n.\r\n") != len(payload) - 5:
+        # A second end inside would be a second message in our name (SMTP smuggling).
+        raise LetterRefused("a payload has exactly one end, its last line")
+    needs_utf8 = item.needs_utf8 or parse_address(item.rcpt_to).needs_utf8
+    return Envelope(item.mail_from, item.rcpt_to, needs_utf8, item.dsn_id), payload

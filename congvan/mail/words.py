@@ -1,0 +1,162 @@
+"""The words of every e-mail: three templates a stem (subject, text, HTML), filled from one frozen record.
+
+All that people read stands in `templates/emails/`; what a stem may use stands in `contexts.py`.
+StrictUndefined: no letter leaves with a hole in it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from congvan.mail.contexts import (
+    STEMS,
+    Asked,
+    BypassMail,
+    Context,
+    CopyMail,
+    DigestCampaign,
+    DigestGroup,
+    DigestMail,
+    DigestRow,
+    ExtensionMail,
+    Figures,
+    File,
+    Head,
+    IssueWantedMail,
+    LetterMail,
+    OverdueMail,
+    ReceiptMail,
+    ReminderMail,
+    ReportMail,
+    SlipMail,
+    WaitingLetter,
+)
+from congvan.mail.fragment import plain, styled
+
+__all__ = [
+    "STEMS",
+    "Asked",
+    "BypassMail",
+    "Context",
+    "CopyMail",
+    "DigestCampaign",
+    "DigestGroup",
+    "DigestMail",
+    "DigestRow",
+    "ExtensionMail",
+    "Figures",
+    "File",
+    "Head",
+    "IssueWantedMail",
+    "LetterMail",
+    "Mail",
+    "Mould",
+    "OverdueMail",
+    "ReceiptMail",
+    "ReminderMail",
+    "ReportMail",
+    "SlipMail",
+    "WaitingLetter",
+    "Words",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """The words of one message. `subject` is one line."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class Words:
+    """The templates of one folder; compiled once, safe to share."""
+
+    def __init__(self, templates: Path) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(templates / "emails"),
+            undefined=StrictUndefined,
+            autoescape=lambda name: name is not None and name.endswith(".html"),
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(plain=plain, styled=_styled, vv=vv, first_up=first_up)
+
+    def render(self, context: Context) -> Mail:
+        """The mail of a context; its class says which stem.
+
+        Raises jinja2.UndefinedError where a template asks for what the context does not have.
+        """
+        stem, values = STEMS[type(context)], _values(context)
+        return Mail(
+            subject=" ".join(self._template(f"{stem}.subject").render(values).split()),
+            text=_tidied(self._template(f"{stem}.txt").render(values)),
+            html=self._template(f"{stem}.html").render(values).strip() + "\n",
+        )
+
+    def mould(self, context: Context, varying: tuple[str, ...]) -> Mould:
+        """The mail of a context with some of its text fields left open, to be filled per recipient.
+
+        For a hop of thousands: the templates run once, each recipient costs a few replacements. The open
+        fields may only be printed by the template, never tested or changed; `tests` hold that.
+        """
+        marks: dict[str, Any] = {name: f"\ue000{number}\ue001" for number, name in enumerate(varying)}
+        return Mould(self.render(replace(context, **marks)), tuple(marks.items()))
+
+    def _template(self, name: str) -> Template:
+        return self._environment.get_template(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Mould:
+    """A mail with open places."""
+
+    mail: Mail
+    marks: tuple[tuple[str, str], ...]
+
+    def fill(self, values: dict[str, str]) -> Mail:
+        """The mail of one recipient; raise KeyError for an open place that `values` leaves open."""
+        subject, text, page = self.mail.subject, self.mail.text, self.mail.html
+        for name, mark in self.marks:
+            value = values[name]
+            subject = subject.replace(mark, value)
+            text = text.replace(mark, value)
+            page = page.replace(mark, str(escape(value)))
+        return Mail(" ".join(subject.split()), text, page)
+
+
+def _values(context: Context) -> dict[str, Any]:
+    return {field.name: getattr(context, field.name) for field in fields(context)}
+
+
+@lru_cache(maxsize=256)
+def _styled(fragment: str) -> Markup:
+    """A letter's fragment for HTML mail. It comes from our own templates, where it was escaped already."""
+    return Markup(styled(fragment))
+
+
+def _tidied(text: str) -> str:
+    """What templates leave behind: one empty line between paragraphs, no blanks before a line end.
+
+    The blank of the signature mark `-- ` (RFC 3676 section 4.3) stays.
+    """
+    lines = [line if line == "-- " else line.rstrip() for line in text.splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def vv(subject: str) -> str:
+    """`phối hợp …` → `V/v phối hợp …`, once."""
+    return subject if re.match(r"V/v\b", subject) else f"V/v {subject}"
+
+
+def first_up(text: str) -> str:
+    """The first letter as a capital, the rest as it is."""
+    return text[:1].upper() + text[1:]

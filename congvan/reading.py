@@ -1,0 +1,195 @@
+"""Plans and cascades as people write them: YAML → records, or every fault with its line and a remedy."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from congvan.errors import BadInput, Fault
+from congvan.plan_check import check, check_cascade
+from congvan.registry.faults import explain, shown
+from congvan.rules.records import CampaignPlan, Cascade
+
+__all__ = ["check", "check_cascade", "lines_of", "read_cascade", "read_plan", "read_record"]
+
+M = TypeVar("M", bound=BaseModel)
+Place = tuple[str | int, ...]
+
+#: A plan with four letters in full is about 20 kB.
+LARGEST_FILE_BYTES = 1024 * 1024
+_MOST_NODES = 50_000
+_DEEPEST = 40
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+_SAVE_AS_UTF8 = "lưu lại tệp theo bảng mã UTF-8"
+
+
+def read_plan(path: Path) -> tuple[CampaignPlan, str]:
+    """The plan and the SHA-256 (hex) of the file's bytes; raise BadInput with every fault."""
+    return read_record(path, CampaignPlan)
+
+
+def read_cascade(path: Path) -> Cascade:
+    """The cascade; raise BadInput with every fault."""
+    return read_record(path, Cascade)[0]
+
+
+def read_record(path: Path, model: type[M]) -> tuple[M, str]:
+    """A record of this model and the SHA-256 (hex) of the file's bytes; raise BadInput.
+
+    Every plain value is handed to the model as text, which then decides what it is: in YAML 1.1 an
+    unquoted 17:00 is the number 1020, 0123 is 83 and NO is false. A name without a value counts as
+    not written.
+    """
+    data = _bytes(path)
+    document = _load(str(path), data)
+    try:
+        record = model.model_validate(document.value)
+    except ValidationError as error:
+        known = _field_names(model)
+        raise BadInput(
+            Fault(str(path), dotted(one["loc"]), *explain(one, known), document.line(one["loc"]))
+            for one in error.errors(include_url=False)
+        ) from error
+    return record, hashlib.sha256(data).hexdigest()
+
+
+def lines_of(path: Path) -> dict[str, int]:
+    """The line of every entry of a YAML file by its dotted name, for faults that are found later."""
+    document = _load(str(path), _bytes(path))
+    return {dotted(place): line for place, line in document.lines.items()}
+
+
+def dotted(place: Sequence[str | int]) -> str:
+    """The name of an entry: ("directives", 0, "number") → "directives[1].number", counted from 1."""
+    text = ""
+    for part in place:
+        if part == "[key]":
+            continue
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+@dataclass(slots=True)
+class _Document:
+    """The values of a YAML file, and the line on which each stands (from 1)."""
+
+    file: str
+    value: object = None
+    lines: dict[Place, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    nodes: int = 0
+
+    def line(self, place: Sequence[str | int]) -> int | None:
+        """The line of an entry, or of the nearest one above it."""
+        for length in range(len(place), -1, -1):
+            if (found := self.lines.get(tuple(place[:length]))) is not None:
+                return found
+        return None
+
+    def fault(self, place: Place, node: yaml.Node, message: str, remedy: str) -> None:
+        self.faults.append(Fault(self.file, dotted(place), message, remedy, node.start_mark.line + 1))
+
+
+def _bytes(path: Path) -> bytes:
+    file = str(path)
+    try:
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise BadInput(
+                [Fault(file, "", "tệp lớn hơn 1 MB", "kế hoạch chỉ chứa chữ; để tệp kèm theo ra ngoài")]
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        remedy = "kiểm tra đường dẫn và quyền đọc"
+        raise BadInput([Fault(file, "", f"không đọc được tệp ({error.strerror})", remedy)]) from error
+    if not data.strip():
+        raise BadInput([Fault(file, "", "tệp rỗng", "chọn đúng tệp kế hoạch")])
+    return data
+
+
+def _load(file: str, data: bytes) -> _Document:
+    text = _text(file, data)
+    try:
+        node = yaml.compose(text, Loader=yaml.BaseLoader)
+    except yaml.YAMLError as error:
+        raise BadInput([_syntax(file, error)]) from error
+    except RecursionError as error:
+        raise BadInput([Fault(file, "", "các mục lồng nhau quá sâu", "viết lại cho gọn")]) from error
+    document = _Document(file)
+    if node is None:
+        raise BadInput([Fault(file, "", "tệp không có nội dung", "chọn đúng tệp kế hoạch")])
+    document.value = _value(document, node, ())
+    if document.faults:
+        raise BadInput(document.faults)
+    return document
+
+
+def _text(file: str, data: bytes) -> str:
+    """The text in NFC with plain line ends; a byte order mark is taken off."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise BadInput([Fault(file, "", "tệp không theo bảng mã UTF-8", _SAVE_AS_UTF8, line)]) from error
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _syntax(file: str, error: yaml.YAMLError) -> Fault:
+    problem, line = str(getattr(error, "problem", None) or error), None
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        line = error.problem_mark.line + 1
+    if "\\t" in problem:
+        return Fault(file, "", "dùng phím tab để thụt dòng", "thay phím tab bằng dấu cách", line)
+    if isinstance(error, yaml.reader.ReaderError):
+        return Fault(
+            file, "", f"ký tự không đọc được (U+{ord(chr(int(error.character))):04X})", _SAVE_AS_UTF8
+        )
+    remedy = "kiểm tra thụt dòng, dấu hai chấm và dấu nháy; đặt giá trị có dấu hai chấm trong dấu nháy kép"
+    return Fault(file, "", f"sai cú pháp YAML ({shown(problem, 100)})", remedy, line)
+
+
+def _value(document: _Document, node: yaml.Node, place: Place) -> object:
+    """The value of a node; counts nodes, so that entries that repeat each other (&, *) cannot multiply."""
+    document.nodes += 1
+    if document.nodes > _MOST_NODES or len(place) > _DEEPEST:
+        raise BadInput(
+            [Fault(document.file, dotted(place[:4]), "quá nhiều mục hoặc lồng quá sâu", "viết lại cho gọn")]
+        )
+    document.lines.setdefault(place, node.start_mark.line + 1)
+    if node.tag not in _PLAIN_TAGS:
+        document.fault(place, node, f"kiểu «{shown(node.tag)}» không được phép", "bỏ dấu ! và tên kiểu")
+    if isinstance(node, yaml.MappingNode):
+        return dict(_entries(document, node, place))
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(document, one, (*place, number)) for number, one in enumerate(node.value)]
+    plain = isinstance(node, yaml.ScalarNode) and node.style is None
+    return None if plain and node.value in _NULL else node.value
+
+
+def _entries(document: _Document, node: yaml.MappingNode, place: Place) -> Iterator[tuple[str, object]]:
+    seen: set[str] = set()
+    for key, value in node.value:
+        name = key.value if isinstance(key, yaml.ScalarNode) else shown(key.start_mark)
+        if not isinstance(key, yaml.ScalarNode):
+            document.fault(place, key, "tên mục phải là một chữ", "viết tên mục rồi dấu hai chấm")
+        elif name in seen:
+            document.fault((*place, name), key, "mục này được viết hai lần", "giữ lại một mục")
+        seen.add(name)
+        document.lines[(*place, name)] = key.start_mark.line + 1
+        read = _value(document, value, (*place, name))
+        if read is not None:
+            yield name, read
+
+
+def _field_names(model: type[BaseModel]) -> set[str]:
+    """Every field name of a model and of the models inside it."""
+    schema = model.model_json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return {name for part in parts for name in part.get("properties", {})}

@@ -1,0 +1,153 @@
+"""Workbooks from strangers: measured before they are parsed, formulas found and not believed.
+
+The parser unpacks a workbook into dense tables of memory, so three kinds of small files could fill a
+machine: one that inflates a thousandfold, one with a single cell in the last corner of the sheet, and
+one whose cells all point at one huge text. Each is measured here first, on a copy that holds only what
+was measured: the sizes that an archive declares about itself are not believed either.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from xml.etree import ElementTree
+
+from python_calamine import CalamineError, CalamineWorkbook
+
+LARGEST_UNPACKED_BYTES = 128 * 1024 * 1024
+#: Rows × columns of one sheet; 25,000 organisations × 15 columns are 375,000.
+MOST_CELLS = 4_000_000
+_MOST_MEMBERS = 2_000
+_NEEDED = re.compile(r"(\[Content_Types\]\.xml|_rels/.+|xl/[^/]+\.xml|xl/_rels/.+|xl/worksheets/[^/]+\.xml)")
+_REFERENCE = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{0,4})(\d{1,9})[\"']")
+_CELL = re.compile(rb"<(?:\w+:)?c[\s>]")
+_FORMULA = re.compile(
+    rb"<(?:\w+:)?c\s[^>]*?\br\s*=\s*[\"']([A-Za-z]{1,3})(\d{1,7})[\"'][^>]*>\s*<(?:\w+:)?f[\s/>]"
+)
+_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_RESAVE = "mở tệp bằng Excel, xóa các hàng, cột và trang thừa, rồi lưu lại thành .xlsx"
+
+
+class Formula(Enum):
+    """The one value of a cell that holds a formula: its computed value is not believed."""
+
+    FORMULA = "formula"
+
+
+Cell = str | float | int | bool | date | datetime | time | timedelta | Formula
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One sheet; rows[0] is row 1 of the spreadsheet."""
+
+    name: str
+    rows: Sequence[Sequence[Cell]]
+
+
+def read_workbook(data: bytes) -> list[Sheet]:
+    """Every sheet of an XLSX workbook; raise ValueError(message, remedy) where it is none or too big."""
+    if data.startswith(b"\xd0\xcf\x11\xe0"):
+        raise ValueError("tệp .xls kiểu cũ hoặc có mật khẩu", "bỏ mật khẩu và lưu lại thành .xlsx")
+    members = _unpack(data)
+    formulas = {name: _measure(members[file]) for name, file in _sheet_files(members).items()}
+    _measure_texts(members)
+    try:
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(_repack(members)))
+        return [
+            Sheet(name, _mark(workbook.get_sheet_by_name(name).to_python(skip_empty_area=False), cells))
+            for name, cells in formulas.items()
+        ]
+    except (CalamineError, OSError, KeyError) as error:
+        raise ValueError(f"không đọc được bảng tính ({error})", _RESAVE) from error
+    except BaseException as error:  # a panic of the parser does not derive from Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError("bảng tính bị hỏng", _RESAVE) from error
+
+
+def _unpack(data: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = {one.filename: one for one in archive.infolist() if _NEEDED.fullmatch(one.filename)}
+            if (
+                len(infos) > _MOST_MEMBERS
+                or sum(one.file_size for one in infos.values()) > LARGEST_UNPACKED_BYTES
+            ):
+                limit = LARGEST_UNPACKED_BYTES // (1024 * 1024)
+                raise ValueError(f"bảng tính bung ra quá {limit} MB", _RESAVE)
+            members = {name: archive.read(one) for name, one in infos.items()}
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+        raise ValueError("tệp .xlsx bị hỏng hoặc có mật khẩu", "bỏ mật khẩu, lưu lại thành .xlsx") from error
+    if any(b"<!DOCTYPE" in one or b"<!ENTITY" in one for one in members.values()):
+        raise ValueError("bảng tính chứa khai báo không được phép", _RESAVE)
+    return members
+
+
+def _repack(members: Mapping[str, bytes]) -> bytes:
+    copy = io.BytesIO()
+    with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return copy.getvalue()
+
+
+def _sheet_files(members: Mapping[str, bytes]) -> dict[str, str]:
+    """Sheet name → member; ValueError where the workbook does not say."""
+    try:
+        relations = {
+            one.get("Id"): str(one.get("Target", ""))
+            for one in ElementTree.fromstring(members["xl/_rels/workbook.xml.rels"])
+        }
+        sheets = [
+            (str(one.get("name")), relations.get(one.get(_RELATION), ""))
+            for one in ElementTree.fromstring(members["xl/workbook.xml"]).iter()
+            if one.tag.endswith("}sheet")
+        ]
+    except (KeyError, ElementTree.ParseError) as error:
+        raise ValueError("không phải bảng tính .xlsx", "lưu lại danh bạ thành .xlsx hoặc .csv") from error
+    paths = {name: target[1:] if target.startswith("/") else f"xl/{target}" for name, target in sheets}
+    return {name: path for name, path in paths.items() if path in members}
+
+
+def _measure(sheet: bytes) -> set[tuple[int, int]]:
+    """Row and column (from 0) of every formula; ValueError where the sheet is too wide or too long."""
+    rows, columns = 1, 1
+    for letters, number in _REFERENCE.findall(sheet):
+        rows = max(rows, int(number))
+        if letters:
+            columns = max(columns, _column(letters))
+    if rows * columns > MOST_CELLS:
+        raise ValueError(f"trang tính có đến {rows} hàng × {columns} cột", _RESAVE)
+    return {(int(row) - 1, _column(letters) - 1) for letters, row in _FORMULA.findall(sheet)}
+
+
+def _measure_texts(members: Mapping[str, bytes]) -> None:
+    shared = members.get("xl/sharedStrings.xml", b"")
+    longest = max(map(len, shared.split(b"<si")), default=0)
+    cells = sum(len(_CELL.findall(one)) for name, one in members.items() if name.startswith("xl/worksheets/"))
+    if longest * cells > 16 * LARGEST_UNPACKED_BYTES:
+        raise ValueError(
+            f"bảng tính có ô dài {longest} ký tự", "rút ngắn nội dung các ô; mỗi ô không quá 500 ký tự"
+        )
+
+
+def _column(letters: bytes) -> int:
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + letter - ord("A") + 1
+    return number
+
+
+def _mark(read: Sequence[Sequence[Cell]], formulas: set[tuple[int, int]]) -> Sequence[Sequence[Cell]]:
+    rows = [list(row) for row in read]
+    for row, column in formulas:
+        if row < len(rows) and column < len(rows[row]):
+            rows[row][column] = Formula.FORMULA
+    return rows

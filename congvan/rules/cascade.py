@@ -1,0 +1,174 @@
+"""Who stands below whom: the route of a campaign, computed once and frozen at launch. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from congvan.rules.records import (
+    Audience,
+    CampaignPlan,
+    Cascade,
+    HopRule,
+    Organisation,
+    Policy,
+    Recipients,
+    Register,
+    Settles,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to a recipient: through a hop, and in which park (empty outside parks)."""
+
+    recipient: str
+    level: str
+    park: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteHop:
+    """An issuer and every way that leads down from it. `above` is the issuer of the hop above, or None."""
+
+    issuer: str
+    level: str
+    above: str | None
+    ways: tuple[Way, ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """The hops from the root down, in the order in which they can first open."""
+
+    hops: tuple[RouteHop, ...]
+    settles: dict[str, Settles] = field(default_factory=dict)
+
+    def recipients(self) -> dict[str, int]:
+        """Every recipient once, with the index of the first hop that leads to it."""
+        first: dict[str, int] = {}
+        for number, hop in enumerate(self.hops):
+            for way in hop.ways:
+                first.setdefault(way.recipient, number)
+        return first
+
+
+class _Directory:
+    """Lookups over a register."""
+
+    def __init__(self, register: Register) -> None:
+        self.organisations = {one.code: one for one in register.organisations}
+        self.parks = {park.code: park for park in register.parks}
+        self.by_level: dict[str, list[Organisation]] = {}
+        self.in_park: dict[str, list[Organisation]] = {}
+        self.run_by: dict[str, list[str]] = {}
+        for one in sorted(register.organisations, key=lambda one: one.code):
+            self.by_level.setdefault(one.level, []).append(one)
+            for park in one.parks:
+                self.in_park.setdefault(park, []).append(one)
+        for park in sorted(register.parks, key=lambda park: park.code):
+            if park.investor:
+                self.run_by.setdefault(park.investor, []).append(park.code)
+
+    def parks_of(self, one: Organisation) -> set[str]:
+        return {*one.parks, *self.run_by.get(one.code, ())}
+
+    def below(self, issuer: Organisation, who: Recipients) -> Iterable[Way]:
+        """Every way from an issuer to the recipients that one line of the cascade names."""
+        if who.who == "parks":
+            for park in self.run_by.get(issuer.code, ()):
+                for one in self.in_park.get(park, ()):
+                    if one.level == who.level and one.code != issuer.code:
+                        yield Way(one.code, who.level, park)
+            return
+        for one in self.by_level.get(who.level, ()):
+            if one.code == issuer.code:
+                continue
+            if who.who == "children" and one.parent != issuer.code:
+                continue
+            if who.who == "outside_parks" and one.parks:
+                continue
+            yield Way(one.code, who.level)
+
+
+def policy_for(cascade: Cascade, plan: CampaignPlan, issuer_level: str, level: str) -> Policy:
+    """The policy of a recipient level: the plan's own, else the cascade's."""
+    if level in plan.policies:
+        return plan.policies[level]
+    rule = cascade.rule_of(issuer_level)
+    for who in rule.recipients if rule else ():
+        if who.level == level:
+            return who.policy
+    return Policy()
+
+
+def selected(audience: Audience, one: Organisation, parks: set[str]) -> bool:
+    """True when the audience names this organisation itself."""
+    if one.code in audience.exclude:
+        return False
+    if one.code in audience.include:
+        return True
+    if audience.include and not (audience.levels or audience.parks or audience.segments):
+        return False
+    return (
+        (not audience.levels or one.level in audience.levels)
+        and (not audience.parks or bool(parks & set(audience.parks)))
+        and (not audience.segments or bool(set(one.segments) & set(audience.segments)))
+    )
+
+
+def route(register: Register, cascade: Cascade, plan: CampaignPlan) -> Route:
+    """The frozen route of a campaign: breadth first from the root, each issuer once.
+
+    Whoever is not selected stays on the route only when somebody selected is reached through it.
+    """
+    directory = _Directory(register)
+    hops = _prune(_spread(directory, cascade), directory, plan.audience)
+    issuers = {hop.issuer for hop in hops}
+    settles = {}
+    for hop in hops:
+        for way in hop.ways:
+            policy = policy_for(cascade, plan, hop.level, way.level)
+            # A park without tenants leaves its investor nobody to pass the letter on to.
+            alone = policy.settles is Settles.FORWARD and way.recipient not in issuers
+            settles.setdefault(way.recipient, Settles.ACKNOWLEDGE if alone else policy.settles)
+    return Route(tuple(hops), settles)
+
+
+def _spread(directory: _Directory, cascade: Cascade) -> list[RouteHop]:
+    roots = [one for one in directory.by_level.get(cascade.root, ())]
+    queue: deque[tuple[Organisation, str | None]] = deque((root, None) for root in roots[:1])
+    seen, hops = {root.code for root in roots[:1]}, []
+    while queue:
+        issuer, above = queue.popleft()
+        rule: HopRule | None = cascade.rule_of(issuer.level)
+        if rule is None:
+            continue
+        ways = tuple(way for who in rule.recipients for way in directory.below(issuer, who))
+        if not ways:
+            continue
+        hops.append(RouteHop(issuer.code, issuer.level, above, ways))
+        for way in ways:
+            if way.recipient not in seen:
+                seen.add(way.recipient)
+                queue.append((directory.organisations[way.recipient], issuer.code))
+    return hops
+
+
+def _prune(hops: list[RouteHop], directory: _Directory, audience: Audience) -> list[RouteHop]:
+    wanted = {
+        code
+        for code, one in directory.organisations.items()
+        if selected(audience, one, directory.parks_of(one))
+    }
+    kept: list[RouteHop] = []
+    needed: set[str] = set()
+    for hop in reversed(hops):  # from the bottom, so that an issuer knows whom it still carries
+        ways = tuple(way for way in hop.ways if way.recipient in wanted or way.recipient in needed)
+        if audience.parks:
+            ways = tuple(way for way in ways if not way.park or way.park in audience.parks)
+        if ways:
+            needed.add(hop.issuer)
+            kept.append(replace(hop, ways=ways))
+    return kept[::-1]

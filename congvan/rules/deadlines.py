@@ -1,0 +1,153 @@
+"""What is due for a delivery, and when something is due next. Pure: `now` is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from congvan.rules.calendar import Calendars, instant, local
+from congvan.rules.protocol import State, reached, settled
+from congvan.rules.records import Deadline, Policy, Reminder, Settles
+
+
+class Step(StrEnum):
+    """What a woken hop does for one delivery."""
+
+    REMIND = "remind"
+    ESCALATE = "escalate"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the rules need to know of a delivery. Instants are aware UTC.
+
+    steps_taken: reminder steps already sent or passed over (indexes into the policy's list).
+    """
+
+    state: State
+    settles: Settles
+    due_at: datetime
+    sent_at: datetime | None
+    steps_taken: int
+    escalated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is due now (None: nothing), the reminder steps it covers, and when to look again.
+
+    next_at is None when nothing will ever become due by the clock alone.
+    """
+
+    step: Step | None
+    steps_taken: int
+    next_at: datetime | None
+
+
+def due_at(deadline: Deadline, issued: datetime, calendars: Calendars) -> datetime:
+    """The instant at which the term of a letter issued then ends.
+
+    Hours, where set, count on the clock (hỏa tốc); otherwise working days, the day of issue not counted.
+    """
+    if deadline.hours:
+        return issued + timedelta(hours=deadline.hours)
+    last = calendars.term(local(issued).date(), deadline.working_days, deadline.calendar)
+    return instant(last, deadline.at)
+
+
+def personal_due_at(
+    deadline: Deadline, printed: datetime, opened: datetime, now: datetime, calendars: Calendars
+) -> datetime:
+    """The deadline of one who is reached now, where the letter prints another date.
+
+    Whoever is reached after half of the time gets the longer of the printed date and its own minimum.
+    """
+    if now - opened <= (printed - opened) / 2:
+        return printed
+    if deadline.minimum_hours or deadline.hours:
+        return max(printed, now + timedelta(hours=deadline.minimum_hours))
+    least = Deadline(
+        working_days=deadline.minimum_working_days, at=deadline.at, calendar=deadline.calendar
+    )
+    return max(printed, due_at(least, now, calendars))
+
+
+def reminder_at(reminder: Reminder, due: datetime, calendars: Calendars) -> datetime:
+    """The instant of one reminder step: working days around the deadline's day, or hours around it."""
+    if reminder.hours is not None:
+        return due + timedelta(hours=reminder.hours)
+    day = local(due).date()
+    if reminder.working_days:
+        day = calendars.named("both").add(day, reminder.working_days)
+    return instant(day, reminder.at)
+
+
+def escalates_at(policy: Policy, due: datetime, calendars: Calendars) -> datetime:
+    """Deadline + grace: before it nobody is told of a silence."""
+    return after(due, policy.grace_working_days, policy.grace_hours, calendars)
+
+
+def after(start: datetime, working_days: int, hours: int, calendars: Calendars) -> datetime:
+    """That many working days (same wall-clock time), else hours, after an instant."""
+    if hours:
+        return start + timedelta(hours=hours)
+    if not working_days:
+        return start
+    wall = local(start)
+    return instant(calendars.state.add(wall.date(), working_days), wall.time())
+
+
+def due(standing: Standing, policy: Policy, calendars: Calendars, now: datetime, *, urgent: bool) -> Verdict:
+    """What is due for this delivery now, and when to look again.
+
+    1. Settled, refused or unreachable: nothing is due by the clock.
+    2. Not yet sent: nothing either, until deadline + grace, when somebody is told that it never left.
+    3. Past deadline + grace: escalate, once.
+    4. Reminder steps whose time has come collapse into one; one that falls outside working hours or
+       into a quiet window is held to the next sending time, and then goes out as one.
+    """
+    if settled(standing.state, standing.settles) or standing.state in (State.REJECTED, State.UNDELIVERABLE):
+        return Verdict(None, standing.steps_taken, None)
+    limit = escalates_at(policy, standing.due_at, calendars)
+    if standing.escalated:
+        return Verdict(None, standing.steps_taken, None)
+    if now >= limit:
+        return Verdict(Step.ESCALATE, standing.steps_taken, None)
+    if not reached(standing.state) or standing.sent_at is None:
+        return Verdict(None, standing.steps_taken, limit)
+    times = [reminder_at(step, standing.due_at, calendars) for step in policy.reminders]
+    passed = _passed(times, standing.sent_at, standing.steps_taken, now)
+    if passed > standing.steps_taken:
+        leaves = calendars.named("both").sending_time(now, urgent=urgent)
+        if leaves <= now:
+            return Verdict(Step.REMIND, passed, _next(times[passed:], limit, now))
+        return Verdict(None, standing.steps_taken, min(leaves, limit))
+    skipped = max(standing.steps_taken, _before(times, standing.sent_at))
+    return Verdict(None, skipped, _next(times[skipped:], limit, now))
+
+
+def _before(times: list[datetime], sent: datetime) -> int:
+    # A reminder that would have come before the letter itself is passed over, not sent late.
+    return sum(at <= sent for at in times)
+
+
+def _passed(times: list[datetime], sent: datetime, taken: int, now: datetime) -> int:
+    live = [n for n, at in enumerate(times) if n >= taken and sent < at <= now]
+    return max(live) + 1 if live else taken
+
+
+def _next(times: Iterable[datetime], limit: datetime, now: datetime) -> datetime:
+    return min((at for at in (*times, limit) if at > now), default=limit)
+
+
+def working_days_late(due: datetime, now: datetime, calendars: Calendars) -> int:
+    """Working days since the deadline's day; 0 before it has passed."""
+    return max(0, calendars.state.count(local(due).date(), local(now).date())) if now > due else 0
+
+
+def days(first: date, last: date) -> Iterator[date]:
+    """Every day from first to last, both included."""
+    for n in range((last - first).days + 1):
+        yield first + timedelta(days=n)

@@ -1,0 +1,344 @@
+"""The records that travel between the parts: organisations, plans, policies. Frozen, validated, NFC.
+
+A plan (`config/campaigns/*.yaml`) and a cascade (`config/cascade.yaml`) are these models written as
+YAML; `congvan.rules.reading` turns their validation errors into faults with a remedy.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date, time
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def nfc(text: object) -> object:
+    """Text in Unicode NFC with plain line ends (TCVN 6909:2001 is met by precomposed letters)."""
+    if isinstance(text, str):
+        return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    return text
+
+
+Text = Annotated[str, BeforeValidator(nfc)]
+#: One line of at most 500 characters: Subject in NĐ 30/2020 Phụ lục VI.
+Line = Annotated[str, BeforeValidator(nfc), Field(min_length=1, max_length=500)]
+Code = Annotated[str, BeforeValidator(nfc), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
+
+
+class Record(BaseModel):
+    """A frozen record that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# ---------------------------------------------------------------------------- the registry
+
+
+class Contact(Record):
+    """A mailbox of an organisation; role mailboxes come first (Luật 91/2025/QH15: least personal data)."""
+
+    email: str
+    name: Text = ""
+    role: Text = ""
+    phone: Text = ""
+    order: int = 1
+    designated_by: Text = ""
+    valid_from: date | None = None
+    valid_until: date | None = None
+
+
+class Person(Record):
+    """Who signs for an organisation, between two dates (both inclusive, open when None)."""
+
+    name: Line
+    position: Line
+    #: TM., KT., TL., TUQ., Q. or empty (NĐ 30/2020 Phụ lục I, mục II.7b), with the head's title: "KT. TRƯỞNG BAN".
+    authority: Text = ""
+    valid_from: date | None = None
+    valid_until: date | None = None
+
+
+class Park(Record):
+    """An industrial park. Phases with another developer are parks of their own."""
+
+    code: Code
+    name: Line
+    investor: Code | None = None
+    zone: Text = ""
+    invented: bool = False
+
+
+class Organisation(Record):
+    """One body on the chain. `level` is a level of the cascade: city, board, unit, investor, tenant…"""
+
+    code: Code
+    name: Line
+    level: Code
+    name_en: Text = ""
+    #: The letters in a symbol: "BQL", "CV-SHP".
+    abbreviation: Text = ""
+    parent: Code | None = None
+    parks: tuple[Code, ...] = ()
+    segments: tuple[Code, ...] = ()
+    tax_code: Text = ""
+    address: Text = ""
+    place: Text = ""
+    contacts: tuple[Contact, ...] = ()
+    signers: tuple[Person, ...] = ()
+    #: The standing written authority under which its letter is passed on at its acknowledgement.
+    standing_authority: Text = ""
+    valid_from: date | None = None
+    valid_until: date | None = None
+    invented: bool = False
+
+
+class Register(Record):
+    """A whole registry as it was read: unique codes, every reference resolved."""
+
+    organisations: tuple[Organisation, ...]
+    parks: tuple[Park, ...] = ()
+
+
+# ---------------------------------------------------------------------------- policy and cascade
+
+
+class Urgency(StrEnum):
+    """Độ khẩn (NĐ 30/2020 Phụ lục I, mục III.2b; edXML Priority 0–4)."""
+
+    NORMAL = "normal"
+    URGENT = "urgent"
+    VERY_URGENT = "very_urgent"
+    FLASH = "flash"
+    FLASH_TIMED = "flash_timed"
+
+    @property
+    def passes_quiet_hours(self) -> bool:
+        """Khẩn and above leave at once (NĐ 30/2020 Điều 18.1)."""
+        return self is not Urgency.NORMAL
+
+
+class Settles(StrEnum):
+    """What a recipient has to do for its obligation to be settled."""
+
+    ACKNOWLEDGE = "acknowledge"
+    FORWARD = "forward"
+    COMPLETE = "complete"
+
+
+class Release(StrEnum):
+    """When the hop below a recipient opens."""
+
+    ON_FORWARD = "on_forward"
+    ON_ACKNOWLEDGE = "on_acknowledge"
+    AT_ONCE = "at_once"
+    AT_DEADLINE = "at_deadline"
+
+
+class OnSilence(StrEnum):
+    """What happens to those below a recipient that stays silent past deadline and grace."""
+
+    ESCALATE = "escalate"
+    BYPASS = "bypass"
+
+
+class Deadline(Record):
+    """A term: `working_days` after the issue, or `hours` where days are too long (hỏa tốc)."""
+
+    working_days: int = Field(5, ge=0, le=250)
+    hours: int = Field(0, ge=0, le=240)
+    at: time = time(17, 0)
+    #: Least time of one who is reached after half of the term has passed.
+    minimum_working_days: int = Field(3, ge=0, le=250)
+    minimum_hours: int = Field(0, ge=0, le=240)
+    calendar: Literal["state", "enterprise", "both"] = "both"
+
+
+class Reminder(Record):
+    """A soft reminder (nhắc việc): `working_days` from the deadline's day (negative = before), at `at`;
+    or, where `hours` is set, that many hours from the deadline's instant."""
+
+    working_days: int = Field(0, ge=-60, le=60)
+    at: time = time(8, 0)
+    hours: int | None = Field(None, ge=-240, le=240)
+
+
+class Rung(Record):
+    """One step of the ladder of escalation: whom to tell, how long after the rung before it."""
+
+    to: Code
+    after_working_days: int = Field(0, ge=0, le=60)
+    after_hours: int = Field(0, ge=0, le=240)
+    template: Code = "digest"
+
+
+class Policy(Record):
+    """How one level is held to its answer. Frozen into the campaign at launch."""
+
+    deadline: Deadline = Deadline()
+    reminders: tuple[Reminder, ...] = (
+        Reminder(working_days=-2),
+        Reminder(working_days=0),
+        Reminder(working_days=1),
+    )
+    grace_working_days: int = Field(1, ge=0, le=60)
+    grace_hours: int = Field(0, ge=0, le=240)
+    settles: Settles = Settles.ACKNOWLEDGE
+    release: Release = Release.ON_FORWARD
+    on_silence: OnSilence = OnSilence.ESCALATE
+
+
+class Recipients(Record):
+    """Who stands below an issuer.
+
+    all            every organisation of the level
+    children       those whose `parent` is the issuer
+    parks          those in a park whose investor is the issuer
+    outside_parks  those of the level in no park
+    """
+
+    level: Code
+    who: Literal["all", "children", "parks", "outside_parks"] = "all"
+    policy: Policy = Policy()
+
+
+class Issue(StrEnum):
+    """How the letter of a hop comes to be a document."""
+
+    TAKEN_IN = "taken_in"  # the issuer's own document, as it came; a processing slip is rendered for the recipient
+    SIGNED = "signed"  # an authority's letter: drafted, signed, numbered and issued by the clerk
+    COMPANY = "company"  # a company's letter: prepared, completed and passed on by the company
+
+
+class HopRule(Record):
+    """One tier of the cascade: an issuer's level, its recipients and its letter."""
+
+    issuer: Code
+    recipients: tuple[Recipients, ...] = Field(min_length=1)
+    template: Code
+    issue: Issue
+    #: "{number}/BQL-QHXD"; {abbreviation} is the issuer's. Empty: the letter bears no number.
+    symbol: Text = ""
+    #: Who has a letter in hand that awaits its issue, and is chased for it (codes of organisations).
+    issue_by: tuple[Code, ...] = ()
+
+
+class Cascade(Record):
+    """The chain as data: levels from the top, the hops between them, the ladder of escalation."""
+
+    name: Line
+    levels: dict[Code, Line]
+    root: Code
+    hops: tuple[HopRule, ...] = Field(min_length=1)
+    ladder: tuple[Rung, ...] = Field(min_length=1)
+    #: Who the engine speaks for in From and in the ladder: the code of an organisation.
+    speaks_for: Code
+    #: The organisation that is told the result at the end.
+    reports_to: Code
+    #: The unit that drafts and looks after the campaign; exempt from answering its own letter.
+    drafting_unit: Code | None = None
+
+    def rule_of(self, issuer_level: str) -> HopRule | None:
+        """The hop that organisations of this level issue, or None at the bottom."""
+        return next((hop for hop in self.hops if hop.issuer == issuer_level), None)
+
+
+# ---------------------------------------------------------------------------- the plan
+
+
+class Directive(Record):
+    """A document from above that this campaign implements.
+
+    number, notation, issued_on, issuer, subject and SignerInfo follow NĐ 30/2020 Phụ lục VI.
+    """
+
+    number: Annotated[str, Field(pattern=r"^\d{1,6}[a-z]?$", max_length=11)]
+    notation: Annotated[str, BeforeValidator(nfc), Field(pattern=r"^[A-ZĐ][A-ZĐ0-9&._/-]*$", max_length=30)]
+    issued_on: date
+    issuer: Annotated[str, BeforeValidator(nfc), Field(min_length=1, max_length=200)]
+    #: Whose instruction it carries: "chỉ đạo của ‹authority› tại văn bản số …".
+    authority: Text = ""
+    kind: Text = "Văn bản"
+    subject: Line
+    #: Files of the document, relative to the plan; a demo or exercise without any encloses a placeholder page.
+    files: tuple[str, ...] = ()
+    #: Số đến and ngày đến at the first recipient's (NĐ 30/2020 Phụ lục IV).
+    arrival_number: Annotated[str, Field(pattern=r"^\d{0,10}$")] = ""
+    arrived_on: date | None = None
+
+    @property
+    def code(self) -> str:
+        """Số/ký hiệu: "8184/VP-NCKTGS"."""
+        return f"{self.number}/{self.notation}"
+
+
+class LetterText(Record):
+    """The words of the letter of one hop that differ from campaign to campaign.
+
+    Every text is a Jinja2 HTML fragment of the small vocabulary (p, ul, ol, li, b, i, u, table, a, br).
+    """
+
+    subject: Line
+    addressees: tuple[Line, ...] = Field(min_length=1)
+    opening: Text
+    lead: Text = ""
+    requests: tuple[Text, ...] = ()
+    #: Between brackets, to those who have somebody below them.
+    note_to_intermediaries: Text = ""
+    closing: Text = ""
+    #: The paragraph that asks for an answer and names the date: {deadline} is filled in.
+    confirmation: Text = ""
+    distribution: tuple[Line, ...] = ()
+    signer: Person
+    place: Line
+
+
+class SegmentDuty(Record):
+    """A sentence of the letter that binds one segment only, confirmed with a tick of its own."""
+
+    segment: Code
+    sentence: Text
+    tick: Line
+
+
+class CopyTo(Record):
+    """One who stands in Nơi nhận and not in Kính gửi: gets the issued letter for information."""
+
+    organisation: Code
+    purpose: Text = ""
+
+
+class Audience(Record):
+    """Who of the registry this campaign reaches. Empty tuples select everybody."""
+
+    levels: tuple[Code, ...] = ()
+    parks: tuple[Code, ...] = ()
+    segments: tuple[Code, ...] = ()
+    include: tuple[Code, ...] = ()
+    exclude: tuple[Code, ...] = ()
+
+
+class CampaignPlan(Record):
+    """What an operator launches. Prefect draws its form from this model."""
+
+    code: Code
+    title: Line
+    urgency: Urgency = Urgency.NORMAL
+    directives: tuple[Directive, ...] = Field(min_length=1)
+    letter: LetterText
+    #: Letters of hops below the first written one, by issuer level, where they differ from their template.
+    copies: tuple[CopyTo, ...] = ()
+    segment_duties: tuple[SegmentDuty, ...] = ()
+    audience: Audience = Audience()
+    #: By recipient level; what is not named here keeps the cascade's policy.
+    policies: dict[Code, Policy] = {}
+    secrecy: Text = ""
+
+    @model_validator(mode="after")
+    def refuse_secrets(self) -> Self:
+        """Classified documents never travel by this engine (NĐ 30/2020 Điều 15.2, 16.3, 22.4)."""
+        if self.secrecy and re.search(r"\bM[ẬA]T\b", self.secrecy.upper()):
+            raise ValueError("văn bản mật không được gửi qua hệ thống này; chuyển theo đường văn thư mật")
+        return self

@@ -1,0 +1,59 @@
+"""What is set from outside: `CONGVAN_*` in the environment or in `.env`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _shipped(name: str) -> Path:
+    """`config/` or `templates/`: beside the packages in a checkout, inside the wheel otherwise."""
+    beside = Path(__file__).resolve().parent.parent
+    checkout = beside / name
+    return checkout if checkout.is_dir() else beside / "congvan_data" / name
+
+
+class Settings(BaseSettings):
+    """The engine's settings; every name is prefixed with CONGVAN_."""
+
+    model_config = SettingsConfigDict(env_prefix="CONGVAN_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Path(".congvan")
+    database_url: str = ""
+    smtp_url: str = "smtp://127.0.0.1:2525"
+    imap_url: str = ""
+    portal_url: str = "http://127.0.0.1:4280"
+    #: The first signs, all verify: put a new key in front, drop the old one when its links have expired.
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    config: Path = Field(default_factory=lambda: _shipped("config"))
+    templates: Path = Field(default_factory=lambda: _shipped("templates"))
+    cascade: Path | None = None
+    #: The engine's own mailbox; replies go to ‹local›+‹delivery›@‹domain›.
+    mail_from: str = "congvan@bql.example"
+    smtp_connections: int = Field(4, ge=1, le=64)
+    #: Links stay valid this many days after they were made.
+    link_days: int = Field(180, ge=1, le=3650)
+    #: How long a process may hold work before another may take it over, in seconds.
+    lease_s: int = Field(120, ge=5, le=3600)
+    #: Deliveries of a campaign shown as Prefect runs; above this only tables.
+    board_runs: int = Field(2_000, ge=0)
+    demo: bool = False
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @cached_property
+    def database(self) -> str:
+        """The database's URL; a file under `home` unless one is set."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.home.resolve() / 'congvan.db'}"
+
+    @property
+    def cascade_file(self) -> Path:
+        """Where the chain is described."""
+        return self.cascade or self.config / "cascade.yaml"

@@ -1,0 +1,228 @@
+"""One transaction's hands on the database: read, lock, compare-and-set, and write down what happened.
+
+Every change of a delivery, a hop or a campaign goes through `write`: it appends to that row's event
+chain and updates the row in one guarded statement, so nothing changes without its line in the log.
+On PostgreSQL rows are locked in the order deliveries → hops → campaigns, so that no two acts wait for
+each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import orjson
+from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.attributes import set_committed_value
+
+from congvan.errors import NotFound, StaleDelivery
+from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Note, Table
+
+Row = TypeVar("Row", bound=Table)
+Chained = TypeVar("Chained", Campaign, Hop, Delivery)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line for the log: what happened, to be chained."""
+
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    actor: str = "engine"
+    channel: str = "system"
+
+
+def chain_hash(head: str, stream: str, seq: int, at: datetime, entry: Entry) -> str:
+    """The hash of an event: over the hash before it and everything it says."""
+    said = [head, stream, seq, at.astimezone(UTC).isoformat(), entry.kind, entry.actor, entry.channel, entry.data]
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+class Ledger:
+    """One transaction. Made by `Store.act` (may write) or `Store.view`."""
+
+    def __init__(self, session: AsyncSession, is_sqlite: bool) -> None:
+        self.session = session
+        self.is_sqlite = is_sqlite
+
+    # ------------------------------------------------------------------ reading
+
+    async def find(self, table: type[Row], key: Any) -> Row | None:
+        """The row under this primary key, or None."""
+        return await self.session.get(table, key)
+
+    async def get(self, table: type[Row], key: Any) -> Row:
+        """The row under this primary key; raise NotFound."""
+        row = await self.session.get(table, key)
+        if row is None:
+            raise NotFound(f"no {table.__tablename__} {key!r}")
+        return row
+
+    async def take(self, table: type[Row], key: Any) -> Row:
+        """The row, locked until the transaction ends (SQLite locks the whole database anyway)."""
+        row = await self.session.get(table, key, with_for_update=True, populate_existing=True)
+        if row is None:
+            raise NotFound(f"no {table.__tablename__} {key!r}")
+        return row
+
+    async def all(self, query: Select[tuple[Any]], *, lock: bool = False) -> list[Any]:
+        """Every row of a query for one entity or column."""
+        if lock:
+            query = query.with_for_update().execution_options(populate_existing=True)
+        return list((await self.session.scalars(query)).all())
+
+    async def rows(self, query: Select[Any]) -> Sequence[Any]:
+        """Every row of a query for several columns."""
+        return (await self.session.execute(query)).all()
+
+    async def first(self, query: Select[tuple[Any]]) -> Any:
+        """The first row of a query, or None."""
+        return (await self.session.scalars(query.limit(1))).first()
+
+    async def count(self, query: Select[Any]) -> int:
+        """How many rows a query finds."""
+        return int(await self.session.scalar(select(func.count()).select_from(query.subquery())) or 0)
+
+    # ------------------------------------------------------------------ writing
+
+    async def add(self, table: type[Table], **values: Any) -> None:
+        """Insert one row."""
+        await self.session.execute(insert(table).values(**values))
+
+    async def add_all(self, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert many rows in one statement."""
+        if rows:
+            await self.session.execute(insert(table), list(rows))
+
+    async def put(self, table: type[Table], keys: Mapping[str, Any], **values: Any) -> None:
+        """Insert or replace the row under these keys."""
+        dialect: Any = sqlite if self.is_sqlite else postgresql
+        statement = dialect.insert(table).values(**keys, **values)
+        await self.session.execute(
+            statement.on_conflict_do_update(index_elements=list(keys), set_=values)
+            if values
+            else statement.on_conflict_do_nothing(index_elements=list(keys))
+        )
+
+    async def add_if_absent(self, table: type[Table], **values: Any) -> bool:
+        """Insert unless a constraint says that it is there already; True when it was inserted."""
+        dialect: Any = sqlite if self.is_sqlite else postgresql
+        result: Any = await self.session.execute(
+            dialect.insert(table).values(**values).on_conflict_do_nothing()
+        )
+        return bool(result.rowcount)
+
+    async def change(self, table: type[Table], *guards: Any, **values: Any) -> int:
+        """UPDATE … WHERE guards; the number of rows changed, so that the caller knows who was first."""
+        result: Any = await self.session.execute(
+            update(table).where(*guards).values(**values).execution_options(synchronize_session=False)
+        )
+        return int(result.rowcount)
+
+    async def change_many(
+        self, table: type[Table], rows: Sequence[Mapping[str, Any]], keys: Sequence[str] = ("id",)
+    ) -> None:
+        """Update many rows by key, one statement for all that change the same columns."""
+        shapes: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+        for row in rows:
+            shapes.setdefault(tuple(sorted(row)), []).append(row)
+        connection = await self.session.connection()
+        columns = table.__table__.c
+        for names, alike in shapes.items():
+            statement = (
+                update(table.__table__)  # type: ignore[arg-type]
+                .where(*(columns[key] == bindparam(f"old_{key}") for key in keys))
+                .values({name: bindparam(f"new_{name}") for name in names if name not in keys})
+            )
+            await connection.execute(
+                statement,
+                [{f"{'old' if name in keys else 'new'}_{name}": row[name] for name in names} for row in alike],
+            )
+
+    async def remove(self, table: type[Table], *guards: Any) -> int:
+        """DELETE … WHERE guards."""
+        result: Any = await self.session.execute(delete(table).where(*guards))
+        return int(result.rowcount)
+
+    # ------------------------------------------------------------------ what happened
+
+    async def write(self, row: Chained, at: datetime, entries: Entry | Iterable[Entry], **values: Any) -> None:
+        """Change a row and chain its events, guarded by the events it had when it was read.
+
+        Raise StaleDelivery when somebody else wrote first.
+        """
+        entries = [entries] if isinstance(entries, Entry) else list(entries)
+        seq, events, new = self._chain(row, at, entries, values)
+        table = type(row)
+        changed = await self.change(table, table.id == row.id, table.event_seq == seq, **new)
+        if changed != 1:
+            raise StaleDelivery
+        await self.add_all(EventRow, events)
+        _keep(row, new)
+
+    async def write_many(
+        self, changes: Sequence[tuple[Delivery, Sequence[Entry], Mapping[str, Any]]], at: datetime
+    ) -> None:
+        """As `write` for many deliveries that this transaction has locked, in few statements."""
+        events: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
+        for row, entries, values in changes:
+            _seq, said, new = self._chain(row, at, entries, values)
+            events += said
+            rows.append({"id": row.id, **new})
+            _keep(row, new)
+        await self.change_many(Delivery, rows)
+        await self.add_all(EventRow, events)
+
+    @staticmethod
+    def _chain(
+        row: Campaign | Hop | Delivery, at: datetime, entries: Sequence[Entry], values: Mapping[str, Any]
+    ) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
+        seq, head, events = row.event_seq, row.event_head, []
+        campaign = row.id if isinstance(row, Campaign) else row.campaign_id
+        for number, entry in enumerate(entries, start=seq + 1):
+            head = chain_hash(head, row.id, number, at, entry)
+            events.append(
+                {
+                    "stream": row.id, "seq": number, "campaign_id": campaign, "at": at, "kind": str(entry.kind),
+                    "actor": entry.actor, "channel": entry.channel, "data": dict(entry.data), "hash": head,
+                }
+            )  # fmt: skip
+        new = dict(values) | {
+            "event_seq": seq + len(events),
+            "event_head": head,
+            "board_seq": row.board_seq + 1,
+        }
+        return seq, events, new
+
+    # ------------------------------------------------------------------ files and notes
+
+    async def keep_file(self, data: bytes, media_type: str) -> str:
+        """Store bytes under their SHA-256, once; return it in hex."""
+        digest = hashlib.sha256(data).hexdigest()
+        await self.add_if_absent(File, sha256=digest, media_type=media_type, size=len(data), data=data)
+        return digest
+
+    async def file(self, sha256: str) -> bytes:
+        """The bytes under this hash; raise NotFound."""
+        return bytes((await self.get(File, sha256)).data)
+
+    async def note(self, name: str) -> dict[str, Any] | None:
+        """A named value of the engine, or None."""
+        row = await self.session.get(Note, name, populate_existing=True)
+        return None if row is None else row.value
+
+    async def set_note(self, name: str, value: Mapping[str, Any]) -> None:
+        """Set a named value."""
+        await self.put(Note, {"name": name}, value=dict(value))
+
+
+def _keep(row: Table, new: Mapping[str, Any]) -> None:
+    # The row in hand shows what the database now holds; SQLAlchemy must not write it again.
+    for name, value in new.items():
+        set_committed_value(row, name, value)
