@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import mimetypes
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
 from congvan.acts import registry as registry_acts
 from congvan.acts.frozen import cascade_of
-from congvan.errors import ActRefused, BadInput, Fault, NotFound
+from congvan.errors import ActRefused, BadInput, NotFound
 from congvan.house import House
-from congvan.reading import check
+from congvan.letters.sheet import Sheet
+from congvan.plan_check import check
 from congvan.rules.cascade import Route, route
 from congvan.rules.protocol import Fact, State, settling_states
 from congvan.rules.records import CampaignPlan, Cascade, Organisation, Register, Settles
@@ -37,10 +40,12 @@ class Launch:
 
     plan: CampaignPlan
     cascade: Cascade
-    documents: Sequence[Document]
     mode: str = "live"
     by: str = ""
+    #: Where the plan was read: the folder of its files, its name, its lines by field (for faults).
+    folder: Path = Path()
     source: str = "plan"
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan_sha256(plan: CampaignPlan) -> str:
@@ -57,28 +62,56 @@ async def launch(house: House, order: Launch) -> str:
     """
     now = await house.clock.now()
     digest = plan_sha256(order.plan)
+    async with house.store.view() as ledger:
+        if (known := await _launched(ledger, order, digest)) is not None:
+            return known
+        _checked_route(order, await registry_acts.read(ledger), now)
+    enclosed = documents(house, order)
     async with house.store.act() as ledger:
-        known = await ledger.first(select(Campaign).where(Campaign.code == order.plan.code))
-        if known is not None:
-            if known.plan_sha256 != digest:
-                raise ActRefused(
-                    f"campaign {known.code} was launched from another text of this plan; give the new one another code"
-                )
-            return str(known.id)
+        if (known := await _launched(ledger, order, digest)) is not None:
+            return known
         register = await registry_acts.read(ledger)
         frozen = _checked_route(order, register, now)
-        return await _write(house, ledger, order, register, frozen, digest, now)
+        return await _write(house, ledger, order, register, frozen, enclosed, digest, now)
+
+
+async def _launched(ledger: Ledger, order: Launch, digest: str) -> str | None:
+    known = await ledger.first(select(Campaign).where(Campaign.code == order.plan.code))
+    if known is None:
+        return None
+    if known.plan_sha256 != digest:
+        raise ActRefused(
+            f"campaign {known.code} was launched from another text of this plan; give the new one another code"
+        )
+    return str(known.id)
 
 
 def _checked_route(order: Launch, register: Register, now: datetime) -> Route:
-    faults = check(order.plan, order.cascade, register, now, source=order.source)
-    if order.mode == "live" and not order.documents:
-        faults.append(
-            Fault(order.source, "directives.files", "chưa có tệp văn bản của cấp trên", "thêm tệp PDF của văn bản vào plan")
-        )
+    faults = check(
+        order.plan, order.cascade, register, now, order.folder,
+        exercise=order.mode != "live", file=order.source, lines=order.lines,
+    )  # fmt: skip
     if faults:
         raise BadInput(faults)
     return route(register, order.cascade, order.plan)
+
+
+def documents(house: House, order: Launch) -> list[Document]:
+    """The files of the directives as they came; outside live campaigns a page that says plainly that it
+    stands for one that is not at hand."""
+    found = []
+    for directive in order.plan.directives:
+        for name in directive.files:
+            media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+            found.append(Document(Path(name).name, media_type, (order.folder / name).read_bytes()))
+        if not directive.files:
+            sheet = Sheet(
+                template="placeholder", issuer=directive.issuer, illustration=True,
+                context={"document": directive.model_dump(mode="json")},
+            )  # fmt: skip
+            name = f"{directive.code.replace('/', '_')}-trang-thay-the.pdf"
+            found.append(Document(name, "application/pdf", house.press.render(sheet).pdf))
+    return found
 
 
 async def _write(
@@ -87,13 +120,14 @@ async def _write(
     order: Launch,
     register: Register,
     frozen: Route,
+    enclosed: Sequence[Document],
     digest: str,
     now: datetime,
 ) -> str:
     plan, campaign_id = order.plan, house.new_id(now)
     upstream = [
         {"name": doc.name, "sha256": await ledger.keep_file(doc.data, doc.media_type), "media_type": doc.media_type}
-        for doc in order.documents
+        for doc in enclosed
     ]
     await ledger.add(
         Campaign,

@@ -212,13 +212,17 @@ async def _open(house: House, hop_id: str) -> None:
         await _copies(house, ledger, campaign, hop, now)
         await _parent_passed_on(ledger, hop, now)
         below = [one.child_hop_id for one in deliveries if one.child_hop_id and one.hop_id == hop_id]
+    await _prepare_below(house, hop_id, below, now)
+
+
+async def _prepare_below(house: House, hop_id: str, below: Sequence[str], now: datetime) -> None:
+    """Release the hops that wait for nobody, and draft the letters that companies will pass on."""
+    await _release_below(house, below, now)
     async with house.store.view() as ledger:
-        company = [
-            row.id
-            for row in await ledger.all(select(Hop).where(Hop.id.in_(below)))
-            if rule_of(campaign, row).issue is Issue.COMPANY
-        ]
-        await _release_below(house, company + [one for one in below if one not in company], now)
+        hop = await ledger.get(Hop, hop_id)
+        campaign = await ledger.get(Campaign, hop.campaign_id)
+        rows: list[Hop] = await ledger.all(select(Hop).where(Hop.id.in_(below)).order_by(Hop.ordinal))
+        company = [row.id for row in rows if rule_of(campaign, row).issue is Issue.COMPANY]
     if rule_of(campaign, hop).issue is not Issue.TAKEN_IN:
         await letters.prepare(house, company)
 

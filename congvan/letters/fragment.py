@@ -174,8 +174,7 @@ def _table(node: Node) -> Node:
         else:
             rows += [part] if part["t"] == "tr" else _elements(part, {"tr"})
     tidy = [
-        {"t": "tr", "c": [{**cell, "c": _blocks(cell["c"])} for cell in _elements(row, {"th", "td"})]}
-        for row in rows
+        {"t": "tr", "c": [{**cell, "c": _blocks(cell["c"])} for cell in _elements(row, {"th", "td"})]} for row in rows
     ]
     return {"t": "table", "widths": widths, "columns": max((_width(row) for row in tidy), default=0), "c": tidy}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
+from pydantic import Field
+
 from congvan.letters import numbering
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.records import Code, Record, Text
@@ -42,7 +44,7 @@ class Head(Record):
     salutation: Text = ""
     addressees: tuple[Text, ...] = ()
     distribution: tuple[Text, ...] = ()
-    labels: dict[str, Text] = {}
+    labels: dict[str, Text] = Field(default_factory=dict)
     #: False: a form without Nơi nhận and signature.
     closes: bool = True
 
@@ -107,9 +109,7 @@ def _contact(sheet: Sheet, labels: Mapping[str, str]) -> list[str]:
 def _number(sheet: Sheet, labels: Mapping[str, str]) -> str:
     if not sheet.symbol:
         return ""
-    written = numbering.code(
-        sheet.number, sheet.symbol, abbreviation=sheet.abbreviation, blank=numbering.BLANK_NUMBER
-    )
+    written = numbering.code(sheet.number, sheet.symbol, abbreviation=sheet.abbreviation, blank=numbering.BLANK_NUMBER)
     return f"{labels['number']} {written}"
 
 
@@ -133,9 +133,7 @@ def _closing(sheet: Sheet, head: Head, fill: Fill) -> dict[str, Any]:
     }
 
 
-def _appendix(
-    part: Appendix, at: int, sheet: Sheet, head: Head, labels: Mapping[str, str]
-) -> dict[str, Any]:
+def _appendix(part: Appendix, at: int, sheet: Sheet, head: Head, labels: Mapping[str, str]) -> dict[str, Any]:
     """An appendix with its number (only where there are several) and its line of reference.
 
     The blanks of that line are not filled in on an electronic document (Phụ lục I, mục III.1d).

@@ -29,7 +29,7 @@ STAMPS: dict[Urgency, str] = {
 }
 
 # A stamp of secrecy stands alone on its line, in capitals; "bảo mật" and "bí mật" in running text are words.
-_SECRET = re.compile(r"^[\W_]*(?:TUYỆT|TỐI)?\s*MẬT[\W_]*$|\b(?:TUYỆT|TỐI) MẬT\b", re.MULTILINE)
+_SECRET = re.compile(r"^[^\w\n]*(?:(?:TUYỆT|TỐI) )?MẬT[^\w\n]*$|\b(?:TUYỆT|TỐI) MẬT\b", re.MULTILINE)
 
 
 def padded(number: str) -> str:

@@ -20,7 +20,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from congvan.errors import NothingInstalled
-from congvan.letters import fragment, writing
+from congvan.letters import fragment, numbering, writing
 from congvan.letters.filters import FILTERS
 from congvan.letters.frame import Head, frame_of
 from congvan.letters.sheet import Sheet
@@ -68,6 +68,9 @@ class Press:
             raise NothingInstalled(f"there is no page.typ in {templates}")
         self._words = _environment(self._folders, autoescape=True)
         self._lines = _environment(self._folders, autoescape=False)
+        fonts = [str(folder / "fonts") for folder in self._folders if (folder / "fonts").is_dir()]
+        # Only our own faces: on a machine with other fonts the bytes would differ.
+        self._fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=fonts)
         self._local = threading.local()
         self._head = lru_cache(maxsize=64)(self._read_head)
         self._profile = lru_cache(maxsize=8)(self._read_profile)
@@ -75,15 +78,18 @@ class Press:
     def render(self, sheet: Sheet) -> Rendered:
         """The letter as PDF, HTML and text; equal sheets give equal bytes.
 
-        Raise WordsRefused for HTML outside the vocabulary, jinja2.UndefinedError for a name that the
+        Raise WordsRefused for HTML outside the vocabulary and for a stamp of secrecy, jinja2.UndefinedError for a name that the
         sheet's context lacks: no letter leaves with a hole.
         """
         composed = self._compose(sheet)
+        text = self._text(composed)
+        if stamp := numbering.secret_stamp(text):
+            raise fragment.WordsRefused(f"«{stamp}»: văn bản mật không được gửi qua hệ thống này")
         pdf = self._print({**composed.frame, "body": composed.body}, sheet)
         return Rendered(
             pdf=pdf,
             html=writing.html(composed.body, composed.images),
-            text=self._text(composed),
+            text=text,
             sha256=hashlib.sha256(pdf).hexdigest(),
             subject=composed.frame["document"]["subject"],
             page=self._page(composed),
@@ -148,14 +154,15 @@ class Press:
         written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         main = _MAIN % written.replace("\\", "\\\\").replace('"', '\\"')
         pdf = self._compiler().compile(main.encode(), format="pdf", timestamp=_stamp(sheet))
-        return bytes(pdf)
+        if not isinstance(pdf, bytes):
+            raise TypeError(f"Typst gave {type(pdf).__name__} instead of one PDF")
+        return pdf
 
     def _compiler(self) -> typst.Compiler:
         """This thread's compiler; kept, because it remembers the page and the fonts."""
         compiler = getattr(self._local, "compiler", None)
         if compiler is None:
-            fonts = [str(folder / "fonts") for folder in self._folders if (folder / "fonts").is_dir()]
-            compiler = typst.Compiler(b"", root=str(self._root), font_paths=fonts, ignore_system_fonts=True)
+            compiler = typst.Compiler(b"", root=str(self._root), font_paths=self._fonts)
             self._local.compiler = compiler
         return compiler
 

@@ -69,7 +69,7 @@ class Sheet(Record):
     subject: Optional = ""
     addressees: tuple[Line, ...] = ()
     distribution: tuple[Line, ...] = ()
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = Field(default_factory=dict)
     signer: Person | None = None
     urgency: Urgency = Urgency.NORMAL
     internal: bool = False
@@ -78,7 +78,7 @@ class Sheet(Record):
     drafter: Text = ""
     footer: Text = ""
     appendices: tuple[Appendix, ...] = ()
-    images: dict[str, str] = {}
+    images: dict[str, str] = Field(default_factory=dict)
 
     @property
     def code(self) -> str:

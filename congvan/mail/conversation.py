@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import aiosmtplib
 
 from congvan.mail.address import parse_address
+from congvan.mail.message import TERMINATOR
 from congvan.mail.replies import Judgement, Phase, Reply, Verdict, judge
 from congvan.mail.url import SmtpUrl
 from congvan.mail.wire import Wire, WireLost, take_over
@@ -132,9 +133,7 @@ class Line:
             return _refused(553, "5.6.7 this server does not take addresses with letters beyond ASCII")
         limit = self._extensions.get("size", "")
         if limit.isdigit() and 0 < int(limit) < len(payload) - 3:
-            return _refused(
-                552, f"5.3.4 {len(payload) - 3} octets are more than the {limit} this server takes"
-            )
+            return _refused(552, f"5.3.4 {len(payload) - 3} octets are more than the {limit} this server takes")
         return None
 
     def _commands(self, envelope: Envelope, octets: int) -> tuple[bytes, bytes, bytes]:
@@ -173,14 +172,19 @@ class Line:
                 if first is None:
                     raise
                 break
-            if first is not None:
-                # RFC 2920 section 3.1: a server may ask for the body although it took no recipient.
-                if phase is Phase.DATA and reply.code == 354:
-                    self._wire.write(b".\r\n")
-                    await self._reply()
-            elif not _went_on(phase, reply):
+            if first is None and not _went_on(phase, reply):
                 first = self._ended(phase, reply)
+            elif first is not None and phase is Phase.DATA and reply.code == 354:
+                await self._send_nothing()
         return first
+
+    async def _send_nothing(self) -> None:
+        """RFC 2920 section 3.1: a server may ask for the body although it took no recipient."""
+        try:
+            self._wire.write(TERMINATOR)
+            await self._reply()
+        except (WireLost, TimeoutError):
+            self.close()
 
     async def _open_by_steps(self, commands: tuple[bytes, bytes, bytes], reset: bool) -> Ended | None:
         if reset:
@@ -211,9 +215,7 @@ class Line:
             reply = await self._wire.reply(self._timeouts.dot_s)
         except (WireLost, TimeoutError) as fault:
             self.close()
-            return Ended(
-                Phase.BODY, "unknown", None, f"no reply to the final dot: {fault}", Judgement("unknown")
-            )
+            return Ended(Phase.BODY, "unknown", None, f"no reply to the final dot: {fault}", Judgement("unknown"))
         self._trace("reply")
         self._open_transaction = False
         self.carried += 1

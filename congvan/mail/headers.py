@@ -135,7 +135,7 @@ def encoded_words(text: str, used: int) -> str:
     words (Python 3.11 among them) then show a second blank, not a torn word.
     """
     chunks, room = [b""], _room(used)
-    for piece in _pieces(text):
+    for piece in _pieces(text, longest=room):
         if chunks[-1] and len(chunks[-1]) + len(piece) > room:
             chunks.append(b"")
             room = _room(1)
@@ -143,11 +143,11 @@ def encoded_words(text: str, used: int) -> str:
     return "\r\n ".join(f"=?utf-8?b?{b64encode(chunk).decode()}?=" for chunk in chunks)
 
 
-def _pieces(text: str) -> Iterator[bytes]:
+def _pieces(text: str, longest: int) -> Iterator[bytes]:
     """Words with the blanks after them, or single characters of a word too long for one line."""
     for word in re.findall(r"\S+\s*|\s+", text):
         octets = word.encode()
-        if len(octets) <= _room(1):
+        if len(octets) <= longest:
             yield octets
         else:
             yield from (character.encode() for character in word)

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 #: Messages of one call that are looked at ahead of the connections: what bounds the memory.
 WINDOW = 256
 #: After a server said that it takes no further connection, this long it is not asked for one; seconds.
-NARROW_S = 30.0
+NARROW_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,8 @@ class Sender:
         self._trace = trace
         self._pacer: Pacer[_Job] = Pacer(limits, _give_back)
         self._workers: list[asyncio.Task[None]] = []
-        self._open_lines = 0
+        #: Open, or being opened.
+        self._lines = 0
         self._pipelined = True
 
     async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
@@ -188,9 +189,7 @@ class Sender:
             self._no_way(job, fault)
             return None
 
-    async def _converse(
-        self, job: _Job, envelope: Envelope, payload: bytes, line: Line | None
-    ) -> Line | None:
+    async def _converse(self, job: _Job, envelope: Envelope, payload: bytes, line: Line | None) -> Line | None:
         """One conversation, and a second over a fresh line where the first could not even begin."""
         for may_repeat in (True, False):
             line, fresh = await self._ready(line)
@@ -220,20 +219,22 @@ class Sender:
         if line is not None and line.fit and line.carried < self._limits.per_connection:
             return line, False
         await self._drop(line)
-        fresh = await open_line(
-            self._url, self._context, self._timeouts, self._trace, pipelined=self._pipelined
-        )
-        self._open_lines += 1
-        return fresh, True
+        self._lines += 1
+        try:
+            opened = open_line(self._url, self._context, self._timeouts, self._trace, pipelined=self._pipelined)
+            return await opened, True
+        except NoConnection:
+            self._lines -= 1
+            raise
 
     async def _drop(self, line: Line | None) -> None:
         if line is not None:
-            self._open_lines -= 1
+            self._lines -= 1
             await line.leave()
 
     def _no_way(self, job: _Job, fault: NoConnection) -> None:
         """No connection: where others are open, leave the job to them; else it is not now for everybody."""
-        if self._open_lines > 0:
+        if self._lines > 0:
             self._pacer.add(job.domain, job, first=True)
             raise _Narrow
         self._pacer.slow_down(None, asyncio.get_running_loop().time())

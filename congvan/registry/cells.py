@@ -18,7 +18,8 @@ Value = str | int | bool | date | tuple[str, ...] | None
 #: What a spreadsheet would run as a formula when the text is opened there again (OWASP, CSV injection).
 _FORMULA_LIKE = re.compile("[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 _GUARDED = re.compile("'+[=+\\-@\uff1d\uff0b\uff0d\uff20]")
-_PHONE = re.compile(r"\+?[\d\s().-]+")
+#: What may begin with a plus or a minus in such a column.
+_HARMLESS = {Holds.PHONE: re.compile(r"\+?[\d\s().-]+"), Holds.NUMBER: re.compile(r"-?\d+")}
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _DAY_FIRST = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
 _YES = frozenset({"co", "x", "1", "true", "yes", "dung"})
@@ -84,7 +85,8 @@ def clean(text: str, holds: Holds = Holds.TEXT) -> str:
         raise BadCell(f"«{shown(text)}» có ký tự không đọc được", "gõ lại ô này, hoặc lưu tệp theo UTF-8")
     if _GUARDED.match(text):
         return text[1:]
-    if _FORMULA_LIKE.match(text) and not (holds is Holds.PHONE and _PHONE.fullmatch(text)):
+    harmless = _HARMLESS.get(holds)
+    if _FORMULA_LIKE.match(text) and not (harmless and harmless.fullmatch(text)):
         raise BadCell(
             f"«{shown(text)}» bắt đầu như một công thức",
             "bỏ ký tự = + - @ ở đầu ô; ô không có gì thì để trống",

@@ -58,6 +58,8 @@ def read_rows(tables: Sequence[Table]) -> Reading:
     """The rows of all tables, with every fault of headings and cells."""
     reading = Reading()
     for table in tables:
+        if fold(table.sheet) in _OUR_OTHER_SHEETS:
+            continue
         top = _heading_row(table)
         if top is None:
             reading.faults.extend(_unrecognised(table))
@@ -74,7 +76,7 @@ def read_rows(tables: Sequence[Table]) -> Reading:
 
 def _unrecognised(table: Table) -> Iterator[Fault]:
     blank = not any(cell != "" for row in table.rows for cell in row)
-    if table.sheet and (blank or fold(table.sheet) in _OUR_OTHER_SHEETS):
+    if table.sheet and blank:
         return
     known = "; ".join(f"{kind.sheet} ({', '.join(_required(kind))})" for kind in KINDS)
     yield Fault(
@@ -92,7 +94,7 @@ def _required(kind: Kind) -> list[str]:
 def _heading_row(table: Table) -> tuple[int, Kind] | None:
     """The number of the heading row (from 1) and the kind; a sheet's own name decides where it is one."""
     kinds = [kind for kind in KINDS if fold(kind.sheet) == fold(table.sheet)] or list(KINDS)
-    most, found = 2, None  # one known required heading (3) is the least
+    most, found = 3, None  # one heading alone, 3 at most, may stand in any table
     for number, cells in enumerate(table.rows[:_TITLE_ROWS], 1):
         texts = [cell if isinstance(cell, str) else "" for cell in cells]
         for kind in kinds:

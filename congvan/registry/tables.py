@@ -11,7 +11,7 @@ from pathlib import Path
 
 from congvan.errors import BadInput, Fault
 from congvan.registry.columns import KINDS, recognised
-from congvan.registry.workbook import Cell, Sheet, read_workbook
+from congvan.registry.workbook import Cell, Sheet, Unusable, read_workbook
 
 #: 25,000 organisations with two mailboxes each make about 6 MB of CSV and 4 MB of XLSX.
 LARGEST_FILE_BYTES = 32 * 1024 * 1024
@@ -93,9 +93,8 @@ def _bytes(path: Path) -> bytes:
 def _workbook(path: Path, data: bytes) -> list[Sheet]:
     try:
         return read_workbook(data)
-    except ValueError as error:
-        message, remedy = error.args
-        raise refusal(path, message, remedy) from error
+    except Unusable as error:
+        raise refusal(path, error.message, error.remedy) from error
 
 
 def decode(path: Path, data: bytes) -> str:

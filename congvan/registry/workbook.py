@@ -43,6 +43,14 @@ class Formula(Enum):
 Cell = str | float | int | bool | date | datetime | time | timedelta | Formula
 
 
+class Unusable(ValueError):
+    """This file is no workbook that can be read; message and remedy say why."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message, self.remedy = message, remedy
+
+
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """One sheet; rows[0] is row 1 of the spreadsheet."""
@@ -52,9 +60,9 @@ class Sheet:
 
 
 def read_workbook(data: bytes) -> list[Sheet]:
-    """Every sheet of an XLSX workbook; raise ValueError(message, remedy) where it is none or too big."""
+    """Every sheet of an XLSX workbook; raise Unusable(message, remedy) where it is none or too big."""
     if data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise ValueError("tệp .xls kiểu cũ hoặc có mật khẩu", "bỏ mật khẩu và lưu lại thành .xlsx")
+        raise Unusable("tệp .xls kiểu cũ hoặc có mật khẩu", "bỏ mật khẩu và lưu lại thành .xlsx")
     members = _unpack(data)
     formulas = {name: _measure(members[file]) for name, file in _sheet_files(members).items()}
     _measure_texts(members)
@@ -65,11 +73,11 @@ def read_workbook(data: bytes) -> list[Sheet]:
             for name, cells in formulas.items()
         ]
     except (CalamineError, OSError, KeyError) as error:
-        raise ValueError(f"không đọc được bảng tính ({error})", _RESAVE) from error
+        raise Unusable(f"không đọc được bảng tính ({error})", _RESAVE) from error
     except BaseException as error:  # a panic of the parser does not derive from Exception
         if type(error).__name__ != "PanicException":
             raise
-        raise ValueError("bảng tính bị hỏng", _RESAVE) from error
+        raise Unusable("bảng tính bị hỏng", _RESAVE) from error
 
 
 def _unpack(data: bytes) -> dict[str, bytes]:
@@ -81,12 +89,15 @@ def _unpack(data: bytes) -> dict[str, bytes]:
                 or sum(one.file_size for one in infos.values()) > LARGEST_UNPACKED_BYTES
             ):
                 limit = LARGEST_UNPACKED_BYTES // (1024 * 1024)
-                raise ValueError(f"bảng tính bung ra quá {limit} MB", _RESAVE)
+                raise Unusable(f"bảng tính bung ra quá {limit} MB", _RESAVE)
             members = {name: archive.read(one) for name, one in infos.items()}
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-        raise ValueError("tệp .xlsx bị hỏng hoặc có mật khẩu", "bỏ mật khẩu, lưu lại thành .xlsx") from error
+    except Unusable:
+        raise
+    # What a damaged archive makes the reader raise: found by feeding it damaged archives.
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, OSError) as error:
+        raise Unusable("tệp .xlsx bị hỏng hoặc có mật khẩu", "bỏ mật khẩu, lưu lại thành .xlsx") from error
     if any(b"<!DOCTYPE" in one or b"<!ENTITY" in one for one in members.values()):
-        raise ValueError("bảng tính chứa khai báo không được phép", _RESAVE)
+        raise Unusable("bảng tính chứa khai báo không được phép", _RESAVE)
     return members
 
 
@@ -99,7 +110,7 @@ def _repack(members: Mapping[str, bytes]) -> bytes:
 
 
 def _sheet_files(members: Mapping[str, bytes]) -> dict[str, str]:
-    """Sheet name → member; ValueError where the workbook does not say."""
+    """Sheet name → member; Unusable where the workbook does not say."""
     try:
         relations = {
             one.get("Id"): str(one.get("Target", ""))
@@ -111,20 +122,20 @@ def _sheet_files(members: Mapping[str, bytes]) -> dict[str, str]:
             if one.tag.endswith("}sheet")
         ]
     except (KeyError, ElementTree.ParseError) as error:
-        raise ValueError("không phải bảng tính .xlsx", "lưu lại danh bạ thành .xlsx hoặc .csv") from error
+        raise Unusable("không phải bảng tính .xlsx", "lưu lại danh bạ thành .xlsx hoặc .csv") from error
     paths = {name: target[1:] if target.startswith("/") else f"xl/{target}" for name, target in sheets}
     return {name: path for name, path in paths.items() if path in members}
 
 
 def _measure(sheet: bytes) -> set[tuple[int, int]]:
-    """Row and column (from 0) of every formula; ValueError where the sheet is too wide or too long."""
+    """Row and column (from 0) of every formula; Unusable where the sheet is too wide or too long."""
     rows, columns = 1, 1
     for letters, number in _REFERENCE.findall(sheet):
         rows = max(rows, int(number))
         if letters:
             columns = max(columns, _column(letters))
     if rows * columns > MOST_CELLS:
-        raise ValueError(f"trang tính có đến {rows} hàng × {columns} cột", _RESAVE)
+        raise Unusable(f"trang tính có đến {rows} hàng × {columns} cột", _RESAVE)
     return {(int(row) - 1, _column(letters) - 1) for letters, row in _FORMULA.findall(sheet)}
 
 
@@ -133,7 +144,7 @@ def _measure_texts(members: Mapping[str, bytes]) -> None:
     longest = max(map(len, shared.split(b"<si")), default=0)
     cells = sum(len(_CELL.findall(one)) for name, one in members.items() if name.startswith("xl/worksheets/"))
     if longest * cells > 16 * LARGEST_UNPACKED_BYTES:
-        raise ValueError(
+        raise Unusable(
             f"bảng tính có ô dài {longest} ký tự", "rút ngắn nội dung các ô; mỗi ô không quá 500 ký tự"
         )
 

@@ -39,8 +39,9 @@ class Store:
     @asynccontextmanager
     async def act(self) -> AsyncIterator[Ledger]:
         """A transaction that may write: committed when the block ends, rolled back when it raises."""
-        async with self._session(immediate=True) as session, session.begin():
+        async with self._session(immediate=True) as session:
             yield Ledger(session, self.is_sqlite)
+            await session.commit()
 
     @asynccontextmanager
     async def view(self) -> AsyncIterator[Ledger]:

@@ -86,9 +86,7 @@ def test_a_spliced_message_reads_like_the_one_that_the_standard_library_makes() 
     theirs = by_the_library(headers(), text, page, [PDF, CITY])
     for name in ("From", "To", "Reply-To", "Subject", "Date", "Message-ID", "Auto-Submitted"):
         assert str(ours[name]).split() == str(theirs[name]).split(), name
-    assert [part.get_content_type() for part in ours.walk()] == [
-        part.get_content_type() for part in theirs.walk()
-    ]
+    assert [part.get_content_type() for part in ours.walk()] == [part.get_content_type() for part in theirs.walk()]
     for kind in ("plain", "html"):
         our_body, their_body = ours.get_body((kind,)), theirs.get_body((kind,))
         assert our_body is not None

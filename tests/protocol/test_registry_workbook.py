@@ -187,16 +187,29 @@ def test_a_sheet_that_nobody_knows_is_refused_and_an_empty_one_passed_over(tmp_p
     assert "Nháp" in fault.file
 
 
-def test_the_template_reads_as_empty_and_filled_in_it_reads_as_what_was_filled_in(tmp_path: Path) -> None:
+def test_the_untouched_template_holds_no_organisation(tmp_path: Path) -> None:
     write_template(tmp_path / "mau.xlsx", LEVELS)
     (fault,) = faults_of(tmp_path / "mau.xlsx")
     assert fault.message == "không có tổ chức nào"
+
+
+def test_the_template_offers_lists_and_a_guide(tmp_path: Path) -> None:
+    write_template(tmp_path / "mau.xlsx", LEVELS)
     with zipfile.ZipFile(tmp_path / "mau.xlsx") as book:
         xml = {name: book.read(name).decode() for name in book.namelist()}
-    assert [name for name in ("Tổ chức", "Khu công nghiệp", "Đầu mối", "Người ký", "Hướng dẫn") if name in xml["xl/workbook.xml"]]
-    assert "<dataValidation " in xml["xl/worksheets/sheet1.xml"]
+    for sheet in ("Tổ chức", "Khu công nghiệp", "Đầu mối", "Người ký", "Hướng dẫn"):
+        assert f'name="{sheet}"' in xml["xl/workbook.xml"]
     assert "'Danh mục'!$A$1:$A$2" in xml["xl/worksheets/sheet1.xml"]
+    assert 'type="date"' in xml["xl/worksheets/sheet3.xml"]
     assert "Ban quản lý" in xml["xl/sharedStrings.xml"]
+
+
+def test_the_examples_of_the_template_are_a_registry_once_their_codes_are_real(tmp_path: Path) -> None:
+    write_template(tmp_path / "mau.xlsx", LEVELS)
+    filled = repacked(tmp_path / "mau.xlsx", tmp_path / "xong.xlsx", lambda _, part: part.replace(b"VIDU-", b"THAT-"))
+    (one,) = read_register([filled], LEVELS).organisations
+    assert (one.code, one.level, one.parks, one.contacts[0].order) == ("THAT-01", "board", ("THAT-KCN",), 1)
+    assert (one.contacts[0].email, one.signers[0].position) == ("vanthu@vidu.example", "GIÁM ĐỐC")
 
 
 # ------------------------------------------------------------------- workbooks from strangers

@@ -1,0 +1,156 @@
+"""What the Prefect board has not seen yet, and how far it came. Prefect's ids are caches here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+
+from congvan.acts.frozen import is_urgent
+from congvan.house import House
+from congvan.rules.protocol import State, settled
+from congvan.rules.records import Settles
+from congvan.store.tables import Campaign, Delivery, Hop
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One delivery as the board shows it. No address, no person: names of organisations only."""
+
+    delivery_id: str
+    code: str
+    name: str
+    campaign: str
+    level: str
+    park: str
+    segments: tuple[str, ...]
+    hop_id: str
+    state: State
+    settled: bool
+    late: bool
+    reminders: int
+    escalated: bool
+    due_at: datetime | None
+    seq: int
+    run_id: str | None
+
+
+async def unpublished(house: House, limit: int = 500) -> list[Tile]:
+    """Deliveries of opened hops that the board does not show as they are, in the order of their hops."""
+    async with house.store.view() as ledger:
+        query = (
+            select(Delivery, Campaign.code)
+            .join(Campaign, Campaign.id == Delivery.campaign_id)
+            .join(Hop, Hop.id == Delivery.hop_id)
+            .where(Delivery.board_seq > Delivery.board_seen, Hop.opened_at.is_not(None), Hop.run_id.is_not(None))
+            .order_by(Hop.opened_at, Delivery.code)
+            .limit(limit)
+        )
+        return [_tile(row, campaign) for row, campaign in await ledger.rows(query)]
+
+
+def _tile(row: Delivery, campaign: str) -> Tile:
+    return Tile(
+        delivery_id=row.id, code=row.recipient, name=row.name, campaign=campaign, level=row.level, park=row.park,
+        segments=tuple(row.segments), hop_id=row.hop_id, state=State(row.state),
+        settled=settled(State(row.state), Settles(row.settles)), late=row.late, reminders=row.reminders,
+        escalated=row.escalated_at is not None, due_at=row.due_at, seq=row.board_seq, run_id=row.run_id,
+    )  # fmt: skip
+
+
+async def published(house: House, tiles: Iterable[tuple[Tile, str | None]]) -> None:
+    """Store how far the board came: each tile with its run; a newer change stays unpublished."""
+    async with house.store.act() as ledger:
+        for tile, run_id in tiles:
+            await ledger.session.execute(
+                update(Delivery)
+                .where(Delivery.id == tile.delivery_id)
+                .values(board_seen=tile.seq, run_id=run_id)
+                .execution_options(synchronize_session=False)
+            )
+
+
+async def campaign_count(house: House, campaign_code: str) -> int:
+    """How many recipients a campaign has: above a limit the board shows tables only."""
+    async with house.store.view() as ledger:
+        query = select(Delivery.id).join(Campaign, Campaign.id == Delivery.campaign_id)
+        return await ledger.count(query.where(Campaign.code == campaign_code))
+
+
+@dataclass(frozen=True, slots=True)
+class RunOf:
+    """A campaign or a hop with what its Prefect run should show."""
+
+    kind: str
+    id: str
+    campaign_id: str
+    campaign: str
+    name: str
+    state: str
+    run_id: str | None
+    parent_run_id: str | None
+    wake_at: datetime | None
+    due_at: datetime | None
+    leased: bool
+    seq: int
+    seen: int
+    held: bool
+    urgent: bool
+
+
+async def runs(house: House) -> list[RunOf]:
+    """Every campaign and every woken hop that is not over on the board."""
+    wall = house.clock.wall()
+    async with house.store.view() as ledger:
+        campaigns: list[Campaign] = await ledger.all(select(Campaign).order_by(Campaign.launched_at))
+        found = [_campaign_run(row, wall) for row in campaigns]
+        by_id = {row.id: row for row in campaigns}
+        hops: list[Hop] = await ledger.all(
+            select(Hop)
+            .where((Hop.state != "WAITING") | Hop.wake_at.is_not(None))
+            .order_by(Hop.campaign_id, Hop.ordinal)
+        )
+        above = await _issuing_runs(ledger, hops)
+        found += [_hop_run(row, by_id[row.campaign_id], above.get(row.id), wall) for row in hops]
+        return found
+
+
+async def _issuing_runs(ledger: Any, hops: Sequence[Hop]) -> dict[str, str | None]:
+    keys = {hop.parent_delivery_id: hop.id for hop in hops if hop.parent_delivery_id}
+    rows = await ledger.rows(
+        select(Delivery.id, Hop.run_id).join(Hop, Hop.id == Delivery.hop_id).where(Delivery.id.in_(list(keys)))
+    )
+    return {keys[delivery]: run for delivery, run in rows}
+
+
+def _campaign_run(row: Campaign, wall: datetime) -> RunOf:
+    return RunOf(
+        "campaign", row.id, row.id, row.code, row.code, row.state, row.run_id, None, row.wake_at, None,
+        row.lease_until is not None and row.lease_until > wall, row.board_seq, row.board_seen,
+        row.held_at is not None, is_urgent(row),
+    )  # fmt: skip
+
+
+def _hop_run(row: Hop, campaign: Campaign, parent: str | None, wall: datetime) -> RunOf:
+    return RunOf(
+        "hop", row.id, campaign.id, campaign.code, f"{row.issuer} {row.issuer_name}", row.state, row.run_id,
+        parent or campaign.run_id, row.wake_at, row.due_at, row.lease_until is not None and row.lease_until > wall,
+        row.board_seq, row.board_seen, campaign.held_at is not None, is_urgent(campaign),
+    )  # fmt: skip
+
+
+async def remember_run(house: House, kind: str, key: str, run_id: str | None) -> None:
+    """Cache the Prefect run of a campaign or a hop; None forgets it."""
+    table: Any = Campaign if kind == "campaign" else Hop
+    async with house.store.act() as ledger:
+        await ledger.change(table, table.id == key, run_id=run_id)
+
+
+async def forget_runs(house: House) -> None:
+    """Prefect lost its database: every cached id is void, and the whole board is unpublished again."""
+    async with house.store.act() as ledger:
+        for table in (Campaign, Hop, Delivery):
+            await ledger.change(table, table.run_id.is_not(None), run_id=None, board_seen=0)

@@ -1,0 +1,344 @@
+"""What the pages show: read-only, each on one snapshot. Nothing here writes, not even that somebody looked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from congvan.acts import figures, letters, wording
+from congvan.acts.confirmations import duties_of
+from congvan.acts.frozen import cascade_of, plan_of, rule_of
+from congvan.errors import LinkInvalid, LinkRevoked, NotFound
+from congvan.house import House
+from congvan.links import Link
+from congvan.rules.protocol import Event, State, answered
+from congvan.rules.records import Issue, Organisation, SegmentDuty, Settles, Urgency
+from congvan.store.ledger import Ledger
+from congvan.store.tables import (
+    Campaign,
+    Delivery,
+    EventRow,
+    File,
+    Hop,
+    Letter,
+    OrganisationRow,
+    ParkRow,
+    WayRow,
+)
+
+_ANSWERS = (Event.ACKNOWLEDGED, Event.STARTED, Event.FORWARDED, Event.COMPLETED, Event.REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """A file that belongs to a delivery. size: bytes."""
+
+    name: str
+    sha256: str
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A letter as its page. code: "05/…" or empty; state: DRAFT or ISSUED; kind: its template's stem."""
+
+    html: str
+    kind: str
+    state: str
+    code: str
+    issued_on: date | None
+    subject: str
+    sha256: str | None
+    file_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One answer as the log has it. mark: the first letters of the hash that chains it."""
+
+    event: Event
+    at: datetime
+    channel: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """What stands below a recipient.
+
+    to: what the level below is called. company: it passes the prepared letter on by its own act. opened_at: when its letter left.
+    bypassed_at: those below were reached past it. counts: its recipients by state, each once.
+    """
+
+    to: str
+    company: bool
+    opened_at: datetime | None
+    bypassed_at: datetime | None
+    letter: Shown | None
+    counts: tuple[tuple[State, int], ...]
+
+    @property
+    def total(self) -> int:
+        """How many stand below."""
+        return sum(number for _state, number in self.counts)
+
+    @property
+    def answered(self) -> int:
+        """How many of them have answered."""
+        return sum(number for state, number in self.counts if answered(state))
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Who asks, and whom to turn to. unit: the drafting unit; mailbox and phone are the unit's own."""
+
+    name: str
+    name_en: str
+    unit: str
+    mailbox: str
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """Everything that a recipient's page says of one delivery."""
+
+    delivery_id: str
+    code: str
+    recipient: str
+    recipient_en: str
+    state: State
+    settles: Settles
+    due_at: datetime | None
+    extended: int
+    late: bool
+    reason: str
+    answered_by: dict[str, Any]
+    answers: tuple[Said, ...]
+    campaign: str
+    subject: str
+    illustration: bool
+    urgency: Urgency
+    #: Whose letter it is, and how the document that came from above is cited.
+    issuer: str
+    directive: str
+    #: True where what was sent is the document from above itself, with a slip for its receipt.
+    taken_in: bool
+    office: Office
+    letter: Shown | None
+    files: tuple[Enclosed, ...]
+    duties: tuple[SegmentDuty, ...]
+    branch: Branch | None
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """One line of a recipient's branch. own: its letter came by this branch and not by another way."""
+
+    name: str
+    park: str
+    state: State
+    due_at: datetime | None
+    confirmed_at: datetime | None
+    late: bool
+    own: bool
+
+
+# ------------------------------------------------------------------------------------ a recipient
+
+
+async def obligation(house: House, link: Link) -> Obligation:
+    """What stands behind a link; raise LinkInvalid for a delivery that is not there, LinkRevoked."""
+    async with house.store.view() as ledger:
+        delivery = await _behind(ledger, link)
+        campaign = await ledger.get(Campaign, delivery.campaign_id)
+        hop = await ledger.get(Hop, delivery.hop_id)
+        plan, taken_in = plan_of(campaign), rule_of(campaign, hop).issue is Issue.TAKEN_IN
+        letter = await wording.shown_letter(ledger, campaign, hop)
+        return Obligation(
+            delivery_id=delivery.id,
+            code=delivery.code,
+            recipient=delivery.name,
+            recipient_en=(await _record(ledger, delivery.recipient)).get("name_en", ""),
+            state=State(delivery.state),
+            settles=Settles(delivery.settles),
+            due_at=delivery.due_at,
+            extended=delivery.extended,
+            late=delivery.late,
+            reason=delivery.reason or "",
+            answered_by=delivery.answered_by or {},
+            answers=await _answers(ledger, delivery.id),
+            campaign=campaign.code,
+            subject=plan.directives[0].subject if taken_in else letter.subject if letter else campaign.subject,
+            illustration=campaign.mode != "live",
+            urgency=plan.urgency,
+            issuer=plan.directives[0].issuer if taken_in else await _issuer_name(ledger, hop, letter),
+            directive=wording.cited(plan.directives[0]),
+            taken_in=taken_in,
+            office=await _office(ledger, campaign),
+            letter=_shown(letter),
+            files=await _files(ledger, campaign, hop),
+            duties=tuple(duties_of(campaign, delivery)),
+            branch=await _branch(ledger, campaign, delivery),
+        )
+
+
+async def enclosure(house: House, link: Link, sha256: str) -> tuple[Enclosed, bytes]:
+    """A file of this delivery with its bytes; raise NotFound for any other file, however real its hash."""
+    async with house.store.view() as ledger:
+        delivery = await _behind(ledger, link)
+        campaign = await ledger.get(Campaign, delivery.campaign_id)
+        hop = await ledger.get(Hop, delivery.hop_id)
+        for file in (*await _files(ledger, campaign, hop), *await _prepared(ledger, delivery)):
+            if file.sha256 == sha256:
+                return file, await ledger.file(sha256)
+    raise NotFound("this delivery has no such file")
+
+
+async def below(house: House, link: Link, *, limit: int, offset: int) -> list[Below]:
+    """The recipients of this delivery's branch by name, each once."""
+    async with house.store.view() as ledger:
+        delivery = await _behind(ledger, link)
+        if delivery.child_hop_id is None:
+            return []
+        parks = {row.code: row.name for row in await ledger.all(select(ParkRow))}
+        rows: list[Delivery] = await ledger.all(
+            select(Delivery)
+            .where(Delivery.id.in_(_on_the_way(delivery.child_hop_id)))
+            .order_by(Delivery.name, Delivery.id)
+            .limit(limit)
+            .offset(offset)
+        )
+        return [
+            Below(
+                row.name,
+                parks.get(row.park, ""),
+                State(row.state),
+                row.due_at,
+                row.confirmed_at,
+                row.late,
+                row.hop_id == delivery.child_hop_id,
+            )
+            for row in rows
+        ]
+
+
+async def _behind(ledger: Ledger, link: Link) -> Delivery:
+    delivery = await ledger.find(Delivery, link.delivery_id)
+    if delivery is None:
+        raise LinkInvalid
+    if delivery.link_version != link.version:
+        raise LinkRevoked
+    return delivery
+
+
+async def _record(ledger: Ledger, code: str) -> dict[str, Any]:
+    row = await ledger.find(OrganisationRow, code)
+    return row.record if row is not None else {}
+
+
+async def _issuer_name(ledger: Ledger, hop: Hop, letter: Letter | None) -> str:
+    """Past a silent issuer the letter is not the hop's own."""
+    if letter is None or letter.issuer == hop.issuer:
+        return hop.issuer_name
+    return str((await _record(ledger, letter.issuer)).get("name", letter.issuer))
+
+
+async def _office(ledger: Ledger, campaign: Campaign) -> Office:
+    cascade = cascade_of(campaign)
+    speaker = await _record(ledger, cascade.speaks_for)
+    unit = await _record(ledger, cascade.drafting_unit) if cascade.drafting_unit else {}
+    contacts = sorted(Organisation.model_validate(unit or speaker).contacts, key=lambda one: one.order) if (
+        unit or speaker
+    ) else []  # fmt: skip
+    first = contacts[0] if contacts else None
+    return Office(
+        name=speaker.get("name", cascade.speaks_for),
+        name_en=speaker.get("name_en", ""),
+        unit=unit.get("name", ""),
+        mailbox=first.email if first else "",
+        phone=first.phone if first else "",
+    )
+
+
+async def _answers(ledger: Ledger, delivery_id: str) -> tuple[Said, ...]:
+    rows: list[EventRow] = await ledger.all(
+        select(EventRow)
+        .where(EventRow.stream == delivery_id, EventRow.kind.in_([event.value for event in _ANSWERS]))
+        .order_by(EventRow.seq)
+    )
+    return tuple(Said(Event(row.kind), row.at, row.channel, row.hash[:12]) for row in rows)
+
+
+# ------------------------------------------------------------------------------------ letters and files
+
+
+def _shown(letter: Letter | None) -> Shown | None:
+    if letter is None:
+        return None
+    return Shown(
+        letter.html, letter.kind, letter.state, letter.symbol, letter.issued_on, letter.subject, letter.sha256,
+        letters.file_name(letter),
+    )  # fmt: skip
+
+
+async def _files(ledger: Ledger, campaign: Campaign, hop: Hop) -> tuple[Enclosed, ...]:
+    enclosed = await letters.enclosures(ledger, campaign, hop)
+    keys = {one["sha256"] for one in enclosed}
+    sizes = dict(await ledger.rows(select(File.sha256, File.size).where(File.sha256.in_(keys))))
+    return tuple(
+        Enclosed(one["name"], one["sha256"], one["media_type"], sizes.get(one["sha256"], 0)) for one in enclosed
+    )
+
+
+async def _prepared(ledger: Ledger, delivery: Delivery) -> tuple[Enclosed, ...]:
+    """The letter of the hop below, prepared or issued: its author may read it."""
+    hop = await ledger.find(Hop, delivery.child_hop_id) if delivery.child_hop_id else None
+    letter = await ledger.find(Letter, hop.letter_id) if hop and hop.letter_id else None
+    if letter is None or letter.sha256 is None:
+        return ()
+    return (Enclosed(letters.file_name(letter), letter.sha256, letters.PDF, 0),)
+
+
+async def _branch(ledger: Ledger, campaign: Campaign, delivery: Delivery) -> Branch | None:
+    hop = await ledger.find(Hop, delivery.child_hop_id) if delivery.child_hop_id else None
+    if hop is None:
+        return None
+    rule = rule_of(campaign, hop)
+    company = rule.issue is Issue.COMPANY
+    letter = await ledger.find(Letter, hop.letter_id) if hop.letter_id else None
+    to = cascade_of(campaign).levels.get(rule.recipients[0].level, "")
+    rows = await ledger.rows(
+        select(Delivery.state, func.count())
+        .where(Delivery.id.in_(_on_the_way(hop.id)))
+        .group_by(Delivery.state)
+    )
+    counted = dict(rows)
+    counts = tuple((state, counted[state.value]) for state in State if state.value in counted)
+    # An authority's draft is nobody's business but its clerk's.
+    own = letter if letter is not None and (company or letter.state == "ISSUED") else None
+    return Branch(to, company, hop.opened_at, hop.bypassed_at, _shown(own), counts)
+
+
+def _on_the_way(hop_id: str) -> Select[tuple[str]]:
+    return select(WayRow.delivery_id).where(WayRow.hop_id == hop_id)
+
+
+# ------------------------------------------------------------------------------------ the overview
+
+
+async def overview(house: House) -> list[dict[str, Any]]:
+    """Every campaign with its totals by state and hop, as `congvan status --json`, and with issuers' names."""
+    campaigns: list[dict[str, Any]] = (await figures.status(house))["campaigns"]
+    async with house.store.view() as ledger:
+        names = dict(await ledger.rows(select(Hop.id, Hop.issuer_name)))
+        levels = {row.id: cascade_of(row).levels for row in await ledger.all(select(Campaign))}
+    for campaign in campaigns:
+        for hop in campaign["hops"]:
+            hop["name"] = names.get(hop["id"], hop["issuer"])
+            hop["level_name"] = levels[campaign["id"]].get(hop["level"], hop["level"])
+    return campaigns
