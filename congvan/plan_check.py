@@ -39,9 +39,7 @@ class _Ground:
             place = re.sub(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$", "", place)
         return Fault(self.file, field, message, remedy, self.lines.get(place))
 
-    def unknown(
-        self, field: str, codes: Collection[str], known: Collection[str], what: str
-    ) -> Iterator[Fault]:
+    def unknown(self, field: str, codes: Collection[str], known: Collection[str], what: str) -> Iterator[Fault]:
         for code in codes:
             if code not in known:
                 yield self.fault(
@@ -102,17 +100,11 @@ def check_cascade(
     lines: Mapping[str, int] | None = None,
 ) -> list[Fault]:
     """Everything that keeps this cascade from working with this registry."""
-    ground = _Ground(
-        file or cascade.name, {one.code: one for one in register.organisations}, now, lines or {}
-    )
+    ground = _Ground(file or cascade.name, {one.code: one for one in register.organisations}, now, lines or {})
     faults = list(_hops(ground, cascade))
-    if cascade.root in cascade.levels and not any(
-        one.level == cascade.root for one in register.organisations
-    ):
+    if cascade.root in cascade.levels and not any(one.level == cascade.root for one in register.organisations):
         faults.append(
-            ground.fault(
-                "root", f"danh bạ không có tổ chức nào ở cấp «{cascade.root}»", "thêm tổ chức cấp đầu"
-            )
+            ground.fault("root", f"danh bạ không có tổ chức nào ở cấp «{cascade.root}»", "thêm tổ chức cấp đầu")
         )
     for name in ("speaks_for", "reports_to", "drafting_unit"):
         if code := getattr(cascade, name):
@@ -122,9 +114,7 @@ def check_cascade(
     for number, hop in enumerate(cascade.hops, 1):
         for code in hop.issue_by:
             faults += ground.reached(f"hops[{number}].issue_by", code)
-        policies = {
-            f"hops[{number}].recipients[{n}].policy": who.policy for n, who in enumerate(hop.recipients, 1)
-        }
+        policies = {f"hops[{number}].recipients[{n}].policy": who.policy for n, who in enumerate(hop.recipients, 1)}
         faults += _policies(ground, policies)
     return faults
 
@@ -246,9 +236,7 @@ def _after_escalation(policy: Policy, days: int, hours: int | None, at: float) -
     return (days, at) >= (policy.grace_working_days, due)
 
 
-def _directives(
-    ground: _Ground, directives: Sequence[Directive], root: Path, exercise: bool
-) -> Iterator[Fault]:
+def _directives(ground: _Ground, directives: Sequence[Directive], root: Path, exercise: bool) -> Iterator[Fault]:
     for number, one in enumerate(directives, 1):
         place = f"directives[{number}]"
         if one.issued_on > ground.today:
@@ -256,9 +244,7 @@ def _directives(
                 f"{place}.issued_on", f"ngày {one.issued_on:%d/%m/%Y} còn ở phía trước", "sửa ngày ban hành"
             )
         if one.arrived_on and not one.issued_on <= one.arrived_on <= ground.today:
-            yield ground.fault(
-                f"{place}.arrived_on", "ngày đến phải từ ngày ban hành đến hôm nay", "sửa ngày đến"
-            )
+            yield ground.fault(f"{place}.arrived_on", "ngày đến phải từ ngày ban hành đến hôm nay", "sửa ngày đến")
         if not one.files and not exercise:
             yield ground.fault(
                 f"{place}.files",
@@ -278,9 +264,7 @@ def _file(ground: _Ground, field: str, root: Path, name: str, exercise: bool) ->
             "chép tệp vào cạnh kế hoạch, ghi đường dẫn tương đối",
         )
     elif not path.is_file() and not exercise:
-        yield ground.fault(
-            field, f"không có tệp «{name}»", "chép tệp vào cạnh kế hoạch; chỉ diễn tập mới được thiếu"
-        )
+        yield ground.fault(field, f"không có tệp «{name}»", "chép tệp vào cạnh kế hoạch; chỉ diễn tập mới được thiếu")
 
 
 def _letter(ground: _Ground, plan: CampaignPlan) -> Iterator[Fault]:

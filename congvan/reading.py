@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from congvan.errors import BadInput, Fault
 from congvan.plan_check import check, check_cascade
@@ -56,7 +57,7 @@ def read_record(path: Path, model: type[M]) -> tuple[M, str]:
         known = _field_names(model)
         raise BadInput(
             Fault(str(path), dotted(one["loc"]), *explain(one, known), document.line(one["loc"]))
-            for one in error.errors(include_url=False)
+            for one in _told_once(error.errors(include_url=False))
         ) from error
     return record, hashlib.sha256(data).hexdigest()
 
@@ -102,9 +103,7 @@ def _bytes(path: Path) -> bytes:
     file = str(path)
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise BadInput(
-                [Fault(file, "", "tệp lớn hơn 1 MB", "kế hoạch chỉ chứa chữ; để tệp kèm theo ra ngoài")]
-            )
+            raise BadInput([Fault(file, "", "tệp lớn hơn 1 MB", "kế hoạch chỉ chứa chữ; để tệp kèm theo ra ngoài")])
         data = path.read_bytes()
     except OSError as error:
         remedy = "kiểm tra đường dẫn và quyền đọc"
@@ -148,9 +147,7 @@ def _syntax(file: str, error: yaml.YAMLError) -> Fault:
     if "\\t" in problem:
         return Fault(file, "", "dùng phím tab để thụt dòng", "thay phím tab bằng dấu cách", line)
     if isinstance(error, yaml.reader.ReaderError):
-        return Fault(
-            file, "", f"ký tự không đọc được (U+{ord(chr(int(error.character))):04X})", _SAVE_AS_UTF8
-        )
+        return Fault(file, "", f"ký tự không đọc được (U+{ord(chr(int(error.character))):04X})", _SAVE_AS_UTF8)
     remedy = "kiểm tra thụt dòng, dấu hai chấm và dấu nháy; đặt giá trị có dấu hai chấm trong dấu nháy kép"
     return Fault(file, "", f"sai cú pháp YAML ({shown(problem, 100)})", remedy, line)
 
@@ -159,9 +156,7 @@ def _value(document: _Document, node: yaml.Node, place: Place) -> object:
     """The value of a node; counts nodes, so that entries that repeat each other (&, *) cannot multiply."""
     document.nodes += 1
     if document.nodes > _MOST_NODES or len(place) > _DEEPEST:
-        raise BadInput(
-            [Fault(document.file, dotted(place[:4]), "quá nhiều mục hoặc lồng quá sâu", "viết lại cho gọn")]
-        )
+        raise BadInput([Fault(document.file, dotted(place[:4]), "quá nhiều mục hoặc lồng quá sâu", "viết lại cho gọn")])
     document.lines.setdefault(place, node.start_mark.line + 1)
     if node.tag not in _PLAIN_TAGS:
         document.fault(place, node, f"kiểu «{shown(node.tag)}» không được phép", "bỏ dấu ! và tên kiểu")
@@ -186,6 +181,12 @@ def _entries(document: _Document, node: yaml.MappingNode, place: Place) -> Itera
         read = _value(document, value, (*place, name))
         if read is not None:
             yield name, read
+
+
+def _told_once(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the lists that are only too short because the entries in them are wrong."""
+    inside = {one["loc"][:length] for one in errors for length in range(len(one["loc"]))}
+    return [one for one in errors if not (one["type"] == "too_short" and one["loc"] in inside)]
 
 
 def _field_names(model: type[BaseModel]) -> set[str]:

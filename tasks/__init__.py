@@ -1,0 +1,44 @@
+"""The hands of the flows: one effect each. Retries stand here and nowhere else.
+
+`effect` is the only way a task is made: without it Prefect would skip, on a hop's second wake, a task
+that it finds in its cache, and would write results to disk. A test holds every task to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from congvan.house import House, build
+
+_houses: list[House] = []
+
+
+def effect(function: Callable[..., Any]) -> Any:
+    """A task of ours: never cached, nothing persisted, tried again after a passing fault."""
+    return task(  # type: ignore[call-overload]
+        function, cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=[1, 5]
+    )
+
+
+@asynccontextmanager
+async def at_work(house: House | None = None) -> AsyncIterator[House]:
+    """The house that this run's tasks work in; closed at the end, so that the process can leave."""
+    house = house or build()
+    _houses.append(house)
+    try:
+        yield house
+    finally:
+        _houses.pop()
+        await house.close()
+
+
+def house() -> House:
+    """The house of the present run; a task without one is called outside its flow."""
+    if not _houses:
+        raise RuntimeError("a task was called outside `at_work`")
+    return _houses[-1]

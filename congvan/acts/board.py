@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from congvan.acts.frozen import is_urgent
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
+from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Hop
 
 
@@ -61,16 +62,17 @@ def _tile(row: Delivery, campaign: str) -> Tile:
     )  # fmt: skip
 
 
-async def published(house: House, tiles: Iterable[tuple[Tile, str | None]]) -> None:
-    """Store how far the board came: each tile with its run; a newer change stays unpublished."""
+async def published(house: House, done: Iterable[tuple[Tile, str | None, bool]]) -> None:
+    """Store how far the board came: each tile with its run, and whether the run shows the tile's state.
+
+    A newer change has a higher number and so stays unpublished.
+    """
+    rows = [
+        {"id": tile.delivery_id, "run_id": run_id, "board_seen": tile.seq if shown else 0}
+        for tile, run_id, shown in done
+    ]
     async with house.store.act() as ledger:
-        for tile, run_id in tiles:
-            await ledger.session.execute(
-                update(Delivery)
-                .where(Delivery.id == tile.delivery_id)
-                .values(board_seen=tile.seq, run_id=run_id)
-                .execution_options(synchronize_session=False)
-            )
+        await ledger.change_many(Delivery, rows)
 
 
 async def campaign_count(house: House, campaign_code: str) -> int:
@@ -101,24 +103,48 @@ class RunOf:
     urgent: bool
 
 
-async def runs(house: House) -> list[RunOf]:
-    """Every campaign and every woken hop that is not over on the board."""
+async def unfinished_campaigns(house: House) -> list[RunOf]:
+    """Campaigns that have no run, or whose run does not show yet that a person has closed them."""
     wall = house.clock.wall()
     async with house.store.view() as ledger:
-        campaigns: list[Campaign] = await ledger.all(select(Campaign).order_by(Campaign.launched_at))
-        found = [_campaign_run(row, wall) for row in campaigns]
-        by_id = {row.id: row for row in campaigns}
-        hops: list[Hop] = await ledger.all(
-            select(Hop)
-            .where((Hop.state != "WAITING") | Hop.wake_at.is_not(None))
-            .order_by(Hop.campaign_id, Hop.ordinal)
+        rows: list[Campaign] = await ledger.all(
+            select(Campaign).where(
+                Campaign.run_id.is_(None) | ((Campaign.state == "CLOSED") & (Campaign.board_seq > Campaign.board_seen))
+            )
         )
-        above = await _issuing_runs(ledger, hops)
-        found += [_hop_run(row, by_id[row.campaign_id], above.get(row.id), wall) for row in hops]
-        return found
+        return [_campaign_run(row, wall) for row in rows]
 
 
-async def _issuing_runs(ledger: Any, hops: Sequence[Hop]) -> dict[str, str | None]:
+async def campaign_shown(house: House, campaign_id: str, seq: int) -> None:
+    """The campaign's run shows this much."""
+    async with house.store.act() as ledger:
+        await ledger.change(Campaign, Campaign.id == campaign_id, board_seen=seq)
+
+
+async def open_hops(house: House) -> list[RunOf]:
+    """Every hop that was woken and is not settled."""
+    async with house.store.view() as ledger:
+        rows: list[Hop] = await ledger.all(
+            select(Hop).where(Hop.state.in_(("PENDING_ISSUE", "OPEN"))).order_by(Hop.campaign_id, Hop.ordinal)
+        )
+        return await _hop_runs(house, ledger, rows)
+
+
+async def run_of_hop(house: House, hop_id: str) -> RunOf:
+    """One hop with what its run should show."""
+    async with house.store.view() as ledger:
+        return (await _hop_runs(house, ledger, [await ledger.get(Hop, hop_id)]))[0]
+
+
+async def _hop_runs(house: House, ledger: Ledger, rows: Sequence[Hop]) -> list[RunOf]:
+    wall = house.clock.wall()
+    keys = {row.campaign_id for row in rows}
+    by_id = {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
+    above = await _issuing_runs(ledger, rows)
+    return [_hop_run(row, by_id[row.campaign_id], above.get(row.id), wall) for row in rows]
+
+
+async def _issuing_runs(ledger: Ledger, hops: Sequence[Hop]) -> dict[str, str | None]:
     keys = {hop.parent_delivery_id: hop.id for hop in hops if hop.parent_delivery_id}
     rows = await ledger.rows(
         select(Delivery.id, Hop.run_id).join(Hop, Hop.id == Delivery.hop_id).where(Delivery.id.in_(list(keys)))

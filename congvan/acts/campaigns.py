@@ -6,14 +6,15 @@ import hashlib
 import mimetypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
+from congvan.acts import demo
 from congvan.acts import registry as registry_acts
-from congvan.acts.frozen import cascade_of
+from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import ActRefused, BadInput, NotFound
 from congvan.house import House
 from congvan.letters.sheet import Sheet
@@ -289,17 +290,20 @@ async def _unsettled(ledger: Ledger, campaign_id: str) -> list[Any]:
     return [row for row in rows if row.state not in settling_states(Settles(row.settles))]
 
 
-async def turn(house: House, campaign_id: str) -> datetime | None:
-    """What a woken campaign does: say once that it can be closed; return when to look again."""
+async def turn(house: House, campaign_id: str) -> None:
+    """What a woken campaign does: see whether it can be closed. In a demo the leader's hand is played."""
     now = await house.clock.now()
     async with house.store.act() as ledger:
         campaign = await ledger.take(Campaign, campaign_id)
         if campaign.state == "CLOSED":
-            return None
+            return
         ready = await ready_to_close(ledger, campaign)
-        wake = None if ready else now + timedelta(days=1)
-        await ledger.change(Campaign, Campaign.id == campaign_id, wake_at=wake)
-        return wake
+        if ready and campaign.mode == "demo":
+            at = demo.office_time(house, now, 4)
+            leader = cascade_of(campaign).speaks_for
+            await demo.play(house, ledger, leader, "close", at, {"by": plan_of(campaign).letter.signer.name}, campaign_id)
+        # Nothing here is due by the clock: whoever settles a hop or tells the last rung wakes the campaign.
+        await ledger.change(Campaign, Campaign.id == campaign_id, wake_at=None)
 
 
 async def wake(ledger: Ledger, campaign_id: str, now: datetime) -> None:
@@ -307,3 +311,20 @@ async def wake(ledger: Ledger, campaign_id: str, now: datetime) -> None:
     await ledger.change(
         Campaign, Campaign.id == campaign_id, wake_at=now, wake_seq=Campaign.wake_seq + 1
     )
+
+
+async def is_over(house: House, campaign_id: str) -> bool:
+    """True when a person has closed it."""
+    async with house.store.view() as ledger:
+        return (await ledger.get(Campaign, campaign_id)).state == "CLOSED"
+
+
+async def due(house: House) -> list[str]:
+    """Campaigns that were woken."""
+    now = await house.clock.now()
+    async with house.store.view() as ledger:
+        return await ledger.all(
+            select(Campaign.id).where(
+                Campaign.wake_at <= now, Campaign.state == "RUNNING", Campaign.held_at.is_(None)
+            )
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, escalations, figures, letters, registry, wording
+from congvan.acts import campaigns, demo, escalations, figures, letters, registry, wording
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -53,6 +53,9 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
             row, now, Entry(Fact.CLOSED, {"report": letter_id}, actor=by),
             state="CLOSED", closed_at=now, closed_by=by, report_letter_id=letter_id, wake_at=None,
         )  # fmt: skip
+        if row.mode == "demo":
+            at = demo.office_time(house, now, 2)
+            await demo.play(house, ledger, "clerk", "issue", at, {"letter": letter_id}, row.id)
         return letter_id
 
 

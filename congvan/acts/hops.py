@@ -6,7 +6,9 @@ compare-and-set, never on who called or how often.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -102,6 +104,22 @@ async def planned(house: House, hop_id: str) -> datetime | None:
     async with house.store.view() as ledger:
         found: datetime | None = await ledger.first(select(Hop.wake_at).where(Hop.id == hop_id))
         return found
+
+
+@asynccontextmanager
+async def kept(house: House, lease: Lease) -> AsyncIterator[None]:
+    """Keep the lease while mail is sent, which may take longer than one lease lasts."""
+
+    async def beat() -> None:
+        while await extend_lease(house, lease):
+            await asyncio.sleep(house.settings.lease_s / 3)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
 
 
 async def extend_lease(house: House, lease: Lease) -> bool:
@@ -456,3 +474,33 @@ async def open_mail(ledger: Ledger, hop_id: str) -> bool:
             select(Message.id).where(Message.hop_id == hop_id, Message.state.in_(("QUEUED", "CLAIMED", "UNKNOWN")))
         )
     )
+
+
+async def state_of(house: House, hop_id: str) -> tuple[str, bool]:
+    """A hop's state, and whether its campaign is held."""
+    async with house.store.view() as ledger:
+        hop = await ledger.get(Hop, hop_id)
+        campaign = await ledger.get(Campaign, hop.campaign_id)
+        return hop.state, campaign.held_at is not None
+
+
+async def needs_a_run(house: House, hop_id: str) -> bool:
+    """True when a turn of this hop would open something or send mail; other rounds need no process."""
+    now = await house.clock.now()
+    async with house.store.view() as ledger:
+        hop = await ledger.get(Hop, hop_id)
+        if hop.opened_at is None or hop.state == "PENDING_ISSUE":
+            return True
+        mail_at = await mails.next_mail_at(ledger, hop_id)
+        if mail_at is not None and mail_at <= now:
+            return True
+        campaign = await ledger.get(Campaign, hop.campaign_id)
+        urgent = is_urgent(campaign)
+        due_ones: list[Delivery] = await ledger.all(
+            select(Delivery).where(Delivery.hop_id == hop_id, Delivery.wake_at <= now)
+        )
+        return any(
+            due(standing(one), policy_of(campaign, hop, one.level), house.calendars, now, urgent=urgent).step
+            is Step.REMIND
+            for one in due_ones
+        )

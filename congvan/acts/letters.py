@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from congvan.acts import figures, mails, registry
+from congvan.acts import demo, figures, mails, registry
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of, rule_of
 from congvan.errors import ActRefused, NotFound
 from congvan.house import House
@@ -232,6 +232,9 @@ async def _await_issue(
         Letter, Letter.id == letter_id, state="PENDING_ISSUE", awaits=person, awaits_until=until
     )
     await ledger.write(hop, now, Entry(Fact.NOTED, {"awaits": person}), state="PENDING_ISSUE")
+    if campaign.mode == "demo":
+        at = demo.office_time(house, now, 3)
+        await demo.play(house, ledger, person, "issue", at, {"letter": letter_id}, campaign.id)
 
 
 def issue_until(house: House, campaign: Campaign, now: datetime) -> datetime:

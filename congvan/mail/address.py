@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 from congvan.errors import LetterRefused
 
 #: RFC 5321 section 4.5.3.1.1: octets of a local part.
 LOCAL_PART_MAX = 64
 
+#: RFC 5322 dot-atom, what nearly every mailbox has.
+_PLAIN_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9._-]*[a-z0-9]|[a-z0-9]")
 
 
@@ -36,11 +38,27 @@ class Address:
         return not self.local.isascii()
 
 
-@lru_cache(maxsize=16_384)
 def parse_address(text: str) -> Address:
     """Return the address; raise AddressUnusable. Reserved domains (`.example`, `.test`) are addresses too."""
+    local, at, domain = text.rpartition("@")
+    if at and len(local) <= LOCAL_PART_MAX and _PLAIN_LOCAL.fullmatch(local):
+        return Address(local, _wire_domain(domain))
+    checked = _checked(text)
+    if len(checked.local_part.encode()) > LOCAL_PART_MAX:
+        raise AddressUnusable(f"{text!r}: more than {LOCAL_PART_MAX} octets before the @-sign")
+    return Address(checked.local_part, checked.ascii_domain or checked.domain)
+
+
+@lru_cache(maxsize=4096)
+def _wire_domain(domain: str) -> str:
+    """The domain in ASCII. Kept apart from the local part, because domains repeat and the check is dear."""
+    checked = _checked(f"x@{domain}")
+    return checked.ascii_domain or checked.domain
+
+
+def _checked(text: str) -> ValidatedEmail:
     try:
-        checked = validate_email(
+        return validate_email(
             text,
             check_deliverability=False,
             globally_deliverable=False,
@@ -50,9 +68,6 @@ def parse_address(text: str) -> Address:
         )
     except EmailNotValidError as fault:
         raise AddressUnusable(f"{text!r}: {fault}") from fault
-    if len(checked.local_part.encode()) > LOCAL_PART_MAX:
-        raise AddressUnusable(f"{text!r}: more than {LOCAL_PART_MAX} octets before the @-sign")
-    return Address(checked.local_part, checked.ascii_domain or checked.domain)
 
 
 def domain_of(address: str) -> str:

@@ -96,7 +96,7 @@ def clean(text: str) -> str:
     return text
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def text_line(name: str, text: str) -> str:
     """An unstructured header. Plain where it is short ASCII, else RFC 2047 encoded words."""
     text = clean(text).strip()
@@ -106,7 +106,7 @@ def text_line(name: str, text: str) -> str:
     return f"{name}: {encoded_words(text, len(name) + 2)}"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def mailbox_line(name: str, display: str, address: str) -> str:
     """`Name: "display" <address>` of one mailbox, folded before the address where the line grows long."""
     spec = f"<{parse_address(clean(address))}>"

@@ -25,6 +25,7 @@ __all__ = [
     "Enclosure",
     "HeaderRefused",
     "Headers",
+    "Payload",
     "SharedParts",
     "compose",
     "divide_by_size",
@@ -61,6 +62,10 @@ class Enclosure:
         return cls(name, media_type, data, hashlib.sha256(data).hexdigest())
 
 
+class Payload(bytes):
+    """Octets that are known to hold one message with one end; others are looked through before they leave."""
+
+
 @dataclass(frozen=True, slots=True)
 class SharedParts:
     """MIME parts as they stand in every message of a hop; `count` of them."""
@@ -83,7 +88,7 @@ def compose(
     html: str = "",
     shared: SharedParts = NOTHING_SHARED,
     extra: Sequence[Enclosure] = (),
-) -> bytes:
+) -> Payload:
     """One message, ready for DATA: text and HTML as alternatives, then the shared files, then its own.
 
     Raises HeaderRefused or AddressUnusable; both are LetterRefused.
@@ -101,7 +106,7 @@ def compose(
     else:
         pieces.append(body)
     pieces.append(TERMINATOR)
-    return b"".join(pieces)
+    return Payload(b"".join(pieces))
 
 
 def _alternative(text: str, html: str) -> bytes:
@@ -118,7 +123,8 @@ def _alternative(text: str, html: str) -> bytes:
 
 
 def _text_part(subtype: bytes, text: str) -> bytes:
-    octets = "\r\n".join(unicodedata.normalize("NFC", text).splitlines()).encode() + b"\r\n"
+    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+    octets = lines.replace("\n", "\r\n").encode() + b"\r\n"
     return (
         b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n' % subtype
         + _base64_lines(octets)
@@ -157,7 +163,7 @@ def _plain_name(name: str) -> str:
     return f'name="{short}"'
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _file_name(name: str) -> str:
     """The `filename` parameter; RFC 2231 percent-encoding, continued over lines of at most 76 characters."""
     if name.isascii() and len(name) <= 60 and not re.search(r'["\\%]', name):

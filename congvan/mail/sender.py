@@ -25,6 +25,7 @@ from congvan.mail.conversation import (
     open_line,
     stale_end,
 )
+from congvan.mail.message import Payload
 from congvan.mail.pacing import Limits, Pacer
 from congvan.mail.replies import Phase, Verdict
 from congvan.mail.url import SmtpUrl, UnsafeMailSettings
@@ -260,7 +261,7 @@ def _give_back(job: _Job) -> None:
 def _prepared(item: Outgoing) -> tuple[Envelope, bytes]:
     """The envelope and the octets; raise LetterRefused for what no server should be given."""
     payload = item.payload if isinstance(item.payload, bytes) else item.payload()
-    if payload.find(b"\r\n.\r\n") != len(payload) - 5:
+    if not isinstance(payload, Payload) and payload.find(b"\r\n.\r\n") != len(payload) - 5:
         # A second end inside would be a second message in our name (SMTP smuggling).
         raise LetterRefused("a payload has exactly one end, its last line")
     needs_utf8 = item.needs_utf8 or parse_address(item.rcpt_to).needs_utf8

@@ -90,25 +90,19 @@ class BodyCap:
             return
         cap = LARGEST_UPLOAD_BYTES if _UPLOADS.search(scope["path"]) else LARGEST_FORM_BYTES
         announced = Headers(scope=scope).get("content-length", "0")
-        counted = int(announced) if announced.isdigit() else cap + 1
+        received = int(announced) if announced.isdigit() else cap + 1
+        if received <= cap:
+            received = 0
 
         async def count() -> Message:
-            nonlocal counted
-            if counted > cap:
+            nonlocal received
+            if received > cap:
                 raise TooLarge
             message = await receive()
-            received = len(message.get("body", b""))
-            if (count_so_far := count_received(received)) > cap:
-                counted = count_so_far
+            received += len(message.get("body", b""))
+            if received > cap:
                 raise TooLarge
             return message
-
-        total = 0
-
-        def count_received(number: int) -> int:
-            nonlocal total
-            total += number
-            return total
 
         await self.app(scope, count, send)
 

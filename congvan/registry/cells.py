@@ -62,9 +62,7 @@ def _text(cell: Cell, column: Column) -> str:
     if isinstance(cell, float):
         return _digits(cell, column)
     if isinstance(cell, date):
-        raise BadCell(
-            f"bảng tính đã đổi ô thành ngày {cell:%d/%m/%Y}", "đặt định dạng ô là văn bản rồi gõ lại giá trị"
-        )
+        raise BadCell(f"bảng tính đã đổi ô thành ngày {cell:%d/%m/%Y}", "đặt định dạng ô là văn bản rồi gõ lại giá trị")
     return clean(str(cell), column.holds)
 
 

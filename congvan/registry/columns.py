@@ -69,9 +69,7 @@ def _names(column: Column) -> set[str]:
     return {fold(name) for name in (column.heading, column.field, *column.also)}
 
 
-_FROM = Column(
-    "Hiệu lực từ", "valid_from", "Ngày bắt đầu, dd/mm/yyyy; để trống nếu không giới hạn", Holds.DATE
-)
+_FROM = Column("Hiệu lực từ", "valid_from", "Ngày bắt đầu, dd/mm/yyyy; để trống nếu không giới hạn", Holds.DATE)
 _UNTIL = Column("Hiệu lực đến", "valid_until", "Ngày cuối cùng còn hiệu lực, dd/mm/yyyy", Holds.DATE)
 _INVENTED = Column("Minh họa", "invented", "Ghi «có» nếu là dữ liệu minh họa, không có thật", Holds.FLAG)
 _OWNER = Column("Mã tổ chức", "organisation", "Mã ở trang «Tổ chức»", Holds.CODE, True, ("Mã",), "VIDU-01")
@@ -111,9 +109,7 @@ ORGANISATIONS = Kind(
             also=("KCN",),
             example="VIDU-KCN",
         ),
-        Column(
-            "Nhóm ngành", "segments", "Mã nhóm; nhiều nhóm cách nhau bằng dấu ;", Holds.CODES, also=("Ngành",)
-        ),
+        Column("Nhóm ngành", "segments", "Mã nhóm; nhiều nhóm cách nhau bằng dấu ;", Holds.CODES, also=("Ngành",)),
         Column("Mã số thuế", "tax_code", "Định dạng ô là văn bản để giữ số 0 ở đầu", also=("MST",)),
         Column("Địa chỉ", "address", "Địa chỉ trụ sở", width=36),
         Column("Địa danh", "place", "Địa danh ghi trên văn bản của tổ chức"),
@@ -151,9 +147,7 @@ PARKS = Kind(
             example="KCN Ví Dụ",
             width=36,
         ),
-        Column(
-            "Chủ đầu tư hạ tầng", "investor", "Mã tổ chức của chủ đầu tư", Holds.CODE, also=("Chủ đầu tư",)
-        ),
+        Column("Chủ đầu tư hạ tầng", "investor", "Mã tổ chức của chủ đầu tư", Holds.CODE, also=("Chủ đầu tư",)),
         Column("Khu vực", "zone", "Khu kinh tế hoặc địa bàn", also=("Khu kinh tế",), width=24),
         _INVENTED,
     ),

@@ -2,7 +2,7 @@
 
 A `World` says who is real and how many are to be invented; the same world and seed give the same
 registry on every machine. Whoever is invented is marked, lives at a reserved mail domain (RFC 2606) and
-has a tax code of a series that no province issues.
+has a tax code of one made-up series.
 
     python -m congvan.registry.invented WORLD.yaml FOLDER
 """
@@ -202,14 +202,15 @@ class _Tenants:
         )
 
     def _name(self, part: str) -> tuple[str, str]:
-        """A new name, and the English one of a foreign company. Raise ValueError when the words run out."""
+        """A new name, and the English one of a foreign company; a number tells apart what chance repeats."""
         foreign = self.random.random() * 100 < self.plan.foreign_percent
-        for _ in range(1_000):
+        for number in range(-20, len(self.taken) + 2):
             name, name_en = self._foreign(part) if foreign else (self._own(part), "")
+            name = f"{name} {number}" if number > 1 else name
             if name not in self.taken:
-                self.taken.add(name)
-                return name, name_en
-        raise ValueError("the words of this world are too few for so many tenants")
+                break
+        self.taken.add(name)
+        return name, name_en
 
     def _own(self, part: str) -> str:
         trades = self.names.chemical_trades[part] if part else self.names.trades

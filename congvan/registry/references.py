@@ -12,22 +12,39 @@ from congvan.rules.records import Register
 Rows = dict[str, list[Row]]
 
 
+class _Known:
+    """Tells of codes that do not exist. Only the first ones get a guess at what was meant: each guess
+    walks through all codes, and a wrong column in a large registry is wrong in every row."""
+
+    def __init__(self) -> None:
+        self.guesses_left = 50
+
+    def unknown(self, row: Row, field: str, codes: Collection[str], known: set[str], what: str) -> Iterator[Fault]:
+        for code in codes:
+            if code and code not in known:
+                self.guesses_left -= 1
+                guess = meant(code, known) if self.guesses_left >= 0 else ""
+                remedy = f"sửa mã{guess} hoặc thêm {what} này"
+                yield row.fault(field, f"không có {what} «{shown(code)}»", remedy)
+
+
 def check_references(rows: Rows, levels: Collection[str] | None) -> Iterator[Fault]:
     """Every fault between rows. A code whose own cell is spoiled is not told of a second time."""
+    known = _Known()
     for kind in ("organisations", "parks"):
         yield from _twice(rows[kind], "code", "mã này")
     organisations = {row.text("code") for row in rows["organisations"]}
     parks = {row.text("code") for row in rows["parks"]}
     for row in rows["organisations"]:
-        yield from _unknown(row, "parent", [row.text("parent")], organisations, "tổ chức")
-        yield from _unknown(row, "parks", row.codes("parks"), parks, "khu công nghiệp")
+        yield from known.unknown(row, "parent", [row.text("parent")], organisations, "tổ chức")
+        yield from known.unknown(row, "parks", row.codes("parks"), parks, "khu công nghiệp")
         if levels is not None:
-            yield from _unknown(row, "level", [row.text("level")], set(levels), "cấp")
+            yield from known.unknown(row, "level", [row.text("level")], set(levels), "cấp")
     for row in rows["parks"]:
-        yield from _unknown(row, "investor", [row.text("investor")], organisations, "tổ chức")
+        yield from known.unknown(row, "investor", [row.text("investor")], organisations, "tổ chức")
     for kind in ("contacts", "signers"):
         for row in rows[kind]:
-            yield from _unknown(row, "organisation", [row.text("organisation")], organisations, "tổ chức")
+            yield from known.unknown(row, "organisation", [row.text("organisation")], organisations, "tổ chức")
     yield from _same_mailbox(rows["contacts"])
     yield from _loops(rows["organisations"])
     for kind in ("organisations", "contacts", "signers"):
@@ -46,14 +63,6 @@ def _twice(rows: list[Row], field: str, what: str) -> Iterator[Fault]:
                 field,
                 f"{what} «{shown(code)}» đã có ở {place}",
                 "bỏ dòng thừa, hoặc đặt mã khác (hoa thường như nhau)",
-            )
-
-
-def _unknown(row: Row, field: str, codes: Collection[str], known: set[str], what: str) -> Iterator[Fault]:
-    for code in codes:
-        if code and code not in known:
-            yield row.fault(
-                field, f"không có {what} «{shown(code)}»", f"sửa mã{meant(code, known)} hoặc thêm {what} này"
             )
 
 

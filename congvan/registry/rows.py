@@ -118,9 +118,7 @@ def _columns(table: Table, number: int, kind: Kind, faults: list[Fault]) -> dict
             faults.append(_unknown_column(table, number, position, text, kind))
     for column in kind.columns:
         if column.required and column not in columns.values():
-            fault = Fault(
-                table.where, column.heading, "thiếu cột này", f"thêm cột «{column.heading}»", number
-            )
+            fault = Fault(table.where, column.heading, "thiếu cột này", f"thêm cột «{column.heading}»", number)
             faults.append(fault)
     return columns
 

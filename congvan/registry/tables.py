@@ -55,13 +55,9 @@ def read_tables(paths: Sequence[Path]) -> list[Table]:
 def _files(path: Path) -> Iterable[Path]:
     if not path.is_dir():
         return (path,)
-    found = sorted(
-        one for one in path.iterdir() if one.suffix.lower() == ".csv" and not one.name.startswith(".")
-    )
+    found = sorted(one for one in path.iterdir() if one.suffix.lower() == ".csv" and not one.name.startswith("."))
     if not found:
-        raise refusal(
-            path, "thư mục không có tệp .csv nào", "chỉ đến thư mục chứa danh bạ, hoặc đến một tệp .xlsx"
-        )
+        raise refusal(path, "thư mục không có tệp .csv nào", "chỉ đến thư mục chứa danh bạ, hoặc đến một tệp .xlsx")
     return found
 
 
@@ -82,9 +78,7 @@ def _bytes(path: Path) -> bytes:
             raise refusal(path, f"tệp lớn hơn {limit} MB", "chia thành nhiều tệp, bỏ ảnh và định dạng thừa")
         data = path.read_bytes()
     except OSError as error:
-        raise refusal(
-            path, f"không đọc được tệp ({error.strerror})", "kiểm tra đường dẫn và quyền đọc"
-        ) from error
+        raise refusal(path, f"không đọc được tệp ({error.strerror})", "kiểm tra đường dẫn và quyền đọc") from error
     if not data.strip():
         raise refusal(path, "tệp rỗng", "chọn đúng tệp; xem mẫu bằng `congvan registry template`")
     return data
@@ -128,9 +122,7 @@ def _vietnamese(letter: str) -> bool:
     parts = unicodedata.normalize("NFD", letter)
     marks = set(parts[1:])
     return (
-        parts[0] in "aeiouyAEIOUY"
-        and bool(marks)
-        and marks <= set("\u0300\u0301\u0303\u0309\u0323\u0302\u0306\u031b")
+        parts[0] in "aeiouyAEIOUY" and bool(marks) and marks <= set("\u0300\u0301\u0303\u0309\u0323\u0302\u0306\u031b")
     )
 
 
@@ -139,9 +131,7 @@ def _rows(path: Path, text: str) -> list[list[Cell]]:
     try:
         return [list(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
     except csv.Error as error:
-        raise refusal(
-            path, f"tệp CSV bị hỏng ({error})", "kiểm tra dấu nháy kép, hoặc lưu thành .xlsx"
-        ) from error
+        raise refusal(path, f"tệp CSV bị hỏng ({error})", "kiểm tra dấu nháy kép, hoặc lưu thành .xlsx") from error
 
 
 def _delimiter(text: str) -> tuple[str, str]:

@@ -27,9 +27,7 @@ _MOST_MEMBERS = 2_000
 _NEEDED = re.compile(r"(\[Content_Types\]\.xml|_rels/.+|xl/[^/]+\.xml|xl/_rels/.+|xl/worksheets/[^/]+\.xml)")
 _REFERENCE = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{0,4})(\d{1,9})[\"']")
 _CELL = re.compile(rb"<(?:\w+:)?c[\s>]")
-_FORMULA = re.compile(
-    rb"<(?:\w+:)?c\s[^>]*?\br\s*=\s*[\"']([A-Za-z]{1,3})(\d{1,7})[\"'][^>]*>\s*<(?:\w+:)?f[\s/>]"
-)
+_FORMULA = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br\s*=\s*[\"']([A-Za-z]{1,3})(\d{1,7})[\"'][^>]*>\s*<(?:\w+:)?f[\s/>]")
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _RESAVE = "mở tệp bằng Excel, xóa các hàng, cột và trang thừa, rồi lưu lại thành .xlsx"
 
@@ -84,10 +82,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = {one.filename: one for one in archive.infolist() if _NEEDED.fullmatch(one.filename)}
-            if (
-                len(infos) > _MOST_MEMBERS
-                or sum(one.file_size for one in infos.values()) > LARGEST_UNPACKED_BYTES
-            ):
+            if len(infos) > _MOST_MEMBERS or sum(one.file_size for one in infos.values()) > LARGEST_UNPACKED_BYTES:
                 limit = LARGEST_UNPACKED_BYTES // (1024 * 1024)
                 raise Unusable(f"bảng tính bung ra quá {limit} MB", _RESAVE)
             members = {name: archive.read(one) for name, one in infos.items()}
@@ -144,9 +139,7 @@ def _measure_texts(members: Mapping[str, bytes]) -> None:
     longest = max(map(len, shared.split(b"<si")), default=0)
     cells = sum(len(_CELL.findall(one)) for name, one in members.items() if name.startswith("xl/worksheets/"))
     if longest * cells > 16 * LARGEST_UNPACKED_BYTES:
-        raise Unusable(
-            f"bảng tính có ô dài {longest} ký tự", "rút ngắn nội dung các ô; mỗi ô không quá 500 ký tự"
-        )
+        raise Unusable(f"bảng tính có ô dài {longest} ký tự", "rút ngắn nội dung các ô; mỗi ô không quá 500 ký tự")
 
 
 def _column(letters: bytes) -> int:

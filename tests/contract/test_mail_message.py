@@ -5,7 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import hashlib
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
+from smtp_samples import DATE, ID, headers
 
 from congvan.errors import LetterRefused
 from congvan.mail.address import AddressUnusable
@@ -32,24 +33,8 @@ from congvan.mail.message import (
     verp_token,
 )
 
-DATE = datetime(2023, 12, 1, 8, 0, tzinfo=timezone(timedelta(hours=7)))
-ID = message_id("018c-7f", "letter", 0, "bql-mau.example")
 PDF = Enclosure.of("Công văn số 01.pdf", "application/pdf", b"%PDF-1.7\n" + bytes(range(256)) * 240)
 CITY = Enclosure.of("Văn bản 4321 của Văn phòng Ủy ban.pdf", "application/pdf", b"%PDF-1.4\n.\n..\n" * 500)
-
-
-def headers(**changes: object) -> Headers:
-    given_: dict[str, object] = {
-        "from_name": "Ban Quản lý Khu kinh tế Mẫu thay mặt Công ty CP Hạ tầng Mẫu",
-        "from_address": "congvan@bql-mau.example",
-        "to_name": "Công ty TNHH Điện tử «A & B»",
-        "to_address": "vanthu@dien-tu.example",
-        "subject": "Công văn số 01/BQL-KH V/v phối hợp thực hiện cao điểm tấn công, trấn áp tội phạm dịp Tết",
-        "date": DATE,
-        "message_id": ID,
-        "reply_to": "congvan+018c7f.k3x@bql-mau.example",
-    }
-    return Headers(**{**given_, **changes})  # type: ignore[arg-type]
 
 
 def parsed(payload: bytes) -> EmailMessage:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from mail_samples import FRAGMENT, LINK, NAME, SAMPLES
+from smtp_samples import FRAGMENT, LINK, NAME, SAMPLES
 
 from congvan.mail import words
 from congvan.mail.fragment import plain, styled
@@ -73,7 +73,7 @@ def test_a_mail_is_whole_tables_and_holds_nothing_remote(stem: str) -> None:
     assert page.open == []
     assert not page.tags & {"img", "script", "link", "style", "iframe", "form", "video", "svg"}
     assert not [value for name, value in page.attributes if name in ("src", "background") or "url(" in value]
-    assert all("class" != name for name, _ in page.attributes)
+    assert all(name != "class" for name, _ in page.attributes)
     assert "max-width:600px" in mail.html
 
 

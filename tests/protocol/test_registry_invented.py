@@ -47,7 +47,9 @@ def test_another_seed_gives_other_tenants(world: World, register: Register) -> N
 def test_fourteen_real_parks_stand_beside_the_invented_ones(register: Register) -> None:
     real = [park for park in register.parks if not park.invented]
     assert len(real) == 14
-    assert all(park.name.startswith("KCN Mẫu ") and park.code.startswith("MAU-") for park in register.parks if park.invented)
+    assert all(
+        park.name.startswith("KCN Mẫu ") and park.code.startswith("MAU-") for park in register.parks if park.invented
+    )
     investors = {one.code: one for one in register.organisations if one.level == "investor"}
     assert all(park.investor in investors for park in register.parks)
     assert all(investors[str(park.investor)].invented == park.invented for park in register.parks)
@@ -116,8 +118,10 @@ def test_a_world_of_any_size_can_be_invented(world: World) -> None:
     assert sum(bool(one.parks) for one in organisations) == 3000
 
 
-def test_words_that_run_out_are_said_and_not_searched_for_ever(world: World) -> None:
+def test_where_words_run_out_a_number_tells_tenants_apart(world: World) -> None:
     few = world.names.model_copy(update={"own_names": ("Một",), "trades": ("Hai",), "legal_forms": ("Ba",)})
     tenants = world.tenants.model_copy(update={"foreign_percent": 0, "chemical_percent": 0})
-    with pytest.raises(ValueError, match="too few"):
-        invent(world.model_copy(update={"names": few, "tenants": tenants}))
+    made = invent(world.model_copy(update={"names": few, "tenants": tenants})).organisations
+    names = [one.name for one in made if one.level == "tenant"]
+    assert len(set(names)) == len(names) == 700
+    assert {"Ba Hai Một", "Ba Hai Một 2"} <= set(names)

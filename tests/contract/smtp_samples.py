@@ -1,8 +1,29 @@
-"""One filled context of every stem of e-mail, with names that a template might stumble over."""
+"""Samples of mail: one filled context of every stem, with names that a template might stumble over."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 from congvan.mail import words
+from congvan.mail.message import Headers, message_id
+
+DATE = datetime(2023, 12, 1, 8, 0, tzinfo=timezone(timedelta(hours=7)))
+ID = message_id("018c-7f", "letter", 0, "bql-mau.example")
+
+
+def headers(**changes: object) -> Headers:
+    given_: dict[str, object] = {
+        "from_name": "Ban Quản lý Khu kinh tế Mẫu thay mặt Công ty CP Hạ tầng Mẫu",
+        "from_address": "congvan@bql-mau.example",
+        "to_name": "Công ty TNHH Điện tử «A & B»",
+        "to_address": "vanthu@dien-tu.example",
+        "subject": "Công văn số 01/BQL-KH V/v phối hợp thực hiện cao điểm tấn công, trấn áp tội phạm dịp Tết",
+        "date": DATE,
+        "message_id": ID,
+        "reply_to": "congvan+018c7f.k3x@bql-mau.example",
+    }
+    return Headers(**{**given_, **changes})  # type: ignore[arg-type]
+
 
 HEAD = words.Head(
     authority="Ban Quản lý Khu kinh tế Mẫu",

@@ -1,0 +1,118 @@
+"""The portal: web pages behind the links, the demo's mail, an overview. Knows neither Prefect nor SMTP."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from congvan.acts import views
+from congvan.errors import LinkExpired, LinkInvalid, LinkRevoked, NotFound, NothingInstalled
+from congvan.house import House, templates_folder
+from congvan.portal.desk import Desk
+from congvan.portal.guard import AccessLog, BodyCap, Forms, Refused, SecureHeaders, TooLarge, secure_headers
+from congvan.portal.mailbox import MailPages
+from congvan.portal.pages import Pages
+from congvan.portal.recipient import RecipientPages
+from congvan.portal.throttle import Allowance, Throttle, TooManyRequests
+
+log = logging.getLogger("congvan.portal")
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def app(house: House, *, mail_folder: Path | None = None, allowance: Allowance | None = None) -> Starlette:
+    """The portal of a house. mail_folder: the demo's sink, whose messages then have pages.
+
+    Raise NothingInstalled without a secret key: no link could be read.
+    """
+    settings = house.settings
+    keys = [key.get_secret_value() for key in settings.secret_keys]
+    if not keys:
+        raise NothingInstalled("CONGVAN_SECRET_KEYS is not set: links cannot be read")
+    desk = Desk(
+        house,
+        Pages(templates_folder(settings, "portal"), settings.portal_url),
+        Forms(keys, settings.portal_url),
+        Throttle(allowance or (Allowance.unlimited() if settings.demo else Allowance())),
+        has_mail=mail_folder is not None,
+    )
+    https = settings.portal_url.startswith("https://")
+    return Starlette(
+        routes=[
+            *_common(desk),
+            *RecipientPages(desk).routes(),
+            *(MailPages(desk, mail_folder).routes() if mail_folder else ()),
+        ],
+        middleware=[Middleware(AccessLog), Middleware(SecureHeaders, https=https), Middleware(BodyCap)],
+        exception_handlers=_handlers(desk, https),
+    )
+
+
+def _common(desk: Desk) -> list[Route]:
+    async def start(request: Request) -> Response:
+        return desk.page(request, "start.html", has_mail=desk.has_mail)
+
+    async def status(request: Request) -> Response:
+        await desk.throttle.request(request.client.host if request.client else None, post=False)
+        campaigns = await views.overview(desk.house)
+        now = await desk.house.clock.now()
+        return desk.page(request, "status.html", campaigns=campaigns, now=now, here=("status",))
+
+    async def healthz(request: Request) -> Response:
+        await desk.house.clock.now()
+        async with desk.house.store.view() as ledger:
+            await ledger.note("healthz")
+        return PlainTextResponse("ok\n")
+
+    async def style(request: Request) -> Response:
+        # The version stands in the address, so a new style is a new address.
+        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(desk.pages.style, media_type="text/css", headers=headers)
+
+    return [
+        Route("/", start, methods=["GET"]),
+        Route("/status", status, methods=["GET"]),
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/static/style.css", style, methods=["GET"]),
+    ]
+
+
+def _handlers(desk: Desk, https: bool) -> dict[Any, Handler]:
+    """One clear page for each thing that can be wrong; what is unknown looks the same, whatever it was."""
+
+    def says(stem: str, status: int) -> Handler:
+        async def handle(request: Request, error: Exception) -> Response:
+            headers = {"Retry-After": str(error.wait_s)} if isinstance(error, TooManyRequests) else {}
+            return desk.page(request, "wrong.html", status, headers, stem=stem)
+
+        return handle
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        stem = "not_found" if error.status_code == 404 else "bad_request"
+        return desk.page(request, "wrong.html", error.status_code, error.headers, stem=stem)
+
+    async def broken(request: Request, error: Exception) -> Response:
+        # This handler stands outside of the middleware that adds the headers.
+        return desk.page(request, "wrong.html", 500, secure_headers(https), stem="broken")
+
+    return {
+        LinkExpired: says("expired", 410),
+        LinkRevoked: says("revoked", 410),
+        LinkInvalid: says("not_found", 404),
+        NotFound: says("not_found", 404),
+        Refused: says("refused", 403),
+        TooLarge: says("too_large", 413),
+        TooManyRequests: says("too_many", 429),
+        HTTPException: http,
+        Exception: broken,
+    }

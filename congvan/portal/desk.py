@@ -1,0 +1,73 @@
+"""What every handler needs: the house, the pages, the form tokens, the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from congvan.acts import views
+from congvan.errors import LinkExpired, LinkInvalid
+from congvan.house import House
+from congvan.links import Link
+from congvan.portal.guard import Forms, canonical
+from congvan.portal.pages import Pages, language
+from congvan.portal.throttle import Throttle
+
+PURPOSE = "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request behind a link that was found good."""
+
+    request: Request
+    token: str
+    link: Link
+    lang: str
+    page: views.Obligation
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The portal's counter."""
+
+    house: House
+    pages: Pages
+    forms: Forms
+    throttle: Throttle
+    has_mail: bool
+
+    async def link(self, request: Request) -> tuple[str, Link]:
+        """The token and the link of a request; raise LinkInvalid, LinkExpired or TooManyRequests.
+
+        What is not ours, of another purpose, or of a delivery that is not there gives one and the same
+        answer; it counts against the address, so that guessing ends soon.
+        """
+        post, host = request.method == "POST", request.client.host if request.client else None
+        await self.throttle.request(host, post=post)
+        try:
+            token = canonical(str(request.path_params["token"]))
+            link = self.house.links.read(token, PURPOSE, await self.house.clock.now())
+        except LinkInvalid as error:
+            if not isinstance(error, LinkExpired):
+                await self.throttle.miss(host)
+            raise
+        await self.throttle.link(link.delivery_id, post=post)
+        return token, link
+
+    async def visit(self, request: Request) -> Visit:
+        """The obligation behind a request; raise as `link`, and LinkRevoked."""
+        token, link = await self.link(request)
+        page = await views.obligation(self.house, link)
+        return Visit(request, token, link, language(request.query_params), page)
+
+    def page(
+        self, request: Request, name: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
+    ) -> Response:
+        """A page that stands behind no link."""
+        lang = language(request.query_params)
+        return self.pages.response(name, lang, {"here": (), "here_query": {}, **values}, status, headers)

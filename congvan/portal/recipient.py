@@ -1,0 +1,219 @@
+"""The pages behind a link: GET shows, POST acts. Scanners open links, so looking changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from congvan.acts import confirmations, views
+from congvan.errors import ActRefused, ImpossibleMove, StaleDelivery
+from congvan.portal import forms
+from congvan.portal.desk import Desk, Visit
+from congvan.portal.files import disposition
+from congvan.rules.protocol import Event
+
+#: Recipients of a branch on one page.
+PAGE_ROWS = 100
+#: Opened in the browser; everything else is saved. No page of ours may be made of a file's content.
+_INLINE = frozenset({"application/pdf"})
+
+Act = Callable[[], Awaitable[object]]
+
+
+class RecipientPages:
+    """The routes of one recipient."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self) -> list[Route]:
+        """GET shows, POST acts; nothing else is answered."""
+        at = "/v/{token}"
+        return [
+            Route(at, self.show, methods=["GET"]),
+            Route(f"{at}/below", self.below, methods=["GET"]),
+            Route(f"{at}/files/{{sha256}}/{{name}}", self.file, methods=["GET"]),
+            Route(f"{at}/confirm", self.confirm, methods=["POST"]),
+            Route(f"{at}/pass-on", self.pass_on, methods=["POST"]),
+            Route(f"{at}/reject", self.reject, methods=["POST"]),
+            Route(f"{at}/contact", self.contact, methods=["POST"]),
+            Route(f"{at}/report", self.report, methods=["POST"]),
+        ]
+
+    # ------------------------------------------------------------------ looking
+
+    async def show(self, request: Request) -> Response:
+        """What is asked, by when, from whom; after an answer, its receipt."""
+        visit = await self._desk.visit(request)
+        return await self._page(visit, done=request.query_params.get("done", ""))
+
+    async def below(self, request: Request) -> Response:
+        """Whom the letter was passed on to, and where each stands."""
+        visit = await self._desk.visit(request)
+        number = _page_number(request.query_params.get("page", "1"))
+        rows = await views.below(
+            self._desk.house, visit.link, limit=PAGE_ROWS + 1, offset=(number - 1) * PAGE_ROWS
+        )
+        values = self._values(visit) | {
+            "rows": rows[:PAGE_ROWS], "number": number, "more": len(rows) > PAGE_ROWS,
+            "here": ("v", visit.token, "below"), "here_query": {"page": number},
+        }  # fmt: skip
+        return self._desk.pages.response("below.html", visit.lang, values)
+
+    async def file(self, request: Request) -> Response:
+        """A file of this delivery, by its hash; the name in the address is for people only."""
+        _token, link = await self._desk.link(request)
+        file, data = await views.enclosure(self._desk.house, link, str(request.path_params["sha256"]))
+        known = file.media_type in _INLINE
+        response = Response(data, media_type=file.media_type if known else "application/octet-stream")
+        response.headers["Content-Disposition"] = disposition(file.name, inline=known)
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+    # ------------------------------------------------------------------ acting
+
+    async def confirm(self, request: Request) -> Response:
+        """Đã tiếp nhận."""
+        visit = await self._desk.visit(request)
+        async with request.form(max_files=0, max_fields=20) as form:
+            sent = self._checked(visit, form)
+        filled = forms.confirm(sent, visit.page)
+
+        def act() -> Awaitable[object]:
+            return confirmations.answer(
+                self._desk.house, visit.page.delivery_id, forms.acknowledged(filled), visit.link
+            )
+
+        return await self._act(visit, "confirm", filled, act)
+
+    async def pass_on(self, request: Request) -> Response:
+        """The company completes the prepared letter and passes it on, or its own PDF in its place."""
+        visit = await self._desk.visit(request)
+        async with request.form(max_files=1, max_fields=20) as form:
+            sent = self._checked(visit, form)
+            own_pdf = await _uploaded(form.get("own_pdf"))
+        if visit.page.branch is not None and not visit.page.branch.company:
+            return await self._page(visit, 409, notice="not_by_page")
+        filled = forms.pass_on(sent, visit.page, own_pdf)
+
+        def act() -> Awaitable[object]:
+            order = forms.passed_on(filled, own_pdf)
+            return confirmations.pass_on(self._desk.house, visit.page.delivery_id, order, visit.link)
+
+        return await self._act(visit, "pass_on", filled, act)
+
+    async def reject(self, request: Request) -> Response:
+        """Từ chối tiếp nhận, with a reason."""
+        visit = await self._desk.visit(request)
+        async with request.form(max_files=0, max_fields=20) as form:
+            sent = self._checked(visit, form)
+        filled = forms.reject(sent)
+
+        def act() -> Awaitable[object]:
+            return confirmations.answer(
+                self._desk.house, visit.page.delivery_id, forms.rejected(filled), visit.link
+            )
+
+        return await self._act(visit, "reject", filled, act)
+
+    async def report(self, request: Request) -> Response:
+        """Hoàn thành: what was done."""
+        visit = await self._desk.visit(request)
+        async with request.form(max_files=0, max_fields=20) as form:
+            sent = self._checked(visit, form)
+        if not forms.offers(visit.page).report and not _said(visit, Event.COMPLETED):
+            return await self._page(visit, 409, notice="not_by_page")
+        filled = forms.report(sent, visit.page)
+
+        def act() -> Awaitable[object]:
+            return confirmations.answer(
+                self._desk.house, visit.page.delivery_id, forms.completed(filled), visit.link
+            )
+
+        return await self._act(visit, "report", filled, act)
+
+    async def contact(self, request: Request) -> Response:
+        """A new contact is proposed; an operator decides."""
+        visit = await self._desk.visit(request)
+        async with request.form(max_files=0, max_fields=20) as form:
+            sent = self._checked(visit, form)
+        filled = forms.contact(sent)
+
+        def act() -> Awaitable[object]:
+            words = {key: value for key, value in filled.values.items() if value}
+            return confirmations.propose_contact(self._desk.house, visit.page.delivery_id, words, visit.link)
+
+        return await self._act(visit, "contact", filled, act)
+
+    # ------------------------------------------------------------------ how
+
+    def _checked(self, visit: Visit, form: FormData) -> dict[str, str]:
+        sent = {key: value for key, value in form.multi_items() if isinstance(value, str)}
+        self._desk.forms.check(visit.token, sent.get("form_token", ""), visit.request.headers)
+        return sent
+
+    async def _act(self, visit: Visit, form: str, filled: forms.Filled, act: Act) -> Response:
+        """The form again with what is wrong, or the act and then its page (303: reloading repeats nothing)."""
+        if filled.faults:
+            return await self._page(visit, 422, form=form, filled=filled)
+        try:
+            await act()
+        except ActRefused as refused:
+            return await self._page(visit, 422, form=form, filled=filled, notice_text=str(refused))
+        except ImpossibleMove:
+            return await self._again(visit, "already")
+        except StaleDelivery:
+            return await self._again(visit, "try_again")
+        target = self._desk.pages.url("v", visit.token, lang=visit.lang, done=form)
+        return RedirectResponse(target, 303)
+
+    async def _again(self, visit: Visit, notice: str) -> Response:
+        """What is recorded by now: somebody else may have answered while this form was open."""
+        page = await views.obligation(self._desk.house, visit.link)
+        fresh = Visit(visit.request, visit.token, visit.link, visit.lang, page)
+        return await self._page(fresh, 409, notice=notice)
+
+    async def _page(
+        self,
+        visit: Visit,
+        status: int = 200,
+        *,
+        form: str = "",
+        filled: forms.Filled | None = None,
+        notice: str = "",
+        notice_text: str = "",
+        done: str = "",
+    ) -> Response:
+        now = await self._desk.house.clock.now()
+        filled = filled or forms.Filled()
+        values = self._values(visit) | {
+            "offers": forms.offers(visit.page), "form": form, "filled": filled.values, "faults": filled.faults,
+            "notice": notice, "notice_text": notice_text, "done": done,
+            "overdue": visit.page.due_at is not None and now > visit.page.due_at,
+            "here": ("v", visit.token), "here_query": {},
+        }  # fmt: skip
+        return self._desk.pages.response("recipient.html", visit.lang, values, status)
+
+    def _values(self, visit: Visit) -> dict[str, Any]:
+        return {"page": visit.page, "token": visit.token, "form_token": self._desk.forms.token(visit.token)}
+
+
+def _said(visit: Visit, event: Event) -> bool:
+    return any(said.event is event for said in visit.page.answers)
+
+
+def _page_number(text: str) -> int:
+    return min(int(text), 10_000) if text.isascii() and text.isdigit() and int(text[:6]) > 0 else 1
+
+
+async def _uploaded(value: UploadFile | str | None) -> bytes | None:
+    """The bytes of a file that was chosen; an empty file field sends a nameless empty file."""
+    if not isinstance(value, UploadFile):
+        return None
+    data = await value.read()
+    return data if data or value.filename else None

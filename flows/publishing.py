@@ -1,0 +1,112 @@
+"""Publishes the board behind the work: coalesced, in bulk, and never in the way of a letter."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import StateType
+
+from congvan.acts import board as board_acts
+from congvan.acts.board import Tile
+from congvan.house import House
+from flows.runs import Deployments, Runs
+from tasks import board
+
+log = logging.getLogger("congvan.relay")
+_AT_ONCE = 6
+
+
+class Publisher:
+    """Shows each recipient's state as a run; remembers the folders it made on each hop's page."""
+
+    def __init__(self, house: House, client: PrefectClient, deployments: Deployments, runs: Runs) -> None:
+        self.house = house
+        self.client = client
+        self.deployments = deployments
+        self.runs = runs
+        self._folders: dict[str, list[tuple[UUID, int]]] = defaultdict(list)
+        self._counts: dict[str, int] = {}
+
+    async def publish(self, seconds: float) -> None:
+        """Publish what the board has not seen, for about this long."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while loop.time() < end:
+            tiles = await board_acts.unpublished(self.house, 300)
+            tiles = [tile for tile in tiles if await self._within_limit(tile)]
+            if not tiles:
+                return
+            await self._create([tile for tile in tiles if tile.run_id is None])
+            await self._move([tile for tile in tiles if tile.run_id is not None])
+
+    async def _within_limit(self, tile: Tile) -> bool:
+        """Above the limit a campaign is shown by tables only; its tiles count as seen."""
+        if tile.campaign not in self._counts:
+            self._counts[tile.campaign] = await board_acts.campaign_count(self.house, tile.campaign)
+        if self._counts[tile.campaign] <= self.house.settings.board_runs:
+            return True
+        await board_acts.published(self.house, [(tile, None, True)])
+        return False
+
+    async def _create(self, tiles: Sequence[Tile]) -> None:
+        by_hop: dict[str, list[Tile]] = defaultdict(list)
+        for tile in tiles:
+            by_hop[tile.hop_id].append(tile)
+        for hop_id, members in by_hop.items():
+            run = await board_acts.run_of_hop(self.house, hop_id)
+            if run.run_id is None:
+                continue
+            for start in range(0, len(members), board.CREATE_BATCH):
+                await self._create_batch(hop_id, run.run_id, members[start : start + board.CREATE_BATCH])
+
+    async def _create_batch(self, hop_id: str, run_id: str, members: Sequence[Tile]) -> None:
+        known = self._folders[hop_id]
+        parent = await board.folder(self.client, run_id, len(known), len(members))
+        known.append((parent, len(members)))
+        when = {tile.delivery_id: await self._when(tile) for tile in members}
+        made = await board.create(self.client, self.deployments.ids["delivery"], members, parent, when)
+        done = [
+            (tile, made[tile.delivery_id], board.shown(tile)[0] is StateType.SCHEDULED)
+            for tile in members
+            if tile.delivery_id in made
+        ]
+        await board_acts.published(self.house, done)
+        fresh = [(tile, run) for tile, run, seen in done if not seen]
+        await self._set(fresh)
+
+    async def _when(self, tile: Tile) -> datetime:
+        """The deadline, on Prefect's clock: a demo's is as far away as it is in the played time."""
+        now, wall = await self.house.clock.now(), self.house.clock.wall()
+        return wall + (tile.due_at - now if tile.due_at else timedelta(days=30))
+
+    async def _move(self, tiles: Sequence[Tile]) -> None:
+        await self._set([(tile, tile.run_id) for tile in tiles if tile.run_id is not None])
+
+    async def _set(self, members: Sequence[tuple[Tile, str]]) -> None:
+        groups: dict[tuple[StateType, str], list[tuple[Tile, str]]] = defaultdict(list)
+        for tile, run_id in members:
+            groups[board.shown(tile)].append((tile, run_id))
+        for (kind, name), group in groups.items():
+            for start in range(0, len(group), board.STATE_BATCH):
+                await self._set_batch(kind, name, group[start : start + board.STATE_BATCH])
+
+    async def _set_batch(self, kind: StateType, name: str, group: Sequence[tuple[Tile, str]]) -> None:
+        taken = await board.move(self.client, [run_id for _, run_id in group], kind, name)
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def label(tile: Tile, run_id: str) -> None:
+            async with gate:
+                await board.retag(self.client, run_id, board.tags(tile))
+
+        await asyncio.gather(*(label(tile, run_id) for tile, run_id in group if run_id in taken))
+        # A run that was deleted in Prefect is made again from the database.
+        await board_acts.published(
+            self.house,
+            [(tile, run_id if run_id in taken else None, run_id in taken) for tile, run_id in group],
+        )

@@ -1,0 +1,208 @@
+"""Campaign, hop and watch runs: made, woken, compared with the database and mended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed
+
+from congvan.acts import board as board_acts
+from congvan.acts import campaigns as campaign_acts
+from congvan.clock import DemoClock
+from congvan.house import House
+from congvan.store.tables import Hop
+from tasks import board
+
+log = logging.getLogger("congvan.relay")
+
+#: Names under which the deployments stand in the UI: flow/deployment.
+NAME = "congvan"
+FLOWS = ("campaign", "hop", "watch", "report", "delivery")
+#: A run that should hold a lease and does not is given this long to take one, or to end.
+STARTING = timedelta(seconds=60)
+_OVER = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED}
+_ON_THE_WAY = {StateType.PENDING, StateType.RUNNING}
+
+
+class Deployments:
+    """The ids of our deployments, as the present Prefect database has them."""
+
+    def __init__(self, register: Any) -> None:
+        self._register = register
+        self.ids: dict[str, UUID] = {}
+        self._paused = (False, datetime.min)
+
+    async def ensure(self, client: PrefectClient) -> bool:
+        """Register what is missing; True when the server had lost what it knew."""
+        if self.ids:
+            try:
+                await client.read_deployment(self.ids["hop"])
+                return False
+            except ObjectNotFound:
+                log.warning("Prefect lost its database; everything is registered again")
+        lost = bool(self.ids)
+        self.ids = await self._register(client)
+        return lost
+
+    async def hop_paused(self, client: PrefectClient) -> bool:
+        """Deployment.paused stops only Prefect's own scheduler; while it is set we open no hop."""
+        return bool((await client.read_deployment(self.ids["hop"])).paused)
+
+
+class Runs:
+    """The relay's hands on flow runs."""
+
+    def __init__(self, house: House, client: PrefectClient, deployments: Deployments) -> None:
+        self.house = house
+        self.client = client
+        self.deployments = deployments
+        self._woken: dict[str, datetime] = {}
+
+    async def forget(self) -> None:
+        """Every cached id is void."""
+        await board_acts.forget_runs(self.house)
+        self._woken.clear()
+
+    # ------------------------------------------------------------ campaigns
+
+    async def campaigns(self) -> None:
+        """Give each campaign its run, and end the run of one that a person has closed."""
+        for run in await board_acts.unfinished_campaigns(self.house):
+            if run.run_id is None:
+                made = await self.client.create_flow_run_from_deployment(
+                    self.deployments.ids["campaign"],
+                    parameters={"campaign_id": run.id},
+                    name=f"{run.campaign} campaign",
+                    tags=[f"campaign:{run.campaign}"],
+                    state=board.asleep("OPEN", run.held, None, self.house.clock.wall()),
+                )
+                await board_acts.remember_run(self.house, "campaign", run.id, str(made.id))
+            elif run.state == "CLOSED":
+                await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
+                await board_acts.campaign_shown(self.house, run.id, run.seq)
+
+    # ------------------------------------------------------------ hops
+
+    async def wake(self, due: Sequence[Hop]) -> None:
+        """Start the process of each due hop, through its run; repeated until a turn has moved it on."""
+        known = await self._read([hop.run_id for hop in due if hop.run_id])
+        for hop in due:
+            run = known.get(hop.run_id or "")
+            if run is None:
+                await self._make(hop)
+            elif await self._may_wake(hop, run):
+                await self.client.set_flow_run_state(run.id, board.awake(self.house.clock.wall()), force=True)
+
+    async def _may_wake(self, hop: Hop, run: FlowRun) -> bool:
+        """Only a run that is asleep, over, or on its way for too long: setting Scheduled on a living one is
+        either lost or runs the hop twice."""
+        state, wall = run.state, self.house.clock.wall()
+        if state is None or state.type in _OVER:
+            return True
+        if state.type is StateType.SCHEDULED:
+            at = state.state_details.scheduled_time
+            return at is None or at > wall
+        if state.type in _ON_THE_WAY:
+            return wall - state.timestamp > STARTING
+        if state.type is StateType.CANCELLED:
+            await self._hold(hop, run)
+        return False
+
+    async def _hold(self, hop: Hop, run: FlowRun) -> None:
+        # What cannot be undone needs a name, which Prefect's one password does not give.
+        await campaign_acts.hold(self.house, hop.campaign_id, "prefect", f"run {run.id} was cancelled in Prefect")
+
+    async def _make(self, hop: Hop) -> None:
+        run = await board_acts.run_of_hop(self.house, hop.id)
+        parent = await self._folder(run)
+        made = await self.client.create_flow_run_from_deployment(
+            self.deployments.ids["hop"],
+            parameters={"hop_id": hop.id},
+            name=board.hop_name(run),
+            tags=[f"campaign:{run.campaign}", f"level:{hop.level}", f"issuer:{hop.issuer}"],
+            idempotency_key=f"hop-{hop.id}-{parent}",
+            parent_task_run_id=parent,
+            state=board.awake(self.house.clock.wall()),
+        )
+        if made.state is not None and made.state.type in _OVER:
+            # The key returns the old run, even a crashed one.
+            await self.client.set_flow_run_state(made.id, board.awake(self.house.clock.wall()), force=True)
+        await board_acts.remember_run(self.house, "hop", hop.id, str(made.id))
+
+    async def _folder(self, run: board_acts.RunOf) -> UUID | None:
+        """Nest a hop's run below the run of the hop above, or of the campaign."""
+        if run.parent_run_id is None:
+            return None
+        task_run = await self.client.create_task_run(
+            task=board.recipients,
+            flow_run_id=UUID(run.parent_run_id),
+            dynamic_key=f"hop-{run.id}",
+            name=run.name.split(" ")[0],
+        )
+        return task_run.id
+
+    async def show(self, hop_id: str, wake: datetime | None) -> None:
+        """Let a hop's run show what a round without a process has changed."""
+        run = await board_acts.run_of_hop(self.house, hop_id)
+        if run.run_id is None:
+            return
+        wall = self.house.clock.wall()
+        at = None if isinstance(self.house.clock, DemoClock) else wake
+        state = Completed(name="Settled") if run.state == "SETTLED" else board.asleep(run.state, run.held, at, wall)
+        try:
+            await self.client.set_flow_run_state(UUID(run.run_id), state, force=True)
+        except ObjectNotFound:
+            await board_acts.remember_run(self.house, "hop", hop_id, None)
+
+    async def compare(self) -> None:
+        """Compare every open hop with its run, and put to sleep again what neither sleeps nor works."""
+        hops = [run for run in await board_acts.open_hops(self.house) if run.run_id]
+        known = await self._read([run.run_id for run in hops if run.run_id])
+        for run in hops:
+            found = known.get(run.run_id or "")
+            if found is None:
+                await board_acts.remember_run(self.house, "hop", run.id, None)
+            elif found.state is not None and not run.leased and self._stranded(found):
+                await self.show(run.id, run.wake_at)
+
+    def _stranded(self, run: FlowRun) -> bool:
+        assert run.state is not None, "checked by the caller"
+        if run.state.type in (StateType.FAILED, StateType.CRASHED):
+            return True
+        late = self.house.clock.wall() - run.state.timestamp > STARTING
+        return run.state.type in (*_ON_THE_WAY, StateType.CANCELLING) and late
+
+    # ------------------------------------------------------------ watch
+
+    async def watch(self) -> None:
+        """One `watch` run for the house's own mail; not a second while one is on its way."""
+        wall = self.house.clock.wall()
+        run_id = self._woken.get("watch-id")
+        if run_id is not None:
+            found = (await self._read([str(run_id)])).get(str(run_id))
+            if found is not None and found.state is not None and found.state.type not in _OVER:
+                if wall - found.state.timestamp < STARTING * 2:
+                    return
+        made = await self.client.create_flow_run_from_deployment(
+            self.deployments.ids["watch"], name="watch", state=board.awake(wall)
+        )
+        self._woken["watch-id"] = made.id  # type: ignore[assignment]
+
+    async def _read(self, run_ids: Sequence[str]) -> dict[str, FlowRun]:
+        """Runs by id; those that Prefect does not know any more are missing."""
+        found: dict[str, FlowRun] = {}
+        for start in range(0, len(run_ids), 200):
+            keys = [UUID(key) for key in run_ids[start : start + 200]]
+            runs = await self.client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=keys)), limit=200
+            )
+            found |= {str(run.id): run for run in runs}
+        return found

@@ -1,0 +1,172 @@
+"""What the Prefect UI shows: a run for each campaign, hop and recipient, published behind the work.
+
+Names of organisations and codes only: no address, no person (the contacts never leave our database).
+The state's type alone tells the truth; its name and a tag say it in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from prefect import flow, task
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import State as RunState
+from prefect.client.schemas.objects import StateType
+from prefect.states import Scheduled
+
+from congvan.acts.board import RunOf, Tile
+from congvan.rules.calendar import local
+from congvan.rules.protocol import State
+
+#: Limits of Prefect's bulk calls.
+CREATE_BATCH = 100
+STATE_BATCH = 50
+#: A hop without a date by the clock is looked at by `watch`; Prefect's schedule still needs one.
+_LONG = timedelta(days=30)
+_ASLEEP = "AwaitingConfirmation"
+
+
+@flow(name="delivery", persist_result=False)
+def delivery() -> None:
+    """One recipient's obligation. Never executed: its runs are pictures of rows in our database."""
+
+
+@task(name="recipients")
+def recipients() -> None:
+    """A folder for a hundred recipients on a hop's page."""
+
+
+def shown(tile: Tile) -> tuple[StateType, str]:
+    """The state of a recipient's run: type and name."""
+    if tile.state is State.WITHDRAWN:
+        return StateType.CANCELLED, "Withdrawn"
+    if tile.state is State.EXEMPT:
+        return StateType.COMPLETED, "Exempt"
+    if tile.settled:
+        return StateType.COMPLETED, "ConfirmedLate" if tile.late else "Confirmed"
+    if tile.state is State.REJECTED:
+        return StateType.FAILED, "Rejected"
+    if tile.state is State.UNDELIVERABLE:
+        return StateType.CRASHED, "Undeliverable"
+    if tile.escalated:
+        return StateType.FAILED, "Escalated"
+    if tile.state is State.QUEUED:
+        return StateType.SCHEDULED, "Queued"
+    if tile.state in (State.ACKNOWLEDGED, State.IN_PROGRESS, State.FORWARDED):
+        return StateType.PENDING, "Acknowledged"
+    if tile.state is State.DELIVERED:
+        return StateType.PENDING, "Delivered"
+    return StateType.PENDING, "Reminded" if tile.reminders else "AwaitingConfirmation"
+
+
+def run_name(tile: Tile) -> str:
+    """ASCII code first: the timeline's typeface lacks Vietnamese letters."""
+    due = f" · hạn {local(tile.due_at):%d/%m/%Y %H:%M}" if tile.due_at else ""
+    return f"{tile.code} {tile.name}{due}"
+
+
+def tags(tile: Tile) -> list[str]:
+    """By which the runs of a hop are filtered."""
+    found = [f"campaign:{tile.campaign}", f"level:{tile.level}", f"state:{shown(tile)[1]}"]
+    found += [f"park:{tile.park}"] if tile.park else []
+    return found + [f"segment:{segment}" for segment in tile.segments]
+
+
+async def create(
+    client: PrefectClient,
+    deployment_id: UUID,
+    tiles: Sequence[Tile],
+    parent_task_run: UUID,
+    when: dict[str, datetime],
+) -> dict[str, str]:
+    """Create the runs of up to a hundred recipients; {delivery id: run id} of those that were made.
+
+    Rows fail one by one under HTTP 200, so each row's own status is read; what failed is tried again later.
+    """
+    body = [
+        {
+            "name": run_name(tile),
+            "tags": tags(tile),
+            # The round of the board: after a wiped Prefect database old keys mean nothing.
+            "idempotency_key": f"delivery-{tile.delivery_id}-{parent_task_run}",
+            "parent_task_run_id": str(parent_task_run),
+            "state": {"type": "SCHEDULED", "name": "Queued", "state_details": {"scheduled_time": _iso(when, tile)}},
+        }
+        for tile in tiles
+    ]
+    response = await client._client.post(f"/deployments/{deployment_id}/create_flow_run/bulk", json=body)
+    response.raise_for_status()
+    made = {}
+    for tile, row in zip(tiles, response.json()["results"], strict=True):
+        if row.get("flow_run_id"):
+            made[tile.delivery_id] = str(row["flow_run_id"])
+    return made
+
+
+def _iso(when: dict[str, datetime], tile: Tile) -> str:
+    return when[tile.delivery_id].isoformat()
+
+
+async def move(client: PrefectClient, run_ids: Sequence[str], kind: StateType, name: str) -> set[str]:
+    """Set one state on up to fifty runs; the ids of those that took it.
+
+    Forced: a late answer leaves a final state, which Prefect's own rules forbid.
+    """
+    response = await client._client.post(
+        "/flow_runs/bulk_set_state",
+        json={
+            "flow_runs": {"id": {"any_": list(run_ids)}},
+            "state": {"type": kind.value, "name": name},
+            "force": True,
+            "limit": STATE_BATCH,
+        },
+    )
+    response.raise_for_status()
+    return {str(row["flow_run_id"]) for row in response.json()["results"] if row["status"] == "ACCEPT"}
+
+
+async def retag(client: PrefectClient, run_id: str, labels: Sequence[str]) -> None:
+    """Repeat the state in the tags: some filters of the UI do not know custom state names."""
+    await client.update_flow_run(UUID(run_id), tags=list(labels))
+
+
+async def folder(client: PrefectClient, hop_run_id: str, number: int, size: int) -> UUID:
+    """The parent of the next hundred recipients on a hop's page.
+
+    Made by the client: an ordinary task's run is recorded later, and the foreign key would refuse the rows.
+    """
+    first = number * CREATE_BATCH + 1
+    run = await client.create_task_run(
+        task=recipients,
+        flow_run_id=UUID(hop_run_id),
+        dynamic_key=f"recipients-{number}",
+        name=f"recipients-{first}-{first + size - 1}",
+        state=RunState(type=StateType.PENDING, name="Recipients"),
+    )
+    return run.id
+
+
+# ------------------------------------------------------------------------------------ hops and campaigns
+
+
+def hop_name(run: RunOf) -> str:
+    """A hop's run: who issues to those below."""
+    due = f" · hạn {local(run.due_at):%d/%m/%Y %H:%M}" if run.due_at else ""
+    return f"{run.campaign} {run.name}{due}"
+
+
+def asleep(run_state: str, held: bool, at: datetime | None, wall: datetime) -> RunState:
+    """The state in which a hop waits, in Prefect's own schedule."""
+    name = "Held" if held else "AwaitingIssue" if run_state == "PENDING_ISSUE" else _ASLEEP
+    state: RunState = Scheduled(scheduled_time=at or wall + _LONG)
+    state.name = name
+    return state
+
+
+def awake(wall: datetime) -> RunState:
+    """The state that starts a hop's process."""
+    state: RunState = Scheduled(scheduled_time=wall)
+    state.name = "Due"
+    return state

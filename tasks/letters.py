@@ -1,0 +1,23 @@
+"""Letters as files for operators: the interim report of a campaign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from congvan.acts import campaigns, closing
+from tasks import effect, house
+
+
+@effect
+async def interim_report(campaign: str) -> str:
+    """Render the report as of now; the path of the PDF under the house's folder."""
+    now = await house().clock.now()
+    async with house().store.view() as ledger:
+        row = await campaigns.find(ledger, campaign)
+        sheet = await closing.report_sheet(house(), ledger, row, now)
+    rendered = house().press.render(sheet)
+    folder: Path = house().settings.home / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{row.code}-{now:%Y%m%d-%H%M}.pdf"
+    path.write_bytes(rendered.pdf)
+    return str(path)
