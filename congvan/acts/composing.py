@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from congvan.acts import wording
+from congvan.acts.mails import LETTERS
 from congvan.house import House
 from congvan.mail.address import parse_address, verp_sender
-from congvan.mail.message import Enclosure, Headers, SharedParts, compose, encode_enclosures
+from congvan.mail.message import Enclosure, Headers, SharedParts, compose, encode_enclosures, message_id
 from congvan.mail.sender import Outgoing
 from congvan.mail.words import Mail
 from congvan.store.ledger import Ledger
@@ -73,7 +74,7 @@ class Composer:
         self, work: Work, scene: wording.Scene | None, mail: Mail, back: str, now: datetime
     ) -> Headers:
         message = work.message
-        first = (message.context or {}).get("in_reply_to", "")
+        first = self._first(work, scene)
         return Headers(
             from_name=scene.from_name(message.kind) if scene else "",
             from_address=self._house.settings.mail_from,
@@ -87,6 +88,14 @@ class Composer:
             references=(first,) if first else (),
             urgent=bool(message.urgent and message.kind != "digest"),
         )
+
+    def _first(self, work: Work, scene: wording.Scene | None) -> str:
+        """The Message-ID of the letter that a later mail belongs to: reminders stand in its thread."""
+        message, delivery = work.message, work.delivery
+        if delivery is None or scene is None or message.kind in LETTERS:
+            return ""
+        domain = self._house.settings.mail_from.rpartition("@")[2]
+        return message_id(delivery.id, scene.letter_kind, delivery.round, domain)
 
 
 def scene_key(message: Message) -> str:

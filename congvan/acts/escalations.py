@@ -145,7 +145,8 @@ async def _tell_one(
 ) -> str:
     digest_id, day = house.new_id(now), local(now).date()
     ordinal = await ledger.count(select(Digest.id).where(Digest.owner == owner, Digest.day == day))
-    others = [row for row in members if row[1].recipient != owner]
+    # The last rung is the report upwards, which leaves only as an issued document: no mail tells of it.
+    others = [row for row in members if row[1].recipient != owner and row[2].template != "report"]
     if others:
         await _mail(house, ledger, owner, others, campaigns, now, digest_id)
     await ledger.add(

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from congvan.acts import campaigns, escalations, letters, mails
+from congvan.acts import campaigns, escalations, letters, mails, wording
 from congvan.acts.frozen import is_urgent, plan_of, policy_of, rule_of, standing
 from congvan.acts.registry import organisation
 from congvan.house import House
@@ -301,8 +301,7 @@ def letter_mail(
     opened: datetime,
 ) -> mails.Mail:
     """The mail that carries the letter; its kind says what it is to the recipient."""
-    issue = rule_of(campaign, hop).issue
-    kind = "bypass" if hop.bypassed_at else "slip" if issue is Issue.TAKEN_IN else "letter"
+    kind = wording.letter_kind(campaign, hop)
     assert delivery.address is not None, "a delivery without a mailbox is undeliverable from the start"
     return mails.Mail(
         kind=kind, step=str(delivery.round), recipient=delivery.recipient, address=delivery.address,

@@ -52,6 +52,8 @@ class Scene:
     stamp: str
     sizes: Mapping[str, int]
     bypassed: str = ""
+    #: The kind of the mail that carried the letter: what reminders are replies to.
+    letter_kind: str = "letter"
 
     def from_name(self, kind: str) -> str:
         """Who it comes from: the authority, in a company's name where it carries the company's letter."""
@@ -83,7 +85,15 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
         stamp=numbering.STAMPS[plan.urgency],
         sizes=await _sizes(ledger),
         bypassed=hop.issuer_name if hop and hop.bypassed_at else "",
+        letter_kind=letter_kind(campaign, hop) if hop else "letter",
     )
+
+
+def letter_kind(campaign: Campaign, hop: Hop) -> str:
+    """What the mail with the letter is to this hop's recipients."""
+    if hop.bypassed_at is not None:
+        return "bypass"
+    return "slip" if rule_of(campaign, hop).issue is Issue.TAKEN_IN else "letter"
 
 
 def _head(house: House, campaign: Campaign, speaker: Organisation, unit: Organisation | None) -> say.Head:

@@ -49,7 +49,8 @@ def words(context: jinja2.runtime.Context, text: str) -> Markup:
     """A plan's text: a fragment of the small HTML in which {deadline} and Jinja names are filled in."""
     environment = context.environment
     if "{deadline}" in text:
-        text = text.replace("{deadline}", str(escape(moment(context.resolve("deadline")))))
+        deadline: Any = context.resolve("deadline")
+        text = text.replace("{deadline}", moment(deadline))
     if "{{" in text or "{%" in text:
         return Markup(environment.from_string(text).render(context.get_all()))
     return Markup(text)

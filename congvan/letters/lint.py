@@ -92,7 +92,7 @@ def _source(source: str) -> Iterator[Remark]:
 
 def _secrets(plan: CampaignPlan) -> Iterator[Remark]:
     for place, text in [("title", plan.title), *texts(plan)]:
-        if stamp := numbering.secret_stamp(text):
+        if stamp := numbering.secret_stamp(re.sub(r"<[^>]+>", "\n", text)):
             yield Remark(
                 "secret",
                 place,

@@ -78,8 +78,8 @@ class Press:
     def render(self, sheet: Sheet) -> Rendered:
         """The letter as PDF, HTML and text; equal sheets give equal bytes.
 
-        Raise WordsRefused for HTML outside the vocabulary and for a stamp of secrecy, jinja2.UndefinedError for a name that the
-        sheet's context lacks: no letter leaves with a hole.
+        Raise WordsRefused for HTML outside the vocabulary and for a stamp of secrecy, jinja2.UndefinedError
+        for a name that the sheet's context lacks: no letter leaves with a hole.
         """
         composed = self._compose(sheet)
         text = self._text(composed)

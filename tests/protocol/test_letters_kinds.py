@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import unicodedata
 from datetime import date, datetime
 from pathlib import Path
@@ -104,9 +105,7 @@ def urge(rows: int = 40) -> Sheet:
         widths=("12mm", "2fr", "1fr"),
     )
     more = {"round": 2, "counts": {"asked": 1734, "answered": 1640, "silent": 94}, "as_of": DEADLINE}
-    return plain_frame(
-        "urge", number="2600", context=context(reports_to="UBND thành phố", **more), appendices=(table,)
-    )
+    return plain_frame("urge", number="2600", context=context(reports_to="UBND thành phố", **more), appendices=(table,))
 
 
 def report(**changes: Any) -> Sheet:
@@ -236,8 +235,10 @@ def test_a_company_passes_on_a_document_that_no_letter_came_with() -> None:
 def test_the_bilingual_letter_adds_english_and_keeps_every_vietnamese_word() -> None:
     both = PRESS.render(company("investor_bilingual"))
     alone = PRESS.render(company())
-    for paragraph in alone.html.split("</li>"):
-        assert paragraph.split("</p>")[-1].lstrip("<ul><li>") in both.html
+    paragraphs = re.findall(r"<(?:li|p)>(.*?)(?:\./)?\.</(?:li|p)>", alone.html)
+    assert len(paragraphs) > 4
+    for paragraph in paragraphs:
+        assert paragraph in both.html
     assert "hereby forwards to your enterprise Official Letter No. 2514/BQL-QHXD" in text_of(both.pdf)
     assert "17:00 on 08/12/2023" in text_of(both.pdf)
 
@@ -297,7 +298,7 @@ def test_a_dispatch_has_its_title_its_stamp_and_whom_it_wires() -> None:
 
 def test_another_authority_brings_its_own_words_and_a_new_kind_without_code(tmp_path: Path) -> None:
     (tmp_path / "commune.html").write_text(
-        "{#-\nframe: authority\ntitle: GIẤY MỜI\nsubject: \"họp {{ topic }}\"\n-#}\n<p>Mời họp {{ topic }}./.</p>",
+        '{#-\nframe: authority\ntitle: GIẤY MỜI\nsubject: "họp {{ topic }}"\n-#}\n<p>Mời họp {{ topic }}./.</p>',
         "utf-8",
     )
     (tmp_path / "board.html").write_text("<p>Lời của cơ quan khác./.</p>", "utf-8")

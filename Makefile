@@ -1,0 +1,38 @@
+# congvan: `make run` shows it, `make test` proves it. Both set everything up by themselves.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+SPEED ?= 0
+
+.PHONY: help run test check clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+run: $(VENV)/.run ## the 8184 campaign on real parts; EXIT=1 ends with it, SPEED=2 plays two jumps a second
+	@$(BIN)/congvan up --demo --speed $(SPEED) $(if $(EXIT),--exit)
+
+test: $(VENV)/.dev ## every test, within ten minutes on two cores
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.dev ## ruff, types and the fast tests, in seconds
+	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m pytest -q -x tests/protocol
+
+$(VENV)/bin/python:
+	@$(PYTHON) -m venv $(VENV)
+
+# Hash mode refuses an editable, and pip 23 trips over extras in a lock, hence the two steps.
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --require-hashes -r requirements.lock
+	@$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	@$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --require-hashes -r requirements-dev.lock
+	@$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --no-build-isolation -e .
+	@touch $(VENV)/.run $@
+
+clean: ## forget the demo and every cache
+	@rm -rf .congvan .pytest_cache .mypy_cache .ruff_cache .hypothesis

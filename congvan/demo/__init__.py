@@ -1,0 +1,1 @@
+"""What `congvan up --demo` adds: a mail sink, recipients that answer real mails, and the count at the end."""

@@ -1,0 +1,121 @@
+"""Mail that others wrote, read without trust: nothing in it raises, nothing in it takes long."""
+
+from __future__ import annotations
+
+import email
+import re
+from collections.abc import Iterator
+from email.errors import HeaderParseError, MessageError
+from email.header import decode_header, make_header
+from email.message import Message
+from email.policy import compat32
+from email.utils import getaddresses
+from html import unescape
+
+#: Octets that are read of one message; what matters of a bounce or reply stands at its beginning.
+READ_MAX = 300_000
+#: Characters of text that are looked through.
+TEXT_MAX = 50_000
+
+#: One tag. It cannot span another, so looking for it takes time linear in the page.
+_TAG = re.compile(r"<(/?)([A-Za-z!][A-Za-z0-9]{0,20})[^<>]{0,3000}>")
+_SILENT = {"style", "script", "head", "title"}
+_BLOCKS = {"p", "div", "tr", "table", "ul", "ol", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "br"}
+_MESSAGE_ID = re.compile(r"<[^<>\s@]{1,200}@[^<>\s@]{1,200}>")
+
+
+def parse(raw: bytes) -> Message:
+    """The message, however malformed. The old policy on purpose: the new one raises on broken headers."""
+    try:
+        return email.message_from_bytes(raw[:READ_MAX], policy=compat32)
+    except (RecursionError, MessageError, ValueError, LookupError, TypeError, AttributeError, IndexError):
+        # A thousand parts inside one another, or a shape that the parser trips over.
+        return email.message_from_bytes(raw.partition(b"\r\n\r\n")[0][:50_000], policy=compat32)
+
+
+def header(message: Message, name: str) -> str:
+    """A header as text on one line, decoded as far as it can be."""
+    return " ".join(_decoded(str(message.get(name, ""))[:5000]).split())[:2000]
+
+
+def _decoded(value: str) -> str:
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, UnicodeError, ValueError, TypeError):
+        return value.encode("utf-8", "replace").decode("utf-8", "replace")
+
+
+def addresses(message: Message, *names: str) -> list[str]:
+    """The addresses in these headers, in their order."""
+    values = [str(value)[:5000] for name in names for value in message.get_all(name, [])[:20]]
+    try:
+        return [address for _, address in getaddresses(values) if "@" in address]
+    except (MessageError, ValueError, TypeError, IndexError):
+        return []
+
+
+def null_sender(message: Message) -> bool:
+    """Whether it has no return path: reports (RFC 3464) and answers of machines (RFC 3834 section 3.3)."""
+    return any(str(value).strip() == "<>" for value in message.get_all("Return-Path", []))
+
+
+def message_ids(message: Message, *names: str) -> list[str]:
+    """The Message-IDs in these headers, in their order."""
+    return [found for name in names for found in _MESSAGE_ID.findall(str(message.get(name, ""))[:20_000])]
+
+
+def parts(message: Message) -> Iterator[Message]:
+    """All parts, at most two hundred."""
+    for number, part in enumerate(message.walk()):
+        if number == 200:
+            return
+        yield part
+
+
+def text_of(part: Message) -> str:
+    """The text of one part, in whatever character set it says it is."""
+    try:
+        octets = part.get_payload(decode=True)
+    except (MessageError, ValueError, TypeError, LookupError, AssertionError):
+        return ""
+    if not isinstance(octets, bytes):
+        return ""
+    for charset in (str(part.get_content_charset() or "utf-8"), "utf-8", "cp1258"):
+        try:
+            return octets.decode(charset)[:TEXT_MAX].replace("\r\n", "\n").replace("\r", "\n")
+        except (LookupError, UnicodeError, ValueError):
+            continue
+    return octets.decode("latin-1")[:TEXT_MAX]
+
+
+def body_of(message: Message) -> str:
+    """What a reader sees first: the plain text, else the HTML as text; files are left out."""
+    pages: list[str] = []
+    for part in parts(message):
+        if part.is_multipart() or part.get_content_disposition() == "attachment":
+            continue
+        kind = part.get_content_type()
+        if kind == "text/plain":
+            return text_of(part)
+        if kind == "text/html":
+            pages.append(text_of(part))
+    return from_html(pages[0]) if pages else ""
+
+
+def from_html(page: str) -> str:
+    """HTML of a mail program as text; by a reader of our own, since the library's takes quadratic time."""
+    pieces: list[str] = []
+    silent, end = "", 0
+    for tag in _TAG.finditer(page):
+        name = tag[2].lower()
+        if not silent:
+            pieces.append(" ".join(page[end : tag.start()].split("\n")))
+            pieces.append("\n" if name in _BLOCKS else "")
+        if name in _SILENT:
+            silent = "" if tag[1] else silent or name
+        elif name == "li" and not tag[1] and not silent:
+            pieces.append("\n- ")
+        end = tag.end()
+    pieces.append("" if silent else page[end:])
+    lines = [" ".join(line.split()) for line in unescape("".join(pieces)).split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -1,0 +1,337 @@
+"""`congvan up`: everything on one machine. Prefect's server and the flows are processes, the portal runs here.
+
+It starts what is missing, goes on with what it finds, and leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from congvan.acts import demo as demo_acts
+from congvan.acts import registry
+from congvan.demo.characters import cast
+from congvan.demo.players import Players
+from congvan.demo.verdict import Line, caught_up, verdict
+from congvan.errors import CongvanError
+from congvan.house import House, build
+from congvan.launching import launch_file
+from congvan.mail.sink import Sink, SinkStore
+from congvan.portal.serve import serve
+from congvan.reading import read_cascade
+from congvan.registry.sheets import read_register
+from congvan.rules.calendar import instant
+from congvan.settings import Settings
+from congvan.store.schema import migrate
+
+log = logging.getLogger("congvan")
+console = Console(highlight=False)
+
+#: The demo is played from here: a Friday, in office hours.
+DEMO_START = instant(date(2023, 12, 1), time(8))
+DEMO_PLAN = "8184.yaml"
+DEMO_REGISTRY = "hai-phong-2023"
+_PORTS = {"prefect": 4200, "portal": 4280, "smtp": 2525}
+_SERVER_ANSWERS_S = 120
+#: How long a process may take to end before it is killed.
+_END_S = 15
+
+#: What Prefect's server needs for runs that wait for days (measured: with the first of these on, 2,000
+#: open runs cost more than half a core).
+SERVER_SETTINGS = {
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+    "PREFECT_CLI_PROMPT": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def main(*, demo: bool, speed: float = 0.0, exit_: bool = False) -> int:
+    """Run until Ctrl-C or SIGTERM or, with exit_, until the campaign has ended.
+
+    speed: played days a second at the most; 0 leaves no pause between the clock's jumps.
+    """
+    try:
+        return asyncio.run(_Up(demo=demo, speed=speed, exit_=exit_).run())
+    except KeyboardInterrupt:
+        return 130
+
+
+def _free(port: int) -> int:
+    """This port, or one that the kernel picks where it is taken."""
+    for candidate in (port, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", candidate))
+            return int(probe.getsockname()[1])
+    raise CongvanError("no free port on 127.0.0.1")
+
+
+def _die_with_parent() -> None:
+    # Even a killed parent leaves no server behind (Linux: PR_SET_PDEATHSIG = 1).
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+class _Process:
+    """A child in a session of its own, so that Ctrl-C reaches us first and the whole group can be ended."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+        self.name = name
+        self.process = process
+
+    @classmethod
+    async def start(cls, name: str, command: list[str], env: Mapping[str, str], log_file: Path) -> _Process:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *command, env=dict(env), stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True, preexec_fn=_die_with_parent,
+            )  # fmt: skip
+        return cls(name, process)
+
+    async def end(self) -> None:
+        """SIGTERM, then SIGKILL to the group."""
+        if self.process.returncode is None:
+            self._signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.process.wait(), _END_S)
+        self._signal(signal.SIGKILL)
+        await self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+
+class _Up:
+    """One `congvan up`."""
+
+    def __init__(self, *, demo: bool, speed: float, exit_: bool) -> None:
+        self.demo, self.speed, self.exit_ = demo, speed, exit_
+        self.ports = {name: _free(port) for name, port in _PORTS.items()}
+        self.home = (Settings().home / ("demo" if demo else "")).resolve()
+        self.processes: list[_Process] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.stopping = asyncio.Event()
+        self.ended = False
+
+    # ------------------------------------------------------------ the run
+
+    async def run(self) -> int:
+        """Start, watch, end; 0 only if nothing failed and a demo showed all that it promises."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stopping.set)
+        house = await self._house()
+        try:
+            await self._start(house)
+            return await self._watch(house)
+        finally:
+            await self._end(house)
+
+    async def _house(self) -> House:
+        if self.demo:
+            await self._clear_finished()
+        self._environment()
+        house = build()
+        await migrate(house.store)
+        if self.demo:
+            await demo_acts.start_clock(house, DEMO_START)
+        return house
+
+    def _environment(self) -> None:
+        """What we and every child read: one set of addresses."""
+        os.environ["CONGVAN_HOME"] = str(self.home)
+        os.environ["PREFECT_API_URL"] = self.api
+        os.environ["PREFECT_HOME"] = str(self.home / "prefect")
+        os.environ["CONGVAN_PORTAL_URL"] = os.environ.get("CONGVAN_PORTAL_URL") or self.portal_url
+        if self.demo:
+            os.environ["CONGVAN_DEMO"] = "true"
+            os.environ["CONGVAN_SMTP_URL"] = f"smtp://127.0.0.1:{self.ports['smtp']}"
+            os.environ["CONGVAN_PORTAL_URL"] = self.portal_url
+            os.environ["CONGVAN_LEASE_S"] = os.environ.get("CONGVAN_LEASE_S", "30")
+            os.environ["CONGVAN_DEMO_PAUSE_S"] = str(1 / self.speed if self.speed else 0)
+        for name, value in SERVER_SETTINGS.items():
+            os.environ.setdefault(name, value)
+
+    @property
+    def api(self) -> str:
+        """Prefect's API."""
+        return f"http://127.0.0.1:{self.ports['prefect']}/api"
+
+    @property
+    def portal_url(self) -> str:
+        """Where the pages are."""
+        return f"http://127.0.0.1:{self.ports['portal']}"
+
+    async def _clear_finished(self) -> None:
+        """A demo that has ended makes room for a new one; one that was interrupted goes on."""
+        if not (self.home / "congvan.db").exists():
+            return
+        house = build(Settings(home=self.home, demo=True))
+        try:
+            await migrate(house.store)
+            finished = await demo_acts.over(house)
+        finally:
+            await house.close()
+        if finished:
+            shutil.rmtree(self.home)
+
+    # ------------------------------------------------------------ start
+
+    async def _start(self, house: House) -> None:
+        self._banner()
+        await self._start_prefect()
+        if self.demo:
+            await self._fill(house)
+            await self._start_sink(house)
+        self._background(
+            serve(house, "127.0.0.1", self.ports["portal"], mail_folder=self._mail, signals=False), "portal"
+        )
+        await self._start_flows()
+
+    @property
+    def _mail(self) -> Path | None:
+        return self.home / "mail" if self.demo else None
+
+    async def _start_prefect(self) -> None:
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
+        command += ["--port", str(self.ports["prefect"])]
+        self.processes.append(
+            await _Process.start("prefect", command, os.environ, self.home / "log" / "prefect.log")
+        )
+        async with httpx.AsyncClient(timeout=5) as client:
+            for _ in range(_SERVER_ANSWERS_S * 4):
+                if self.stopping.is_set() or self.processes[0].process.returncode is not None:
+                    raise CongvanError(f"the Prefect server did not start; see {self.home / 'log' / 'prefect.log'}")
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await client.get(f"{self.api}/health")).status_code == 200:
+                        return
+                await asyncio.sleep(0.25)
+        raise CongvanError("the Prefect server does not answer")
+
+    async def _start_flows(self) -> None:
+        command = [sys.executable, "-m", "flows"]
+        self.processes.append(
+            await _Process.start("flows", command, os.environ, self.home / "log" / "flows.log")
+        )
+
+    async def _fill(self, house: House) -> None:
+        """The demo's registry and campaign; both are there already where it goes on."""
+        folder = house.settings.config / "registry" / DEMO_REGISTRY
+        await registry.take_over(house, read_register([folder]))
+        await launch_file(house, house.settings.config / "campaigns" / DEMO_PLAN, mode="demo", by="demo")
+
+    async def _start_sink(self, house: House) -> None:
+        register = await registry.present(house)
+        cascade = read_cascade(house.settings.cascade_file)
+        passing = frozenset(park.investor for park in register.parks if park.investor)
+        del cascade
+        players = Players(house, register, cast(register, passing))
+        assert self._mail is not None, "a demo keeps its mail"
+        store = SinkStore(self._mail, lambda: datetime.now(UTC))
+
+        async def take(mail_from: str, rcpt_to: tuple[str, ...], data: bytes) -> str | None:
+            # First the reader's intention, then the mail: the clock cannot pass between the two.
+            for address in rcpt_to:
+                await players.received(address, data)
+            return await store.on_message(mail_from, rcpt_to, data)
+
+        sink = Sink(take, players.refuses, port=self.ports["smtp"])
+        await sink.start()
+        self._background(players.run(), "players")
+
+    def _background(self, work: object, name: str) -> None:
+        self.tasks.append(asyncio.create_task(work, name=name))  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------ watch
+
+    async def _watch(self, house: House) -> int:
+        shown = ""
+        while not self.stopping.is_set():
+            self._look_after()
+            if self.demo:
+                shown = await self._progress(house, shown)
+                if await demo_acts.over(house) and not self.ended:
+                    self.ended = True
+                    good = await self._closing(house)
+                    if self.exit_:
+                        return 0 if good else 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), 1.0)
+        return 0
+
+    def _look_after(self) -> None:
+        """Something that must run has ended: say which, and stop."""
+        for process in self.processes:
+            if process.process.returncode is not None:
+                raise CongvanError(f"{process.name} has ended; see {self.home / 'log' / (process.name + '.log')}")
+        for task in self.tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                raise CongvanError(f"{task.get_name()} has ended") from task.exception()
+
+    async def _progress(self, house: House, shown: str) -> str:
+        at = await demo_acts.progress(house)
+        line = (
+            f"{at['now']}  thư {at['sent']:>5}  chuyển tiếp {at['open_hops']:>2}/{at['hops']}"
+            f"  đã xong {at['settled']:>4}/{at['total']}"
+        )
+        if line != shown:
+            console.print(line)
+        return line
+
+    async def _closing(self, house: House) -> bool:
+        """The closing summary, once the board has caught up."""
+        for _ in range(120):
+            if await caught_up(house):
+                break
+            await asyncio.sleep(1)
+        assert self._mail is not None, "a demo keeps its mail"
+        lines = await verdict(house, SinkStore(self._mail), self.api)
+        _print(lines)
+        return all(line.good for line in lines)
+
+    # ------------------------------------------------------------ end
+
+    async def _end(self, house: House) -> None:
+        for process in reversed(self.processes):
+            await process.end()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await house.close()
+
+    def _banner(self) -> None:
+        console.print("congvan", style="bold")
+        console.print(f"  Prefect   {self.api.removesuffix('/api')}")
+        console.print(f"  Trang     {self.portal_url}")
+        if self.demo:
+            console.print(f"  Hộp thư   {self.portal_url}/mail")
+        console.print(f"  Nhật ký   {self.home / 'log'}")
+
+
+def _print(lines: list[Line]) -> None:
+    table = Table(title="Kết thúc đợt triển khai", title_justify="left")
+    table.add_column("Nội dung")
+    table.add_column("Số", justify="right")
+    table.add_column("")
+    for line in lines:
+        table.add_row(line.what, " / ".join(str(number) for number in line.numbers), "đạt" if line.good else "SAI")
+    console.print(table)

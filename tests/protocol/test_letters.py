@@ -1,0 +1,241 @@
+"""Numbers, dates, points and the small HTML of letters; equal sheets give equal bytes."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pdfplumber
+import pytest
+from test_letters_kinds import PRESS, ROOT, board, company, report
+
+from congvan.letters import fragment, numbering, writing
+from congvan.letters.fragment import WordsRefused
+from congvan.letters.press import Press
+from congvan.letters.sheet import Appendix, Sheet
+from congvan.rules.records import Urgency
+
+
+@pytest.mark.parametrize(
+    ("number", "written"), [("5", "05"), ("05", "05"), ("10", "10"), ("2514", "2514"), ("7a", "07a")]
+)
+def test_a_number_below_ten_gets_a_leading_zero(number: str, written: str) -> None:
+    assert numbering.padded(number) == written
+    assert numbering.code(number, "BQL-QHXD") == f"{written}/BQL-QHXD"
+
+
+def test_a_symbol_is_a_notation_or_a_pattern() -> None:
+    assert numbering.code("128", "{number}/CV-{abbreviation}", abbreviation="SHP") == "128/CV-SHP"
+    assert numbering.code("", "{number}/BQL") == "…/BQL"
+    assert numbering.code("3", "") == "03"
+    assert numbering.is_number("2514")
+    assert numbering.is_number("25a")
+    assert not numbering.is_number("25/BQL")
+
+
+@pytest.mark.parametrize(
+    ("day", "written"),
+    [
+        (date(2024, 2, 5), "ngày 05 tháng 02 năm 2024"),
+        (date(2024, 1, 31), "ngày 31 tháng 01 năm 2024"),
+        (date(2024, 3, 9), "ngày 09 tháng 3 năm 2024"),
+        (date(2023, 12, 10), "ngày 10 tháng 12 năm 2023"),
+    ],
+)
+def test_days_below_ten_and_the_first_two_months_get_a_zero_and_no_other(day: date, written: str) -> None:
+    assert numbering.date_line("Hải Phòng", day) == f"Hải Phòng, {written}"
+
+
+def test_a_deadline_is_written_in_vietnam_and_never_from_a_naive_instant() -> None:
+    assert numbering.moment(datetime(2023, 12, 8, 10, 0, tzinfo=UTC)) == "17 giờ 00 ngày 08/12/2023"
+    assert numbering.moment(datetime(2023, 12, 31, 20, 5, tzinfo=UTC)) == "03 giờ 05 ngày 01/01/2024"
+    with pytest.raises(ValueError, match="aware"):
+        numbering.moment(datetime(2023, 12, 8, 17))  # noqa: DTZ001
+
+
+def test_points_follow_the_vietnamese_alphabet() -> None:
+    assert [numbering.point(at) for at in range(8)] == ["a", "b", "c", "d", "đ", "e", "g", "h"]
+    assert numbering.point(len(numbering.POINTS)) == "aa"
+
+
+def test_appendices_count_in_roman_numbers() -> None:
+    assert [numbering.roman(n) for n in (1, 2, 4, 9, 14, 40)] == ["I", "II", "IV", "IX", "XIV", "XL"]
+    with pytest.raises(ValueError, match="from 1"):
+        numbering.roman(0)
+
+
+def test_lists_and_figures_are_written_as_vietnamese_does() -> None:
+    assert numbering.listed(["A", "", "B", "C"]) == "A, B và C"
+    assert numbering.listed([]) == ""
+    assert numbering.thousands(1234567) == "1.234.567"
+    assert numbering.thousands(1234.5) == "1.234,5"
+
+
+def test_every_urgency_has_its_stamp() -> None:
+    assert [numbering.STAMPS[one] for one in Urgency] == ["", "KHẨN", "THƯỢNG KHẨN", "HỎA TỐC", "HỎA TỐC HẸN GIỜ"]
+
+
+@pytest.mark.parametrize("text", ["MẬT", "Dòng đầu\n TỐI MẬT \nDòng sau", "văn bản TUYỆT MẬT số 1", "[MẬT]"])
+def test_a_secrecy_stamp_is_seen(text: str) -> None:
+    assert "MẬT" in numbering.secret_stamp(text)
+
+
+@pytest.mark.parametrize("text", ["bảo mật thông tin", "BẢO MẬT THÔNG TIN", "bí mật", "CÔNG TY MẬT ONG", ""])
+def test_words_that_only_contain_mat_are_no_stamp(text: str) -> None:
+    assert numbering.secret_stamp(text) == ""
+
+
+# ------------------------------------------------------------------------------ the small HTML
+
+
+def test_a_fragment_comes_back_clean() -> None:
+    html = """
+      <p>Một   <strong>đậm</strong> và <em> nghiêng</em>.<br> Dòng hai</p>
+      Lời rời
+      <ul><li>a &lt; b</li><li><p>hai</p><p>đoạn</p></li></ul>
+      <table><colgroup><col width="30%"><col></colgroup><thead><tr><th>A</th><th>B</th></tr></thead>
+      <tbody><tr><td colspan="2" align="right">1</td></tr></tbody></table>
+      <p><a href="https://a.example/?x=1&amp;y=2">liên kết</a></p><hr><p> </p>
+    """
+    assert writing.html(fragment.read(html)) == "\n".join(
+        [
+            "<p>Một <b>đậm</b> và <i>nghiêng</i>.<br>Dòng hai</p>",
+            "<p>Lời rời</p>",
+            "<ul><li>a &lt; b</li><li><p>hai</p><p>đoạn</p></li></ul>",
+            '<table><colgroup><col width="30%"><col></colgroup><tr><th>A</th><th>B</th></tr>'
+            '<tr><td colspan="2" align="right">1</td></tr></table>',
+            '<p><a href="https://a.example/?x=1&amp;y=2">liên kết</a></p>',
+            "<hr>",
+        ]
+    )
+
+
+def test_a_clean_fragment_is_read_as_the_same_tree() -> None:
+    tree = fragment.read("<p>a <b>b <i>c</i></b></p><ol start='3'><li>x</li></ol><table><tr><td>1</td></tr></table>")
+    assert fragment.read(writing.html(tree)) == tree
+
+
+def test_points_are_written_out_because_browsers_know_no_d_with_a_stroke() -> None:
+    html = "<ol type='a'>" + "<li>x</li>" * 6 + "</ol>"
+    written = writing.html(fragment.read(html))
+    assert written.splitlines()[3:6] == ["<p>d) x</p>", "<p>đ) x</p>", "<p>e) x</p>"]
+    assert writing.plain(fragment.read("<ol start='4'><li>x</li></ol>")) == "4. x"
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<script>x</script>",
+        "<p onclick='x'>y</p>",
+        "<p style='color:red'>y</p>",
+        "<a href='javascript:x'>y</a>",
+        "<a href='//x.example'>y</a>",
+        "<p><ul><li>x</li></ul></p>",
+        "<ul>x<li>y</li></ul>",
+        "<li>x</li>",
+        "<td>x</td>",
+        "<table><tr><p>x</p></tr></table>",
+        "<p>x",
+        "x</p>",
+        "<b><i>x</b></i>",
+        "<ol type='A'><li>x</li></ol>",
+        "<td colspan='0'>x</td>",
+        "<table><colgroup><col width='10px'></colgroup></table>",
+        "<!DOCTYPE html>",
+        "<?php x ?>",
+        "<img src='x' onerror='y'>",
+        "<h1>x</h1>",
+    ],
+)
+def test_html_outside_the_vocabulary_is_refused(html: str) -> None:
+    with pytest.raises(WordsRefused):
+        fragment.read(html)
+
+
+def test_text_is_escaped_and_a_comment_leaves_nothing() -> None:
+    assert writing.html(fragment.read("<p>1 &lt; 2 &amp; 3 <!-- lời nhắn --></p>")) == "<p>1 &lt; 2 &amp; 3</p>"
+
+
+# ------------------------------------------------------------------------------ sheets and bytes
+
+
+def test_an_appendix_refuses_rows_that_do_not_fit_and_widths_that_are_no_sizes() -> None:
+    with pytest.raises(ValueError, match="need 2 cells"):
+        Appendix(title="A", columns=("1", "2"), rows=(("x",),))
+    with pytest.raises(ValueError, match="pattern"):
+        Appendix(title="A", columns=("1",), widths=('read("/page.typ")',))
+
+
+def test_a_sheet_survives_being_stored_as_json() -> None:
+    for sheet in (board(), company(), report()):
+        again = Sheet.model_validate(sheet.model_dump(mode="json"))
+        assert PRESS.render(again).sha256 == PRESS.render(sheet).sha256
+
+
+def test_a_sheet_knows_its_code() -> None:
+    assert board(number="5").code == "05/BQL-QHXD"
+    assert board(number="").code == "…/BQL-QHXD"
+    assert board(symbol="").code == ""
+
+
+def test_text_in_nfd_is_printed_in_nfc() -> None:
+    sheet = board(subject=unicodedata.normalize("NFD", board().subject))
+    assert PRESS.render(sheet).sha256 == PRESS.render(board()).sha256
+
+
+def test_equal_sheets_give_equal_bytes_in_every_thread() -> None:
+    expected = PRESS.render(board()).sha256
+    press = Press(ROOT / "templates" / "letters")
+    with ThreadPoolExecutor(4) as pool:
+        assert {done.sha256 for done in pool.map(press.render, [board()] * 24)} == {expected}
+
+
+def test_equal_sheets_give_equal_bytes_in_another_process() -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from test_letters_kinds import PRESS, board; print(PRESS.render(board()).sha256)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT / "tests" / "protocol")],
+        capture_output=True, text=True, check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT), "TZ": "America/Lima"},
+    )  # fmt: skip
+    assert ran.stdout.strip() == PRESS.render(board()).sha256
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"number": "2515"}, {"issued_on": date(2023, 12, 4)}, {"subject": "việc khác"}, {"illustration": True}],
+)
+def test_another_letter_has_another_hash(change: dict[str, Any]) -> None:
+    assert PRESS.render(board(**change)).sha256 != PRESS.render(board()).sha256
+
+
+def test_the_pdf_is_tagged_embeds_its_faces_and_names_its_language_and_title() -> None:
+    with pdfplumber.open(io.BytesIO(PRESS.render(board()).pdf)) as document:
+        catalog = document.doc.catalog
+        fonts = {char["fontname"].partition("+")[2] for page in document.pages for char in page.chars}
+        title = document.metadata["Title"]
+    assert catalog["Lang"] == b"vi"
+    assert "StructTreeRoot" in catalog
+    assert fonts == {"CVSerif-Regular", "CVSerif-Bold", "CVSerif-Italic", "CVSerif-BoldItalic"}
+    assert title.startswith("2514/BQL-QHXD phối hợp thực hiện cao điểm")
+
+
+def test_the_typeface_has_every_vietnamese_letter_and_its_licence() -> None:
+    folder = ROOT / "templates" / "letters" / "fonts"
+    assert {path.name for path in folder.iterdir()} == {
+        "CVSerif-Regular.ttf", "CVSerif-Bold.ttf", "CVSerif-Italic.ttf", "CVSerif-BoldItalic.ttf", "OFL.txt",
+    }  # fmt: skip
+    assert "SIL OPEN FONT LICENSE Version 1.1" in (folder / "OFL.txt").read_text("utf-8")
+    vowels = "aăâeêioôơuưy"
+    tones = ("", "\u0300", "\u0301", "\u0303", "\u0309", "\u0323")
+    letters = "".join(unicodedata.normalize("NFC", v + t) for v in vowels for t in tones) + "đ"
+    printed = PRESS.render(board(subject=f"{letters} {letters.upper()}"))
+    with pdfplumber.open(io.BytesIO(printed.pdf)) as document:
+        seen = {char["text"] for char in document.pages[0].chars}
+    assert set(letters + letters.upper()) <= seen
