@@ -25,7 +25,8 @@ from pathlib import Path
 
 import aiosmtplib
 
-from congvan.mail.conversation import Envelope, Timeouts, open_line
+from congvan.mail.connecting import open_line
+from congvan.mail.conversation import Envelope, Timeouts
 from congvan.mail.message import Enclosure, Headers, compose, encode_enclosures, message_id
 from congvan.mail.sender import Outgoing, Sender, SmtpUrl
 from congvan.mail.sink import Sink

@@ -131,13 +131,13 @@ def _load(file: str, data: bytes) -> _Document:
 
 
 def _text(file: str, data: bytes) -> str:
-    """The text in NFC with plain line ends; a byte order mark is taken off."""
+    """The text in NFC without its byte order mark (line ends are the parser's business)."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise BadInput([Fault(file, "", "tệp không theo bảng mã UTF-8", _SAVE_AS_UTF8, line)]) from error
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return unicodedata.normalize("NFC", text)
 
 
 def _syntax(file: str, error: yaml.YAMLError) -> Fault:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import httpx
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectHTTPStatusError
 
 from congvan.acts import campaigns, demo, escalations, hops, leases, mails
 from congvan.clock import DemoClock
@@ -25,12 +27,18 @@ LEASE = "relay"
 LEASE_FOR = timedelta(seconds=20)
 #: How often every open hop is compared with its run, in seconds.
 COMPARE_EVERY_S = 15.0
-#: The longest the relay publishes before it looks at the wakes again, in seconds.
-PUBLISH_FOR_S = 1.0
+#: The longest one pass of the publisher takes, and the pauses of the three loops, in seconds.
+PUBLISH_FOR_S = 5.0
+PUBLISH_EVERY_S = 0.5
+CLOCK_EVERY_S = 0.02
 
 
 class Relay:
-    """One pass a second over what is due. `pause_s`: the least pause between two jumps of a demo's clock."""
+    """Three loops under one lease: wakes, the board, and in a demo the clock. None waits for another.
+
+    every_s: the pause between two looks at what is due. pause_s: the least pause between two jumps of a
+    demo's clock.
+    """
 
     def __init__(self, house: House, deployments: Deployments, *, every_s: float = 1.0, pause_s: float = 0.0) -> None:
         self.house = house
@@ -38,39 +46,51 @@ class Relay:
         self.every_s = every_s
         self.pause_s = pause_s
         self._compared = 0.0
+        self._leading = False
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """End after the present tick."""
+        """End after what is under way."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Tick until stopped. A server that is away is waited for; nothing is lost meanwhile."""
+        """Work until stopped. A server that is away is waited for; nothing is lost meanwhile."""
         async with get_client() as client:
             runs = Runs(self.house, client, self.deployments)
             publisher = Publisher(self.house, client, self.deployments, runs)
-            while not self._stopping.is_set():
-                worked = await self._guarded(client, runs, publisher)
-                await self._wait(0.0 if worked else self.every_s)
+
+            async def publish() -> None:
+                if self.deployments.ids:
+                    await publisher.publish(PUBLISH_FOR_S)
+
+            loops = [self._loop(self._lead, 5.0, always=True), self._loop(lambda: self.wakes(runs), self.every_s)]
+            loops.append(self._loop(publish, PUBLISH_EVERY_S))
+            if isinstance(self.house.clock, DemoClock):
+                loops.append(self._loop(self._move_clock, CLOCK_EVERY_S))
+            await asyncio.gather(*loops)
         await leases.drop(self.house, LEASE)
+
+    async def _loop(self, step: Callable[[], Awaitable[None]], pause_s: float, *, always: bool = False) -> None:
+        while not self._stopping.is_set():
+            try:
+                if always or self._leading:
+                    await step()
+            except (httpx.HTTPError, PrefectHTTPStatusError, OSError) as fault:
+                log.warning("Prefect cannot be reached; trying again: %s", type(fault).__name__)
+                await self._wait(1.0)
+            await self._wait(pause_s if self._leading else 0.2)
 
     async def _wait(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds or 0.01)
+            await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
 
-    async def _guarded(self, client: PrefectClient, runs: Runs, publisher: Publisher) -> bool:
-        try:
-            if not await leases.hold(self.house, LEASE, LEASE_FOR):
-                return False
-            return await self.tick(runs, publisher)
-        except (httpx.HTTPError, OSError) as fault:
-            log.warning("Prefect cannot be reached; trying again: %s", type(fault).__name__)
-            return False
+    async def _lead(self) -> None:
+        self._leading = await leases.hold(self.house, LEASE, LEASE_FOR)
 
-    async def tick(self, runs: Runs, publisher: Publisher) -> bool:
-        """Everything once: campaigns, hops, the house's own mail, the board, the clock. True if it moved a clock."""
+    async def wakes(self, runs: Runs) -> None:
+        """Campaigns, hops and the house's own mail: whatever is due gets its run."""
         if await self.deployments.ensure(runs.client):
             await runs.forget()
         for campaign_id in await campaigns.due(self.house):
@@ -82,8 +102,6 @@ class Relay:
         if loop.time() - self._compared > COMPARE_EVERY_S:
             self._compared = loop.time()
             await runs.compare()
-        await publisher.publish(PUBLISH_FOR_S)
-        return await self._move_clock()
 
     async def _hops(self, runs: Runs) -> None:
         now = await self.house.clock.now()
@@ -91,7 +109,7 @@ class Relay:
             due = await hops.due_hops(ledger, now)
         wall = self.house.clock.wall()
         free = [hop for hop in due if hop.lease_until is None or hop.lease_until < wall]
-        paused = await self.deployments.hop_paused(runs.client)
+        paused = bool(free) and await self.deployments.hop_paused(runs.client)
         wanted = []
         for hop in free:
             if await hops.needs_a_run(self.house, hop.id):
@@ -118,10 +136,6 @@ class Relay:
         if any(moment is not None and moment <= now for moment in moments):
             await runs.watch()
 
-    async def _move_clock(self) -> bool:
-        if not isinstance(self.house.clock, DemoClock):
-            return False
-        then = await demo.advance(self.house)
-        if then is not None and self.pause_s:
-            await asyncio.sleep(self.pause_s)
-        return then is not None
+    async def _move_clock(self) -> None:
+        if await demo.advance(self.house) is not None and self.pause_s:
+            await self._wait(self.pause_s)

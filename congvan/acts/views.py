@@ -70,8 +70,9 @@ class Said:
 class Branch:
     """What stands below a recipient.
 
-    to: what the level below is called. company: it passes the prepared letter on by its own act. opened_at: when its letter left.
-    bypassed_at: those below were reached past it. counts: its recipients by state, each once.
+    to: what the level below is called. company: it passes the prepared letter on by its own act.
+    opened_at: when its letter left. bypassed_at: when those below were reached past it. counts: its
+    recipients by state, each once.
     """
 
     to: str
@@ -252,10 +253,9 @@ async def _office(ledger: Ledger, campaign: Campaign) -> Office:
     cascade = cascade_of(campaign)
     speaker = await _record(ledger, cascade.speaks_for)
     unit = await _record(ledger, cascade.drafting_unit) if cascade.drafting_unit else {}
-    contacts = sorted(Organisation.model_validate(unit or speaker).contacts, key=lambda one: one.order) if (
-        unit or speaker
-    ) else []  # fmt: skip
-    first = contacts[0] if contacts else None
+    asked = unit or speaker
+    contacts = Organisation.model_validate(asked).contacts if asked else ()
+    first = min(contacts, key=lambda one: one.order, default=None)
     return Office(
         name=speaker.get("name", cascade.speaks_for),
         name_en=speaker.get("name_en", ""),
@@ -313,9 +313,7 @@ async def _branch(ledger: Ledger, campaign: Campaign, delivery: Delivery) -> Bra
     letter = await ledger.find(Letter, hop.letter_id) if hop.letter_id else None
     to = cascade_of(campaign).levels.get(rule.recipients[0].level, "")
     rows = await ledger.rows(
-        select(Delivery.state, func.count())
-        .where(Delivery.id.in_(_on_the_way(hop.id)))
-        .group_by(Delivery.state)
+        select(Delivery.state, func.count()).where(Delivery.id.in_(_on_the_way(hop.id))).group_by(Delivery.state)
     )
     counted = dict(rows)
     counts = tuple((state, counted[state.value]) for state in State if state.value in counted)

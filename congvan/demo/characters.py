@@ -61,16 +61,23 @@ def cast(register: Register, passes_on: frozenset[str]) -> dict[str, Character]:
             run_by.setdefault(park.investor, []).append(park.invented)
     invented = sorted(code for code, flags in run_by.items() if all(flags) and code in passes_on)
     silent = invented[-1:]
-    return {
-        one.code: _character(one, all(parks[code].invented for code in one.parks) and bool(one.parks), one.code in silent)
-        for one in register.organisations
-    }
+    offices = {one.parent for one in register.organisations if one.parent}
+
+    def character(one: Organisation) -> Character:
+        free = bool(one.parks) and all(parks[code].invented for code in one.parks)
+        if one.code in silent:
+            return _character(one, ((Manner.NEVER, 100),), 1)
+        # An authority's own office takes in what comes the same morning; an investor passes on in two days.
+        quick = 0.05 if one.code in offices else 0.6 if one.code in run_by else 1
+        return _character(one, _INVENTED if free else () if one.code in offices | set(run_by) else _OTHERS, quick)
+
+    return {one.code: character(one) for one in register.organisations}
 
 
-def _character(one: Organisation, may_misbehave: bool, silent: bool) -> Character:
+def _character(one: Organisation, shares: tuple[tuple[Manner, int], ...], quick: float) -> Character:
     dice = int.from_bytes(hashlib.sha256(one.code.encode()).digest()[:8], "big")
-    roll, hours = dice % 100, 1 + (dice >> 8) % 260 / 10
-    manner = Manner.NEVER if silent else _manner(_INVENTED if may_misbehave else _OTHERS, roll)
+    roll, hours = dice % 100, quick * (1 + (dice >> 8) % 260 / 10)
+    manner = _manner(shares, roll)
     return Character(
         one.code, manner, hours, _NAMES[(dice >> 16) % len(_NAMES)], _POSITIONS[(dice >> 24) % len(_POSITIONS)]
     )

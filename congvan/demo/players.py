@@ -21,7 +21,6 @@ import httpx
 from congvan.acts import closing, demo, letters
 from congvan.demo.characters import Character, Manner
 from congvan.house import House
-from congvan.rules.calendar import local
 from congvan.rules.records import Register
 from congvan.store.tables import PlayedAct
 
@@ -30,6 +29,7 @@ log = logging.getLogger("congvan.demo")
 _LINK = re.compile(r"https?://\S+/v/[A-Za-z0-9_.-]+")
 _REASON = "Doanh nghiệp đã chuyển trụ sở, không còn hoạt động tại khu công nghiệp này."
 _LATE_AFTER = timedelta(days=12)
+_QUARTER_S = 900
 #: Answers sent at the same time; the portal is this machine too.
 _AT_ONCE = 8
 
@@ -126,9 +126,10 @@ class Players:
         return self._office(character, now + timedelta(hours=quick))
 
     def _office(self, character: Character, at: datetime) -> datetime:
-        """Within office hours, and not everybody at the stroke of eight."""
+        """Within office hours, not everybody at the stroke of eight, and to the quarter of an hour."""
         opened = self._house.calendars.enterprise.sending_time(at, first_letter=True)
-        return opened + timedelta(minutes=int(character.hours * 6) % 55) if opened > at else opened
+        late = timedelta(minutes=30 + int(character.hours * 6) % 90) if opened > at else timedelta()
+        return datetime.fromtimestamp((opened + late).timestamp() // _QUARTER_S * _QUARTER_S + _QUARTER_S, at.tzinfo)
 
     # ------------------------------------------------------------ the acts
 
@@ -198,10 +199,3 @@ def fill(form: Form, character: Character) -> dict[str, str]:
     """The form with the reader's words."""
     words = {"name": character.name, "position": character.position, "reason": _REASON}
     return form.fields | {name: words[name] for name in form.texts if name in words}
-
-
-def played_day(at: datetime) -> str:
-    """The played day as the terminal shows it."""
-    return f"{local(at):%d/%m/%Y %H:%M}"
-
-

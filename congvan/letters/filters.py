@@ -34,7 +34,7 @@ def moment(value: datetime | str) -> str:
 
 
 def code(document: Mapping[str, Any] | None) -> str:
-    """Số, ký hiệu of a document {number, notation or symbol}: "8184/VP"; "…/VP" before it has a number."""
+    """Số, ký hiệu of a document {number, notation or symbol}: "25/VP-TH"; "…/VP-TH" before it has a number."""
     if document is None:
         return numbering.BLANK
     return numbering.code(

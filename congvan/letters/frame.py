@@ -11,6 +11,9 @@ from congvan.letters import numbering
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.records import Code, Record, Text
 
+#: Columns that only count the rows.
+COUNTERS = frozenset({"STT", "TT", "Số TT", "No."})
+
 
 class Fill(Protocol):
     """Fills a line of a template's head with the names of the letter, and with `more`."""
@@ -148,6 +151,7 @@ def _appendix(part: Appendix, at: int, sheet: Sheet, head: Head, labels: Mapping
     name = labels["appendix"]
     return {
         **part.model_dump(mode="json", exclude={"title"}),
+        "widths": list(part.widths) or ["auto" if name in COUNTERS else "1fr" for name in part.columns],
         "title": part.title.upper(),
         "number": f"{name} {numbering.roman(at)}" if several else name,
         "reference": reference,

@@ -41,9 +41,9 @@ def padded(number: str) -> str:
 
 
 def code(number: str, symbol: str, *, abbreviation: str = "", blank: str = BLANK) -> str:
-    """Số và ký hiệu as one: "05/BQL-QHXD".
+    """Số và ký hiệu as one: "05/VP-TH".
 
-    symbol: the notation alone ("BQL-QHXD") or a pattern with {number} and {abbreviation}.
+    symbol: the notation alone ("VP-TH") or a pattern with {number} and {abbreviation}.
     blank: what stands for a number that is not given yet.
     """
     written = padded(number) if number else blank

@@ -45,7 +45,7 @@ class Sheet(Record):
     """One letter. Rendering takes nothing else, so equal sheets give equal bytes.
 
     template      stem of the words template ("board", "investor", "slip"…).
-    symbol        notation ("BQL-QHXD") or pattern ("{number}/BQL-QHXD"); empty: the letter bears no number.
+    symbol        notation ("VP-TH") or pattern ("{number}/VP-TH"); empty: the letter bears no number.
     issued_on     None, like an empty number, leaves the blanks of a draft.
     subject, addressees, distribution
                   where they are empty the words template's own head supplies them.

@@ -24,7 +24,7 @@ __all__ = ["Incoming", "Kind", "classify"]
 def classify(raw: bytes, mailboxes: Sequence[str] = ()) -> Incoming:
     """What this mail is. `mailboxes`: ours, whose `+token` subaddresses are read. Raises nothing."""
     message = parse(raw)
-    found = report(message) or odd_bounce(message, mailboxes) or _answer(message)
+    found = report(message) or odd_bounce(message, raw, mailboxes) or _answer(message)
     returned = _returned(message)
     references = tuple(message_ids(message, "In-Reply-To", "References"))
     originals = message_ids(returned, "Message-ID") if returned is not None else []
@@ -33,7 +33,7 @@ def classify(raw: bytes, mailboxes: Sequence[str] = ()) -> Incoming:
         message_id=next(iter(message_ids(message, "Message-ID")), ""),
         subject=header(message, "Subject"),
         references=references,
-        original_message_id=next(iter([*originals, *references]), ""),
+        original_message_id=next(iter([*originals, *references]), found.original_message_id),
         token=_token(message, returned, mailboxes),
     )
 

@@ -2,7 +2,8 @@
 
 Every text comes ready for the reader: dates and deadlines as Vietnamese says them ("17 giờ 00 ngày
 08/12/2023"), names as the registry has them. An empty text means "not said". `fragment` is an HTML
-fragment out of the letter's own template; everything else is plain text.
+fragment out of the letter's own template; everything else is plain text. (Longer than a file should be:
+one record a stem, read side by side with the templates.)
 """
 
 from __future__ import annotations

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import aiosmtplib
 
 from congvan.mail.address import parse_address
 from congvan.mail.message import TERMINATOR
 from congvan.mail.replies import Judgement, Phase, Reply, Verdict, judge
-from congvan.mail.url import SmtpUrl
-from congvan.mail.wire import Wire, WireLost, take_over
+from congvan.mail.wire import Wire, WireLost
 
 Trace = Callable[[str], None]
 
@@ -54,14 +49,6 @@ class Envelope:
     rcpt_to: str
     needs_utf8: bool = False
     dsn_id: str = ""
-
-
-class NoConnection(Exception):
-    """The server cannot be talked to: what it said, or why nothing was heard."""
-
-    def __init__(self, reply: Reply | None, reason: str) -> None:
-        super().__init__(reason)
-        self.reply = reply
 
 
 class Stale(Exception):
@@ -244,55 +231,6 @@ class Line:
         if judgement.hang_up:
             self.close()
         return Ended(phase, judgement.verdict, reply.code, reply.text, judgement)
-
-
-async def open_line(
-    url: SmtpUrl,
-    context: ssl.SSLContext | None,
-    timeouts: Timeouts,
-    trace: Trace | None = None,
-    *,
-    pipelined: bool = True,
-) -> Line:
-    """Connect, secure, greet and log in; raise NoConnection."""
-    if trace is not None:
-        trace("connect")
-    client = aiosmtplib.SMTP(
-        hostname=url.host,
-        port=url.port,
-        use_tls=url.tls == "implicit",
-        start_tls=url.tls == "starttls",
-        tls_context=context,
-        local_hostname=url.helo or "localhost",
-        username=url.user or None,
-        password=url.password or None,
-        timeout=timeouts.connect_s,
-    )
-    try:
-        await client.connect()
-        await _greet(client, trace)
-        wire = take_over(client.transport)
-    except aiosmtplib.SMTPResponseException as refusal:
-        client.close()
-        reply = Reply(refusal.code, refusal.message)
-        raise NoConnection(reply if 400 <= refusal.code < 600 else None, str(reply)) from refusal
-    except (aiosmtplib.SMTPException, OSError, ValueError, asyncio.IncompleteReadError) as fault:
-        client.close()
-        raise NoConnection(None, str(fault) or type(fault).__name__) from fault
-    return Line(wire, dict(client.esmtp_extensions), timeouts, trace, pipelined=pipelined)
-
-
-async def _greet(client: aiosmtplib.SMTP, trace: Trace | None) -> None:
-    if not client.is_ehlo_or_helo_needed:
-        return
-    if trace is not None:
-        trace("ehlo")
-    try:
-        await client.ehlo()
-    except aiosmtplib.SMTPHeloError as refusal:
-        if refusal.code < 500 or not client.is_connected:
-            raise
-        await client.helo()
 
 
 def stale_end(fault: Stale) -> Ended:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
+from email import message_from_string
 from email.message import Message
 
 from flufl.bounce import all_failures
 
-from congvan.mail.reading import addresses, body_of, header, null_sender
+from congvan.mail.reading import READ_MAX, addresses, body_of, header, null_sender
 from congvan.mail.reports import STATUS, Incoming, about_address
+
+# It logs a traceback for every mail that one of its detectors trips over, with addresses in it.
+logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)
 
 _DAEMON = re.compile(
     r"^(?:mailer[-_.]?daemon|postmaster|mail[-_.]?daemon|mdaemon|microsoftexchange\w*|double-bounce|bounces?|"
@@ -34,7 +39,7 @@ _ADDRESS = re.compile(r"[A-Za-z0-9._%+=-]{1,64}@[A-Za-z0-9.-]{1,200}\.[A-Za-z]{2
 _CODE = re.compile(r"(?<![\d.])([45]\d\d)[ -](?=\S)")
 
 
-def odd_bounce(message: Message, mailboxes: Sequence[str]) -> Incoming | None:
+def odd_bounce(message: Message, raw: bytes, mailboxes: Sequence[str]) -> Incoming | None:
     """What a mail system says in its own words; None where it is not one that speaks."""
     failed_recipient = header(message, "X-Failed-Recipients").split(",")[0].strip()
     subject = header(message, "Subject")
@@ -45,7 +50,7 @@ def odd_bounce(message: Message, mailboxes: Sequence[str]) -> Incoming | None:
             return None
         if not tells:
             return Incoming("unknown", text=said.strip()[:5000])
-    return _read(message, said, failed_recipient, mailboxes)
+    return _read(raw, said, failed_recipient, mailboxes)
 
 
 def _speaks_for_a_system(message: Message, subject: str, tells: bool) -> bool:
@@ -60,8 +65,8 @@ def _speaks_for_a_system(message: Message, subject: str, tells: bool) -> bool:
     return daemon or (null_sender(message) and bool(_FAILED.search(subject)))
 
 
-def _read(message: Message, said: str, failed_recipient: str, mailboxes: Sequence[str]) -> Incoming:
-    temporary, permanent = _failures(message)
+def _read(raw: bytes, said: str, failed_recipient: str, mailboxes: Sequence[str]) -> Incoming:
+    temporary, permanent = _failures(raw)
     status = next((found[0] for found in STATUS.finditer(said) if found[1] != "2"), "")
     code = _CODE.search(said)
     diagnostic = next((line.strip() for line in said.split("\n") if _CODE.search(line)), "")
@@ -77,10 +82,13 @@ def _read(message: Message, said: str, failed_recipient: str, mailboxes: Sequenc
     )
 
 
-def _failures(message: Message) -> tuple[list[str], list[str]]:
-    """What flufl.bounce finds, as text; it was not written against hostile mail."""
+def _failures(raw: bytes) -> tuple[list[str], list[str]]:
+    """What flufl.bounce finds, as text; it was not written against hostile mail.
+
+    Read as Latin-1 for it: from octets beyond ASCII the library makes headers that it cannot handle.
+    """
     try:
-        temporary, permanent = all_failures(message)
+        temporary, permanent = all_failures(message_from_string(raw[:READ_MAX].decode("latin-1")))
     except Exception:
         return [], []
     return [_as_text(address) for address in temporary], [_as_text(address) for address in permanent]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email
 import re
 from collections.abc import Iterator
-from email.errors import HeaderParseError, MessageError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.policy import compat32
@@ -41,7 +41,7 @@ def header(message: Message, name: str) -> str:
 def _decoded(value: str) -> str:
     try:
         return str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, UnicodeError, ValueError, TypeError):
+    except (MessageError, LookupError, ValueError, TypeError):
         return value.encode("utf-8", "replace").decode("utf-8", "replace")
 
 
@@ -50,7 +50,7 @@ def addresses(message: Message, *names: str) -> list[str]:
     values = [str(value)[:5000] for name in names for value in message.get_all(name, [])[:20]]
     try:
         return [address for _, address in getaddresses(values) if "@" in address]
-    except (MessageError, ValueError, TypeError, IndexError):
+    except (RecursionError, MessageError, ValueError, TypeError, IndexError):
         return []
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Literal
 
-from congvan.mail.reading import body_of, header, parse, parts, text_of
+from congvan.mail.reading import body_of, header, message_ids, parse, parts, text_of
 from congvan.mail.replies import concerns_address
 
 #: bounce_hard: the letter did not arrive and nobody tries any more. bounce_soft: late, still being tried.
@@ -60,7 +60,9 @@ def report(message: Message) -> Incoming | None:
             if (found := _delivery_status(part, message)) is not None:
                 return found
         elif kind in ("message/disposition-notification", "message/global-disposition-notification"):
-            return Incoming("delivered", _typed(next(_blocks(part), part), "Final-Recipient"))
+            told = next(_blocks(part), part)
+            originals = message_ids(told, "Original-Message-ID")
+            return Incoming("delivered", _typed(told, "Final-Recipient"), next(iter(originals), ""))
     return None
 
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 
 from congvan.errors import LetterRefused
 from congvan.mail.address import domain_of, parse_address
+from congvan.mail.connecting import NoConnection, open_line
 from congvan.mail.conversation import (
     Ended,
     Envelope,
     Line,
-    NoConnection,
     Stale,
     Timeouts,
     Trace,
-    open_line,
     stale_end,
 )
 from congvan.mail.message import Payload
@@ -111,7 +110,7 @@ class Sender:
         self._lines = 0
         self._pipelined = True
 
-    async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+    async def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         """Hand over every message of the batch; give each outcome as it comes, in no order.
 
         The batch is read ahead by at most WINDOW messages. Whoever leaves the iteration early takes back

@@ -46,7 +46,7 @@ def app(house: House, *, mail_folder: Path | None = None, allowance: Allowance |
         has_mail=mail_folder is not None,
     )
     https = settings.portal_url.startswith("https://")
-    return Starlette(
+    portal = Starlette(
         routes=[
             *_common(desk),
             *RecipientPages(desk).routes(),
@@ -55,6 +55,9 @@ def app(house: House, *, mail_folder: Path | None = None, allowance: Allowance |
         middleware=[Middleware(AccessLog), Middleware(SecureHeaders, https=https), Middleware(BodyCap)],
         exception_handlers=_handlers(desk, https),
     )
+    # Such a redirect is built from the Host header, which anybody may write.
+    portal.router.redirect_slashes = False
+    return portal
 
 
 def _common(desk: Desk) -> list[Route]:

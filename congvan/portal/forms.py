@@ -46,7 +46,7 @@ def offers(page: Obligation) -> Offers:
     """What can be done with this obligation now; the acts have the last word."""
     state, branch = page.state, page.branch
     open_ = state not in (State.EXEMPT, State.WITHDRAWN, State.COMPLETED)
-    passing = branch is not None and branch.company or branch is None and page.settles is Settles.FORWARD
+    passing = page.settles is Settles.FORWARD if branch is None else branch.company
     held_back = passing and branch is not None and branch.opened_at is None and state is not State.FORWARDED
     return Offers(
         confirm=state in _WAITING,
@@ -134,9 +134,7 @@ def is_pdf(data: bytes) -> bool:
 def acknowledged(filled: Filled) -> Answer:
     """The answer "đã tiếp nhận"."""
     values = filled.values
-    return Answer(
-        Event.ACKNOWLEDGED, values["name"], values["position"], segment_ticked=values["segment"] == "yes"
-    )
+    return Answer(Event.ACKNOWLEDGED, values["name"], values["position"], segment_ticked=values["segment"] == "yes")
 
 
 def rejected(filled: Filled) -> Answer:

@@ -134,7 +134,8 @@ class AccessLog:
 
 def redacted(path: str) -> str:
     """A path without its token and without line ends: "/v/…/confirm"."""
-    return _TOKEN.sub(r"\1…", path).encode("ascii", "backslashreplace").decode().replace("\n", "").replace("\r", "")
+    plain = path.encode("ascii", "backslashreplace").decode().replace("\n", "").replace("\r", "")
+    return _TOKEN.sub(r"\1…", plain)
 
 
 class Forms:

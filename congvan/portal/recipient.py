@@ -56,9 +56,7 @@ class RecipientPages:
         """Whom the letter was passed on to, and where each stands."""
         visit = await self._desk.visit(request)
         number = _page_number(request.query_params.get("page", "1"))
-        rows = await views.below(
-            self._desk.house, visit.link, limit=PAGE_ROWS + 1, offset=(number - 1) * PAGE_ROWS
-        )
+        rows = await views.below(self._desk.house, visit.link, limit=PAGE_ROWS + 1, offset=(number - 1) * PAGE_ROWS)
         values = self._values(visit) | {
             "rows": rows[:PAGE_ROWS], "number": number, "more": len(rows) > PAGE_ROWS,
             "here": ("v", visit.token, "below"), "here_query": {"page": number},
@@ -115,9 +113,7 @@ class RecipientPages:
         filled = forms.reject(sent)
 
         def act() -> Awaitable[object]:
-            return confirmations.answer(
-                self._desk.house, visit.page.delivery_id, forms.rejected(filled), visit.link
-            )
+            return confirmations.answer(self._desk.house, visit.page.delivery_id, forms.rejected(filled), visit.link)
 
         return await self._act(visit, "reject", filled, act)
 
@@ -131,9 +127,7 @@ class RecipientPages:
         filled = forms.report(sent, visit.page)
 
         def act() -> Awaitable[object]:
-            return confirmations.answer(
-                self._desk.house, visit.page.delivery_id, forms.completed(filled), visit.link
-            )
+            return confirmations.answer(self._desk.house, visit.page.delivery_id, forms.completed(filled), visit.link)
 
         return await self._act(visit, "report", filled, act)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,9 +32,9 @@ class _Server(uvicorn.Server):
         with super().capture_signals() if self._signals else contextlib.nullcontext():
             yield
 
-    async def startup(self, sockets: list[object] | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say on which port."""
-        await super().startup(sockets)  # type: ignore[arg-type]
+        await super().startup(sockets)
         if self._tell is not None and self.started:
             self._tell(self.servers[0].sockets[0].getsockname()[1])
 

@@ -22,12 +22,7 @@ _FIRST_SAFE_DAY = date(1900, 3, 1)
 #: Rows for which the template offers lists.
 _TEMPLATE_ROWS = 5_000
 _LISTS = "Danh mục"
-_NO_MAGIC = {
-    "strings_to_formulas": False,
-    "strings_to_urls": False,
-    "strings_to_numbers": False,
-    "default_date_format": "dd/mm/yyyy",
-}
+_DATES = {"default_date_format": "dd/mm/yyyy"}
 
 _Line = dict[str, object]
 
@@ -96,7 +91,7 @@ def _write_csv(kind: Kind, lines: list[_Line], path: Path) -> None:
 
 
 def _write_workbook(tables: Mapping[Kind, list[_Line]], path: Path) -> None:
-    with xlsxwriter.Workbook(str(path), _NO_MAGIC) as book:
+    with xlsxwriter.Workbook(str(path), _DATES) as book:
         for kind, lines in tables.items():
             sheet = _sheet(book, kind)
             for number, line in enumerate(lines, 1):
@@ -138,7 +133,7 @@ def write_template(path: Path, levels: Collection[str]) -> None:
     The example rows bear codes that `read_register` passes over.
     """
     names = dict(levels) if isinstance(levels, Mapping) else {level: level for level in levels}
-    with xlsxwriter.Workbook(str(path), _NO_MAGIC) as book:
+    with xlsxwriter.Workbook(str(path), _DATES) as book:
         example = book.add_format({"italic": True, "font_color": "#808080", "num_format": "@"})
         for kind in KINDS:
             sheet = _sheet(book, kind)

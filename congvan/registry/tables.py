@@ -92,13 +92,12 @@ def _workbook(path: Path, data: bytes) -> list[Sheet]:
 
 
 def decode(path: Path, data: bytes) -> str:
-    """The text of a CSV file in NFC; raise BadInput where the letters cannot be trusted."""
+    """The text of a CSV file; raise BadInput where the letters cannot be trusted."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
-        text = data.decode(encoding)
+        return data.decode(encoding)
     except UnicodeDecodeError:
-        text = _windows_1258(path, data)
-    return unicodedata.normalize("NFC", text)
+        return _windows_1258(path, data)
 
 
 def _windows_1258(path: Path, data: bytes) -> str:

@@ -152,7 +152,7 @@ async def test_who_leaves_early_takes_back_what_was_not_started(sink: Sink) -> N
     outcomes = mailer.send(letters(200))
     first = await anext(outcomes)
     assert first.verdict == "accepted"
-    await outcomes.aclose()  # type: ignore[attr-defined]
+    await outcomes.aclose()
     await mailer.aclose()
     assert sink.accepted < 200
 

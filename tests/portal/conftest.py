@@ -6,9 +6,10 @@ import asyncio
 import random
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from html import unescape
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
 from congvan.reading import read_cascade, read_plan
 from congvan.registry import read_register
+from congvan.rules.calendar import Calendars
 from congvan.rules.protocol import Event
 from congvan.rules.records import Organisation, Register
 from congvan.settings import Settings
@@ -50,6 +52,15 @@ class Postbox:
             yield Outcome(one.key, "accepted", 250, "ok")
 
 
+@cache
+def calendars(path: Path) -> Calendars:
+    return build_calendars(read_calendar_file(path))
+
+
+press = cache(Press)
+words = cache(Words)
+
+
 def build_house(url: str, home: Path, portal_url: str = BASE, keys: tuple[str, ...] = (KEY,)) -> House:
     settings = Settings(
         home=home, portal_url=portal_url, secret_keys=tuple(SecretStr(key) for key in keys), _env_file=None
@@ -58,9 +69,9 @@ def build_house(url: str, home: Path, portal_url: str = BASE, keys: tuple[str, .
         settings=settings,
         store=Store(url),
         clock=HandClock(START),
-        calendars=build_calendars(read_calendar_file(settings.config / "calendar.yaml")),
-        press=Press(templates_folder(settings, "letters")),
-        words=Words(templates_folder(settings, "emails")),
+        calendars=calendars(settings.config / "calendar.yaml"),
+        press=press(templates_folder(settings, "letters")),
+        words=words(templates_folder(settings, "emails")),
         random=random.Random(11),
     )
 
@@ -74,9 +85,7 @@ def small_register(settings: Settings) -> Register:
     kept = [*_some(inside, chemical=True, number=3), *_some(inside, chemical=False, number=6)]
     kept += _some([one for one in tenants if not one.parks], chemical=False, number=2)
     kept += [one for one in whole.organisations if one.level not in ("tenant", "investor") or one.code in INVESTORS]
-    return Register(
-        organisations=tuple(kept), parks=tuple(park for park in whole.parks if park.code in parks)
-    )
+    return Register(organisations=tuple(kept), parks=tuple(park for park in whole.parks if park.code in parks))
 
 
 def _some(found: list[Organisation], *, chemical: bool, number: int) -> list[Organisation]:
@@ -105,9 +114,7 @@ async def _run(url: str, home: Path) -> None:
     await registry.take_over(house, small_register(house.settings))
     plan, _ = read_plan(house.settings.config / "campaigns" / "8184.yaml")
     cascade = read_cascade(house.settings.config / "cascade.yaml")
-    order = campaigns.Launch(
-        plan, cascade, mode="exercise", by="test", folder=house.settings.config / "campaigns"
-    )
+    order = campaigns.Launch(plan, cascade, mode="exercise", by="test", folder=house.settings.config / "campaigns")
     await campaigns.launch(house, order)
     await turn_all(house)
     board = await Desk(house).delivery("BQL")
@@ -142,7 +149,7 @@ class Desk:
             return row
 
     async def tenant(self, *, chemical: bool = False) -> Delivery:
-        """A tenant outside the parks, or a unit: whoever has the letter and nobody below. chemical: below an investor."""
+        """A tenant outside the parks, which has the Board's letter; chemical: one in a park, below an investor."""
         async with self.house.store.view() as ledger:
             rows = await ledger.all(select(Delivery).where(Delivery.level == "tenant").order_by(Delivery.code))
         return next(
@@ -210,10 +217,3 @@ def form_token(page: httpx.Response | str) -> str:
     found = re.search(r'name="form_token" value="([^"]+)"', page if isinstance(page, str) else page.text)
     assert found, "the page holds no form"
     return unescape(found[1])
-
-
-@pytest.fixture
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("CONGVAN_HOME", "CONGVAN_DATABASE_URL", "CONGVAN_SECRET_KEYS", "CONGVAN_PORTAL_URL"):
-        monkeypatch.delenv(name, raising=False)
-    yield

@@ -495,6 +495,15 @@ def test_wherever_the_page_ends_a_signature_has_at_least_two_lines_of_words_abov
     assert len(words) >= 2
 
 
+@pytest.mark.parametrize("lines", range(30, 46, 2))
+def test_a_heading_or_an_announcing_line_never_ends_a_page(lines: int) -> None:
+    text = ["Một dòng."] * lines + ["<b>Đề mục</b>", "Sau đây:", "Nội dung.", "Nội dung."]
+    letter = PLAN.letter.model_dump(mode="json") | {"requests": [], "opening": "".join(f"<p>{one}</p>" for one in text)}
+    for page in measure(PRESS.render(board(context=context(letter=letter))).pdf):
+        lowest = max((span for span in page.spans if span.baseline < BOTTOM), key=lambda span: span.baseline)
+        assert lowest.text not in {"Đề mục", "Sau đây:"}
+
+
 def test_a_wide_appendix_lies_across() -> None:
     wide = Appendix(title="Bảng rộng", columns=("A", "B"), rows=(("1", "2"),), landscape=True)
     pages = measure(PRESS.render(board(appendices=(wide, wide))).pdf)

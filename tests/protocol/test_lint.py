@@ -93,7 +93,7 @@ WORDING: list[tuple[str, str, CampaignPlan, CampaignPlan, str]] = [
     ("honours", "error", signer(name="TS. Nguyễn Văn Mẫu"), signer(name="Tsần Văn Mẫu"), "letter.signer.name"),
     ("file_copy", "error", letter(distribution=("Như trên", "Lưu: VP; QHXD")), PLAN, "letter.distribution[2]"),
     ("file_copy", "error", letter(distribution=("Như trên", "Lưu: VT; QHXD")), PLAN, "letter.distribution[2]"),
-    ("file_copy", "error", letter(distribution=("A",)), letter(distribution=("A", "Lưu: VT")), "letter.distribution[1]"),
+    ("file_copy", "error", letter(distribution=("A",)), letter(distribution=("Lưu: VT",)), "letter.distribution[1]"),
     ("file_copy", "error", letter(distribution=()), PLAN, "letter.distribution[0]"),
     ("ending", "error", letter(closing=CLOSING.removesuffix("/.")), PLAN, "letter.closing"),
     ("ending", "error", letter(closing="", confirmation=CONFIRM), letter(confirmation=CONFIRM), "letter.confirmation"),

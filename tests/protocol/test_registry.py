@@ -119,7 +119,7 @@ def test_a_level_may_be_written_by_its_name(folder: Folder) -> None:
             .replace("KHU-A KHU-B", '"KHU-A;KHU-B"')
             .replace("chemical; chemical.use", '"chemical; chemical.use"')
         ),
-        lambda text: "sep=,\r\n" + text,
+        lambda text: "sep=|\r\n" + text.replace(",", "|"),
         lambda text: text.replace("\nDN-1", "\n,,,,,\n\nDN-1"),
         lambda text: "Danh sách tổ chức năm 2023,,,,,\n" + text,
         lambda text: text.replace("Nhóm ngành\n", "Nhóm ngành,Ghi chú\n").replace("board,,,\n", "board,,,,=gọi lại\n"),

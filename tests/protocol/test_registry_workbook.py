@@ -130,6 +130,7 @@ def _registers(draw: st.DrawFn) -> Register:
 @given(register=_registers())
 def test_an_exported_registry_reads_back_equal(tmp_path: Path, name: str, register: Register) -> None:
     write_register(register, tmp_path / name)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
     assert read_register([tmp_path / name], LEVELS) == register
 
 

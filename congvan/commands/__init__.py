@@ -1,0 +1,1 @@
+"""The command line, one module a noun: what was typed → one act → what is shown. Loaded when they are asked for."""

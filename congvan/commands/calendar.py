@@ -1,0 +1,53 @@
+"""`congvan deadline`: the last day of a term."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from congvan.commands import given
+from congvan.commands.session import settings
+from congvan.commands.show import note
+
+#: What the calendar's data reaches; before and after, every weekday would count as worked.
+_YEARS = range(2000, 2100)
+_MOST_DAYS = 250
+
+
+def deadline(
+    *,
+    from_: Annotated[str, Parameter(name="--from")],
+    days: int,
+    calendar: Literal["state", "enterprise", "both"] = "both",
+) -> None:
+    """Tính ngày hết hạn theo ngày làm việc; ngày bắt đầu không tính (Bộ luật Dân sự 2015 Điều 147).
+
+    Parameters
+    ----------
+    from_
+        Ngày ban hành: 2024-02-06 hoặc 06/02/2024.
+    days
+        Số ngày làm việc.
+    calendar
+        state: cơ quan nhà nước; enterprise: doanh nghiệp; both: đếm theo nhà nước, lùi đến ngày cả hai cùng làm.
+    """
+    from congvan.almanac import CalendarFile, build
+    from congvan.reading import read_record
+
+    start = given.day(from_, "--from")
+    if start.year not in _YEARS:
+        raise given.refuse("--from", f"lịch không có năm {start.year}", f"chọn năm {_YEARS[0]}–{_YEARS[-1]}")
+    if not 0 <= days <= _MOST_DAYS:
+        raise given.refuse("--days", f"{days} ngày làm việc", f"ghi một số từ 0 đến {_MOST_DAYS}")
+    path = settings().config / "calendar.yaml"
+    file = read_record(path, CalendarFile)[0] if path.exists() else CalendarFile()
+    last = build(file).term(start, days, calendar)
+    print(last.isoformat())
+    _warn(last, file.official_until)
+
+
+def _warn(last: date, official_until: int) -> None:
+    if last.year > official_until:
+        note(f"tạm tính: ngày nghỉ của năm {last.year} chưa được công bố (lịch chính thức đến hết {official_until})")

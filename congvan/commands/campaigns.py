@@ -1,0 +1,257 @@
+"""`congvan campaign` and `congvan status`: launched, issued, held, closed, and how they stand."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cyclopts import App
+
+from congvan.commands import given
+from congvan.commands.letters import issue_one
+from congvan.commands.session import opened
+from congvan.commands.show import CAMPAIGN_STATES, HOP_STATES, as_json, moment, note, table
+from congvan.errors import BadInput, NotFound
+
+if TYPE_CHECKING:
+    from congvan.house import House
+
+app = App(name="campaign", help="Đợt triển khai: khởi động, ban hành, tạm dừng, tiếp tục, kết thúc.")
+
+#: The name under which the relay holds its lease, and how long its first run is waited for.
+_RELAY = "relay"
+_RUN_WAIT_S, _LOOK_EVERY_S = 10.0, 0.25
+
+
+@app.command
+async def launch(
+    plan: Path,
+    /,
+    *,
+    mode: Literal["live", "exercise", "demo"] = "live",
+    by: str | None = None,
+    json: bool = False,
+) -> None:
+    """Khởi động một đợt từ kế hoạch; cùng một kế hoạch chỉ khởi động một lần.
+
+    Parameters
+    ----------
+    plan
+        Tệp kế hoạch .yaml.
+    mode
+        live: thật; exercise, demo: diễn tập, văn bản mang dòng "BẢN MINH HỌA".
+    by
+        Họ tên người khởi động.
+    json
+        In {"campaign": …, "flow_run": …}.
+    """
+    from congvan.launching import launch_file
+
+    who = given.person(by)
+    async with opened(real=True) as house:
+        await _check_cascade(house)
+        campaign = await launch_file(house, plan, mode=mode, by=who)
+        run = await _flow_run(house, campaign)
+    if json:
+        as_json({"campaign": campaign, "flow_run": run})
+        return
+    print(f"Đã khởi động: {campaign}")
+    if run is None:
+        note("Lượt chạy trong Prefect sẽ được mở khi «congvan up» hoặc «python -m flows» đang chạy.")
+
+
+async def _check_cascade(house: House) -> None:
+    """The chain's own faults, under the name of its own file."""
+    from congvan.acts import registry
+    from congvan.plan_check import check_cascade
+    from congvan.reading import lines_of, read_cascade
+
+    path = house.settings.cascade_file
+    now = await house.clock.now()
+    register = await registry.present(house)
+    if not register.organisations:
+        raise given.refuse("", "danh bạ còn trống", "nhập danh bạ trước: congvan registry import", "danh bạ")
+    faults = check_cascade(read_cascade(path), register, now, file=str(path), lines=lines_of(path))
+    if faults:
+        raise BadInput(faults)
+
+
+async def _flow_run(house: House, campaign: str) -> str | None:
+    """The campaign's run in Prefect; waited for only where a relay is alive to open it."""
+    from congvan.acts import figures
+
+    waited = 0.0
+    while True:
+        run: str | None = (await figures.status(house, campaign))["campaigns"][0]["flow_run"]
+        if run or waited >= _RUN_WAIT_S or not await _relay_alive(house):
+            return run
+        await asyncio.sleep(_LOOK_EVERY_S)
+        waited += _LOOK_EVERY_S
+
+
+async def _relay_alive(house: House) -> bool:
+    from congvan.store.tables import Lease
+
+    async with house.store.view() as ledger:
+        lease = await ledger.find(Lease, _RELAY)
+    return lease is not None and lease.until > house.clock.wall()
+
+
+@app.command
+async def issue(
+    campaign: str,
+    /,
+    *,
+    number: str,
+    date: str,
+    signed: Path | None = None,
+    by: str | None = None,
+    json: bool = False,
+) -> None:
+    """Ban hành văn bản của cơ quan chủ trì trong đợt.
+
+    Parameters
+    ----------
+    campaign
+        Mã của đợt.
+    number
+        Số văn bản.
+    date
+        Ngày ban hành.
+    signed
+        Tệp PDF đã ký.
+    by
+        Họ tên văn thư.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import campaigns, letters
+    from congvan.acts.frozen import cascade_of
+
+    async with opened() as house:
+        async with house.store.view() as ledger:
+            speaker = cascade_of(await campaigns.find(ledger, campaign)).speaks_for
+        own = [
+            one
+            for one in await letters.of_campaign(house, campaign)
+            if one["issuer"] == speaker and one["state"] in ("PENDING_ISSUE", "ISSUED") and one["kind"] != "report"
+        ]
+        waiting = [one for one in own if one["state"] == "PENDING_ISSUE"]
+        if not own:
+            raise NotFound(f"văn bản của {speaker} chưa được trình ban hành → xem: congvan letters {campaign}")
+        await issue_one(house, (waiting or own)[0]["id"], number, date, signed, by, json=json)
+
+
+@app.command
+async def hold(campaign: str, /, *, by: str, why: str = "") -> None:
+    """Tạm dừng: giữ lại mọi thư chưa gửi.
+
+    Parameters
+    ----------
+    campaign
+        Mã của đợt.
+    by
+        Họ tên người quyết định.
+    why
+        Lý do.
+    """
+    from congvan.acts import campaigns
+
+    who = given.person(by)
+    async with opened() as house:
+        await campaigns.hold(house, campaign, who, why)
+    print("Đã tạm dừng.")
+
+
+@app.command
+async def resume(campaign: str, /, *, by: str) -> None:
+    """Tiếp tục một đợt đang tạm dừng.
+
+    Parameters
+    ----------
+    campaign
+        Mã của đợt.
+    by
+        Họ tên người quyết định.
+    """
+    from congvan.acts import campaigns
+
+    who = given.person(by)
+    async with opened() as house:
+        await campaigns.resume(house, campaign, who)
+    print("Đã cho tiếp tục.")
+
+
+@app.command
+async def close(campaign: str, /, *, by: str, json: bool = False) -> None:
+    """Kết thúc đợt và trình báo cáo; trả lời muộn vẫn được nhận.
+
+    Parameters
+    ----------
+    campaign
+        Mã của đợt.
+    by
+        Họ tên người quyết định.
+    json
+        In {"campaign": …, "report": …}.
+    """
+    from congvan.acts import closing
+
+    who = given.person(by)
+    async with opened() as house:
+        report = await closing.close(house, campaign, who)
+    if json:
+        as_json({"campaign": campaign, "report": report})
+    else:
+        print(f"Đã kết thúc; báo cáo chờ ban hành: {report}")
+
+
+async def status(campaign: str | None = None, /, *, json: bool = False) -> None:
+    """Tình hình các đợt triển khai.
+
+    Parameters
+    ----------
+    campaign
+        Mã của một đợt; để trống: tất cả.
+    json
+        In dạng JSON.
+    """
+    from congvan.acts import figures
+
+    async with opened() as house:
+        found = await figures.status(house, campaign)
+    if campaign and not found["campaigns"]:
+        raise NotFound(f"không có đợt «{campaign}» → xem: congvan status")
+    if json:
+        as_json(found)
+        return
+    if not found["campaigns"]:
+        note("Chưa có đợt triển khai nào → congvan campaign launch PLAN.yaml")
+    for one in found["campaigns"]:
+        _show(one)
+
+
+_TOTALS = (
+    ("total", "Tổng"),
+    ("settled", "Đã xong"),
+    ("overdue", "Quá hạn"),
+    ("escalated", "Đã báo cáo lên trên"),
+    ("late", "Xác nhận muộn"),
+    ("not_sent", "Chưa được gửi đến"),
+)
+
+
+def _show(one: dict[str, Any]) -> None:
+    state = "Tạm dừng" if one["held"] else CAMPAIGN_STATES.get(one["state"], one["state"])
+    print(f"{one['code']}  {one['subject']}\n{state}")
+    rows = [["Cả đợt", "", "", *_numbers(one["totals"])]]
+    rows += [
+        [hop["issuer"], HOP_STATES.get(hop["state"], hop["state"]), moment(hop["wake_at"]), *_numbers(hop["totals"])]
+        for hop in one["hops"]
+    ]
+    table(["Đơn vị chuyển", "Tình trạng", "Việc kế tiếp", *(name for _, name in _TOTALS)], rows)
+
+
+def _numbers(totals: dict[str, int]) -> list[str]:
+    return [str(totals.get(key, "")) for key, _ in _TOTALS]

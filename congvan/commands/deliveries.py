@@ -1,0 +1,340 @@
+"""`congvan deliveries` and what an operator does to one delivery: each act has a name and leaves a line in the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cyclopts import App
+
+from congvan.commands import given
+from congvan.commands.session import opened
+from congvan.commands.show import CHANNELS, DELIVERY_STATES, as_json, moment, table
+from congvan.errors import NotFound
+
+if TYPE_CHECKING:
+    from congvan.acts.confirmations import Answer, Receipt
+
+Channel = Literal["phone", "paper"]
+case = App(name="case", help="Trường hợp đã báo cáo lên trên: nhận xử lý.")
+
+
+async def deliveries(campaign: str, /, *, json: bool = False) -> None:
+    """Từng nơi nhận của một đợt.
+
+    Parameters
+    ----------
+    campaign
+        Mã của đợt.
+    json
+        In mỗi dòng một đối tượng JSON.
+    """
+    from congvan.acts import figures
+
+    async with opened() as house:
+        found = await figures.deliveries(house, campaign)
+    if not found:
+        raise NotFound(f"không có đợt «{campaign}» → xem: congvan status")
+    if json:
+        for one in found:
+            as_json(one)
+        return
+    table(
+        ["Mã", "Nơi nhận", "Đơn vị chuyển", "Tình trạng", "Thời hạn", "Nhắc", "Trả lời lúc", "Qua", "Ghi chú"],
+        [_row(one) for one in found],
+    )
+
+
+def _row(one: dict[str, Any]) -> list[object]:
+    facts = [word for key, word in (("escalated", "đã báo cáo lên trên"), ("late", "muộn")) if one[key]]
+    return [
+        one["code"], one["name"], one["issuer"], DELIVERY_STATES.get(one["state"], one["state"]),
+        moment(one["due_at"]), one["reminders"], moment(one["confirmed_at"]),
+        CHANNELS.get(one["channel"] or "", one["channel"]), ", ".join(facts),
+    ]  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------ answers
+
+
+async def confirm(
+    delivery: str,
+    /,
+    *,
+    by: str | None = None,
+    channel: Channel = "phone",
+    name: str = "",
+    position: str = "",
+    evidence: str = "",
+    completed: bool = False,
+    json: bool = False,
+) -> None:
+    """Ghi nhận nơi nhận đã tiếp nhận văn bản, theo điện thoại hoặc văn bản giấy.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt, xem ở congvan deliveries.
+    by
+        Họ tên người ghi nhận.
+    channel
+        phone: điện thoại; paper: văn bản giấy.
+    name
+        Họ tên người trả lời.
+    position
+        Chức vụ người trả lời.
+    evidence
+        Số văn bản, số điện thoại làm căn cứ.
+    completed
+        Đã hoàn thành, không chỉ tiếp nhận.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts.confirmations import Answer
+    from congvan.rules.protocol import Event
+
+    event = Event.COMPLETED if completed else Event.ACKNOWLEDGED
+    said = Answer(event, name, position, channel, given.person(by), evidence=evidence)
+    await _answer(delivery, said, json=json)
+
+
+async def reject(
+    delivery: str,
+    /,
+    *,
+    why: str,
+    by: str | None = None,
+    channel: Channel = "phone",
+    name: str = "",
+    position: str = "",
+    json: bool = False,
+) -> None:
+    """Ghi nhận nơi nhận từ chối tiếp nhận.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    why
+        Lý do từ chối.
+    by
+        Họ tên người ghi nhận.
+    channel
+        phone: điện thoại; paper: văn bản giấy.
+    name
+        Họ tên người trả lời.
+    position
+        Chức vụ người trả lời.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts.confirmations import Answer
+    from congvan.rules.protocol import Event
+
+    reason = given.words(why, "--why", "lý do")
+    said = Answer(Event.REJECTED, name, position, channel, given.person(by), reason=reason)
+    await _answer(delivery, said, json=json)
+
+
+async def _answer(delivery: str, said: Answer, *, json: bool) -> None:
+    from congvan.acts import confirmations
+    from congvan.acts import deliveries as acts
+
+    async with opened() as house:
+        receipt = await confirmations.answer(house, await acts.find(house, delivery), said)
+    _receipt(receipt, json=json)
+
+
+async def forward(
+    delivery: str,
+    /,
+    *,
+    number: str | None = None,
+    signed: Path | None = None,
+    by: str | None = None,
+    channel: Channel = "phone",
+    name: str = "",
+    position: str = "",
+    json: bool = False,
+) -> None:
+    """Ghi nhận nơi nhận đã chuyển tiếp; văn bản đã soạn sẵn của họ được gửi xuống dưới.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    number
+        Số văn bản của chính nơi nhận; để trống: không số.
+    signed
+        Văn bản đã ký của nơi nhận (PDF), gửi thay cho bản soạn sẵn.
+    by
+        Họ tên người ghi nhận.
+    channel
+        phone: điện thoại; paper: văn bản giấy.
+    name
+        Họ tên người của nơi nhận đã quyết định chuyển tiếp.
+    position
+        Chức vụ.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import confirmations
+    from congvan.acts import deliveries as acts
+
+    order = confirmations.PassOn(
+        name, position, given.letter_number(number, "--number") if number else "", channel=channel,
+        actor=given.person(by), own_pdf=given.pdf(signed, "--signed"),
+    )  # fmt: skip
+    async with opened() as house:
+        receipt = await confirmations.pass_on(house, await acts.find(house, delivery), order)
+    _receipt(receipt, json=json)
+
+
+def _receipt(receipt: Receipt, *, json: bool) -> None:
+    if json:
+        as_json(
+            {
+                "delivery": receipt.delivery_id, "code": receipt.code, "state": receipt.state.value,
+                "recorded_at": receipt.recorded_at.isoformat(), "late": receipt.late, "again": receipt.again,
+            }
+        )  # fmt: skip
+        return
+    before = "Đã ghi nhận từ trước" if receipt.again else "Đã ghi nhận"
+    late = " (muộn)" if receipt.late else ""
+    print(f"{before}: {receipt.code}  {DELIVERY_STATES[receipt.state.value]}{late}")
+
+
+# ------------------------------------------------------------------------------------ decisions
+
+
+async def resend(
+    delivery: str, /, *, to: str | None = None, why: str = "", by: str | None = None, json: bool = False
+) -> None:
+    """Gửi lại văn bản, có thể đến hộp thư khác; thời hạn giữ nguyên, đường dẫn cũ hết hiệu lực.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    to
+        Hộp thư mới.
+    why
+        Lý do.
+    by
+        Họ tên người quyết định.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+
+    who, address = given.person(by), given.address(to, "--to")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await acts.resend(house, key, who, address=address, why=why)
+    _done("resend", key, delivery, "Sẽ gửi lại", json=json)
+
+
+async def extend(
+    delivery: str, /, *, until: str, why: str, by: str | None = None, json: bool = False
+) -> None:
+    """Gia hạn; nơi nhận được báo bằng thư.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    until
+        Thời hạn mới: "2024-02-20 17:00"; chỉ ghi ngày thì là 17:00.
+    why
+        Lý do.
+    by
+        Họ tên người quyết định.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+
+    who, due = given.person(by), given.until(until, "--until")
+    reason = given.words(why, "--why", "lý do")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await acts.extend(house, key, due, who, reason)
+    _done("extend", key, delivery, f"Đã gia hạn đến {moment(due.isoformat())}", json=json)
+
+
+async def exempt(delivery: str, /, *, why: str, by: str | None = None, json: bool = False) -> None:
+    """Miễn báo cáo cho một nơi nhận.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    why
+        Lý do.
+    by
+        Họ tên người quyết định.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+
+    who, reason = given.person(by), given.words(why, "--why", "lý do")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await acts.exempt(house, key, who, reason)
+    _done("exempt", key, delivery, "Đã miễn báo cáo", json=json)
+
+
+async def withdraw(delivery: str, /, *, why: str, by: str | None = None, json: bool = False) -> None:
+    """Thu hồi văn bản đã gửi đến một nơi nhận.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    why
+        Lý do.
+    by
+        Họ tên người quyết định.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+
+    who, reason = given.person(by), given.words(why, "--why", "lý do")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await acts.withdraw(house, key, who, reason)
+    _done("withdraw", key, delivery, "Đã thu hồi", json=json)
+
+
+@case.command
+async def claim(delivery: str, /, *, by: str, note: str = "", json: bool = False) -> None:
+    """Nhận xử lý trường hợp của một nơi nhận.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    by
+        Họ tên người nhận xử lý.
+    note
+        Ghi chú.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+    from congvan.acts import escalations
+
+    who = given.person(by)
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await escalations.claim(house, key, who, note)
+    _done("claim", key, delivery, "Đã nhận xử lý", json=json)
+
+
+def _done(act: str, key: str, code: str, words: str, *, json: bool) -> None:
+    if json:
+        as_json({"delivery": key, "done": act})
+    else:
+        print(f"{words}: {code}")

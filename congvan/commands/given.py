@@ -1,0 +1,102 @@
+"""What people type as values: dates, numbers, files, addresses. Each is read, or refused with a remedy."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from datetime import date, datetime, time
+from pathlib import Path
+
+from congvan.errors import BadInput, Fault
+
+_COMMAND = "congvan"
+_DAY = re.compile(r"(?:(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2}))|(?:(?P<D>\d{1,2})/(?P<M>\d{1,2})/(?P<Y>\d{4}))")
+#: A scanned letter of a hundred pages.
+LARGEST_PDF_BYTES = 30 * 1024 * 1024
+
+
+def refuse(field: str, message: str, remedy: str, file: str = _COMMAND) -> BadInput:
+    """A fault in one option or argument."""
+    return BadInput([Fault(file, field, message, remedy)])
+
+
+def day(text: str, field: str) -> date:
+    """A day as 2024-02-06 or 06/02/2024; raise BadInput."""
+    found = _DAY.fullmatch(text.strip())
+    try:
+        if found is None:
+            raise ValueError
+        year, month, number = (found[a] or found[b] for a, b in (("y", "Y"), ("m", "M"), ("d", "D")))
+        return date(int(year), int(month), int(number))
+    except ValueError:
+        raise refuse(field, f"«{text}» không phải là một ngày có thật", "ghi 2024-02-06 hoặc 06/02/2024") from None
+
+
+def until(text: str, field: str) -> datetime:
+    """An instant: a day (then 17:00) or a day and an hour, in Vietnam unless a zone is given; raise BadInput."""
+    from congvan.rules.calendar import VIETNAM, instant
+
+    words = text.strip().replace("T", " ").split(" ", 1)
+    if _DAY.fullmatch(words[0]):
+        found = day(words[0], field)
+        try:
+            at = time.fromisoformat(words[1].strip()) if len(words) == 2 else time(17)
+        except ValueError:
+            raise refuse(field, f"«{words[1]}» không phải là giờ", 'ghi "2024-02-06 17:00"') from None
+        return instant(found, at) if at.tzinfo is None else datetime.combine(found, at).astimezone(VIETNAM)
+    raise refuse(field, f"«{text}» không phải là ngày giờ", 'ghi "2024-02-06 17:00" hoặc 2024-02-06')
+
+
+def letter_number(text: str, field: str) -> str:
+    """Số of a letter: digits, at most one letter after them; raise BadInput."""
+    from congvan.letters.numbering import is_number
+
+    if not is_number(text.strip()):
+        raise refuse(field, f"«{text}» không phải là số văn bản", "chỉ ghi phần số, ví dụ 125 hoặc 125a")
+    return text.strip()
+
+
+def pdf(path: Path | None, field: str) -> bytes | None:
+    """The bytes of a PDF file, or None where none was named; raise BadInput."""
+    if path is None:
+        return None
+    try:
+        if path.stat().st_size > LARGEST_PDF_BYTES:
+            raise refuse(field, "tệp lớn hơn 30 MB", "quét lại ở độ phân giải 200–300 dpi", str(path))
+        data = path.read_bytes()
+    except OSError as error:
+        reason = f"không đọc được tệp ({error.strerror})"
+        raise refuse(field, reason, "kiểm tra đường dẫn và quyền đọc", str(path)) from None
+    # ISO 32000-1 7.5.2: the header stands within the first 1,024 bytes.
+    if b"%PDF-" not in data[:1024]:
+        raise refuse(field, "không phải là tệp PDF", "xuất hoặc quét văn bản đã ký thành PDF", str(path))
+    return data
+
+
+def address(text: str | None, field: str) -> str | None:
+    """A mailbox in the form that SMTP can use, or None where none was named; raise BadInput."""
+    if text is None:
+        return None
+    from congvan.registry.cells import BadCell, mailbox
+
+    try:
+        return mailbox(text.strip())
+    except BadCell as error:
+        raise refuse(field, error.message, error.remedy) from None
+
+
+def words(text: str, field: str, what: str) -> str:
+    """A text that must say something; raise BadInput."""
+    if not text.strip():
+        raise refuse(field, f"thiếu {what}", f"ghi {what} sau {field}")
+    return text.strip()
+
+
+def person(by: str | None) -> str:
+    """Who acts: as named, else the account on this machine."""
+    if by is not None:
+        return words(by, "--by", "họ tên người thực hiện")
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise refuse("--by", "không rõ ai thực hiện", "thêm --by và họ tên") from None

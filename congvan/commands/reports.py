@@ -1,0 +1,75 @@
+"""`congvan report`: one campaign as a letter, a workbook or data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from congvan.commands import given
+from congvan.commands.session import folder_of, opened
+
+if TYPE_CHECKING:
+    from congvan.house import House
+
+
+async def report(
+    campaign: str, /, *, format: Literal["pdf", "xlsx", "json"], out: Path
+) -> None:
+    """Báo cáo một đợt tính đến bây giờ.
+
+    Parameters
+    ----------
+    campaign
+        Mã của đợt.
+    format
+        pdf: dự thảo Báo cáo; xlsx: bảng từng nơi nhận; json: số liệu.
+    out
+        Tệp sẽ ghi.
+    """
+    if out.is_dir():
+        raise given.refuse("--out", "là một thư mục", "ghi tên tệp", str(out))
+    folder_of(out)
+    async with opened() as house:
+        written = await {"pdf": _pdf, "xlsx": _xlsx, "json": _json}[format](house, campaign)
+    out.write_bytes(written)
+    print(f"Đã ghi {out}.")
+
+
+async def _pdf(house: House, name: str) -> bytes:
+    from congvan.acts import campaigns, closing
+
+    now = await house.clock.now()
+    async with house.store.view() as ledger:
+        sheet = await closing.report_sheet(house, ledger, await campaigns.find(ledger, name), now)
+    return house.press.render(sheet).pdf
+
+
+async def _data(house: House, name: str) -> dict[str, Any]:
+    from congvan.acts import campaigns, figures
+
+    async with house.store.view() as ledger:
+        campaign = await campaigns.find(ledger, name)
+        branches = await figures.branches(ledger, campaign)
+    now = await house.clock.now()
+    return {
+        "as_of": now.isoformat(),
+        "campaign": (await figures.status(house, campaign.id))["campaigns"][0],
+        "branches": branches,
+        "deliveries": await figures.deliveries(house, campaign.id),
+    }
+
+
+async def _json(house: House, name: str) -> bytes:
+    import orjson
+
+    return orjson.dumps(await _data(house, name), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+async def _xlsx(house: House, name: str) -> bytes:
+    from congvan.acts import registry
+    from congvan.commands.workbook import workbook
+
+    data = await _data(house, name)
+    async with house.store.view() as ledger:
+        parks = await registry.park_names(ledger)
+    return workbook(data, parks)

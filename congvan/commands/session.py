@@ -1,0 +1,115 @@
+"""The house of one command: settings read, schema looked at, everything given back at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from congvan.commands.show import note
+from congvan.errors import BadInput, CongvanError, Fault
+from congvan.settings import Settings
+
+if TYPE_CHECKING:
+    from congvan.house import House
+
+
+class Unreachable(CongvanError):
+    """The database cannot be used."""
+
+
+def settings() -> Settings:
+    """The settings from the environment; raise BadInput naming the variable that is wrong."""
+    from congvan.registry.faults import explain
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise BadInput(
+            Fault("môi trường hoặc .env", f"CONGVAN_{'_'.join(map(str, one['loc'])).upper()}", *explain(one))
+            for one in error.errors(include_url=False)
+        ) from error
+
+
+def _with_demo(given: Settings) -> Settings:
+    """The demo's house, where nothing but a demo has been played here."""
+    own = {"CONGVAN_HOME", "CONGVAN_DATABASE_URL"} & os.environ.keys() or given.database_url
+    demo = given.home / "demo"
+    if own or (given.home / "congvan.db").exists() or not (demo / "congvan.db").exists():
+        return given
+    note(f"(bản diễn ở {demo}; đặt CONGVAN_HOME để dùng nơi khác)")
+    return Settings(home=demo, demo=True)
+
+
+@asynccontextmanager
+async def opened(*, real: bool = False) -> AsyncIterator[House]:
+    """A house whose database has the schema of this program.
+
+    An empty database gets it; raise Unreachable with a remedy where it stands elsewhere. real: for acts
+    that begin something of their own, which must never fall into a demo that was played here.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from congvan.house import build
+
+    given = settings()
+    try:
+        house = build(given if real else _with_demo(given))
+    except SQLAlchemyError as error:
+        raise Unreachable(f"CONGVAN_DATABASE_URL không dùng được: {first_line(error)}") from error
+    try:
+        await _ready(house)
+        if not house.settings.demo and await _has_demo_clock(house):
+            await house.close()
+            house = build(Settings.model_validate(house.settings.model_dump() | {"demo": True}))
+        yield house
+    finally:
+        await house.close()
+
+
+async def _ready(house: House) -> None:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from congvan.store.schema import migrate, versions
+
+    try:
+        present, needed = await versions(house.store)
+        if present is None:
+            await migrate(house.store)
+            present = needed
+    except (SQLAlchemyError, OSError) as error:
+        where = house.store.url.render_as_string(hide_password=True)
+        raise Unreachable(
+            f"không dùng được cơ sở dữ liệu {where} ({first_line(error)}) → congvan doctor"
+        ) from error
+    if present != needed:
+        raise Unreachable(
+            f"cơ sở dữ liệu ở phiên bản {present}, chương trình cần {needed} → chạy: congvan migrate"
+        )
+
+
+async def _has_demo_clock(house: House) -> bool:
+    from congvan.clock import DemoClock
+
+    async with house.store.view() as ledger:
+        return await ledger.note(DemoClock.NOTE) is not None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message: the rest is SQL or a stack."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]
+
+
+def folder_of(path: Path) -> Path:
+    """The folder that a file is to be written into; raise BadInput where there is none."""
+    from congvan.commands.given import refuse
+
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise refuse("--out", f"không có thư mục {folder}", "tạo thư mục hoặc ghi đường dẫn khác", str(path))
+    return folder

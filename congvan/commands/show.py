@@ -1,0 +1,86 @@
+"""How results are shown: JSON for scripts, tables for people, plain tab-separated lines for pipes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+
+def as_json(value: Any) -> None:
+    """One line of JSON in UTF-8."""
+    print(orjson.dumps(value).decode())
+
+
+def note(text: str) -> None:
+    """Something beside the result, on stderr."""
+    print(text, file=sys.stderr)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """A table on a terminal; elsewhere its rows, tab-separated under their headings."""
+    lines = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for line in ([*columns], *lines):
+            print("\t".join(" ".join(cell.split()) for cell in line))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(title=title or None, title_justify="left", highlight=False)
+    for column in columns:
+        drawn.add_column(column)
+    for line in lines:
+        drawn.add_row(*(escape(cell) for cell in line))
+    Console(highlight=False).print(drawn)
+
+
+#: As the pages name the states of a delivery.
+DELIVERY_STATES = {
+    "QUEUED": "Chờ gửi",
+    "SENT": "Đã gửi",
+    "DELIVERED": "Đã đến",
+    "ACKNOWLEDGED": "Đã tiếp nhận",
+    "IN_PROGRESS": "Đang xử lý",
+    "FORWARDED": "Đã chuyển tiếp",
+    "COMPLETED": "Hoàn thành",
+    "REJECTED": "Từ chối tiếp nhận",
+    "UNDELIVERABLE": "Gửi không thành công",
+    "WITHDRAWN": "Đã thu hồi",
+    "EXEMPT": "Miễn báo cáo",
+}
+CAMPAIGN_STATES = {"RUNNING": "Đang triển khai", "CLOSED": "Đã kết thúc"}
+HOP_STATES = {
+    "WAITING": "Chưa mở",
+    "PENDING_ISSUE": "Chờ ban hành",
+    "OPEN": "Đang chờ trả lời",
+    "SETTLED": "Đã xong",
+}
+LETTER_STATES = {
+    "DRAFT": "Dự thảo",
+    "PENDING_ISSUE": "Chờ ban hành",
+    "ISSUED": "Đã ban hành",
+    "REPLACED": "Thay thế",
+    "CANCELLED": "Hủy",
+}
+CHANNELS = {
+    "link": "đường dẫn",
+    "mail": "thư điện tử",
+    "phone": "điện thoại",
+    "paper": "văn bản giấy",
+    "system": "hệ thống",
+}
+
+
+def moment(iso: str | None) -> str:
+    """An instant in ISO form as the clock in Vietnam shows it: "17:00 08/12/2023"."""
+    if not iso:
+        return ""
+    from datetime import datetime
+
+    from congvan.rules.calendar import local
+
+    return f"{local(datetime.fromisoformat(iso)):%H:%M %d/%m/%Y}"

@@ -1,0 +1,76 @@
+"""What `congvan --help` lists: every command in the shape that others script against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+#: By group: (shape, what it does). A test holds this list against the commands that there are.
+COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
+    {
+        "Chạy": (
+            ("up [--demo] [--speed N] [--exit] [--home DIR]", "chạy tất cả trên một máy: máy chủ Prefect, luồng, trang"),
+            ("doctor [--json]", "kiểm tra cấu hình, cơ sở dữ liệu, thư, Prefect, đồng hồ, khóa"),
+            ("migrate", "nâng cơ sở dữ liệu lên phiên bản của chương trình"),
+            ("simulate [--seed N] [--tenants N] [--days N] [--json]", "diễn toàn bộ quy trình trong thời gian giả, có lỗi"),
+        ),
+        "Danh bạ": (
+            ("registry import FILE|FOLDER [--json]", "nhập tổ chức từ CSV, XLSX: tất cả các dòng hoặc không dòng nào"),
+            ("registry export FILE.xlsx|FOLDER", "xuất danh bạ hiện có"),
+            ("registry template FILE.xlsx", "lập mẫu để điền"),
+        ),
+        "Kế hoạch": (
+            ("lint PLAN.yaml [--json]", "soát thể thức theo NĐ 30/2020/NĐ-CP"),
+            ("letter render PLAN.yaml --issuer CODE --out FILE.pdf|.html", "xem trước văn bản, không gửi"),
+            (
+                "deadline --from DATE --days N [--calendar state|enterprise|both]",
+                "ngày hết hạn theo ngày làm việc của Việt Nam",
+            ),
+        ),
+        "Đợt triển khai": (
+            ("campaign launch PLAN.yaml [--mode live|exercise|demo] [--by NAME] [--json]", "khởi động"),
+            (
+                "campaign issue CAMPAIGN --number N --date D --signed FILE.pdf [--by NAME]",
+                "ban hành văn bản của cơ quan chủ trì",
+            ),
+            ("campaign hold CAMPAIGN --by NAME [--why TEXT]", "tạm dừng"),
+            ("campaign resume CAMPAIGN --by NAME", "tiếp tục"),
+            ("campaign close CAMPAIGN --by NAME", "kết thúc và trình báo cáo"),
+            ("status [CAMPAIGN] [--json]", "tình hình các đợt"),
+            ("report CAMPAIGN --format pdf|xlsx|json --out FILE", "báo cáo"),
+        ),
+        "Văn bản": (
+            ("letters CAMPAIGN [--json]", "các văn bản của một đợt"),
+            ("letter issue LETTER --number N --date D [--signed FILE.pdf] [--by NAME]", "ban hành một văn bản"),
+        ),
+        "Nơi nhận": (
+            ("deliveries CAMPAIGN [--json]", "từng nơi nhận, mỗi dòng một đối tượng JSON"),
+            ("confirm DELIVERY [--by NAME] [--channel phone|paper] [--completed]", "ghi nhận đã tiếp nhận, đã hoàn thành"),
+            ("reject DELIVERY --why TEXT [--by NAME] [--channel phone|paper]", "ghi nhận từ chối tiếp nhận"),
+            ("forward DELIVERY [--number N] [--signed FILE.pdf] [--by NAME]", "ghi nhận đã chuyển tiếp"),
+            ("resend DELIVERY [--to ADDRESS] [--why TEXT] [--by NAME]", "gửi lại, có thể đến hộp thư khác"),
+            ("extend DELIVERY --until DATETIME --why TEXT [--by NAME]", "gia hạn"),
+            ("exempt DELIVERY --why TEXT [--by NAME]", "miễn báo cáo"),
+            ("withdraw DELIVERY --why TEXT [--by NAME]", "thu hồi"),
+            ("case claim DELIVERY --by NAME [--note TEXT]", "nhận xử lý một trường hợp"),
+        ),
+    }
+)
+
+_HEAD = """\
+congvan: chuyển công văn xuống từng cấp và theo dõi đến khi có trả lời.
+
+Cách dùng: congvan LỆNH …    (congvan LỆNH --help: từng tùy chọn)
+"""
+_TAIL = """\
+Kết thúc bằng 0: xong; 1: không làm được; 2: đầu vào sai. Cài đặt: biến môi trường CONGVAN_* hoặc tệp .env."""
+
+
+def synopsis() -> str:
+    """The whole help text."""
+    parts = [_HEAD]
+    for group, commands in COMMANDS.items():
+        parts.append(f"{group}:")
+        parts += [f"  congvan {shape}\n      {what}" for shape, what in commands]
+        parts.append("")
+    return "\n".join([*parts, _TAIL])

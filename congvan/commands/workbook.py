@@ -1,0 +1,68 @@
+"""Every delivery of a campaign as an XLSX workbook: one sheet of figures by issuer, one of recipients."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import xlsxwriter
+
+from congvan.commands.show import CHANNELS, DELIVERY_STATES, moment
+
+_RECIPIENTS = (
+    ("code", "Mã", 22), ("name", "Tổ chức", 44), ("park", "Khu công nghiệp", 26), ("issuer", "Đơn vị chuyển", 16),
+    ("state", "Tình trạng", 22), ("due_at", "Thời hạn", 18), ("reminders", "Số lần nhắc", 10),
+    ("escalated", "Đã báo cáo lên trên", 12), ("late", "Muộn", 8), ("confirmed_at", "Trả lời lúc", 18),
+    ("channel", "Qua", 14),
+)  # fmt: skip
+_BRANCHES = (
+    ("name", "Đơn vị chuyển", 44), ("total", "Số nơi nhận", 14), ("reached", "Đã gửi đến", 14),
+    ("answered", "Đã trả lời", 14),
+)  # fmt: skip
+_Columns = Sequence[tuple[str, str, int]]
+
+
+def workbook(data: Mapping[str, Any], parks: Mapping[str, str]) -> bytes:
+    """The workbook's bytes; data: as `report --format json` writes it. parks: codes to names.
+
+    Cells are text: a formula in a company's name stays what it is. Equal data give equal bytes.
+    """
+    buffer = io.BytesIO()
+    book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
+    book.set_properties({"created": datetime.fromisoformat(data["as_of"]).replace(tzinfo=None)})
+    head = book.add_format({"bold": True, "text_wrap": True, "border": 1, "bg_color": "#E8EEF4", "valign": "vcenter"})
+    cell = book.add_format({"text_wrap": True, "border": 1, "valign": "top"})
+    recipients = [_said(one, parks) for one in data["deliveries"]]
+    _fill(book.add_worksheet("Nơi nhận"), _RECIPIENTS, recipients, head, cell)
+    _fill(book.add_worksheet("Đơn vị chuyển"), _BRANCHES, data["branches"], head, cell)
+    book.close()
+    return buffer.getvalue()
+
+
+def _said(one: Mapping[str, Any], parks: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        **one,
+        "park": parks.get(one["park"], one["park"]), "state": DELIVERY_STATES.get(one["state"], one["state"]),
+        "due_at": moment(one["due_at"]), "confirmed_at": moment(one["confirmed_at"]),
+        "escalated": "có" if one["escalated"] else "", "late": "có" if one["late"] else "",
+        "channel": CHANNELS.get(one["channel"] or "", one["channel"] or ""),
+    }  # fmt: skip
+
+
+def _fill(sheet: Any, columns: _Columns, rows: Sequence[Mapping[str, Any]], head: Any, cell: Any) -> None:
+    for column, (_key, title, width) in enumerate(columns):
+        sheet.set_column(column, column, width)
+        sheet.write_string(0, column, title, head)
+    for number, row in enumerate(rows, start=1):
+        for column, (key, _title, _width) in enumerate(columns):
+            value = row[key]
+            if isinstance(value, int):
+                sheet.write_number(number, column, value, cell)
+            else:
+                sheet.write_string(number, column, str(value), cell)
+    sheet.freeze_panes(1, 0)
+    sheet.autofilter(0, 0, max(1, len(rows)), len(columns) - 1)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)

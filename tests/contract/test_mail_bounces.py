@@ -1,0 +1,170 @@
+"""What comes back is told apart: bounces, receipts, machines and people; and nothing that comes back raises."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from smtp_corpus import MAILBOXES, OURS, SAMPLES, TOKEN, WHO, Sample, mail, reply
+
+from congvan.mail.bounces import classify
+from congvan.mail.quotes import own_words
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name.replace(" ", "-"))
+def test_it_is_what_it_is(sample: Sample) -> None:
+    found = classify(sample.raw, MAILBOXES)
+    assert (found.kind, found.wrong_address) == (sample.kind, sample.wrong_address), found
+    assert found.recipient == sample.recipient
+    assert found.token == TOKEN
+    assert found.original_message_id == OURS
+    if sample.own is not None:
+        assert found.text == sample.own
+
+
+def test_precision_and_recall_of_the_whole_corpus() -> None:
+    pairs = Counter((sample.kind, classify(sample.raw, MAILBOXES).kind) for sample in SAMPLES)
+    assert len(SAMPLES) >= 150
+    for kind in {wanted for wanted, _ in pairs}:
+        right = pairs[kind, kind]
+        assert right / sum(count for (_, given_), count in pairs.items() if given_ == kind) >= 0.99
+        assert right / sum(count for (wanted, _), count in pairs.items() if wanted == kind) >= 0.97
+
+
+def test_a_report_names_its_envelope_and_its_reason() -> None:
+    sample = next(sample for sample in SAMPLES if sample.name == "postfix: no such user")
+    found = classify(sample.raw, MAILBOXES)
+    assert (found.status, found.envelope_id) == ("5.1.1", "018c-7f")
+    assert "User unknown" in found.diagnostic
+
+
+def test_a_report_that_says_5_0_0_is_read_by_what_the_server_said() -> None:
+    sample = next(sample for sample in SAMPLES if sample.name == "postfix: no such user")
+    found = classify(sample.raw.replace(b"Status: 5.1.1", b"Status: 5.0.0"), MAILBOXES)
+    assert (found.status, found.wrong_address) == ("5.1.1", True)
+
+
+def test_a_report_without_our_headers_is_known_by_the_address_it_came_to() -> None:
+    sample = next(sample for sample in SAMPLES if sample.name == "postfix: no such user")
+    bare = sample.raw[: sample.raw.index(b"--BB\r\nContent-Type: text/rfc822-headers")] + b"--BB--\r\n"
+    found = classify(bare, MAILBOXES)
+    assert (found.kind, found.token, found.original_message_id) == ("bounce_hard", TOKEN, "")
+
+
+def test_a_report_about_a_forwarded_address_still_names_its_delivery() -> None:
+    sample = next(sample for sample in SAMPLES if sample.name == "postfix: no such user")
+    moved = sample.raw.replace(
+        b"Final-Recipient: rfc822; vanthu@dien-tu.example", b"Final-Recipient: rfc822; x@y.example"
+    )
+    found = classify(moved, MAILBOXES)
+    assert (found.recipient, found.token) == (WHO, TOKEN)
+
+
+def test_the_worst_of_several_recipients_counts() -> None:
+    sample = next(sample for sample in SAMPLES if sample.name == "postfix: delivered")
+    both = sample.raw.replace(
+        b"\r\n\r\n--BB\r\nContent-Type: text/rfc822",
+        b"\r\n\r\nFinal-Recipient: rfc822; b@c.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+        b"--BB\r\nContent-Type: text/rfc822",
+    )
+    assert classify(both, MAILBOXES).kind == "bounce_hard"
+
+
+def test_a_postmaster_who_writes_himself_is_a_person() -> None:
+    raw = mail(
+        "Return-Path: <postmaster@dien-tu.example>\nFrom: Nguyen Van A <postmaster@dien-tu.example>\n"
+        f"Subject: Re: Cong van so 01\nIn-Reply-To: {OURS}\nContent-Type: text/plain; charset=utf-8",
+        "Chúng tôi đã nhận được, thư trước không gửi được vì sự cố.\n",
+    )
+    assert classify(raw, MAILBOXES).kind == "human"
+
+
+@pytest.mark.parametrize("text", ["Đã nhận", "Xác nhận đã tiếp nhận công văn", "OK", "Chúng tôi từ chối tiếp nhận"])
+def test_the_words_of_a_person_are_only_words(text: str) -> None:
+    found = classify(reply("Subject: Re: Cong van", text), MAILBOXES)
+    assert (found.kind, found.text) == ("human", text)
+
+
+def test_a_stranger_is_a_person_without_a_token() -> None:
+    found = classify(b"From: a@b.example\r\nTo: congvan@bql-mau.example\r\nSubject: hi\r\n\r\nxin chao\r\n", MAILBOXES)
+    assert (found.kind, found.token, found.original_message_id) == ("human", "", "")
+
+
+def test_a_notice_that_says_nothing_is_unknown() -> None:
+    raw = b"Return-Path: <>\r\nFrom: MAILER-DAEMON@x.example\r\nSubject: hello\r\n\r\nhello\r\n"
+    assert classify(raw, MAILBOXES).kind == "unknown"
+
+
+def test_text_without_a_quotation_is_kept_whole() -> None:
+    text = "Từ: ngày mai\nchúng tôi thực hiện.\n\nNgày 05/12 đã họp.\nOn va ban viet:\nhết"
+    assert own_words(text) == text
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Subject: =?u\xff-8?q?x?=\r\nFrom: a@b.example",
+        b"From: \xff\xfe <MAILER-DAEMON@x.example>\r\nSubject: failure notice",
+        b"From: MAILER-DAEMON\r\nSubject: failure notice",
+        b"Content-Type: text/plain; charset=klingon\r\nFrom: a@b.example",
+        b"Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: base64\r\nFrom: a@b.example",
+    ],
+)
+def test_broken_headers_that_once_raised_no_longer_do(head: bytes) -> None:
+    assert classify(head + b"\r\n\r\n\xf0\xe3 nh\xe2n\r\n", MAILBOXES).kind in KINDS
+
+
+KINDS = {"bounce_hard", "bounce_soft", "delivered", "relayed", "auto_reply", "human", "unknown"}
+
+
+@given(st.binary(max_size=4000))
+def test_nothing_that_comes_in_raises(raw: bytes) -> None:
+    assert classify(raw, MAILBOXES).kind in KINDS
+
+
+@given(st.integers(0, len(SAMPLES) - 1), st.randoms(use_true_random=False))
+def test_a_damaged_mail_raises_nothing_and_confirms_nothing(index: int, chance: random.Random) -> None:
+    raw = bytearray(SAMPLES[index].raw)
+    for _ in range(chance.randrange(1, 30)):
+        at = chance.randrange(len(raw))
+        match chance.randrange(3):
+            case 0:
+                raw[at] = chance.randrange(256)
+            case 1:
+                del raw[at : at + chance.randrange(60)]
+            case _:
+                raw[at:at] = raw[chance.randrange(len(raw)) :][:80]
+        if not raw:
+            break
+    assert classify(bytes(raw), MAILBOXES).kind in KINDS
+
+
+BOMBS = {
+    "a thousand parts": b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\nx\r\n" * 20_000,
+    "parts in parts": b"".join(
+        b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(3000)
+    ),
+    "messages in messages": b"Content-Type: message/rfc822\r\n\r\n" * 5000,
+    "open tags": b"Content-Type: text/html\r\n\r\n" + b"<style" * 50_000,
+    "comments": b"Content-Type: text/html\r\n\r\n" + b"<!--" * 60_000,
+    "angles": b"\r\n" + b"<" * 200_000,
+    "blank lines": b"\r\n" + b"\r\n " * 100_000,
+    "one line": b"\r\n" + "Vào ".encode() * 60_000 + "viết".encode(),
+    "headings": b"\r\n" + "Từ: x\r\n".encode() * 30_000,
+    "addresses": b"From: MAILER-DAEMON@x.example\r\nSubject: failure notice\r\n\r\n" + b"a" * 290_000,
+    "encoded words": b"Subject: " + b"=?utf-8?q?=41?= " * 15_000 + b"\r\n\r\n",
+    "recipients": b"To: " + b"a@b.example, " * 20_000 + b"\r\n\r\n",
+    "comments in addresses": b"To: " + b"(" * 100_000 + b"\r\n\r\n",
+    "references": b"References: " + b"<a@b.example> " * 15_000 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", sorted(BOMBS))
+def test_no_mail_costs_much_time(name: str) -> None:
+    begun = time.process_time()
+    classify(BOMBS[name], MAILBOXES)
+    assert time.process_time() - begun < 0.5

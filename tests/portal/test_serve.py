@@ -1,0 +1,71 @@
+"""The portal behind a real uvicorn: it says its port, answers, and ends cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from conftest import Desk, form_token
+
+from congvan.house import House
+from congvan.portal.serve import serve
+
+
+@pytest.fixture
+async def base(house: House) -> AsyncIterator[str]:
+    started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(house, "127.0.0.1", 0, signals=False, started=started.set_result))
+    port = await asyncio.wait_for(started, 20)
+    yield f"http://127.0.0.1:{port}"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_answer_over_the_wire_is_recorded(base: str, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    async with httpx.AsyncClient(base_url=base) as web:
+        page = await web.get(desk.path(tenant))
+        assert "server" not in page.headers
+        data = {"form_token": form_token(page), "name": "Hoa", "position": "Kế toán"}
+        sent = await web.post(f"{desk.path(tenant)}/confirm", data=data, follow_redirects=True)
+        assert sent.status_code == 200
+    assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
+
+
+async def test_a_browser_that_hangs_up_in_the_middle_leaves_no_trace(base: str, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    before = await desk.trace()
+    host, port = base.removeprefix("http://").split(":")
+    _reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST {desk.path(tenant)}/confirm HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nname="
+    writer.write(head.encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with httpx.AsyncClient(base_url=base) as web:
+        assert (await web.get("/healthz")).text == "ok\n"
+    assert await desk.trace() == before
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /v/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+    ],
+)
+async def test_broken_requests_harm_nobody_else(base: str, raw: bytes) -> None:
+    host, port = base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(raw)
+    await writer.drain()
+    writer.write_eof()
+    await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    await writer.wait_closed()
+    async with httpx.AsyncClient(base_url=base) as web:
+        assert (await web.get("/healthz")).status_code == 200
