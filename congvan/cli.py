@@ -67,11 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         _as_program()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given in (["--help"], ["-h"], ["help"]):
-        print(synopsis())
-        return DONE
     try:
-        return int(app(given) or DONE)
+        status = _run(given)
+        sys.stdout.flush()
+        return status
     except CycloptsError as error:
         from congvan.commands.wrong import fault_of
 
@@ -85,6 +84,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CongvanError, OSError) as error:
         _say(f"congvan: {error}")
         return FAILED
+
+
+def _run(given: list[str]) -> int:
+    if not given or given in (["--help"], ["-h"], ["help"]):
+        print(synopsis())
+        return DONE
+    return int(app(given) or DONE)
 
 
 def _wrong(faults: Sequence[Fault], *, json: bool) -> int:

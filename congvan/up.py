@@ -15,10 +15,11 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+from pydantic import AwareDatetime
 from rich.console import Console
 from rich.table import Table
 
@@ -32,19 +33,15 @@ from congvan.house import House, build
 from congvan.launching import launch_file
 from congvan.mail.sink import Sink, SinkStore
 from congvan.portal.serve import serve
-from congvan.reading import read_cascade
+from congvan.reading import read_record
 from congvan.registry.sheets import read_register
-from congvan.rules.calendar import instant
+from congvan.rules.records import Record
 from congvan.settings import Settings
 from congvan.store.schema import migrate
 
 log = logging.getLogger("congvan")
 console = Console(highlight=False)
 
-#: The demo is played from here: a Friday, in office hours.
-DEMO_START = instant(date(2023, 12, 1), time(8))
-DEMO_PLAN = "8184.yaml"
-DEMO_REGISTRY = "hai-phong-2023"
 _PORTS = {"prefect": 4200, "portal": 4280, "smtp": 2525}
 _SERVER_ANSWERS_S = 120
 #: How long a process may take to end before it is killed.
@@ -89,6 +86,14 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
+class DemoFile(Record):
+    """`config/demo.yaml`: what is played. Paths are relative to config/."""
+
+    registry: Path
+    plan: Path
+    starts_at: AwareDatetime
+
+
 class _Process:
     """A child in a session of its own, so that Ctrl-C reaches us first and the whole group can be ended."""
 
@@ -126,6 +131,7 @@ class _Up:
     def __init__(self, *, demo: bool, speed: float, exit_: bool) -> None:
         self.demo, self.speed, self.exit_ = demo, speed, exit_
         self.ports = {name: _free(port) for name, port in _PORTS.items()}
+        self.script = read_record(Settings().config / "demo.yaml", DemoFile)[0]
         self.home = (Settings().home / ("demo" if demo else "")).resolve()
         self.processes: list[_Process] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -153,7 +159,7 @@ class _Up:
         house = build()
         await migrate(house.store)
         if self.demo:
-            await demo_acts.start_clock(house, DEMO_START)
+            await demo_acts.start_clock(house, self.script.starts_at)
         return house
 
     def _environment(self) -> None:
@@ -235,15 +241,13 @@ class _Up:
 
     async def _fill(self, house: House) -> None:
         """The demo's registry and campaign; both are there already where it goes on."""
-        folder = house.settings.config / "registry" / DEMO_REGISTRY
-        await registry.take_over(house, read_register([folder]))
-        await launch_file(house, house.settings.config / "campaigns" / DEMO_PLAN, mode="demo", by="demo")
+        config = house.settings.config
+        await registry.take_over(house, read_register([config / self.script.registry]))
+        await launch_file(house, config / self.script.plan, mode="demo", by="demo")
 
     async def _start_sink(self, house: House) -> None:
         register = await registry.present(house)
-        cascade = read_cascade(house.settings.cascade_file)
         passing = frozenset(park.investor for park in register.parks if park.investor)
-        del cascade
         players = Players(house, register, cast(register, passing))
         assert self._mail is not None, "a demo keeps its mail"
         store = SinkStore(self._mail, lambda: datetime.now(UTC))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from congvan.commands import given
 from congvan.commands.session import settings
 from congvan.commands.show import note
+
+if TYPE_CHECKING:
+    from congvan.almanac import CalendarFile
 
 #: What the calendar's data reaches; before and after, every weekday would count as worked.
 _YEARS = range(2000, 2100)
@@ -33,19 +37,32 @@ def deadline(
     calendar
         state: cơ quan nhà nước; enterprise: doanh nghiệp; both: đếm theo nhà nước, lùi đến ngày cả hai cùng làm.
     """
-    from congvan.almanac import CalendarFile, build
-    from congvan.reading import read_record
+    from congvan.almanac import build
 
     start = given.day(from_, "--from")
     if start.year not in _YEARS:
         raise given.refuse("--from", f"lịch không có năm {start.year}", f"chọn năm {_YEARS[0]}–{_YEARS[-1]}")
     if not 0 <= days <= _MOST_DAYS:
         raise given.refuse("--days", f"{days} ngày làm việc", f"ghi một số từ 0 đến {_MOST_DAYS}")
-    path = settings().config / "calendar.yaml"
-    file = read_record(path, CalendarFile)[0] if path.exists() else CalendarFile()
+    file = _file(settings().config / "calendar.yaml")
     last = build(file).term(start, days, calendar)
     print(last.isoformat())
     _warn(last, file.official_until)
+
+
+def _file(path: Path) -> CalendarFile:
+    from pydantic import ValidationError
+    from yaml import YAMLError
+
+    from congvan.almanac import CalendarFile, read_calendar_file
+
+    try:
+        return read_calendar_file(path)
+    except (ValidationError, YAMLError, UnicodeDecodeError):
+        # Slower, and it names line, field and remedy.
+        from congvan.reading import read_record
+
+        return read_record(path, CalendarFile)[0]
 
 
 def _warn(last: date, official_until: int) -> None:

@@ -234,9 +234,7 @@ async def resend(
     _done("resend", key, delivery, "Sẽ gửi lại", json=json)
 
 
-async def extend(
-    delivery: str, /, *, until: str, why: str, by: str | None = None, json: bool = False
-) -> None:
+async def extend(delivery: str, /, *, until: str, why: str, by: str | None = None, json: bool = False) -> None:
     """Gia hạn; nơi nhận được báo bằng thư.
 
     Parameters

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from cyclopts import App
 
 from congvan.commands import given
-from congvan.commands.session import folder_of, opened
-from congvan.commands.show import LETTER_STATES, as_json, table
+from congvan.commands.session import opened
+from congvan.commands.show import LETTER_STATES, as_json, place, save, table
 from congvan.errors import ActRefused
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ async def issue_one(
     try:
         made = await acts.issue(house, letter, entered)
     except IntegrityError as error:
-        raise ActRefused(f"số {entered.number} đã có văn bản khác của đơn vị này mang trong năm {issued_on.year}") from error
+        raise ActRefused(f"số {entered.number} đã có văn bản khác trong năm {issued_on.year} mang") from error
     digits = int("".join(letter for letter in entered.number if letter.isdigit()))
     if (made.number, made.issued_on) != (digits, issued_on):
         raise ActRefused(f"văn bản này đã được ban hành: số {made.symbol} ngày {made.issued_on}")
@@ -144,9 +144,8 @@ async def render(
     kind = out.suffix.lower()
     if kind not in (".pdf", ".html"):
         raise given.refuse("--out", f"không ghi được «{out.name}»", "ghi tên tệp có đuôi .pdf hoặc .html", str(out))
-    folder_of(out)
+    place(out)
     async with opened() as house:
         sheet = await preview.sheet(house, plan, issuer, illustration=mode != "live")
         rendered = house.press.render(sheet)
-    out.write_bytes(rendered.pdf if kind == ".pdf" else preview.page(rendered).encode())
-    print(f"Đã ghi {out}: {rendered.subject}")
+    save(out, rendered.pdf if kind == ".pdf" else preview.page(rendered).encode())

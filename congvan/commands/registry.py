@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from cyclopts import App
 
 from congvan.commands.given import refuse
-from congvan.commands.session import folder_of, opened, settings
-from congvan.commands.show import as_json, note
+from congvan.commands.session import opened, settings
+from congvan.commands.show import as_json, note, place
 from congvan.errors import CongvanError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ async def export(file: Path, /) -> None:
 
     if file.suffix and file.suffix.lower() != ".xlsx":
         raise refuse("FILE", f"không xuất được thành «{file.suffix}»", "ghi tên tệp .xlsx hoặc tên thư mục", str(file))
-    folder_of(file)
+    place(file, "FILE")
     async with opened() as house:
         register: Register = await registry.present(house)
     try:
@@ -92,7 +92,7 @@ def template(file: Path, /) -> None:
 
     if file.suffix.lower() != ".xlsx":
         raise refuse("FILE.xlsx", f"mẫu không lập được thành «{file.name}»", "ghi tên tệp có đuôi .xlsx", str(file))
-    folder_of(file)
+    place(file, "FILE.xlsx")
     if file.exists():
         raise refuse("FILE.xlsx", "tệp đã có, có thể đã được điền", "ghi một tên khác", str(file))
     write_template(file, read_cascade(settings().cascade_file).levels)

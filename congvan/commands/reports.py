@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from congvan.commands import given
-from congvan.commands.session import folder_of, opened
+from congvan.commands.session import opened
+from congvan.commands.show import place, save
 
 if TYPE_CHECKING:
     from congvan.house import House
 
 
-async def report(
-    campaign: str, /, *, format: Literal["pdf", "xlsx", "json"], out: Path
-) -> None:
+async def report(campaign: str, /, *, format: Literal["pdf", "xlsx", "json"], out: Path) -> None:
     """Báo cáo một đợt tính đến bây giờ.
 
     Parameters
@@ -26,13 +24,10 @@ async def report(
     out
         Tệp sẽ ghi.
     """
-    if out.is_dir():
-        raise given.refuse("--out", "là một thư mục", "ghi tên tệp", str(out))
-    folder_of(out)
+    place(out)
     async with opened() as house:
         written = await {"pdf": _pdf, "xlsx": _xlsx, "json": _json}[format](house, campaign)
-    out.write_bytes(written)
-    print(f"Đã ghi {out}.")
+    save(out, written)
 
 
 async def _pdf(house: House, name: str) -> bytes:

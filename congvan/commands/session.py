@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -83,13 +82,9 @@ async def _ready(house: House) -> None:
             present = needed
     except (SQLAlchemyError, OSError) as error:
         where = house.store.url.render_as_string(hide_password=True)
-        raise Unreachable(
-            f"không dùng được cơ sở dữ liệu {where} ({first_line(error)}) → congvan doctor"
-        ) from error
+        raise Unreachable(f"không dùng được cơ sở dữ liệu {where} ({first_line(error)}) → congvan doctor") from error
     if present != needed:
-        raise Unreachable(
-            f"cơ sở dữ liệu ở phiên bản {present}, chương trình cần {needed} → chạy: congvan migrate"
-        )
+        raise Unreachable(f"cơ sở dữ liệu ở phiên bản {present}, chương trình cần {needed} → chạy: congvan migrate")
 
 
 async def _has_demo_clock(house: House) -> bool:
@@ -103,13 +98,3 @@ def first_line(error: BaseException) -> str:
     """The first line of an error's message: the rest is SQL or a stack."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0]
-
-
-def folder_of(path: Path) -> Path:
-    """The folder that a file is to be written into; raise BadInput where there is none."""
-    from congvan.commands.given import refuse
-
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise refuse("--out", f"không có thư mục {folder}", "tạo thư mục hoặc ghi đường dẫn khác", str(path))
-    return folder

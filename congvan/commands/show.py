@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
+
+from congvan.commands.given import refuse
 
 
 def as_json(value: Any) -> None:
@@ -17,6 +20,21 @@ def as_json(value: Any) -> None:
 def note(text: str) -> None:
     """Something beside the result, on stderr."""
     print(text, file=sys.stderr)
+
+
+def place(path: Path, field: str = "--out") -> None:
+    """See that a file can be written there, before any work is done for it; raise BadInput."""
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise refuse(field, f"không có thư mục {folder}", "tạo thư mục hoặc ghi đường dẫn khác", str(path))
+    if field == "--out" and path.is_dir():
+        raise refuse(field, "là một thư mục", "ghi tên tệp", str(path))
+
+
+def save(path: Path, data: bytes) -> None:
+    """Write a result and say where it is."""
+    path.write_bytes(data)
+    print(f"Đã ghi {path}.")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:

@@ -9,10 +9,10 @@ from types import MappingProxyType
 COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
         "Chạy": (
-            ("up [--demo] [--speed N] [--exit] [--home DIR]", "chạy tất cả trên một máy: máy chủ Prefect, luồng, trang"),
+            ("up [--demo] [--speed N] [--exit] [--home DIR]", "chạy tất cả: máy chủ Prefect, luồng, trang"),
             ("doctor [--json]", "kiểm tra cấu hình, cơ sở dữ liệu, thư, Prefect, đồng hồ, khóa"),
             ("migrate", "nâng cơ sở dữ liệu lên phiên bản của chương trình"),
-            ("simulate [--seed N] [--tenants N] [--days N] [--json]", "diễn toàn bộ quy trình trong thời gian giả, có lỗi"),
+            ("simulate [--seed N] [--tenants N] [--days N] [--json]", "diễn quy trình trong thời gian giả, có lỗi"),
         ),
         "Danh bạ": (
             ("registry import FILE|FOLDER [--json]", "nhập tổ chức từ CSV, XLSX: tất cả các dòng hoặc không dòng nào"),
@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         ),
         "Nơi nhận": (
             ("deliveries CAMPAIGN [--json]", "từng nơi nhận, mỗi dòng một đối tượng JSON"),
-            ("confirm DELIVERY [--by NAME] [--channel phone|paper] [--completed]", "ghi nhận đã tiếp nhận, đã hoàn thành"),
+            ("confirm DELIVERY [--by NAME] [--channel phone|paper] [--completed]", "ghi nhận đã tiếp nhận, hoàn thành"),
             ("reject DELIVERY --why TEXT [--by NAME] [--channel phone|paper]", "ghi nhận từ chối tiếp nhận"),
             ("forward DELIVERY [--number N] [--signed FILE.pdf] [--by NAME]", "ghi nhận đã chuyển tiếp"),
             ("resend DELIVERY [--to ADDRESS] [--why TEXT] [--by NAME]", "gửi lại, có thể đến hộp thư khác"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from congvan.mail.address import parse_address
 from congvan.mail.message import TERMINATOR
 from congvan.mail.replies import Judgement, Phase, Reply, Verdict, judge
 from congvan.mail.wire import Wire, WireLost
@@ -43,7 +42,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Who it is from and for, and what is asked of the server. dsn_id: RFC 3461 ENVID; empty = no notices."""
+    """Who it is from and for, in wire form (`parse_address`), and what is asked of the server.
+
+    mail_from: empty for the null sender. dsn_id: RFC 3461 ENVID; empty = no delivery notices.
+    """
 
     mail_from: str
     rcpt_to: str
@@ -124,8 +126,8 @@ class Line:
         return None
 
     def _commands(self, envelope: Envelope, octets: int) -> tuple[bytes, bytes, bytes]:
-        mail = f"MAIL FROM:<{_path(envelope.mail_from)}>"
-        rcpt = f"RCPT TO:<{_path(envelope.rcpt_to)}>"
+        mail = f"MAIL FROM:<{envelope.mail_from}>"
+        rcpt = f"RCPT TO:<{envelope.rcpt_to}>"
         if "size" in self._extensions:
             mail += f" SIZE={octets}"
         if envelope.needs_utf8:
@@ -238,6 +240,11 @@ def stale_end(fault: Stale) -> Ended:
     return Ended(Phase.MAIL, "unavailable", None, str(fault), Judgement("unavailable", True, "server"))
 
 
+def broken_off() -> Ended:
+    """The outcome where our own side failed in the middle."""
+    return Ended(Phase.BODY, "unknown", None, "the conversation broke off on our side", Judgement("unknown"))
+
+
 def _went_on(phase: Phase, reply: Reply) -> bool:
     return reply.code == 354 if phase is Phase.DATA else 200 <= reply.code < 300
 
@@ -248,10 +255,6 @@ def _refused(code: int, text: str) -> Ended:
 
 def _point(command: bytes) -> str:
     return command[:4].decode().lower()
-
-
-def _path(address: str) -> str:
-    return str(parse_address(address)) if address else ""
 
 
 def _xtext(text: str) -> str:

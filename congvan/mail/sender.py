@@ -22,6 +22,7 @@ from congvan.mail.conversation import (
     Stale,
     Timeouts,
     Trace,
+    broken_off,
     stale_end,
 )
 from congvan.mail.message import Payload
@@ -136,12 +137,17 @@ class Sender:
 
     async def aclose(self) -> None:
         """Let messages on the wire end, say QUIT and close. What waits comes back as unavailable."""
-        for job in self._pacer.withdraw(lambda job: True):
-            job.settle("unavailable", None, "the sender is closing")
+        self._hand_back_waiting()
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._workers.clear()
+        # One that found no connection may have put its letter back meanwhile.
+        self._hand_back_waiting()
+
+    def _hand_back_waiting(self) -> None:
+        for job in self._pacer.withdraw(lambda job: True):
+            job.settle("unavailable", None, "the sender is closing")
 
     # ------------------------------------------------------------ the workers, one connection each
 
@@ -200,6 +206,11 @@ class Sender:
                     # Some servers announce PIPELINING and drop what comes in one packet.
                     self._pipelined, fresh = False, False
                 ended, stale = stale_end(fault), True
+            except Exception:
+                # A fault of ours in the middle of a conversation: nobody knows how far it had come.
+                log.exception("A conversation broke off", extra={"key": job.item.key})
+                line.close()
+                ended, stale = broken_off(), False
             else:
                 # RFC 5321 section 3.8: a connection that has served may be told that its share is used up.
                 stale = ended.code == 421 and ended.phase is not Phase.BODY
@@ -263,5 +274,7 @@ def _prepared(item: Outgoing) -> tuple[Envelope, bytes]:
     if not isinstance(payload, Payload) and payload.find(b"\r\n.\r\n") != len(payload) - 5:
         # A second end inside would be a second message in our name (SMTP smuggling).
         raise LetterRefused("a payload has exactly one end, its last line")
-    needs_utf8 = item.needs_utf8 or parse_address(item.rcpt_to).needs_utf8
-    return Envelope(item.mail_from, item.rcpt_to, needs_utf8, item.dsn_id), payload
+    rcpt_to = parse_address(item.rcpt_to)
+    mail_from = parse_address(item.mail_from) if item.mail_from else None
+    needs_utf8 = item.needs_utf8 or rcpt_to.needs_utf8 or (mail_from is not None and mail_from.needs_utf8)
+    return Envelope(str(mail_from or ""), str(rcpt_to), needs_utf8, item.dsn_id), payload

@@ -38,8 +38,11 @@ def write_register(register: Register, path: Path) -> None:
     tables = {kind: list(lines) for kind, lines in _tables(register).items()}
     if path.suffix.lower() == ".xlsx":
         partial = path.with_name(f".{path.name}.part")
-        _write_workbook(tables, partial)
-        os.replace(partial, path)
+        try:
+            _write_workbook(tables, partial)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
         return
     path.mkdir(parents=True, exist_ok=True)
     for kind, lines in tables.items():

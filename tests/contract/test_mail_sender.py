@@ -201,6 +201,32 @@ async def test_one_letter_that_cannot_be_built_does_not_hold_up_the_others(
     assert "c.example" not in caplog.text
 
 
+async def test_a_fault_of_ours_in_a_conversation_leaves_one_letter_unknown_and_sends_the_rest(
+    sink: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
+    dots: list[str] = []
+
+    def fail_once(point: str) -> None:
+        if point == "dot":
+            dots.append(point)
+            if len(dots) == 2:
+                raise ZeroDivisionError
+
+    mailer = sender(sink.port, connections=1, trace=fail_once)
+    outcomes = {outcome.key: outcome.verdict async for outcome in mailer.send(letters(4))}
+    await mailer.aclose()
+    assert outcomes == {"0": "accepted", "1": "unknown", "2": "accepted", "3": "accepted"}
+    assert "broke off" in caplog.text
+
+
+async def test_an_envelope_sender_that_is_no_address_is_refused_here(sink: Sink) -> None:
+    mailer = sender(sink.port)
+    item = Outgoing("1", "b@x\r\nRCPT TO:<e@evil.example>", "v@cty.example", PAYLOAD)
+    assert [outcome.verdict async for outcome in mailer.send([item])] == ["refused"]
+    await mailer.aclose()
+    assert sink.accepted == 0
+
+
 async def test_fail_points_are_told_in_the_order_of_the_conversation() -> None:
     for extensions in (("PIPELINING", "SIZE 1000000"), ("SIZE 1000000",)):
         points: list[str] = []

@@ -156,6 +156,7 @@ def test_an_export_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cell"):
         write_register(Register(organisations=(long,)), tmp_path / "ra.xlsx")
     assert (tmp_path / "ra.xlsx").read_bytes() == b"before"
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 # ------------------------------------------------------------------- workbooks as clerks make them

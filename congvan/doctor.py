@@ -1,0 +1,271 @@
+"""`congvan doctor`: is everything there that a campaign needs? It looks, and changes nothing.
+
+Each check answers for one part; what is wrong carries its remedy, in the words of whoever has to act.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import smtplib
+import socket
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from congvan.acts import registry
+from congvan.almanac import CalendarFile
+from congvan.errors import BadInput, CongvanError
+from congvan.house import House, build
+from congvan.mail.url import SmtpUrl
+from congvan.plan_check import check_cascade
+from congvan.reading import lines_of, read_cascade, read_record
+from congvan.rules.calendar import local
+from congvan.settings import Settings
+from congvan.store import schema
+from congvan.store.tables import EventRow
+
+#: How long a server may take to answer, in seconds.
+_ANSWERS_S = 5.0
+#: Further apart than this, a deadline at 17:00 is judged differently by two machines.
+_DRIFT = timedelta(seconds=60)
+#: The shortest key that is believed to be one: 128 bits in base64.
+_KEY_LETTERS = 22
+#: Prefect's server reads these when it starts. Measured with 2,000 open runs: the first costs 59 % of a
+#: core when on; the second reads every paused run, of which we have none.
+PREFECT_SETTINGS = {
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+}
+_OFF = frozenset({"0", "false", "no", "off", "f", "n"})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line. name: the part. remedy: what to do; empty where all is well."""
+
+    name: str
+    good: bool
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        line = f"{'OK   ' if self.good else 'FAULT'} {self.name}: {self.message}"
+        return f"{line} → {self.remedy}" if self.remedy else line
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+
+def _ok(name: str, message: str) -> Check:
+    return Check(name, True, message)
+
+
+def _fault(name: str, message: str, remedy: str) -> Check:
+    return Check(name, False, message, remedy)
+
+
+async def examine() -> list[Check]:
+    """Every check, in the order in which a person would repair them."""
+    from congvan.commands.session import settings
+
+    try:
+        given = settings()
+    except BadInput as error:
+        return [_fault("cấu hình", f"{one.field} {one.message}", one.remedy) for one in error.faults]
+    checks = [*_configuration(given), _keys(given)]
+    database, answered_at = await _database(given)
+    prefect, their_time = await _prefect(os.environ)
+    checks += [*database, await asyncio.to_thread(_smtp, given.smtp_url), *prefect]
+    return [*checks, *await _clock(given, answered_at, their_time)]
+
+
+# ------------------------------------------------------------------------------------ files and keys
+
+
+def _configuration(given: Settings) -> list[Check]:
+    name, found = "cấu hình", []
+    try:
+        cascade = read_cascade(given.cascade_file)
+        found.append(_ok(name, f"{given.cascade_file}: {cascade.name}"))
+    except BadInput as error:
+        found += [_fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
+    path = given.config / "calendar.yaml"
+    try:
+        if path.exists():
+            read_record(path, CalendarFile)
+    except BadInput as error:
+        found += [_fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
+    missing = [part for part in ("letters/page.typ", "emails", "portal") if not (given.templates / part).exists()]
+    if missing:
+        remedy = "đặt CONGVAN_TEMPLATES đến thư mục templates đầy đủ"
+        found.append(_fault(name, f"{given.templates} thiếu {', '.join(missing)}", remedy))
+    return found
+
+
+def _keys(given: Settings) -> Check:
+    name, path = "khóa", given.home / "secret.key"
+    if given.secret_keys:
+        short = [key for key in given.secret_keys if len(key.get_secret_value()) < _KEY_LETTERS]
+        if short:
+            remedy = "tạo khóa mới: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            return _fault(name, f"{len(short)} khóa trong CONGVAN_SECRET_KEYS quá ngắn", remedy)
+        return _ok(name, f"{len(given.secret_keys)} khóa trong CONGVAN_SECRET_KEYS")
+    if not path.exists():
+        return _ok(name, f"chưa có; sẽ được tạo ở {path} khi dùng lần đầu")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if os.name == "posix" and mode & 0o077:
+        return _fault(name, f"{path} ai cũng đọc được (quyền {mode:o})", f"chạy: chmod 600 {path}")
+    return _ok(name, str(path))
+
+
+# ------------------------------------------------------------------------------------ database
+
+
+async def _database(given: Settings) -> tuple[list[Check], datetime | None]:
+    """The checks, and the instant of the youngest event (None: there is none)."""
+    name = "cơ sở dữ liệu"
+    file = given.home / "congvan.db"
+    if not given.database_url and not file.exists():
+        return [_ok(name, f"chưa có; sẽ được lập ở {file} khi dùng lần đầu")], None
+    try:
+        house = build(given)
+    except (SQLAlchemyError, ImportError) as error:
+        remedy = "dạng sqlite+aiosqlite:///TỆP hoặc postgresql+asyncpg://NGƯỜI@MÁY/TÊN"
+        return [_fault(name, f"CONGVAN_DATABASE_URL không đọc được ({_line(error)})", remedy)], None
+    except (CongvanError, OSError, ValueError) as error:
+        return [_fault("cấu hình", _line(error), "sửa các lỗi cấu hình nêu trên")], None
+    try:
+        return await _look(house)
+    except (SQLAlchemyError, OSError) as error:
+        where = house.store.url.render_as_string(hide_password=True)
+        remedy = "kiểm tra máy chủ, CONGVAN_DATABASE_URL và quyền đọc ghi"
+        return [_fault(name, f"{where} không dùng được ({_line(error)})", remedy)], None
+    finally:
+        await house.close()
+
+
+async def _look(house: House) -> tuple[list[Check], datetime | None]:
+    name = "cơ sở dữ liệu"
+    present, needed = await schema.versions(house.store)
+    if present != needed:
+        message = f"phiên bản {present or 'trống'}, chương trình cần {needed}"
+        return [_fault(name, message, "chạy: congvan migrate")], None
+    checks = [_ok(name, f"{house.store.url.render_as_string(hide_password=True)}, phiên bản {present}")]
+    register = await registry.present(house)
+    if not register.organisations:
+        remedy = "chạy: congvan registry import"
+        return [*checks, _fault("danh bạ", "chưa có tổ chức nào", remedy)], None
+    checks.append(_ok("danh bạ", f"{len(register.organisations)} tổ chức, {len(register.parks)} khu"))
+    path = house.settings.cascade_file
+    try:
+        faults = check_cascade(
+            read_cascade(path), register, await house.clock.now(), file=str(path), lines=lines_of(path)
+        )
+        checks += [_fault("danh bạ", f"{one.field}: {one.message}", one.remedy) for one in faults]
+    except BadInput:
+        pass  # told of with the configuration
+    async with house.store.view() as ledger:
+        return checks, await ledger.first(select(func.max(EventRow.at)))
+
+
+# ------------------------------------------------------------------------------------ mail
+
+
+def _smtp(url: str) -> Check:
+    """Says EHLO and goes: no sender, no recipient, no login."""
+    name = "thư đi"
+    try:
+        way = SmtpUrl.parse(url)
+    except (ValueError, CongvanError) as error:
+        return _fault(name, f"CONGVAN_SMTP_URL: {error}", "dạng smtp://người@máy:cổng?tls=starttls")
+    try:
+        server = _connect(way)
+    except (OSError, smtplib.SMTPException) as error:
+        remedy = "kiểm tra CONGVAN_SMTP_URL, tường lửa và chứng thư của máy chủ thư"
+        return _fault(name, f"{way} không trả lời ({_line(error)})", remedy)
+    wide = " có SMTPUTF8" if server.has_extn("smtputf8") else ""
+    server.close()
+    return _ok(name, f"{way} trả lời{wide}")
+
+
+def _connect(way: SmtpUrl) -> smtplib.SMTP:
+    context = way.tls_context()
+    implicit = way.tls == "implicit"
+    server = (
+        smtplib.SMTP_SSL(way.host, way.port, timeout=_ANSWERS_S, context=context)
+        if implicit
+        else smtplib.SMTP(way.host, way.port, timeout=_ANSWERS_S)
+    )
+    try:
+        server.ehlo(way.helo or socket.getfqdn())
+        if way.tls == "starttls":
+            server.starttls(context=context)
+            server.ehlo(way.helo or socket.getfqdn())
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+# ------------------------------------------------------------------------------------ Prefect
+
+
+async def _prefect(environment: Mapping[str, str]) -> tuple[list[Check], datetime | None]:
+    """The checks, and what time the server says it is."""
+    name, url = "Prefect", environment.get("PREFECT_API_URL", "").rstrip("/")
+    checks = [
+        _fault(name, f"{setting} chưa tắt", f"đặt {setting}={value} cho máy chủ Prefect rồi khởi động lại")
+        for setting, value in PREFECT_SETTINGS.items()
+        if url and environment.get(setting, "true").strip().lower() not in _OFF
+    ]
+    if not url:
+        remedy = "đặt PREFECT_API_URL=http://127.0.0.1:4200/api, cả cho máy chủ; «congvan up» tự đặt"
+        return [_fault(name, "PREFECT_API_URL chưa đặt", remedy)], None
+    try:
+        async with httpx.AsyncClient(timeout=_ANSWERS_S) as client:
+            answer = await client.get(f"{url}/health")
+            answer.raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        remedy = "khởi động máy chủ (prefect server start, congvan up) hoặc sửa PREFECT_API_URL"
+        return [_fault(name, f"{url} không trả lời ({_line(error)})", remedy), *checks], None
+    return [_ok(name, f"{url} trả lời"), *checks], _date(answer.headers.get("date"))
+
+
+def _date(header: str | None) -> datetime | None:
+    """The instant in a Date header (RFC 9110 section 6.6.1); None where there is none."""
+    try:
+        return parsedate_to_datetime(header) if header else None
+    except ValueError:
+        return None
+
+
+# ------------------------------------------------------------------------------------ clock
+
+
+async def _clock(given: Settings, youngest: datetime | None, theirs: datetime | None) -> list[Check]:
+    """This machine's clock against the log, which it must not precede, and against Prefect's."""
+    from congvan.clock import SystemClock
+
+    name, now = "đồng hồ", SystemClock().wall()
+    found = []
+    if youngest is not None and not given.demo and youngest > now + _DRIFT:
+        message = f"{local(now):%H:%M %d/%m/%Y} sớm hơn sự kiện cuối cùng đã ghi ({local(youngest):%H:%M %d/%m/%Y})"
+        found.append(_fault(name, message, "chỉnh giờ của máy, bật đồng bộ NTP"))
+    if theirs is not None and abs(theirs - now) > _DRIFT:
+        apart = int(abs(theirs - now).total_seconds())
+        found.append(_fault(name, f"lệch {apart} giây so với máy chủ Prefect", "bật đồng bộ NTP trên cả hai máy"))
+    return found or [_ok(name, f"{local(now):%H:%M:%S %d/%m/%Y} giờ Việt Nam")]
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]

@@ -1,0 +1,151 @@
+"""What all tests share: a house on a real database, a clock that the test sets by hand, a carrier in memory."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from pathlib import Path
+
+import pytest
+
+from congvan.almanac import build as build_calendars
+from congvan.almanac import read_calendar_file
+from congvan.clock import HandClock
+from congvan.house import House
+from congvan.letters.press import Press
+from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.words import Words
+from congvan.rules.calendar import Calendars, instant
+from congvan.settings import Settings
+from congvan.store.database import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def calendars() -> Calendars:
+    """The calendars as the repository ships them."""
+    return build_calendars(read_calendar_file(ROOT / "config" / "calendar.yaml"))
+
+
+@pytest.fixture(scope="session")
+def press() -> Press:
+    """The real typesetter; one for all tests, since it keeps the fonts."""
+    return Press(ROOT / "templates" / "letters")
+
+
+@dataclass
+class Postbox:
+    """A carrier in memory. `says` decides on each message; everything is accepted unless it says otherwise."""
+
+    says: Callable[[Outgoing], Outcome | None] = lambda item: None
+    sent: list[tuple[str, EmailMessage]] = field(default_factory=list)
+
+    async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+        """One outcome for each message."""
+        for item in batch:
+            outcome = self.says(item)
+            if outcome is None:
+                payload = item.payload() if callable(item.payload) else item.payload
+                message = BytesParser(policy=default).parsebytes(payload[: -len(b".\r\n")])
+                assert isinstance(message, EmailMessage)
+                self.sent.append((item.rcpt_to, message))
+                outcome = Outcome(item.key, "accepted", 250, "2.0.0 Ok")
+            yield outcome
+
+    def to(self, address: str) -> list[EmailMessage]:
+        """What one mailbox got, in order."""
+        return [message for to, message in self.sent if to == address]
+
+    def ids(self) -> Counter[str]:
+        """How often each Message-ID came."""
+        return Counter(str(message["Message-ID"]) for _, message in self.sent)
+
+
+@pytest.fixture
+def postbox() -> Postbox:
+    """A mail server that takes everything."""
+    return Postbox()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """Friday 01/12/2023, 08:00 in Vietnam."""
+    return HandClock(instant(date(2023, 12, 1), time(8)))
+
+
+def at(day: str, hour: str = "08:00") -> datetime:
+    """An instant by the clock on a Vietnamese wall: at("2023-12-08", "17:00")."""
+    return instant(date.fromisoformat(day), time.fromisoformat(hour))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """A SQLite file with the present schema; no connection may be left out at the end."""
+    made = Store(f"sqlite+aiosqlite:///{tmp_path / 'congvan.db'}")
+    await made.create_tables()
+    yield made
+    assert made.open_transactions == 0, "a transaction was left open"
+    await made.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a house under the test's own folder."""
+    return Settings(home=tmp_path, secret_keys=("test-key-" + "x" * 32,), _env_file=None)
+
+
+@pytest.fixture
+def house(settings: Settings, store: Store, clock: HandClock, calendars: Calendars, press: Press) -> House:
+    """A house with real parts, but for the clock."""
+    return House(
+        settings=settings,
+        store=store,
+        clock=clock,
+        calendars=calendars,
+        press=press,
+        words=Words(ROOT / "templates"),
+        random=random.Random(1),
+    )
+
+
+# ------------------------------------------------------------------------------------ PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An empty PostgreSQL of this test process: CONGVAN_TEST_DATABASE_URL, else the packaged server.
+
+    Never started as root: PostgreSQL refuses that, so root hands it to an ordinary user first.
+    """
+    given = os.environ.get("CONGVAN_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    from tests.postgres import serve
+
+    with serve(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+def find_browser() -> str | None:
+    """Where a Chromium is: CONGVAN_BROWSER, else on the PATH."""
+    named = os.environ.get("CONGVAN_BROWSER")
+    return named or shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter; its output as text."""
+    return subprocess.run(
+        [sys.executable, *arguments], env=os.environ | environment, capture_output=True, text=True, check=False
+    )

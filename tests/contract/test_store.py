@@ -1,0 +1,224 @@
+"""What the acts may rely on, on SQLite and on PostgreSQL alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from congvan.errors import NotFound, StaleDelivery
+from congvan.rules.protocol import Event, Fact
+from congvan.store.database import Store
+from congvan.store.ledger import Entry, Ledger, chain_hash
+from congvan.store.schema import migrate, versions
+from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Letter, Message, Number, Table
+
+NOW = datetime(2023, 12, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """Each test on each database, with the tables that the migrations make."""
+    if request.param == "sqlite":
+        made = Store(f"sqlite+aiosqlite:///{tmp_path / 'contract.db'}")
+    else:
+        made = await _fresh_postgres(request.getfixturevalue("postgres_url"))
+    await migrate(made)
+    yield made
+    assert made.open_transactions == 0
+    await made.close()
+
+
+async def _fresh_postgres(url: str) -> Store:
+    server = Store(url, isolation_level="AUTOCOMMIT")
+    name = f"t{id(object()):x}{datetime.now(UTC).timestamp():.0f}"
+    async with server.engine.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name}"))
+    await server.close()
+    return Store(url.replace("/postgres?", f"/{name}?"))
+
+
+async def _campaign(ledger: Ledger) -> None:
+    await ledger.add(
+        Campaign,
+        id="c" * 32, code="C", state="RUNNING", mode="demo", subject="s", urgency="normal", plan={}, cascade={},
+        plan_sha256="0" * 64, upstream=[], launched_at=NOW,
+    )  # fmt: skip
+    await ledger.add(
+        Hop, id="h" * 32, campaign_id="c" * 32, ordinal=0, issuer="A", issuer_name="A", level="board", state="WAITING"
+    )
+
+
+def _delivery(number: int, **values: Any) -> dict[str, Any]:
+    return {
+        "id": f"{number:032d}", "campaign_id": "c" * 32, "hop_id": "h" * 32, "code": f"C-{number}",
+        "recipient": f"R{number}", "name": "R", "level": "tenant", "segments": [], "settles": "acknowledge",
+        "state": "QUEUED", "address": "a@b.example",
+    } | values  # fmt: skip
+
+
+@pytest.fixture
+async def filled(store: Store) -> Store:
+    """One campaign, one hop, three deliveries."""
+    async with store.act() as ledger:
+        await _campaign(ledger)
+        await ledger.add_all(Delivery, [_delivery(number) for number in range(3)])
+    return store
+
+
+async def test_the_migrations_make_the_tables_that_the_program_declares(store: Store) -> None:
+    assert len(set(await versions(store))) == 1
+    async with store.engine.connect() as connection:
+        for table in Table.metadata.sorted_tables:
+            await connection.execute(select(table).limit(1))
+
+
+async def test_fifty_read_then_write_acts_of_eight_tasks_lose_no_update(filled: Store) -> None:
+    async def count_up() -> None:
+        for _ in range(50):
+            async with filled.act() as ledger:
+                row = await ledger.take(Delivery, f"{0:032d}")
+                await ledger.write(row, NOW, Entry(Fact.NOTED), reminders=row.reminders + 1)
+
+    await asyncio.gather(*(count_up() for _ in range(8)))
+    async with filled.view() as ledger:
+        row = await ledger.get(Delivery, f"{0:032d}")
+        assert (row.reminders, row.event_seq) == (400, 400)
+
+
+async def test_a_write_on_a_row_that_somebody_else_changed_is_refused(filled: Store) -> None:
+    async with filled.view() as ledger:
+        stale = await ledger.get(Delivery, f"{0:032d}")
+    async with filled.act() as ledger:
+        await ledger.write(await ledger.take(Delivery, stale.id), NOW, Entry(Fact.NOTED), reminders=1)
+    with pytest.raises(StaleDelivery):
+        async with filled.act() as ledger:
+            await ledger.write(stale, NOW, Entry(Fact.NOTED), reminders=7)
+
+
+async def test_an_act_that_raises_leaves_nothing_behind(filled: Store) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with filled.act() as ledger:
+            row = await ledger.take(Delivery, f"{1:032d}")
+            await ledger.write(row, NOW, Entry(Event.SENT), state="SENT")
+            _ = 1 / 0
+    async with filled.view() as ledger:
+        assert (await ledger.get(Delivery, f"{1:032d}")).state == "QUEUED"
+        assert not await ledger.all(select(EventRow.seq))
+
+
+async def test_every_event_is_chained_to_the_one_before_it(filled: Store) -> None:
+    async with filled.act() as ledger:
+        row = await ledger.take(Delivery, f"{2:032d}")
+        await ledger.write(row, NOW, [Entry(Event.SENT, {"b": 1, "a": "ế"}), Entry(Fact.NOTED)], state="SENT")
+        await ledger.write_many([(row, [Entry(Fact.REMINDED)], {"reminders": 1})], NOW + timedelta(hours=1))
+    async with filled.view() as ledger:
+        events = await ledger.all(select(EventRow).order_by(EventRow.seq))
+        head = ""
+        for event in events:
+            head = chain_hash(
+                head, event.stream, event.seq, event.at, Entry(event.kind, event.data, event.actor, event.channel)
+            )
+            assert event.hash == head
+        assert (await ledger.get(Delivery, f"{2:032d}")).event_head == head
+        assert [event.seq for event in events] == [1, 2, 3]
+
+
+async def test_many_deliveries_change_in_one_act_and_keep_their_own_columns(filled: Store) -> None:
+    async with filled.act() as ledger:
+        rows = await ledger.all(select(Delivery).order_by(Delivery.id), lock=True)
+        await ledger.write_many(
+            [(row, [Entry(Fact.NOTED)], {"reminders": n} if n else {"urged": 9}) for n, row in enumerate(rows)], NOW
+        )
+    async with filled.view() as ledger:
+        rows = await ledger.all(select(Delivery).order_by(Delivery.id))
+        assert [(row.reminders, row.urged) for row in rows] == [(0, 9), (1, 0), (2, 0)]
+
+
+async def test_instants_come_back_aware_and_naive_ones_are_refused(filled: Store) -> None:
+    async with filled.act() as ledger:
+        await ledger.change(Delivery, Delivery.id == f"{0:032d}", due_at=NOW.astimezone())
+    async with filled.view() as ledger:
+        found = (await ledger.get(Delivery, f"{0:032d}")).due_at
+        assert found == NOW
+        assert found is not None
+        assert found.tzinfo is not None
+    with pytest.raises(StatementError):
+        async with filled.act() as ledger:
+            await ledger.change(Delivery, Delivery.id == f"{0:032d}", due_at=NOW.replace(tzinfo=None))
+
+
+async def test_what_must_not_happen_is_refused_by_the_database_itself(filled: Store) -> None:
+    second = _delivery(9, recipient="R0")
+    no_reason = _delivery(10, state="REJECTED")
+    unknown = _delivery(11, state="LOST")
+    for row in (second, no_reason, unknown):
+        with pytest.raises(IntegrityError):
+            async with filled.act() as ledger:
+                await ledger.add(Delivery, **row)
+    with pytest.raises(IntegrityError):
+        async with filled.act() as ledger:
+            await ledger.change(Hop, Hop.id == "h" * 32, state="OPEN")
+
+
+async def test_two_letters_of_one_issuer_cannot_bear_one_number_in_one_year(filled: Store) -> None:
+    letter = {
+        "campaign_id": "c" * 32, "kind": "board", "issuer": "A", "state": "DRAFT", "number": 5, "symbol": "05/A",
+        "year": 2023, "subject": "s", "sheet": {}, "html": "", "created_at": NOW,
+    }  # fmt: skip
+    async with filled.act() as ledger:
+        await ledger.add(Letter, id="l1", **letter)
+        await ledger.add(Letter, id="l2", **letter | {"year": 2024})
+    with pytest.raises(IntegrityError):
+        async with filled.act() as ledger:
+            await ledger.add(Letter, id="l3", **letter)
+
+
+async def test_a_file_is_kept_once_under_its_hash(store: Store) -> None:
+    async with store.act() as ledger:
+        first = await ledger.keep_file(b"%PDF", "application/pdf")
+        assert await ledger.keep_file(b"%PDF", "application/pdf") == first
+    async with store.view() as ledger:
+        assert await ledger.file(first) == b"%PDF"
+        assert len(await ledger.all(select(File.sha256))) == 1
+        with pytest.raises(NotFound):
+            await ledger.file("0" * 64)
+
+
+async def test_of_ten_claims_at_once_one_wins(filled: Store) -> None:
+    async def claim(owner: str) -> int:
+        async with filled.act() as ledger:
+            return await ledger.change(
+                Hop, Hop.id == "h" * 32, Hop.lease_until.is_(None), lease_until=NOW, lease_owner=owner
+            )
+
+    assert sum(await asyncio.gather(*(claim(str(n)) for n in range(10)))) == 1
+
+
+async def test_notes_are_replaced_and_rows_put_twice_stay_one(store: Store) -> None:
+    for number in (1, 2):
+        async with store.act() as ledger:
+            await ledger.set_note("n", {"v": number})
+            await ledger.put(Number, {"issuer": "A", "series": "s", "year": 2023, "number": 1}, taken_at=NOW)
+    async with store.view() as ledger:
+        assert await ledger.note("n") == {"v": 2}
+        assert await ledger.note("other") is None
+        assert len(await ledger.all(select(Number.number))) == 1
+
+
+async def test_one_step_of_a_delivery_cannot_become_two_messages(filled: Store) -> None:
+    message = {
+        "delivery_id": f"{0:032d}", "recipient": "R0", "kind": "reminder", "step": "1-1", "address": "a@b.example",
+        "context": {}, "enclosures": [], "state": "QUEUED", "not_before": NOW, "give_up_at": NOW, "created_at": NOW,
+    }  # fmt: skip
+    async with filled.act() as ledger:
+        await ledger.add(Message, id="m1", message_id="<1@x>", **message)
+    with pytest.raises(IntegrityError):
+        async with filled.act() as ledger:
+            await ledger.add(Message, id="m2", message_id="<2@x>", **message)
