@@ -52,11 +52,11 @@ _COMMANDS = {
     "confirm": "deliveries:confirm",
     "reject": "deliveries:reject",
     "forward": "deliveries:forward",
-    "resend": "deliveries:resend",
-    "extend": "deliveries:extend",
-    "exempt": "deliveries:exempt",
-    "withdraw": "deliveries:withdraw",
-    "case": "deliveries:case",
+    "resend": "decisions:resend",
+    "extend": "decisions:extend",
+    "exempt": "decisions:exempt",
+    "withdraw": "decisions:withdraw",
+    "case": "decisions:case",
 }
 for _name, _place in _COMMANDS.items():
     app.command(f"congvan.commands.{_place}", name=_name)

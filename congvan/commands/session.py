@@ -23,11 +23,11 @@ class Unreachable(CongvanError):
 
 def settings() -> Settings:
     """The settings from the environment; raise BadInput naming the variable that is wrong."""
-    from congvan.registry.faults import explain
-
     try:
         return Settings()
     except ValidationError as error:
+        from congvan.registry.faults import explain
+
         raise BadInput(
             Fault("môi trường hoặc .env", f"CONGVAN_{'_'.join(map(str, one['loc'])).upper()}", *explain(one))
             for one in error.errors(include_url=False)
@@ -41,7 +41,7 @@ def _with_demo(given: Settings) -> Settings:
     if own or (given.home / "congvan.db").exists() or not (demo / "congvan.db").exists():
         return given
     note(f"(bản diễn ở {demo}; đặt CONGVAN_HOME để dùng nơi khác)")
-    return Settings(home=demo, demo=True)
+    return Settings(home=demo)
 
 
 @asynccontextmanager

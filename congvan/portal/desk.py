@@ -61,7 +61,10 @@ class Desk:
 
     async def visit(self, request: Request) -> Visit:
         """The obligation behind a request; raise as `link`, and LinkRevoked."""
-        token, link = await self.link(request)
+        return await self.behind(request, *await self.link(request))
+
+    async def behind(self, request: Request, token: str, link: Link) -> Visit:
+        """The obligation behind a link that was found good."""
         page = await views.obligation(self.house, link)
         return Visit(request, token, link, language(request.query_params), page)
 

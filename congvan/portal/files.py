@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+#: Of a file that opens in the browser: its viewer is a page of the browser's own, which stays blank under
+#: the policy of our pages. The type is fixed and is not guessed (nosniff), so no file becomes a page.
+FILE_POLICY = "frame-ancestors 'none'"
+
 
 def disposition(name: str, *, inline: bool) -> str:
     """Content-Disposition as RFC 6266 has it, with an ASCII name for old readers.

@@ -83,8 +83,12 @@ def fill(sent: Mapping[str, str], wanted: tuple[str, ...], required: tuple[str, 
 
 def confirm(sent: Mapping[str, str], page: Obligation) -> Filled:
     """Name, position, and the tick where the letter binds this recipient's segment."""
-    filled = fill(sent, ("name", "position", "segment"), ("name", "position"))
-    return _tick(filled, page)
+    return _tick(signed(sent), page)
+
+
+def signed(sent: Mapping[str, str]) -> Filled:
+    """Name and position."""
+    return fill(sent, ("name", "position", "segment"), ("name", "position"))
 
 
 def pass_on(sent: Mapping[str, str], page: Obligation, own_pdf: bytes | None) -> Filled:
@@ -131,9 +135,9 @@ def is_pdf(data: bytes) -> bool:
     return data[:5] == b"%PDF-" and b"%%EOF" in data[-2048:]
 
 
-def acknowledged(filled: Filled) -> Answer:
+def acknowledged(sent: Mapping[str, str]) -> Answer:
     """The answer "đã tiếp nhận"."""
-    values = filled.values
+    values = signed(sent).values
     return Answer(Event.ACKNOWLEDGED, values["name"], values["position"], segment_ticked=values["segment"] == "yes")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,8 +15,9 @@ from congvan.acts import confirmations, views
 from congvan.errors import ActRefused, ImpossibleMove, StaleDelivery
 from congvan.portal import forms
 from congvan.portal.desk import Desk, Visit
-from congvan.portal.files import disposition
-from congvan.rules.protocol import Event
+from congvan.portal.files import FILE_POLICY, disposition
+from congvan.portal.pages import language
+from congvan.rules.protocol import Event, State
 
 #: Recipients of a branch on one page.
 PAGE_ROWS = 100
@@ -70,30 +72,32 @@ class RecipientPages:
         known = file.media_type in _INLINE
         response = Response(data, media_type=file.media_type if known else "application/octet-stream")
         response.headers["Content-Disposition"] = disposition(file.name, inline=known)
-        response.headers["Cache-Control"] = "private, no-store"
+        response.headers["Content-Security-Policy"] = FILE_POLICY
         return response
 
     # ------------------------------------------------------------------ acting
 
     async def confirm(self, request: Request) -> Response:
-        """Đã tiếp nhận."""
-        visit = await self._desk.visit(request)
+        """Đã tiếp nhận. A complete form is recorded before anything else is read: everybody answers this one."""
+        token, link = await self._desk.link(request)
         async with request.form(max_files=0, max_fields=20) as form:
-            sent = self._checked(visit, form)
-        filled = forms.confirm(sent, visit.page)
+            sent = self._checked(request, token, form)
 
         def act() -> Awaitable[object]:
-            return confirmations.answer(
-                self._desk.house, visit.page.delivery_id, forms.acknowledged(filled), visit.link
-            )
+            return confirmations.answer(self._desk.house, link.delivery_id, forms.acknowledged(sent), link)
 
-        return await self._act(visit, "confirm", filled, act)
+        if not forms.signed(sent).faults:
+            with contextlib.suppress(ActRefused, ImpossibleMove, StaleDelivery):
+                await act()
+                return self._done(request, token, "confirm")
+        visit = await self._desk.behind(request, token, link)
+        return await self._act(visit, "confirm", forms.confirm(sent, visit.page), act)
 
     async def pass_on(self, request: Request) -> Response:
         """The company completes the prepared letter and passes it on, or its own PDF in its place."""
         visit = await self._desk.visit(request)
         async with request.form(max_files=1, max_fields=20) as form:
-            sent = self._checked(visit, form)
+            sent = self._checked(request, visit.token, form)
             own_pdf = await _uploaded(form.get("own_pdf"))
         if visit.page.branch is not None and not visit.page.branch.company:
             return await self._page(visit, 409, notice="not_by_page")
@@ -109,7 +113,12 @@ class RecipientPages:
         """Từ chối tiếp nhận, with a reason."""
         visit = await self._desk.visit(request)
         async with request.form(max_files=0, max_fields=20) as form:
-            sent = self._checked(visit, form)
+            sent = self._checked(request, visit.token, form)
+        if visit.page.state is State.REJECTED:
+            return self._done(request, visit.token, "reject")
+        if False:
+            # A tab left open must not undo what was answered meanwhile.
+            return await self._page(visit, 409, notice="already")
         filled = forms.reject(sent)
 
         def act() -> Awaitable[object]:
@@ -121,7 +130,7 @@ class RecipientPages:
         """Hoàn thành: what was done."""
         visit = await self._desk.visit(request)
         async with request.form(max_files=0, max_fields=20) as form:
-            sent = self._checked(visit, form)
+            sent = self._checked(request, visit.token, form)
         if not forms.offers(visit.page).report and not _said(visit, Event.COMPLETED):
             return await self._page(visit, 409, notice="not_by_page")
         filled = forms.report(sent, visit.page)
@@ -135,7 +144,7 @@ class RecipientPages:
         """A new contact is proposed; an operator decides."""
         visit = await self._desk.visit(request)
         async with request.form(max_files=0, max_fields=20) as form:
-            sent = self._checked(visit, form)
+            sent = self._checked(request, visit.token, form)
         filled = forms.contact(sent)
 
         def act() -> Awaitable[object]:
@@ -146,13 +155,17 @@ class RecipientPages:
 
     # ------------------------------------------------------------------ how
 
-    def _checked(self, visit: Visit, form: FormData) -> dict[str, str]:
+    def _checked(self, request: Request, token: str, form: FormData) -> dict[str, str]:
         sent = {key: value for key, value in form.multi_items() if isinstance(value, str)}
-        self._desk.forms.check(visit.token, sent.get("form_token", ""), visit.request.headers)
+        self._desk.forms.check(token, sent.get("form_token", ""), request.headers)
         return sent
 
+    def _done(self, request: Request, token: str, form: str) -> Response:
+        """303 to the page that shows what is recorded: reloading it repeats nothing."""
+        return RedirectResponse(self._desk.pages.url("v", token, lang=language(request.query_params), done=form), 303)
+
     async def _act(self, visit: Visit, form: str, filled: forms.Filled, act: Act) -> Response:
-        """The form again with what is wrong, or the act and then its page (303: reloading repeats nothing)."""
+        """The form again with what is wrong, or the act and then its page."""
         if filled.faults:
             return await self._page(visit, 422, form=form, filled=filled)
         try:
@@ -163,8 +176,7 @@ class RecipientPages:
             return await self._again(visit, "already")
         except StaleDelivery:
             return await self._again(visit, "try_again")
-        target = self._desk.pages.url("v", visit.token, lang=visit.lang, done=form)
-        return RedirectResponse(target, 303)
+        return self._done(visit.request, visit.token, form)
 
     async def _again(self, visit: Visit, notice: str) -> Response:
         """What is recorded by now: somebody else may have answered while this form was open."""

@@ -39,6 +39,15 @@ class _Server(uvicorn.Server):
             self._tell(self.servers[0].sockets[0].getsockname()[1])
 
 
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """For `asyncio.Runner(loop_factory=…)`: uvloop where it is there."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
 async def serve(
     house: House,
     host: str,

@@ -219,7 +219,7 @@ class HopRule(Record):
     recipients: tuple[Recipients, ...] = Field(min_length=1)
     template: Code
     issue: Issue
-    #: "{number}/BQL-QHXD"; {abbreviation} is the issuer's. Empty: the letter bears no number.
+    #: "{number}/CV-{abbreviation}"; {abbreviation} is the issuer's. Empty: the letter bears no number.
     symbol: Text = ""
     #: Who has a letter in hand that awaits its issue, and is chased for it (codes of organisations).
     issue_by: tuple[Code, ...] = ()
@@ -270,7 +270,7 @@ class Directive(Record):
 
     @property
     def code(self) -> str:
-        """Số/ký hiệu: "8184/VP-NCKTGS"."""
+        """Số/ký hiệu: "05/UBND-VX"."""
         return f"{self.number}/{self.notation}"
 
 

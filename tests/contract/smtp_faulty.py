@@ -198,6 +198,8 @@ class Session:
                 self.secure = True
         elif verb == "AUTH":
             await self._do("auth", "235 2.7.0 welcome")
+        elif verb == "MAIL" and self.sender:
+            self.say("503 5.5.1 nested MAIL command")
         elif verb == "MAIL":
             self.recipient = ""
             await self._do("mail", "250 2.1.0 ok")
@@ -212,6 +214,7 @@ class Session:
             self.say("221 bye")
             raise HangUp
         else:
+            self.sender = self.recipient = ""
             self.say("250 ok" if verb in ("RSET", "NOOP", "HELO") else "500 5.5.1 what?")
 
     async def _rcpt(self, text: str) -> None:
@@ -236,6 +239,7 @@ class Session:
         if data != b".\r\n":
             data += await self.reader.readuntil(b"\r\n.\r\n")
         self.server.taken.append(Taken(self.sender, self.recipient, data[:-3]))
+        self.sender = self.recipient = ""
         await self._do("dot", "250 2.0.0 taken")
 
     def _greeting(self) -> str:

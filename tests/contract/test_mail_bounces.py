@@ -7,12 +7,12 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from smtp_corpus import MAILBOXES, OURS, SAMPLES, TOKEN, WHO, Sample, mail, reply
 
 from congvan.mail.bounces import classify
 from congvan.mail.quotes import own_words
+from tests.contract.smtp_corpus import MAILBOXES, OURS, SAMPLES, TOKEN, WHO, Sample, mail, reply
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name.replace(" ", "-"))
@@ -121,11 +121,13 @@ def test_broken_headers_that_once_raised_no_longer_do(head: bytes) -> None:
 KINDS = {"bounce_hard", "bounce_soft", "delivered", "relayed", "auto_reply", "human", "unknown"}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=4000))
 def test_nothing_that_comes_in_raises(raw: bytes) -> None:
     assert classify(raw, MAILBOXES).kind in KINDS
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(SAMPLES) - 1), st.randoms(use_true_random=False))
 def test_a_damaged_mail_raises_nothing_and_confirms_nothing(index: int, chance: random.Random) -> None:
     raw = bytearray(SAMPLES[index].raw)

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from smtp_samples import headers
 
 from congvan.mail.dkim import Signer, UnusableKey
 from congvan.mail.message import Enclosure, compose, encode_enclosures
+from tests.contract.smtp_samples import headers
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -69,6 +69,7 @@ def test_a_payload_that_was_stuffed_elsewhere_is_signed_as_it_reads() -> None:
     ("old", "new"),
     [
         (b"Subject: ", b"Subject: x"),
+        (b"\r\nFrom: ", b"\r\nFrom: evil@evil.example\r\nFrom: "),
         (b"\r\nTo: ", b"\r\nFrom: evil@evil.example\r\nTo: "),
         (b"--=_congvan_mixed--", b"--=_congvan_mixed--\r\nx"),
         (b"Auto-Submitted: auto-generated", b"Auto-Submitted: no"),
@@ -94,6 +95,11 @@ def test_an_ed25519_signature_holds_over_the_canonical_text() -> None:
     bare = re.sub(rb" b=.*", b" b=", text).strip()
     data = b"".join(name + b":" + value for name, value in chosen) + b"dkim-signature:" + bare
     key.public_key().verify(signature, hashlib.sha256(data).digest())
+
+
+def test_a_second_from_is_signed_as_absent() -> None:
+    # dkimpy refuses two senders by itself; other verifiers rely on the list (RFC 6376 section 8.15).
+    assert b" h=from:from:to:subject:" in SIGNER.sign(PAYLOAD)
 
 
 def test_lines_of_the_signature_are_short_and_the_payload_stays_ready() -> None:

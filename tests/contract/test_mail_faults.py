@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smtp_faulty import Faulty, byte_by_byte, certificate, drop, hang, reset, then
 
 from congvan.mail.replies import Verdict
 from congvan.mail.sender import Limits, Outcome, Outgoing, Sender, SmtpUrl, Timeouts
+from tests.contract.smtp_faulty import Faulty, byte_by_byte, certificate, drop, hang, reset, then
 
 PAYLOAD = b"From: a@bql.example\r\nSubject: x\r\n\r\n" + b"0123456789" * 800 + b"\r\n.\r\n"
 BIG = b"From: a@bql.example\r\n\r\n" + (b"x" * 76 + b"\r\n") * 80_000 + b".\r\n"
@@ -217,6 +217,13 @@ async def test_a_connection_whose_share_is_used_up_is_replaced_without_a_word() 
         outcomes = await sent(sender(server), *(outgoing(str(number)) for number in range(4)))
         assert {outcome.verdict for outcome in outcomes.values()} == {"accepted"}
         assert (server.sessions, len(server.taken)) == (2, 4)
+
+
+async def test_421_to_a_letter_that_was_handed_over_is_not_answered_with_a_second_copy() -> None:
+    async with Faulty(dot=[None, "421 4.3.0 closing", None]) as server:
+        outcomes = await sent(sender(server), outgoing("1"), outgoing("2"))
+        assert [outcomes[key].verdict for key in "12"] == ["accepted", "unavailable"]
+        assert len(server.taken) == 2
 
 
 async def test_a_connection_dropped_between_two_letters_is_replaced_without_a_word() -> None:

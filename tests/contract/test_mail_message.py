@@ -11,10 +11,9 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from icalendar import Calendar
-from smtp_samples import DATE, ID, headers
 
 from congvan.errors import LetterRefused
 from congvan.mail.address import AddressUnusable
@@ -32,6 +31,7 @@ from congvan.mail.message import (
     verp_sender,
     verp_token,
 )
+from tests.contract.smtp_samples import DATE, ID, headers
 
 PDF = Enclosure.of("Công văn số 01.pdf", "application/pdf", b"%PDF-1.7\n" + bytes(range(256)) * 240)
 CITY = Enclosure.of("Văn bản 4321 của Văn phòng Ủy ban.pdf", "application/pdf", b"%PDF-1.4\n.\n..\n" * 500)
@@ -132,6 +132,7 @@ def test_no_header_can_be_injected_through_a_media_type() -> None:
         encode_enclosures([Enclosure.of("a.pdf", "application/pdf\r\nX: y", b"")])
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=300))
 def test_any_subject_and_name_survives_encoding_and_folding(text: str) -> None:
     message = parsed(compose(headers(subject=text, to_name=text), "x"))
@@ -144,6 +145,7 @@ def test_any_subject_and_name_survives_encoding_and_folding(text: str) -> None:
     assert raw.endswith("<vanthu@dien-tu.example>")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=120))
 def test_any_file_name_survives_or_loses_only_its_slashes(name: str) -> None:
     message = parsed(compose(headers(), "x", "", encode_enclosures([Enclosure.of(name, "text/csv", b"1")])))

@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import aiosmtplib
 import pytest
-from smtp_faulty import Faulty, drop, hang
-from smtp_samples import headers
 
 from congvan.errors import LetterRefused
 from congvan.mail import sender as sender_module
@@ -20,6 +18,8 @@ from congvan.mail.pacing import Limits, Pacer
 from congvan.mail.replies import Phase, Reply, concerns_address, judge
 from congvan.mail.sender import Outcome, Outgoing, Sender, SmtpUrl, Timeouts, UnsafeMailSettings
 from congvan.mail.sink import Sink
+from tests.contract.smtp_faulty import Faulty, drop, hang
+from tests.contract.smtp_samples import headers
 
 PAYLOAD = b"From: a@bql.example\r\n\r\nbody\r\n.\r\n"
 

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from smtp_faulty import certificate
-from smtp_samples import headers
 
 from congvan.mail.message import Enclosure, compose, encode_enclosures, message_id
 from congvan.mail.sender import Outgoing, Sender, SmtpUrl
 from congvan.mail.sink import Sink, SinkStore
+from tests.contract.smtp_faulty import certificate
+from tests.contract.smtp_samples import headers
 
 NOW = datetime(2023, 12, 1, 1, 0, tzinfo=UTC)
 PDF = Enclosure.of("Công văn số 01.pdf", "application/pdf", b"%PDF" + bytes(range(256)) * 10)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from smtp_samples import FRAGMENT, LINK, NAME, SAMPLES
 
 from congvan.mail import words
 from congvan.mail.fragment import plain, styled
 from congvan.mail.words import STEMS, Words
+from tests.contract.smtp_samples import FRAGMENT, LINK, NAME, SAMPLES
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 WORDS = Words(TEMPLATES)

@@ -1,181 +1,20 @@
-"""A small campaign that really ran: the letter of the demo to two investors, their tenants, one outside, the units."""
+"""The portal of the small campaign, with the same letters for every test."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-import re
 import shutil
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from html import unescape
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr
-from sqlalchemy import select
 
-from congvan.acts import campaigns, confirmations, hops, outbox, registry
-from congvan.almanac import build as build_calendars
-from congvan.almanac import read_calendar_file
 from congvan.clock import HandClock
-from congvan.house import House, templates_folder
-from congvan.letters.press import Press
-from congvan.links import Link
-from congvan.mail.sender import Outcome, Outgoing
-from congvan.mail.words import Words
+from congvan.house import House
 from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
-from congvan.reading import read_cascade, read_plan
-from congvan.registry import read_register
-from congvan.rules.calendar import Calendars
-from congvan.rules.protocol import Event
-from congvan.rules.records import Organisation, Register
-from congvan.settings import Settings
-from congvan.store.database import Store
-from congvan.store.tables import Delivery, EventRow
-
-START = datetime(2023, 12, 1, 1, 0, tzinfo=UTC)
-INVESTORS = ("CDT-VSIP", "CDT-NAMDINHVU")
-KEY = "a-key-for-tests-that-opens-nothing-else"
-BASE = "http://127.0.0.1:4280"
-
-
-class Postbox:
-    """Takes every message and says so."""
-
-    async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
-        for one in batch:
-            yield Outcome(one.key, "accepted", 250, "ok")
-
-
-@cache
-def calendars(path: Path) -> Calendars:
-    return build_calendars(read_calendar_file(path))
-
-
-press = cache(Press)
-words = cache(Words)
-
-
-def build_house(url: str, home: Path, portal_url: str = BASE, keys: tuple[str, ...] = (KEY,)) -> House:
-    settings = Settings(
-        home=home, portal_url=portal_url, secret_keys=tuple(SecretStr(key) for key in keys), _env_file=None
-    )
-    return House(
-        settings=settings,
-        store=Store(url),
-        clock=HandClock(START),
-        calendars=calendars(settings.config / "calendar.yaml"),
-        press=press(templates_folder(settings, "letters")),
-        words=words(templates_folder(settings, "emails")),
-        random=random.Random(11),
-    )
-
-
-def small_register(settings: Settings) -> Register:
-    """Two investors with a handful of tenants, chemical ones among them, two tenants outside, all units."""
-    whole = read_register([settings.config / "registry" / "hai-phong-2023"])
-    parks = {park.code for park in whole.parks if park.investor in INVESTORS}
-    tenants = [one for one in whole.organisations if one.level == "tenant"]
-    inside = [one for one in tenants if one.parks and set(one.parks) <= parks]
-    kept = [*_some(inside, chemical=True, number=3), *_some(inside, chemical=False, number=6)]
-    kept += _some([one for one in tenants if not one.parks], chemical=False, number=2)
-    kept += [one for one in whole.organisations if one.level not in ("tenant", "investor") or one.code in INVESTORS]
-    return Register(organisations=tuple(kept), parks=tuple(park for park in whole.parks if park.code in parks))
-
-
-def _some(found: list[Organisation], *, chemical: bool, number: int) -> list[Organisation]:
-    return [one for one in found if any("chemical" in tag for tag in one.segments) is chemical][:number]
-
-
-async def turn_all(house: House) -> None:
-    """Turn whatever is due until nothing is."""
-    for _ in range(6):
-        now = await house.clock.now()
-        async with house.store.view() as ledger:
-            due = await hops.due_hops(ledger, now)
-        if not due:
-            return
-        for hop in due:
-            lease = await hops.turn(house, hop.id)
-            assert lease is not None
-            await outbox.dispatch(house, Postbox(), hop.id)
-            await hops.rest(house, lease)
-            await hops.release(house, lease)
-
-
-async def _run(url: str, home: Path) -> None:
-    house = build_house(url, home)
-    await house.store.create_tables()
-    await registry.take_over(house, small_register(house.settings))
-    plan, _ = read_plan(house.settings.config / "campaigns" / "8184.yaml")
-    cascade = read_cascade(house.settings.config / "cascade.yaml")
-    order = campaigns.Launch(plan, cascade, mode="exercise", by="test", folder=house.settings.config / "campaigns")
-    await campaigns.launch(house, order)
-    await turn_all(house)
-    board = await Desk(house).delivery("BQL")
-    said = confirmations.Answer(Event.ACKNOWLEDGED, "Văn thư", "Văn thư")
-    await confirmations.answer(house, board.id, said)
-    await turn_all(house)
-    await house.close()
-
-
-@dataclass
-class Desk:
-    """What a test knows of the house from outside its pages."""
-
-    house: House
-
-    @property
-    def clock(self) -> HandClock:
-        assert isinstance(self.house.clock, HandClock)
-        return self.house.clock
-
-    async def delivery(self, recipient: str) -> Delivery:
-        async with self.house.store.view() as ledger:
-            found = await ledger.first(select(Delivery).where(Delivery.recipient == recipient))
-            assert found is not None, recipient
-            row: Delivery = found
-            return row
-
-    async def one(self, *where: object) -> Delivery:
-        """The first delivery of which this is true, by code."""
-        async with self.house.store.view() as ledger:
-            row: Delivery = await ledger.first(select(Delivery).where(*where).order_by(Delivery.code))  # type: ignore[arg-type]
-            return row
-
-    async def tenant(self, *, chemical: bool = False) -> Delivery:
-        """A tenant outside the parks, which has the Board's letter; chemical: one in a park, below an investor."""
-        async with self.house.store.view() as ledger:
-            rows = await ledger.all(select(Delivery).where(Delivery.level == "tenant").order_by(Delivery.code))
-        return next(
-            row
-            for row in rows
-            if any("chemical" in tag for tag in row.segments) is chemical and (chemical or not row.park)
-        )
-
-    async def events(self, delivery_id: str) -> list[str]:
-        async with self.house.store.view() as ledger:
-            query = select(EventRow.kind).where(EventRow.stream == delivery_id).order_by(EventRow.seq)
-            return list(await ledger.all(query))
-
-    async def trace(self) -> tuple[int, list[tuple[str, int, str]]]:
-        """Everything that an act would have changed."""
-        async with self.house.store.view() as ledger:
-            rows = await ledger.rows(select(Delivery.id, Delivery.event_seq, Delivery.state).order_by(Delivery.id))
-            return await ledger.count(select(EventRow)), [tuple(row) for row in rows]
-
-    def token(self, delivery: Delivery, *, purpose: str = "answer", version: int | None = None, days: int = 90) -> str:
-        expires = START + timedelta(days=days)
-        link = Link(delivery.id, purpose, delivery.link_version if version is None else version, expires)
-        return self.house.links.token(link)
-
-    def path(self, delivery: Delivery) -> str:
-        return f"/v/{self.token(delivery)}"
+from tests.portal.world import BASE, Desk, build_house, run_campaign
 
 
 @pytest.fixture(scope="session")
@@ -183,7 +22,7 @@ def campaign_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of the campaign after the Board's letter went out; made once, copied for every test."""
     folder = tmp_path_factory.mktemp("campaign")
     path = folder / "congvan.db"
-    asyncio.run(_run(f"sqlite+aiosqlite:///{path}", folder))
+    asyncio.run(run_campaign(f"sqlite+aiosqlite:///{path}", folder))
     return path
 
 
@@ -210,10 +49,3 @@ async def web(house: House) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=app(house, allowance=Allowance.unlimited()))
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
         yield client
-
-
-def form_token(page: httpx.Response | str) -> str:
-    """The hidden field of a page's forms, as a browser would send it."""
-    found = re.search(r'name="form_token" value="([^"]+)"', page if isinstance(page, str) else page.text)
-    assert found, "the page holds no form"
-    return unescape(found[1])

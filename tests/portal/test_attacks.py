@@ -12,7 +12,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import BASE, KEY, START, Desk, build_house, form_token
 from itsdangerous import URLSafeSerializer
 
 from congvan.acts import deliveries
@@ -23,6 +22,7 @@ from congvan.portal.app import app
 from congvan.portal.guard import LARGEST_FORM_BYTES, LARGEST_UPLOAD_BYTES, Forms, canonical
 from congvan.portal.throttle import Allowance
 from congvan.store.tables import OrganisationRow
+from tests.portal.world import BASE, KEY, START, Desk, build_house, form_token
 
 WHO = {"name": "Kẻ lạ", "position": "Không rõ"}
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

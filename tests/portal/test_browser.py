@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from browser import executable, flags
-from conftest import BASE, Desk
 from playwright.async_api import Browser, Page, async_playwright
 
 from congvan.house import House
 from congvan.mail.sinkstore import SinkStore
 from congvan.portal.serve import serve
+from tests.portal.browser import executable, flags
+from tests.portal.world import BASE, Desk
 
 pytestmark = pytest.mark.browser
 
@@ -26,9 +26,7 @@ async def base(house: House, tmp_path: Path) -> AsyncIterator[str]:
     SinkStore(tmp_path / "mail").keep("a@b.example", ("c@d.example",), _mail())
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
-        serve(
-            house, "127.0.0.1", 0, mail_folder=tmp_path / "mail", signals=False, started=started.set_result
-        )
+        serve(house, "127.0.0.1", 0, mail_folder=tmp_path / "mail", signals=False, started=started.set_result)
     )
     port = await asyncio.wait_for(started, 20)
     yield f"http://127.0.0.1:{port}"
@@ -38,9 +36,11 @@ async def base(house: House, tmp_path: Path) -> AsyncIterator[str]:
 
 
 def _mail() -> bytes:
-    from test_mail_pages import letter
+    from tests.portal.test_mail_pages import letter
 
-    return letter(1, html=f'<p style="color:#a00">Kính gửi</p><a href="{BASE}/">Mở</a><script>document.title=1</script>')
+    return letter(
+        1, html=f'<p style="color:#a00">Kính gửi</p><a href="{BASE}/">Mở</a><script>document.title=1</script>'
+    )
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import BASE
 
 from congvan.house import House
 from congvan.mail.sinkstore import SinkStore
 from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
+from tests.portal.world import BASE
 
 PDF = b"%PDF-1.7 the letter %%EOF"
 
@@ -63,9 +63,7 @@ async def test_mail_is_found_by_words_and_by_recipient(mail: httpx.AsyncClient) 
     assert "thứ 30<" in page.text
 
 
-async def test_a_message_shows_headers_words_and_files_with_their_hashes(
-    mail: httpx.AsyncClient, folder: Path
-) -> None:
+async def test_a_message_shows_headers_words_and_files_with_their_hashes(mail: httpx.AsyncClient, folder: Path) -> None:
     page = await mail.get("/mail/5")
     assert "&lt;5@bql.example&gt;" in page.text
     assert f'href="{BASE}/v/token-5"' in page.text

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from conftest import Desk, form_token, turn_all
 
 from congvan.acts import confirmations, deliveries
 from congvan.rules.protocol import Event
 from congvan.store.tables import Delivery, Hop, Letter
+from tests.portal.world import Desk, form_token, turn_all
 
 WHO = {"name": "Nguyễn Thị Hoa", "position": "Trưởng phòng Hành chính"}
 
@@ -139,6 +139,43 @@ async def test_two_tabs_with_different_answers_end_in_a_page_that_says_what_stan
     assert "dưới đây là điều đã được ghi nhận" in page.text
     assert "Đã chuyển tiếp" in page.text
     assert (await desk.delivery("CDT-VSIP")).state == "FORWARDED"
+
+
+async def test_a_refusal_from_a_tab_left_open_does_not_undo_a_confirmation(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    path = desk.path(tenant)
+    token = form_token(await web.get(path))
+    await posted(web, path, "confirm", **WHO)
+    page = await web.post(f"{path}/reject", data={"form_token": token, "name": "Hoa", "reason": "Nhầm."})
+    assert page.status_code == 409
+    assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
+
+
+async def test_refusing_twice_is_fine_too(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    path = desk.path(tenant)
+    token = form_token(await web.get(path))
+    for reason in ("Thứ nhất.", "Thứ hai."):
+        data = {"form_token": token, "name": "Hoa", "reason": reason}
+        assert (await web.post(f"{path}/reject", data=data)).status_code == 303
+    assert (await desk.delivery(tenant.recipient)).reason == "Thứ nhất."
+
+
+async def test_past_a_silent_investor_tenants_read_the_letter_above(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant = await desk.tenant(chemical=True)
+    for _ in range(14):
+        desk.clock.forward(days=1)
+        await turn_all(desk.house)
+    page = await web.get(desk.path(await desk.delivery(tenant.recipient)))
+    assert page.status_code == 200
+    assert "Công văn số 01/BQL-QHXD ngày 01/12/2023 · Ban Quản lý Khu kinh tế Hải Phòng" in page.text
+    investor = await desk.delivery("CDT-VSIP")
+    path = desk.path(investor)
+    page = await web.get(path)
+    assert "không gửi văn bản lần thứ hai" in page.text
+    page = await posted(web, path, "pass-on", **WHO)
+    assert "Đã chuyển tiếp" in page.text
+    assert (await desk.delivery("CDT-VSIP")).late
 
 
 async def test_a_new_contact_goes_to_the_operator_and_changes_no_address(web: httpx.AsyncClient, desk: Desk) -> None:

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from conftest import Desk, form_token
 
 from congvan.house import House
 from congvan.portal.serve import serve
+from tests.portal.world import Desk, form_token
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import unicodedata
 from pathlib import Path
 
 import yaml
-from conftest import small_register
 
 from congvan.rules.protocol import Event, State
 from congvan.settings import Settings
+from tests.portal.world import small_register
 
 FOLDER = Settings(_env_file=None).templates / "portal"
 WORDS = yaml.safe_load((FOLDER / "words.yaml").read_text("utf-8"))

@@ -1,0 +1,142 @@
+"""What an operator decides about one delivery: each act has a name and a reason, and leaves a line in the log."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from congvan.commands import given
+from congvan.commands.session import opened
+from congvan.commands.show import as_json, moment
+
+case = App(name="case", help="Trường hợp đã báo cáo lên trên: nhận xử lý.")
+
+
+async def resend(
+    delivery: str, /, *, to: str | None = None, why: str = "", by: str | None = None, json: bool = False
+) -> None:
+    """Gửi lại văn bản, có thể đến hộp thư khác; thời hạn giữ nguyên, đường dẫn cũ hết hiệu lực.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    to
+        Hộp thư mới.
+    why
+        Lý do.
+    by
+        Họ tên người quyết định.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+
+    who, address = given.person(by), given.address(to, "--to")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await acts.resend(house, key, who, address=address, why=why)
+    _done("resend", key, delivery, "Sẽ gửi lại", json=json)
+
+
+async def extend(delivery: str, /, *, until: str, why: str, by: str | None = None, json: bool = False) -> None:
+    """Gia hạn; nơi nhận được báo bằng thư.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    until
+        Thời hạn mới: "2024-02-20 17:00"; chỉ ghi ngày thì là 17:00.
+    why
+        Lý do.
+    by
+        Họ tên người quyết định.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+
+    who, due = given.person(by), given.until(until, "--until")
+    reason = given.words(why, "--why", "lý do")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await acts.extend(house, key, due, who, reason)
+    _done("extend", key, delivery, f"Đã gia hạn đến {moment(due.isoformat())}", json=json)
+
+
+async def exempt(delivery: str, /, *, why: str, by: str | None = None, json: bool = False) -> None:
+    """Miễn báo cáo cho một nơi nhận.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    why
+        Lý do.
+    by
+        Họ tên người quyết định.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+
+    who, reason = given.person(by), given.words(why, "--why", "lý do")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await acts.exempt(house, key, who, reason)
+    _done("exempt", key, delivery, "Đã miễn báo cáo", json=json)
+
+
+async def withdraw(delivery: str, /, *, why: str, by: str | None = None, json: bool = False) -> None:
+    """Thu hồi văn bản đã gửi đến một nơi nhận.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    why
+        Lý do.
+    by
+        Họ tên người quyết định.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+
+    who, reason = given.person(by), given.words(why, "--why", "lý do")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await acts.withdraw(house, key, who, reason)
+    _done("withdraw", key, delivery, "Đã thu hồi", json=json)
+
+
+@case.command
+async def claim(delivery: str, /, *, by: str, note: str = "", json: bool = False) -> None:
+    """Nhận xử lý trường hợp của một nơi nhận.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    by
+        Họ tên người nhận xử lý.
+    note
+        Ghi chú.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+    from congvan.acts import escalations
+
+    who = given.person(by)
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await escalations.claim(house, key, who, note)
+    _done("claim", key, delivery, "Đã nhận xử lý", json=json)
+
+
+def _done(act: str, key: str, code: str, words: str, *, json: bool) -> None:
+    if json:
+        as_json({"delivery": key, "done": act})
+    else:
+        print(f"{words}: {code}")

@@ -1,0 +1,156 @@
+"""A desk for the command line: a folder of its own, a small chain with its registry and plan, nothing of the outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from congvan.acts import hops, outbox
+from congvan.cli import main
+from congvan.house import House, build
+from tests.conftest import Postbox
+
+CHAIN = Path(__file__).parents[1] / "data" / "chains" / "two"
+#: Urgent, so that its letters leave at whatever hour the tests are run.
+_URGENT = "urgency: urgent\ndirectives:"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended. out, err: what it said on stdout and stderr."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it said on stdout, as JSON."""
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        """One JSON value a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where an operator sits. folder holds registry/, plan.yaml and cascade.yaml; home is below it."""
+
+    folder: Path
+    home: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str | Path) -> Ran:
+        """One command, in this process."""
+        self.capsys.readouterr()
+        status = main([str(one) for one in arguments])
+        said = self.capsys.readouterr()
+        return Ran(status, said.out, said.err)
+
+    def must(self, *arguments: str | Path) -> Ran:
+        """One command that has to succeed."""
+        ran = self.run(*arguments)
+        assert ran.status == 0, ran.err
+        return ran
+
+    @property
+    def registry(self) -> Path:
+        return self.folder / "registry"
+
+    @property
+    def plan(self) -> Path:
+        return self.folder / "plan.yaml"
+
+    @property
+    def cascade(self) -> Path:
+        return self.folder / "cascade.yaml"
+
+    def change(self, path: Path, old: str, new: str) -> Path:
+        """Replace a text that must be in the file."""
+        text = path.read_text("utf-8")
+        assert old in text, f"{old!r} is not in {path.name}"
+        path.write_text(text.replace(old, new, 1), "utf-8")
+        return path
+
+    def within(self, work: Callable[[House], Awaitable[T]]) -> T:
+        """Something done in the same house, as the engine would."""
+
+        async def inside() -> T:
+            house = build()
+            try:
+                return await work(house)
+            finally:
+                await house.close()
+
+        return asyncio.run(inside())
+
+    def turn(self) -> Postbox:
+        """Let every hop do what is due, with a mail server that takes everything; what it got."""
+        postbox = Postbox()
+
+        async def work(house: House) -> None:
+            async with house.store.view() as ledger:
+                due = await hops.due_hops(ledger, await house.clock.now())
+            for hop in due:
+                lease = await hops.turn(house, hop.id)
+                assert lease is not None
+                await outbox.dispatch(house, postbox, hop.id)
+                await hops.rest(house, lease)
+                await hops.release(house, lease)
+
+        self.within(work)
+        return postbox
+
+    def launched(self, mode: str = "exercise") -> str:
+        """A campaign that has just been launched; its id."""
+        self.must("registry", "import", self.registry)
+        return str(self.must("campaign", "launch", self.plan, "--mode", mode, "--by", "Lan", "--json").json["campaign"])
+
+    def sent(self) -> list[dict[str, Any]]:
+        """The deliveries of a campaign whose letters have left."""
+        campaign = self.launched()
+        self.turn()
+        return self.must("deliveries", campaign, "--json").lines
+
+    def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table."""
+        path = self.home / "congvan.db"
+        if not path.exists():
+            return {}
+        connection = sqlite3.connect(path)
+        try:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+            return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in names}
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+    """A desk in a folder of its own."""
+    for name in list(os.environ):
+        if name.startswith(("CONGVAN_", "PREFECT_")) and name != "CONGVAN_TEST_DATABASE_URL":
+            monkeypatch.delenv(name)
+    made = Desk(tmp_path, tmp_path / "home", capsys)
+    shutil.copytree(CHAIN / "registry", made.registry)
+    made.plan.write_text((CHAIN / "plan.yaml").read_text("utf-8").replace("directives:", _URGENT, 1), "utf-8")
+    # The shipped words serve here; templates of its own are another test's matter.
+    made.cascade.write_text(
+        (CHAIN / "cascade.yaml").read_text("utf-8").replace("template: ministry", "template: board"), "utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONGVAN_HOME", str(made.home))
+    monkeypatch.setenv("CONGVAN_CASCADE", str(made.cascade))
+    return made

@@ -1,0 +1,205 @@
+"""The engine as real processes: Prefect's server, `python -m flows`, and a mail sink that the test owns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import select
+
+from congvan.acts import campaigns, confirmations, registry
+from congvan.house import House, build
+from congvan.mail.sink import Sink
+from congvan.rules.protocol import Event
+from congvan.settings import Settings
+from congvan.store.schema import migrate
+from congvan.store.tables import Delivery
+from congvan.up import SERVER_SETTINGS
+from tests.flows import world
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Inbox:
+    """What the sink took: (Message-ID, recipient) in order; each message takes `delay_s` to be accepted."""
+
+    delay_s: float = 0.0
+    taken: list[tuple[str, str]] = field(default_factory=list)
+
+    async def take(self, _sender: str, rcpt_to: tuple[str, ...], data: bytes) -> str | None:
+        """Count the message, then answer 250."""
+        head = data.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+        key = next(line.partition(":")[2].strip() for line in head.split("\r\n") if line.lower().startswith("message-id:"))
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        self.taken.append((key, rcpt_to[0]))
+        return None
+
+    def ids(self) -> Counter[str]:
+        """How often each Message-ID came."""
+        return Counter(key for key, _ in self.taken)
+
+    def of(self, kind: str) -> list[str]:
+        """The Message-IDs of one kind of mail."""
+        return [key for key, _ in self.taken if f".{kind}." in key]
+
+
+class Engine:
+    """One engine under a folder of its own."""
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        self.home = home
+        self.prefect_port = free_port()
+        self.inbox = Inbox()
+        self.sink = Sink(self.inbox.take)
+        self.environment: dict[str, str] = {}
+        self._settings = settings
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+
+    async def __aenter__(self) -> Engine:
+        await self.sink.start()
+        self.environment = os.environ | SERVER_SETTINGS | {
+            "CONGVAN_HOME": str(self.home / "congvan"),
+            "CONGVAN_SMTP_URL": f"smtp://127.0.0.1:{self.sink.port}",
+            "CONGVAN_SECRET_KEYS": "test-key-" + "x" * 32,
+            "CONGVAN_LEASE_S": "5",
+            "PREFECT_HOME": str(self.home / "prefect"),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+        } | self._settings  # fmt: skip
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for name in list(self._running):
+            await self.stop(name)
+        await self.sink.stop()
+
+    @property
+    def api(self) -> str:
+        """Prefect's API."""
+        return f"http://127.0.0.1:{self.prefect_port}/api"
+
+    def house(self) -> House:
+        """The engine's house, as seen by the test."""
+        return build(
+            Settings(
+                home=self.home / "congvan", secret_keys=("test-key-" + "x" * 32,), smtp_url=self.environment["CONGVAN_SMTP_URL"],
+                _env_file=None,
+            )
+        )  # fmt: skip
+
+    # ------------------------------------------------------------ processes
+
+    async def start(self, name: str, *command: str, **environment: str) -> None:
+        """Start a process in a group of its own; its output goes to a file of its name."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            self._running[name] = await asyncio.create_subprocess_exec(
+                sys.executable, *command, env=self.environment | environment, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL to the process and everything it started."""
+        await self._end(name, signal.SIGKILL)
+
+    async def stop(self, name: str) -> None:
+        """SIGTERM, then SIGKILL to what is left."""
+        process = self._running[name]
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 20)
+        await self._end(name, signal.SIGKILL)
+
+    async def _end(self, name: str, number: signal.Signals) -> None:
+        process = self._running.pop(name)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        await process.wait()
+
+    async def start_server(self) -> None:
+        """Prefect's server, until it answers."""
+        await self.start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.prefect_port))
+        async with httpx.AsyncClient(timeout=5) as client:
+            await until(lambda: _answers(client, self.api), 120, "the Prefect server to answer")
+
+    async def start_flows(self, **environment: str) -> None:
+        """`python -m flows`."""
+        await self.start("flows", "-m", "flows", **environment)
+
+    # ------------------------------------------------------------ the campaign
+
+    async def launch(self, *, units: int = 3, tenants: int = 5) -> str:
+        """A flash exercise on the chain of `world`; the campaign's id."""
+        house = self.house()
+        try:
+            await migrate(house.store)
+            await registry.take_over(house, world.register(units, tenants))
+            return await campaigns.launch(house, campaigns.Launch(world.plan(), world.cascade(), "exercise", "An"))
+        finally:
+            await house.close()
+
+    async def answer(self, recipient: str, event: Event = Event.ACKNOWLEDGED) -> None:
+        """A recipient answers by telephone."""
+        house = self.house()
+        try:
+            async with house.store.view() as ledger:
+                key = await ledger.first(select(Delivery.id).where(Delivery.recipient == recipient))
+            if event is Event.FORWARDED:
+                await confirmations.pass_on(house, key, confirmations.PassOn("Bình", "Giám đốc", channel="phone"))
+            else:
+                await confirmations.answer(house, key, confirmations.Answer(event, "Bình", channel="phone", actor="An"))
+        finally:
+            await house.close()
+
+    async def rows(self, query: Any) -> list[Any]:
+        """What a query finds in the engine's database."""
+        house = self.house()
+        try:
+            async with house.store.view() as ledger:
+                return list(await ledger.rows(query))
+        finally:
+            await house.close()
+
+    async def runs(self, flow: str, **state: Any) -> list[dict[str, Any]]:
+        """Flow runs in Prefect, by the flow's name."""
+        body: dict[str, Any] = {"flows": {"name": {"any_": [flow]}}, "limit": 200}
+        if state:
+            body["flow_runs"] = {"state": state}
+        async with httpx.AsyncClient(base_url=self.api, timeout=30) as client:
+            found: list[dict[str, Any]] = (await client.post("/flow_runs/filter", json=body)).json()
+            return found
+
+
+async def _answers(client: httpx.AsyncClient, api: str) -> bool:
+    try:
+        return (await client.get(f"{api}/health")).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+async def until(question: Callable[[], Awaitable[Any]], seconds: float, what: str) -> Any:
+    """Ask until the answer is true; fail with what was waited for."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while loop.time() < end:
+        if found := await question():
+            return found
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"waited {seconds:.0f} s for {what}")
