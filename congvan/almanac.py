@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from datetime import date, time
 from functools import lru_cache
 from pathlib import Path
@@ -20,12 +21,12 @@ _SATURDAY, _SUNDAY = 5, 6
 class Correction(Record):
     """A day that the package does not know, by the decision that ordered it."""
 
-    date: date
+    date: dt.date
     kind: Literal["off", "work"]
     #: state: swapped days bind the state sector; both: a statutory holiday.
     calendar: Literal["state", "both"] = "state"
     decision: Text
-    recorded_on: date
+    recorded_on: dt.date
 
 
 class Window(Record):

@@ -8,12 +8,13 @@ import os
 import signal
 import sys
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
-from prefect.deployments.runner import EntrypointType
 from prefect.runner import Runner
+from prefect.types.entrypoint import EntrypointType
 
 from congvan.house import build
 from flows.campaign import campaign
@@ -29,7 +30,7 @@ _POLL_S = 1.0
 
 async def _deployments(runner: Runner, client: PrefectClient) -> dict[str, UUID]:
     """Register every deployment; the flow runs of `delivery` are never executed, so it has no runner."""
-    served: tuple[tuple[Flow[..., object], timedelta | None], ...] = (
+    served: tuple[tuple[Flow[..., Any], timedelta | None], ...] = (
         (campaign, None), (hop, None), (watch, timedelta(minutes=10)), (report, None),
     )  # fmt: skip
     ids = {}
@@ -63,8 +64,7 @@ async def main() -> int:
     relay = Relay(house, deployments, every_s=0.3 if house.settings.demo else 1.0, pause_s=pause_s)
     loop = asyncio.get_running_loop()
     relaying = asyncio.create_task(relay.run(), name="relay")
-    while not deployments.ids and not relaying.done():
-        await asyncio.sleep(0.05)
+    await deployments.known(relaying)
     serving = asyncio.create_task(runner.start(), name="runner")
 
     def stop() -> None:

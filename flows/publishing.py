@@ -13,13 +13,16 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
 
 from congvan.acts import board as board_acts
+from congvan.acts import figures
 from congvan.acts.board import Tile
 from congvan.house import House
 from flows.runs import Deployments, Runs
-from tasks import board
+from tasks import artifacts, board
 
 log = logging.getLogger("congvan.relay")
 _AT_ONCE = 6
+#: The least pause between two renewals of artifacts, in seconds.
+PICTURE_EVERY_S = 3.0
 
 
 class Publisher:
@@ -32,6 +35,9 @@ class Publisher:
         self.runs = runs
         self._folders: dict[str, list[tuple[UUID, int]]] = defaultdict(list)
         self._counts: dict[str, int] = {}
+        #: Hops whose recipients changed since their artifacts were made.
+        self._changed: dict[str, None] = {}
+        self._pictured = 0.0
 
     async def publish(self, seconds: float) -> None:
         """Publish what the board has not seen, for about this long."""
@@ -41,9 +47,28 @@ class Publisher:
             tiles = await board_acts.unpublished(self.house, 300)
             tiles = [tile for tile in tiles if await self._within_limit(tile)]
             if not tiles:
+                await self._picture()
                 return
+            self._changed |= dict.fromkeys(tile.hop_id for tile in tiles)
             await self._create([tile for tile in tiles if tile.run_id is None])
             await self._move([tile for tile in tiles if tile.run_id is not None])
+
+    async def _picture(self) -> None:
+        """Renew the artifacts of one changed hop and of its campaign, now and then and only while idle."""
+        loop = asyncio.get_running_loop()
+        if not self._changed or loop.time() - self._pictured < PICTURE_EVERY_S:
+            return
+        self._pictured = loop.time()
+        hop_id = next(iter(self._changed))
+        del self._changed[hop_id]
+        run = await board_acts.run_of_hop(self.house, hop_id)
+        portal = self.house.settings.portal_url
+        if run.run_id is not None:
+            found = await figures.hop(self.house, hop_id)
+            await artifacts.hop(self.client, run.run_id, run.name.partition(" ")[0], found, portal)
+        status = (await figures.status(self.house, run.campaign))["campaigns"][0]
+        if status["flow_run"] is not None:
+            await artifacts.campaign(self.client, status["flow_run"], status, portal)
 
     async def _within_limit(self, tile: Tile) -> bool:
         """Above the limit a campaign is shown by tables only; its tiles count as seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -38,7 +39,7 @@ class Deployments:
     def __init__(self, register: Any) -> None:
         self._register = register
         self.ids: dict[str, UUID] = {}
-        self._paused = (False, datetime.min)
+        self._known = asyncio.Event()
 
     async def ensure(self, client: PrefectClient) -> bool:
         """Register what is missing; True when the server had lost what it knew."""
@@ -50,7 +51,14 @@ class Deployments:
                 log.warning("Prefect lost its database; everything is registered again")
         lost = bool(self.ids)
         self.ids = await self._register(client)
+        self._known.set()
         return lost
+
+    async def known(self, relaying: asyncio.Task[None]) -> None:
+        """Wait until they are registered, or the relay that registers them has ended."""
+        waiting = asyncio.create_task(self._known.wait())
+        await asyncio.wait({waiting, relaying}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
 
     async def hop_paused(self, client: PrefectClient) -> bool:
         """Deployment.paused stops only Prefect's own scheduler; while it is set we open no hop."""
@@ -64,12 +72,12 @@ class Runs:
         self.house = house
         self.client = client
         self.deployments = deployments
-        self._woken: dict[str, datetime] = {}
+        self._watch: str | None = None
 
     async def forget(self) -> None:
         """Every cached id is void."""
         await board_acts.forget_runs(self.house)
-        self._woken.clear()
+        self._watch = None
 
     # ------------------------------------------------------------ campaigns
 
@@ -185,16 +193,15 @@ class Runs:
     async def watch(self) -> None:
         """One `watch` run for the house's own mail; not a second while one is on its way."""
         wall = self.house.clock.wall()
-        run_id = self._woken.get("watch-id")
-        if run_id is not None:
-            found = (await self._read([str(run_id)])).get(str(run_id))
-            if found is not None and found.state is not None and found.state.type not in _OVER:
-                if wall - found.state.timestamp < STARTING * 2:
-                    return
+        if self._watch is not None:
+            found = (await self._read([self._watch])).get(self._watch)
+            state = found.state if found else None
+            if state is not None and state.type not in _OVER and wall - state.timestamp < STARTING * 2:
+                return
         made = await self.client.create_flow_run_from_deployment(
             self.deployments.ids["watch"], name="watch", state=board.awake(wall)
         )
-        self._woken["watch-id"] = made.id  # type: ignore[assignment]
+        self._watch = str(made.id)
 
     async def _read(self, run_ids: Sequence[str]) -> dict[str, FlowRun]:
         """Runs by id; those that Prefect does not know any more are missing."""

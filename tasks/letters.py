@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from congvan.acts import campaigns, closing
@@ -17,7 +18,11 @@ async def interim_report(campaign: str) -> str:
         sheet = await closing.report_sheet(house(), ledger, row, now)
     rendered = house().press.render(sheet)
     folder: Path = house().settings.home / "reports"
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{row.code}-{now:%Y%m%d-%H%M}.pdf"
-    path.write_bytes(rendered.pdf)
+    await asyncio.to_thread(_write, path, rendered.pdf)
     return str(path)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)

@@ -205,7 +205,7 @@ def _first_event(row: dict[str, Any], campaign_id: str, order: Launch, now: date
     if own:
         row |= {"settled_at": now}
     return {
-        "stream": row["id"], "seq": 1, "campaign_id": campaign_id, "at": now, "kind": entry.kind.value,
+        "stream": row["id"], "seq": 1, "campaign_id": campaign_id, "at": now, "kind": str(entry.kind),
         "actor": entry.actor, "channel": entry.channel, "data": data, "hash": row["event_head"],
     }  # fmt: skip
 

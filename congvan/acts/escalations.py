@@ -102,7 +102,8 @@ async def tell(house: House) -> list[str]:
     now = await house.clock.now()
     async with house.store.act() as ledger:
         due = await _due_cases(ledger, now)
-        campaigns = {c.id: c for c in await ledger.all(select(Campaign).where(Campaign.id.in_({d.campaign_id for _, d in due})))}
+        keys = {delivery.campaign_id for _, delivery in due}
+        campaigns = {one.id: one for one in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
         groups: dict[str, list[tuple[Case, Delivery, Rung]]] = {}
         for case, delivery in due:
             ladder = cascade_of(campaigns[case.campaign_id]).ladder
@@ -156,10 +157,10 @@ async def _tell_one(
         rung = case.rung + 1
         tell_at = _tell_at(house, campaigns[case.campaign_id], rung, now)
         await ledger.change(Case, Case.id == case.id, rung=rung, tell_at=tell_at, digest_id=digest_id)
-    changes = [
-        (delivery, [Entry(Fact.TOLD, {"digest": digest_id, "to": owner, "rung": case.rung + 1, "case": case.kind})], {})
-        for case, delivery, _rung in members
-    ]
+    changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
+    for case, delivery, _rung in members:
+        data = {"digest": digest_id, "to": owner, "rung": case.rung + 1, "case": case.kind}
+        changes.append((delivery, [Entry(Fact.TOLD, data)], {}))
     await ledger.write_many(_merged(changes), now)
     for campaign_id in sorted({case.campaign_id for case, _d, _r in members}):
         await ledger.change(
@@ -168,7 +169,9 @@ async def _tell_one(
     return digest_id
 
 
-def _merged(changes: Sequence[tuple[Delivery, list[Entry], dict[str, Any]]]) -> list[tuple[Delivery, list[Entry], dict[str, Any]]]:
+def _merged(
+    changes: Sequence[tuple[Delivery, list[Entry], dict[str, Any]]],
+) -> list[tuple[Delivery, list[Entry], dict[str, Any]]]:
     # A delivery may stand in two cases; its chain is written once.
     by_id: dict[str, tuple[Delivery, list[Entry], dict[str, Any]]] = {}
     for delivery, entries, values in changes:

@@ -117,6 +117,26 @@ async def _campaign(ledger: Ledger, campaign: Campaign, now: datetime) -> dict[s
     }  # fmt: skip
 
 
+async def hop(house: House, hop_id: str) -> dict[str, Any]:
+    """One hop with its recipients, as its page in Prefect shows them."""
+    async with house.store.view() as ledger:
+        row = await ledger.get(Hop, hop_id)
+        campaign = await ledger.get(Campaign, row.campaign_id)
+        recipients: list[Delivery] = await ledger.all(
+            select(Delivery).where(Delivery.hop_id == hop_id).order_by(Delivery.code)
+        )
+    states = Counter(one.state for one in recipients)
+    return {
+        "campaign": campaign.code, "name": row.issuer_name, "totals": dict(states), "total": len(recipients),
+        "settled": sum(settled(State(one.state), Settles(one.settles)) for one in recipients),
+        "recipients": [
+            {"recipient": one.recipient, "name": one.name, "state": one.state, "due_at": one.due_at,
+             "reminders": one.reminders}
+            for one in recipients
+        ],
+    }  # fmt: skip
+
+
 async def deliveries(house: House, name: str) -> list[dict[str, Any]]:
     """What `congvan deliveries --json` prints, one mapping a recipient."""
     async with house.store.view() as ledger:

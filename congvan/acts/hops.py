@@ -260,7 +260,8 @@ async def _printed_due(house: House, ledger: Ledger, campaign: Campaign, hop: Ho
     # Bypass: these recipients get the letter above; what is printed there counts, or their own minimum.
     parent = await ledger.get(Delivery, hop.parent_delivery_id)
     above = await ledger.get(Hop, parent.hop_id)
-    assert above.due_at is not None and above.opened_at is not None, "only an open hop bypasses"
+    assert above.due_at is not None, "only an open hop bypasses"
+    assert above.opened_at is not None, "only an open hop bypasses"
     level = rule_of(campaign, hop).recipients[0].level
     deadline = policy_of(campaign, hop, level).deadline
     return personal_due_at(deadline, above.due_at, above.opened_at, now, house.calendars)
@@ -411,7 +412,8 @@ async def _decide(
 def _reminder(
     campaign: Campaign, hop: Hop, delivery: Delivery, steps: int, now: datetime, urgent: bool
 ) -> mails.Mail:
-    assert delivery.address is not None and delivery.due_at is not None, "only a sent letter is reminded of"
+    assert delivery.address is not None, "only a sent letter is reminded of"
+    assert delivery.due_at is not None, "only a sent letter is reminded of"
     return mails.Mail(
         kind="overdue" if now > delivery.due_at else "reminder", step=f"{delivery.round}-{steps}",
         recipient=delivery.recipient, address=delivery.address, not_before=now, delivery_id=delivery.id,

@@ -7,8 +7,10 @@ outcome is unknown, is counted, and is sent again under the same Message-ID.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +28,7 @@ from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Attempt, Campaign, Delivery, Message
 
-#: Messages claimed at once. Small, so that a batch is through long before its lease ends.
+#: Messages claimed at once: what a kill can leave unknown is at most what is on the wire of these.
 BATCH = 200
 _FIRST_WAIT = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(hours=4)
@@ -49,11 +51,38 @@ async def dispatch(house: House, carrier: Carrier, hop_id: str | None = None) ->
     tally: Counter[str] = Counter()
     composer = Composer(house)
     while works := await claim(house, hop_id):
-        outgoing = await composer.compose(works)
-        outcomes = [outcome async for outcome in carrier.send(outgoing)]
-        await record(house, works, outcomes)
+        async with _kept(house, works):
+            outgoing = await composer.compose(works)
+            outcomes = [outcome async for outcome in carrier.send(outgoing)]
+            await record(house, works, outcomes)
         tally.update(outcome.verdict for outcome in outcomes)
     return tally
+
+
+@asynccontextmanager
+async def _kept(house: House, works: Sequence[Work]) -> AsyncIterator[None]:
+    """Hold the claims while they are on the wire: a slow server may take far longer than one lease."""
+    keys = [work.message.id for work in works]
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(house.settings.lease_s / 3)
+            until = house.clock.wall() + house.lease
+            async with house.store.act() as ledger:
+                await ledger.change(
+                    Message,
+                    Message.id.in_(keys),
+                    Message.state == "CLAIMED",
+                    Message.lease_owner == house.name,
+                    lease_until=until,
+                )
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
 
 
 # ------------------------------------------------------------------------------------ claim
@@ -232,7 +261,7 @@ def _attempt_after(message: Message, outcome: Outcome, now: datetime) -> dict[st
 
 def wait_before(attempt: int) -> timedelta:
     """The pause after this many attempts that found the server not ready: doubling from a minute to four hours."""
-    return min(_FIRST_WAIT * 2 ** min(attempt - 1, 10), _LONGEST_WAIT)
+    return min(_FIRST_WAIT * (1 << min(attempt - 1, 10)), _LONGEST_WAIT)
 
 
 def _gives_up(message: Message, outcome: Outcome, now: datetime) -> bool:

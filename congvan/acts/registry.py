@@ -53,4 +53,5 @@ async def organisation(ledger: Ledger, code: str) -> Organisation:
 
 async def park_names(ledger: Ledger) -> dict[str, str]:
     """Park codes to names."""
-    return {code: name for code, name in await ledger.rows(select(ParkRow.code, ParkRow.name))}
+    rows = await ledger.rows(select(ParkRow.code, ParkRow.name))
+    return {row.code: row.name for row in rows}

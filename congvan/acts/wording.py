@@ -113,7 +113,7 @@ def _inside(name: str) -> str:
 
 
 async def _sizes(ledger: Ledger) -> dict[str, int]:
-    return {sha: size for sha, size in await ledger.rows(select(File.sha256, File.size))}
+    return {row.sha256: row.size for row in await ledger.rows(select(File.sha256, File.size))}
 
 
 async def shown_letter(ledger: Ledger, campaign: Campaign, hop: Hop) -> Letter | None:

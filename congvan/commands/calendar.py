@@ -44,21 +44,22 @@ def deadline(
         raise given.refuse("--from", f"lịch không có năm {start.year}", f"chọn năm {_YEARS[0]}–{_YEARS[-1]}")
     if not 0 <= days <= _MOST_DAYS:
         raise given.refuse("--days", f"{days} ngày làm việc", f"ghi một số từ 0 đến {_MOST_DAYS}")
-    file = _file(settings().config / "calendar.yaml")
+    file = read_calendar(settings().config)
     last = build(file).term(start, days, calendar)
     print(last.isoformat())
     _warn(last, file.official_until)
 
 
-def _file(path: Path) -> CalendarFile:
-    from pydantic import ValidationError
+def read_calendar(config: Path) -> CalendarFile:
+    """`calendar.yaml` of a configuration; raise BadInput."""
     from yaml import YAMLError
 
     from congvan.almanac import CalendarFile, read_calendar_file
 
+    path = config / "calendar.yaml"
     try:
         return read_calendar_file(path)
-    except (ValidationError, YAMLError, UnicodeDecodeError):
+    except (ValueError, YAMLError):
         # Slower, and it names line, field and remedy.
         from congvan.reading import read_record
 

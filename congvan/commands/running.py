@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from congvan.commands import given
-from congvan.commands.session import Unreachable, first_line, settings
+from congvan.commands.session import Unreachable, built, first_line, settings
 from congvan.commands.show import as_json
 
 
@@ -70,10 +70,9 @@ async def migrate() -> None:
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from congvan.house import build
     from congvan.store import schema
 
-    house = build(settings())
+    house = built(settings())
     try:
         before, needed = await schema.versions(house.store)
         await schema.migrate(house.store)

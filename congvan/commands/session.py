@@ -44,6 +44,20 @@ def _with_demo(given: Settings) -> Settings:
     return Settings(home=demo)
 
 
+def built(given: Settings) -> House:
+    """The house of these settings; raise BadInput or Unreachable where they do not make one."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from congvan.commands.calendar import read_calendar
+    from congvan.house import build
+
+    read_calendar(given.config)
+    try:
+        return build(given)
+    except (SQLAlchemyError, ImportError) as error:
+        raise Unreachable(f"CONGVAN_DATABASE_URL không dùng được: {first_line(error)} → congvan doctor") from error
+
+
 @asynccontextmanager
 async def opened(*, real: bool = False) -> AsyncIterator[House]:
     """A house whose database has the schema of this program.
@@ -51,20 +65,13 @@ async def opened(*, real: bool = False) -> AsyncIterator[House]:
     An empty database gets it; raise Unreachable with a remedy where it stands elsewhere. real: for acts
     that begin something of their own, which must never fall into a demo that was played here.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from congvan.house import build
-
     given = settings()
-    try:
-        house = build(given if real else _with_demo(given))
-    except SQLAlchemyError as error:
-        raise Unreachable(f"CONGVAN_DATABASE_URL không dùng được: {first_line(error)}") from error
+    house = built(given if real else _with_demo(given))
     try:
         await _ready(house)
         if not house.settings.demo and await _has_demo_clock(house):
             await house.close()
-            house = build(Settings.model_validate(house.settings.model_dump() | {"demo": True}))
+            house = built(Settings.model_validate(house.settings.model_dump() | {"demo": True}))
         yield house
     finally:
         await house.close()

@@ -44,6 +44,8 @@ _INVENTED = (
 )
 #: Everybody else answers, a few only when reminded.
 _OTHERS = ((Manner.AFTER_REMINDER, 12),)
+#: Companies pass letters on at their morning and afternoon meetings, so several do at the same hour.
+_MEETINGS_H = 5.0
 _NAMES = ("Nguyễn Văn An", "Trần Thị Bình", "Lê Minh Châu", "Phạm Quốc Dũng", "Hoàng Thu Hà", "Vũ Đức Khánh")
 _POSITIONS = ("Trưởng phòng Hành chính", "Văn thư", "Phó Giám đốc", "Phụ trách an toàn")
 
@@ -64,23 +66,22 @@ def cast(register: Register, passes_on: frozenset[str]) -> dict[str, Character]:
     offices = {one.parent for one in register.organisations if one.parent}
 
     def character(one: Organisation) -> Character:
-        free = bool(one.parks) and all(parks[code].invented for code in one.parks)
+        dice = int.from_bytes(hashlib.sha256(one.code.encode()).digest()[:8], "big")
+        hours = 1 + (dice >> 8) % 260 / 10
         if one.code in silent:
-            return _character(one, ((Manner.NEVER, 100),), 1)
-        # An authority's own office takes in what comes the same morning; an investor passes on in two days.
-        quick = 0.05 if one.code in offices else 0.6 if one.code in run_by else 1
-        return _character(one, _INVENTED if free else () if one.code in offices | set(run_by) else _OTHERS, quick)
+            manner = Manner.NEVER
+        elif one.code in offices:
+            # An authority's own office takes in what comes the same morning.
+            manner, hours = Manner.PROMPT, 1.0
+        elif one.code in run_by:
+            manner, hours = Manner.PROMPT, _MEETINGS_H * (1 + (dice >> 8) % 5)
+        else:
+            free = bool(one.parks) and all(parks[code].invented for code in one.parks)
+            manner = _manner(_INVENTED if free else _OTHERS, dice % 100)
+        name, position = _NAMES[(dice >> 16) % len(_NAMES)], _POSITIONS[(dice >> 24) % len(_POSITIONS)]
+        return Character(one.code, manner, hours, name, position)
 
     return {one.code: character(one) for one in register.organisations}
-
-
-def _character(one: Organisation, shares: tuple[tuple[Manner, int], ...], quick: float) -> Character:
-    dice = int.from_bytes(hashlib.sha256(one.code.encode()).digest()[:8], "big")
-    roll, hours = dice % 100, quick * (1 + (dice >> 8) % 260 / 10)
-    manner = _manner(shares, roll)
-    return Character(
-        one.code, manner, hours, _NAMES[(dice >> 16) % len(_NAMES)], _POSITIONS[(dice >> 24) % len(_POSITIONS)]
-    )
 
 
 def _manner(shares: tuple[tuple[Manner, int], ...], roll: int) -> Manner:

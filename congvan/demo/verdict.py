@@ -107,7 +107,9 @@ async def _stories(
     two_parks = await ledger.rows(
         select(EventRow.stream).where(EventRow.kind == Fact.ANOTHER_WAY.value).distinct()
     )
-    letterheads = await ledger.count(select(Letter.id).where(Letter.campaign_id == campaign.id, Letter.kind == "investor"))
+    letterheads = await ledger.count(
+        select(Letter.id).where(Letter.campaign_id == campaign.id, Letter.kind == "investor")
+    )
     with_tenants = await ledger.count(
         select(Hop.id).where(Hop.campaign_id == campaign.id, Hop.level == "investor")
     )
@@ -175,7 +177,7 @@ async def _enclosures(ledger: Ledger, sink: SinkStore, rows: Sequence[Delivery])
 def _three_known(sink: SinkStore, stored: Stored, known: set[Any]) -> bool:
     message = email.message_from_bytes((sink.folder / stored.file).read_bytes(), policy=email.policy.default)
     hashes = [
-        hashlib.sha256(part.get_payload(decode=True)).hexdigest()
+        hashlib.sha256(part.get_content()).hexdigest()
         for part in message.iter_attachments()
         if part.get_content_type() == "application/pdf"
     ]

@@ -116,7 +116,7 @@ class RecipientPages:
             sent = self._checked(request, visit.token, form)
         if visit.page.state is State.REJECTED:
             return self._done(request, visit.token, "reject")
-        if False:
+        if not forms.offers(visit.page).reject:
             # A tab left open must not undo what was answered meanwhile.
             return await self._page(visit, 409, notice="already")
         filled = forms.reject(sent)

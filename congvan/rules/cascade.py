@@ -65,8 +65,8 @@ class _Directory:
         self.run_by: dict[str, list[str]] = {}
         for one in sorted(register.organisations, key=lambda one: one.code):
             self.by_level.setdefault(one.level, []).append(one)
-            for park in one.parks:
-                self.in_park.setdefault(park, []).append(one)
+            for code in one.parks:
+                self.in_park.setdefault(code, []).append(one)
         for park in sorted(register.parks, key=lambda park: park.code):
             if park.investor:
                 self.run_by.setdefault(park.investor, []).append(park.code)
@@ -126,7 +126,7 @@ def route(register: Register, cascade: Cascade, plan: CampaignPlan) -> Route:
     directory = _Directory(register)
     hops = _prune(_spread(directory, cascade), directory, plan.audience)
     issuers = {hop.issuer for hop in hops}
-    settles = {}
+    settles: dict[str, Settles] = {}
     for hop in hops:
         for way in hop.ways:
             policy = policy_for(cascade, plan, hop.level, way.level)
@@ -137,9 +137,9 @@ def route(register: Register, cascade: Cascade, plan: CampaignPlan) -> Route:
 
 
 def _spread(directory: _Directory, cascade: Cascade) -> list[RouteHop]:
-    roots = [one for one in directory.by_level.get(cascade.root, ())]
-    queue: deque[tuple[Organisation, str | None]] = deque((root, None) for root in roots[:1])
-    seen, hops = {root.code for root in roots[:1]}, []
+    roots = directory.by_level.get(cascade.root, [])[:1]
+    queue: deque[tuple[Organisation, str | None]] = deque((root, None) for root in roots)
+    seen, hops = {root.code for root in roots}, []
     while queue:
         issuer, above = queue.popleft()
         rule: HopRule | None = cascade.rule_of(issuer.level)

@@ -1,4 +1,4 @@
-"""A desk for the command line: a folder of its own, a small chain with its registry and plan, nothing of the outside."""
+"""A desk for the command line: a folder of its own with a small chain, its registry and its plan."""
 
 from __future__ import annotations
 

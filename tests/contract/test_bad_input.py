@@ -1,4 +1,4 @@
-"""Every kind of bad input, handed in as an operator hands it in: refused with file, row, field and remedy, or read right.
+"""Every kind of bad input, as an operator hands it in: refused with file, row, field and remedy, or read right.
 
 What is refused ends with status 2 and leaves every table as it was.
 """
@@ -141,7 +141,7 @@ REGISTRIES: dict[str, tuple[Change, str, str, int | None, tuple[str, ...]]] = {
     ),
     "a file of blanks": (
         as_bytes(ORGANISATIONS, lambda _: b"\xef\xbb\xbf\r\n\r\n"),
-        ORGANISATIONS, "", None, ("tệp rỗng",),
+        ORGANISATIONS, "", None, ("không nhận ra bảng", "congvan registry template"),
     ),
     "headings without a row": (
         as_bytes(ORGANISATIONS, lambda text: text.splitlines()[0].encode()),
@@ -305,13 +305,15 @@ PLANS: dict[str, tuple[Callable[[Desk], None], str, str, bool, tuple[str, ...]]]
     "a directive from the future": (
         in_plan("issued_on: 2024-03-04", "issued_on: 2999-03-04"), PLAN, "directives[1].issued_on", True, ("2999",),
     ),
-    "a secret document": (in_plan("code: ra-soat-kho", "code: ra-soat-kho\nsecrecy: Tối mật"), PLAN, "", True, ("mật",)),
+    "a secret document": (
+        in_plan("code: ra-soat-kho", "code: ra-soat-kho\nsecrecy: Tối mật"), PLAN, "", True, ("mật",),
+    ),
     "an encoding that is not UTF-8": (
         plan_bytes(lambda text: _windows_1258(text)), PLAN, "", True, ("UTF-8", "lưu lại"),
     ),
     "an empty file": (plan_bytes(lambda _: b""), PLAN, "", False, ("tệp rỗng",)),
     "only a comment": (plan_bytes(lambda _: b"# ke hoach\n"), PLAN, "", False, ("không có nội dung",)),
-    "a list instead of a plan": (plan_bytes(lambda _: b"- a\n- b\n"), PLAN, "", False, ("nhóm mục",)),
+    "a list instead of a plan": (plan_bytes(lambda _: b"- a\n- b\n"), PLAN, "", True, ("nhóm mục",)),
     "a loop in the cascade": (
         in_cascade(
             "ladder:",
@@ -322,7 +324,9 @@ PLANS: dict[str, tuple[Callable[[Desk], None], str, str, bool, tuple[str, ...]]]
     "a level that the cascade does not have": (
         in_cascade("level: department", "level: departmet"), CASCADE, "hops[1].recipients", True, ("departmet",),
     ),
-    "a missing field of the cascade": (in_cascade("speaks_for:", "# speaks_for:"), CASCADE, "speaks_for", True, ("điền",)),
+    "a missing field of the cascade": (
+        in_cascade("speaks_for:", "# speaks_for:"), CASCADE, "speaks_for", True, ("điền",),
+    ),
 }  # fmt: skip
 
 
@@ -445,6 +449,15 @@ def test_a_wrong_setting_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch, n
     assert ran.status == 2
     assert name in ran.err
     assert ran.json["faults"][0]["field"] == name
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["deadline", "--from", "2024-02-06", "--days", "5"]], ids=" ".join)
+def test_a_wrong_calendar_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    (desk.folder / "calendar.yaml").write_text("corrections:\n  - date: 2024-02-30\n    kind: off\n", "utf-8")
+    monkeypatch.setenv("CONGVAN_CONFIG", str(desk.folder))
+    ran = desk.run(*arguments)
+    assert ran.status == 2
+    assert "calendar.yaml, dòng 2, «corrections[1].date»" in ran.err
 
 
 # ------------------------------------------------------------------------------------ as a program

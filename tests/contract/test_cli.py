@@ -447,6 +447,55 @@ def test_what_cannot_happen_is_refused_and_changes_nothing(desk: Desk) -> None:
     assert desk.dump() == before
 
 
+@pytest.fixture
+def three_levels(desk: Desk) -> Desk:
+    """The chain with companies at its bottom: a department passes the letter on to a company."""
+    desk.change(
+        desk.cascade,
+        "ladder:",
+        """\
+  - issuer: department
+    template: investor
+    issue: company
+    symbol: "{number}/CV-{abbreviation}"
+    recipients: [{level: company, who: children}]
+ladder:""",
+    )
+    desk.change(desk.cascade, "  department: ", "  company: Doanh nghiệp\n  department: ")
+    desk.change(desk.cascade, "settles: complete", "settles: forward")
+    with (desk.registry / "organisations.csv").open("a", encoding="utf-8") as file:
+        file.write("DN-1,Công ty Mẫu Một,,company,,VU-KH,,,,,Thủ Đô,,,,có\n")
+    with (desk.registry / "contacts.csv").open("a", encoding="utf-8") as file:
+        file.write("DN-1,vanthu@dn-1.example,,văn thư,,1,,,\n")
+    return desk
+
+
+def test_passing_on_by_telephone_sends_the_companys_letter_under_its_own_number(
+    three_levels: Desk, signed: Path
+) -> None:
+    desk = three_levels
+    rows = {row["recipient"]: row for row in desk.sent()}
+    order = ["forward", rows["VU-KH"]["code"], "--number", "15", "--name", "Ông Bình", "--by", "Lan"]
+    said = desk.must(*order, "--signed", signed, "--json").json
+    assert said["state"] == "FORWARDED"
+    sent = desk.turn()
+    assert len(sent.to("vanthu@dn-1.example")) == 1
+    (own,) = [one for one in desk.must("letters", "ra-soat-kho", "--json").json if one["issuer"] == "VU-KH"]
+    assert (own["state"], own["number"]) == ("ISSUED", "15/CV-VUKH")
+    (kept,) = [row for row in desk.dump()["files"] if own["sha256"] in row]
+    assert PDF in kept
+    assert desk.must(*order, "--json").json["again"] is True
+
+
+def test_a_preview_of_a_letter_passed_on_cites_the_one_above_with_blanks(three_levels: Desk) -> None:
+    desk = three_levels
+    desk.must("registry", "import", desk.registry)
+    desk.must("letter", "render", desk.plan, "--issuer", "VU-KH", "--out", "letter.html")
+    page = (desk.folder / "letter.html").read_text("utf-8")
+    assert "số …/BTM-VPB ngày" in page
+    assert "Vụ Kế hoạch" in page or "VỤ KẾ HOẠCH" in page
+
+
 # ------------------------------------------------------------------------------------ report
 
 

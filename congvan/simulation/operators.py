@@ -1,0 +1,163 @@
+"""Operators: they issue late, extend, exempt, withdraw, readdress, hold, take answers by telephone, and close."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+from congvan.acts import campaigns, closing, confirmations, deliveries, escalations, letters
+from congvan.acts.confirmations import Answer
+from congvan.errors import CongvanError
+from congvan.house import House
+from congvan.rules.calendar import local
+from congvan.rules.protocol import Event
+from congvan.simulation.faults import stream
+from congvan.simulation.look import rows, some
+from congvan.simulation.processes import Process
+from congvan.simulation.scheduler import Broken, Scheduler
+
+BY = "Trần Thị Mẫu"
+WHY = "theo đề nghị"
+#: The chance of each act on a day on which something can be done.
+_DAILY = {
+    "extend": 0.12, "exempt": 0.06, "withdraw": 0.05, "resend": 0.08, "telephone": 0.10, "claim": 0.15, "hold": 0.04,
+    "reject on paper": 0.02, "withdraw twice": 0.02,
+}  # fmt: skip
+_OPEN = "due_at is not null"
+
+
+class Operators:
+    """The people of the authority. desk: the process behind their pages."""
+
+    def __init__(self, scheduler: Scheduler, desk: Process) -> None:
+        self.scheduler, self.desk = scheduler, desk
+        self.chance = stream(scheduler.seed, "operators")
+        self.tally: Counter[str] = Counter()
+        self.calm = False
+        self._number = 0
+        self._hand: set[str] = set()
+
+    def morning(self) -> None:
+        """What is done today. Called once a day."""
+        if self.calm:
+            for campaign in rows(self.scheduler.disk, "select id from campaigns where held_at is not null order by id"):
+                self._soon("resume", lambda house, key=campaign["id"]: campaigns.resume(house, key, BY))
+        else:
+            for what, chance in _DAILY.items():
+                if self.chance.random() < chance:
+                    self._plan(what)
+        self._issue()
+        self._address_work()
+        self._close()
+
+    def _soon(self, what: str, act: Callable[[House], Coroutine[Any, Any, Any]], hours: float | None = None) -> None:
+        wait = timedelta(hours=self.chance.random() * 10 if hours is None else hours)
+        self.scheduler.at(self.scheduler.now + wait, lambda: self._do(what, act))
+
+    def _do(self, what: str, act: Callable[[House], Coroutine[Any, Any, Any]]) -> None:
+        def ended(_value: Any, error: BaseException | None) -> None:
+            if error is None:
+                self.tally[what] += 1
+            elif not isinstance(error, CongvanError):
+                raise Broken(f"an operator's act broke: {what}: {type(error).__name__}: {error}") from error
+
+        self.scheduler.begin(self.desk, act(self.desk.house), f"operator: {what}", ended)
+
+    # ------------------------------------------------------------------ one delivery
+
+    def _plan(self, what: str) -> None:
+        if what == "hold":
+            self._plan_hold()
+            return
+        found = self._some_delivery()
+        if found is not None:
+            key, due = found["id"], some(found["due_at"])
+            later = max(due, self.scheduler.now) + timedelta(days=self.chance.randint(1, 7))
+            acts: dict[str, Callable[[House], Coroutine[Any, Any, Any]]] = {
+                "extend": lambda house: deliveries.extend(house, key, later, BY, WHY),
+                "exempt": lambda house: deliveries.exempt(house, key, BY, WHY),
+                "withdraw": lambda house: deliveries.withdraw(house, key, BY, WHY),
+                "withdraw twice": lambda house: _twice(house, key),
+                "resend": lambda house: deliveries.resend(house, key, BY, why=WHY),
+                "telephone": lambda house: confirmations.answer(house, key, _by_phone(found)),
+                "claim": lambda house: escalations.claim(house, key, BY, "đã gọi"),
+                "reject on paper": lambda house: confirmations.answer(house, key, _on_paper()),
+            }
+            self._soon(what, acts[what])
+
+    def _some_delivery(self) -> sqlite3.Row | None:
+        found = rows(self.scheduler.disk, f"select * from deliveries where {_OPEN} order by id")
+        return self.chance.choice(found) if found else None
+
+    def _plan_hold(self) -> None:
+        running = rows(self.scheduler.disk, "select id from campaigns where state = 'RUNNING' order by id")
+        if running:
+            key = self.chance.choice(running)["id"]
+            first = self.chance.random() * 10
+            self._soon("hold", lambda house: campaigns.hold(house, key, BY, WHY), first)
+            self._soon("resume", lambda house: campaigns.resume(house, key, BY), first + self.chance.random() * 60)
+
+    def _address_work(self) -> None:
+        """Somebody looks after what could not be sent or was rejected."""
+        question = "select * from deliveries where state in ('UNDELIVERABLE', 'REJECTED') and due_at is not null order by id"
+        for found in rows(self.scheduler.disk, question):
+            lot, key = self.chance.random(), found["id"]
+            address = f"moi-{self.chance.randrange(1000)}@{found['recipient'].lower()}.example"
+            if lot < 0.25:
+                self._soon("readdress", lambda house, k=key, a=address: deliveries.resend(house, k, BY, address=a))
+            elif lot < 0.30:
+                self._soon("exempt", lambda house, k=key: deliveries.exempt(house, k, BY, WHY))
+
+    # ------------------------------------------------------------------ letters and the end
+
+    def _issue(self) -> None:
+        """Each letter that waits is issued some time: mostly soon, sometimes late, sometimes by two at once."""
+        waiting = rows(
+            self.scheduler.disk,
+            "select l.id, c.mode from letters l join campaigns c on c.id = l.campaign_id"
+            " where l.state = 'PENDING_ISSUE' order by l.id",
+        )
+        for letter in waiting:
+            if letter["id"] in self._hand:
+                continue
+            self._hand.add(letter["id"])
+            hours = self.chance.choice([1, 3, 20, 30, 80, 200]) * self.chance.random()
+            for _ in range(2 if self.chance.random() < 0.1 else 1):
+                self._soon("issue", self._issuing(letter["id"], letter["mode"]), 2 if self.calm else hours)
+
+    def _issuing(self, letter_id: str, mode: str) -> Callable[[House], Coroutine[Any, Any, Any]]:
+        async def act(house: House) -> None:
+            try:
+                if mode != "live":
+                    await letters.play_issue(house, letter_id, BY)
+                    return
+                self._number += 1
+                day = local(await house.clock.now()).date()
+                signed = f"%PDF-1.4 signed {self._number}".encode()
+                await letters.issue(house, letter_id, letters.Issued(str(self._number), day, BY, signed))
+            finally:
+                self._hand.discard(letter_id)
+
+        return act
+
+    def _close(self) -> None:
+        for campaign in rows(self.scheduler.disk, "select id from campaigns where state = 'RUNNING' order by id"):
+            if self.calm or self.chance.random() < 0.4:
+                self._soon("close", lambda house, key=campaign["id"]: closing.close(house, key, BY))
+
+
+async def _twice(house: House, key: str) -> None:
+    await deliveries.withdraw(house, key, BY, WHY)
+    await deliveries.withdraw(house, key, BY, WHY)
+
+
+def _by_phone(delivery: sqlite3.Row) -> Answer:
+    event = {"forward": Event.FORWARDED, "complete": Event.COMPLETED}.get(delivery["settles"], Event.ACKNOWLEDGED)
+    return Answer(event, "Nguyễn Văn Mẫu", "Văn thư", channel="phone", actor=BY)
+
+
+def _on_paper() -> Answer:
+    return Answer(Event.REJECTED, "", "", channel="paper", actor=BY, reason="Trả lại văn bản.")

@@ -1,0 +1,157 @@
+"""Recipients: they confirm, confirm twice, late, on old links, reject, pass on, or never say a word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from congvan.acts import confirmations
+from congvan.acts.confirmations import Answer, PassOn, Receipt
+from congvan.errors import ActRefused, CongvanError, ImpossibleMove, LinkExpired, LinkInvalid, LinkRevoked
+from congvan.house import House
+from congvan.rules.protocol import Event
+from congvan.simulation.faults import stream
+from congvan.simulation.look import row
+from congvan.simulation.post import Landed
+from congvan.simulation.processes import Process
+from congvan.simulation.scheduler import Broken, Scheduler
+
+#: How a recipient behaves, and how many of a hundred do. Investors pass on where others acknowledge.
+MANNERS = {
+    "prompt": 34, "after a reminder": 15, "late": 14, "never": 13, "rejects": 6, "twice": 6, "at once twice": 6,
+    "by an old link": 6,
+}  # fmt: skip
+
+
+@dataclass
+class Recipient:
+    """One organisation at its mailbox. tokens: the links it has received, oldest first."""
+
+    code: str
+    manner: str
+    chance: Random
+    tokens: list[str] = field(default_factory=list)
+    intends: bool = False
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer that was confirmed to the recipient as recorded: no crash may take it back."""
+
+    delivery_id: str
+    event: str
+
+
+class Recipients:
+    """All recipients. portal: the processes that serve their pages."""
+
+    def __init__(self, scheduler: Scheduler, portals: list[Process]) -> None:
+        self.scheduler, self.portals = scheduler, portals
+        self.known: dict[str, Recipient] = {}
+        self.told: list[Told] = []
+        self.tally: Counter[str] = Counter()
+
+    def receives(self, landed: Landed) -> None:
+        """A mail lies in a mailbox."""
+        message = row(self.scheduler.disk, "messages", landed.key)
+        if message["message_id"] != landed.message_id:
+            raise Broken(f"the message on the wire is {landed.message_id}, its row says {message['message_id']}")
+        if not landed.token or message["delivery_id"] is None:
+            return
+        one = self._recipient(message["recipient"], message["campaign_id"])
+        if landed.token not in one.tokens:
+            one.tokens.append(landed.token)
+        self._decide(one, message["kind"], message["delivery_id"])
+
+    def _recipient(self, code: str, campaign_id: str) -> Recipient:
+        key = f"{code}/{campaign_id}"
+        if key not in self.known:
+            ordinal = self.scheduler.disk.look("select code from campaigns where id = ?", campaign_id)[0][0]
+            chance = stream(self.scheduler.seed, f"recipient/{code}/{ordinal}")
+            manner = chance.choices(list(MANNERS), list(MANNERS.values()))[0]
+            if code == "BAN":
+                manner = chance.choices(["prompt", "after a reminder", "late"], [8, 1, 1])[0]
+            self.known[key] = Recipient(code, manner, chance)
+        return self.known[key]
+
+    def _decide(self, one: Recipient, kind: str, delivery_id: str) -> None:
+        """When this mail moves its reader to act."""
+        reminded = kind in ("reminder", "overdue")
+        if one.intends or one.manner == "never" or (one.manner == "after a reminder" and not reminded):
+            return
+        one.intends = True
+        hours = one.chance.expovariate(1 / 20)
+        if one.manner == "late":
+            hours += 24 * one.chance.randint(6, 20)
+        for number in range(2 if one.manner in ("twice", "at once twice") else 1):
+            more = number * (one.chance.random() * 90 if one.manner == "twice" else 0)
+            self._later(one, delivery_id, timedelta(hours=hours + more))
+
+    def _later(self, one: Recipient, delivery_id: str, wait: timedelta, event: Event | None = None) -> None:
+        self.scheduler.at(self.scheduler.now + wait, lambda: self._act(one, delivery_id, event))
+
+    # ------------------------------------------------------------------ the act
+
+    def _act(self, one: Recipient, delivery_id: str, event: Event | None = None) -> None:
+        delivery = row(self.scheduler.disk, "deliveries", delivery_id)
+        said = event or self._says(one, delivery["settles"], delivery["child_hop_id"])
+        token = one.tokens[0] if one.manner == "by an old link" else one.tokens[-1]
+        portal = one.chance.choice(self.portals)
+        label = f"{one.code} ({one.manner}) answers {said.value}"
+
+        def ended(receipt: Any, error: BaseException | None) -> None:
+            self._ended(one, delivery_id, said, receipt, error)
+
+        self.scheduler.begin(portal, self._press(portal.house, token, said, one.chance), label, ended)
+
+    def _says(self, one: Recipient, settles: str, below: str | None) -> Event:
+        if one.manner == "rejects":
+            return Event.REJECTED
+        if below is not None and one.code.startswith("CDT-"):
+            return Event.ACKNOWLEDGED if one.chance.random() < 0.2 else Event.FORWARDED
+        if settles == "complete":
+            return one.chance.choice([Event.ACKNOWLEDGED, Event.STARTED, Event.COMPLETED])
+        return Event.ACKNOWLEDGED
+
+    async def _press(self, house: House, token: str, said: Event, chance: Random) -> Receipt:
+        now = await house.clock.now()
+        link = house.links.read(token, "answer", now)
+        if chance.random() < 0.5:
+            await confirmations.seen(house, link.delivery_id)
+        if said is Event.FORWARDED:
+            number = str(chance.randint(1, 99)) if chance.random() < 0.5 else ""
+            order = PassOn("Lê Văn Mẫu", "Giám đốc", number, segment_ticked=True)
+            return await confirmations.pass_on(house, link.delivery_id, order, link)
+        reason = "Không thuộc đối tượng." if said is Event.REJECTED else ""
+        words = Answer(said, "Lê Văn Mẫu", "Văn thư", reason=reason, segment_ticked=True)
+        return await confirmations.answer(house, link.delivery_id, words, link)
+
+    def _ended(
+        self, one: Recipient, delivery_id: str, said: Event, receipt: Any, error: BaseException | None
+    ) -> None:
+        if isinstance(receipt, Receipt):
+            self.told.append(Told(delivery_id, said.value))
+            self.tally["answered late" if receipt.late else "answered again" if receipt.again else "answered"] += 1
+            if said in (Event.ACKNOWLEDGED, Event.STARTED) and one.chance.random() < 0.8:
+                self._more(one, delivery_id)
+        elif error is None:
+            self.tally["answer lost with its process"] += 1
+            self._later(one, delivery_id, timedelta(minutes=one.chance.randint(1, 60)), said)
+        elif isinstance(error, LinkRevoked | LinkExpired | LinkInvalid):
+            self.tally["link withdrawn"] += 1
+        elif isinstance(error, ActRefused | ImpossibleMove):
+            self.tally["answer refused"] += 1
+        elif not isinstance(error, CongvanError):
+            raise Broken(f"an answer broke: {type(error).__name__}: {error}") from error
+
+    def _more(self, one: Recipient, delivery_id: str) -> None:
+        """Whoever has to do more than acknowledge does it some days later."""
+        delivery = row(self.scheduler.disk, "deliveries", delivery_id)
+        asked = {"forward": Event.FORWARDED, "complete": Event.COMPLETED}.get(delivery["settles"])
+        if asked is not None and delivery["state"] in ("ACKNOWLEDGED", "IN_PROGRESS"):
+            if asked is Event.FORWARDED and not one.code.startswith("CDT-"):
+                return
+            self._later(one, delivery_id, timedelta(hours=one.chance.expovariate(1 / 60)), asked)

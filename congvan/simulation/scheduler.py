@@ -1,0 +1,122 @@
+"""The one-step scheduler: a heap of (virtual time, seeded tie-break), one transaction a step."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from congvan.rules.calendar import local
+from congvan.simulation.faults import Crash, Faults, stream
+from congvan.simulation.inline import Disk
+from congvan.simulation.processes import Ended, Job, Process
+
+#: Steps that a failing seed prints.
+REMEMBERED = 40
+#: A world in which one virtual day takes more steps than this does not come to rest.
+MOST_STEPS_A_DAY = 60_000
+
+
+class Broken(Exception):
+    """An invariant does not hold. The message says which, and of what."""
+
+
+class Scheduler:
+    """Virtual time. after_step: looks at what a step has written; at_day_end: looks at everything."""
+
+    def __init__(self, seed: int, disk: Disk, faults: Faults, folder: Path, starts: datetime) -> None:
+        self.seed, self.disk, self.faults, self.folder = seed, disk, faults, folder
+        self.now = starts
+        self.steps = 0
+        self.history: deque[str] = deque(maxlen=REMEMBERED)
+        self.after_step: list[Callable[[str], None]] = []
+        self.at_day_end: list[Callable[[], None]] = []
+        self.pace = stream(seed, "pace")
+        self.days = 0
+        self.deaths: Counter[str] = Counter()
+        self._day = local(starts).date()
+        self._steps_today = 0
+        self._number = 0
+        self._heap: list[tuple[datetime, float, int, Callable[[], None]]] = []
+
+    # ------------------------------------------------------------------ time
+
+    def at(self, when: datetime, act: Callable[[], None]) -> None:
+        """Let something happen then; what is set for the past happens now."""
+        self._number += 1
+        heapq.heappush(self._heap, (max(when, self.now), self.pace.random(), self._number, act))
+
+    def after(self, seconds: float, act: Callable[[], None]) -> None:
+        """Let something happen in a while."""
+        self.at(self.now + timedelta(seconds=seconds), act)
+
+    def run(self, until: datetime) -> None:
+        """Go on until nothing is left to happen before this instant."""
+        while self._heap and self._heap[0][0] < until:
+            when, _tie, _number, act = heapq.heappop(self._heap)
+            self._pass_to(when)
+            act()
+        self._pass_to(until)
+
+    def _pass_to(self, when: datetime) -> None:
+        day = local(when).date()
+        if day != self._day:
+            self.days += (day - self._day).days
+            self._day, self._steps_today = day, 0
+            for look in self.at_day_end:
+                look()
+        self.now = when
+
+    # ------------------------------------------------------------------ processes
+
+    def begin(self, process: Process, coroutine: Coroutine[Any, Any, Any], label: str, ended: Ended) -> Job:
+        """Start a job in a process; its first transaction comes in a moment."""
+        job = Job(process, coroutine, label, ended)
+        process.jobs.append(job)
+        self.after(self.pace.random(), lambda: self._step(job))
+        return job
+
+    def _step(self, job: Job) -> None:
+        if job.over:
+            return
+        process = job.process
+        if not process.is_up(self.now):
+            assert process.up_at is not None
+            self.at(process.up_at, lambda: self._step(job))
+            return
+        self._count(job)
+        before = self.disk.commits
+        try:
+            pause = process.step(job, self.now)
+        except Crash as point:
+            self.history.append(f"{self._stamp()} {process.name}: {job.label}: DIES {point}")
+            pause = None
+            self.deaths[str(point)] += 1
+            self._bury(process)
+        if self.disk.commits != before:
+            for look in self.after_step:
+                look(job.label)
+        if pause is not None:
+            self.after(self._wait(process, pause.why), lambda: self._step(job))
+
+    def _count(self, job: Job) -> None:
+        self.steps += 1
+        self._steps_today += 1
+        self.history.append(f"{self._stamp()} {job.process.name}: {job.label}")
+        if self._steps_today > MOST_STEPS_A_DAY:
+            raise Broken(f"restless: more than {MOST_STEPS_A_DAY} steps in one day")
+
+    def _stamp(self) -> str:
+        return f"{local(self.now):%Y-%m-%d %H:%M:%S}"
+
+    def _bury(self, process: Process) -> None:
+        back = self.now + timedelta(seconds=self.pace.choice([1, 5, 30, 200]))
+        process.die(self.now, back)
+
+    def _wait(self, process: Process, why: str) -> float:
+        if self.faults.happens("process stands still"):
+            process.up_at = self.now + timedelta(seconds=self.pace.choice([30, 150, 900]))
+        return self.pace.random() * (0.4 if why == "mail" else 0.2)

@@ -1,0 +1,179 @@
+"""`congvan doctor`: every part is looked at, every fault has its remedy, nothing is changed."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import Any
+
+import pytest
+
+from tests.contract.conftest import Desk
+
+SAID: list[bytes] = []
+
+
+class Ehlo(StreamRequestHandler):
+    """A mail server that greets and remembers what it was told."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            SAID.append(line.strip())
+            self.wfile.write(b"250-here\r\n250 SMTPUTF8\r\n")
+
+
+class Health(BaseHTTPRequestHandler):
+    """A Prefect server, as far as the doctor asks it."""
+
+    date = ""
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response_only(self.status if self.path == "/api/health" else 404)
+        if self.date:
+            self.send_header("Date", self.date)
+        self.end_headers()
+        self.wfile.write(b"true")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(server: Any) -> Iterator[int]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def healthy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk at which everything is as it should be."""
+    desk.must("registry", "import", desk.registry)
+    SAID.clear()
+    monkeypatch.setattr(Health, "date", "")
+    monkeypatch.setattr(Health, "status", 200)
+    with (
+        serving(ThreadingTCPServer(("127.0.0.1", 0), Ehlo)) as smtp,
+        serving(ThreadingHTTPServer(("127.0.0.1", 0), Health)) as prefect,
+    ):
+        monkeypatch.setenv("CONGVAN_SMTP_URL", f"smtp://127.0.0.1:{smtp}")
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{prefect}/api")
+        monkeypatch.setenv("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED", "false")
+        monkeypatch.setenv("PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED", "False")
+        yield desk
+
+
+def faults(desk: Desk) -> list[dict[str, Any]]:
+    """What is wrong; each with a remedy, in JSON as in the lines, and nothing changed by looking."""
+    before = desk.dump()
+    ran = desk.run("doctor", "--json")
+    found = [one for one in ran.json["checks"] if not one["good"]]
+    assert ran.status == (1 if found else 0)
+    assert all(one["remedy"] for one in found)
+    shown = desk.run("doctor").out
+    assert shown.count("FAULT") == len(found)
+    assert all(f"{one['message']} → {one['remedy']}" in shown for one in found)
+    assert desk.dump() == before
+    return found
+
+
+def test_a_healthy_house_has_no_fault_and_every_part_was_looked_at(healthy: Desk) -> None:
+    assert faults(healthy) == []
+    names = {one["name"] for one in healthy.must("doctor", "--json").json["checks"]}
+    assert names == {"cấu hình", "khóa", "cơ sở dữ liệu", "danh bạ", "thư đi", "Prefect", "đồng hồ"}
+
+
+def test_the_mail_server_is_greeted_and_asked_for_nothing(healthy: Desk) -> None:
+    healthy.must("doctor")
+    assert SAID
+    assert all(line.lower().startswith(b"ehlo ") for line in SAID)
+
+
+def test_before_anything_was_used_the_doctor_makes_nothing(desk: Desk) -> None:
+    desk.run("doctor")
+    assert not desk.home.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part", "words"),
+    [
+        ("CONGVAN_SMTP_URL", "smtp://127.0.0.1:9", "thư đi", "không trả lời"),
+        ("CONGVAN_SMTP_URL", "mailto:x", "thư đi", "CONGVAN_SMTP_URL"),
+        ("CONGVAN_SMTP_URL", "smtp://hoa@127.0.0.1?tls=none", "thư đi", "password in clear"),
+        ("PREFECT_API_URL", "http://127.0.0.1:9/api", "Prefect", "không trả lời"),
+        ("PREFECT_API_URL", "", "Prefect", "chưa đặt"),
+        ("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED", "true", "Prefect", "CANCELLATION_CLEANUP"),
+        ("PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED", "", "Prefect", "PAUSE_EXPIRATIONS"),
+        ("CONGVAN_SECRET_KEYS", "short", "khóa", "quá ngắn"),
+        ("CONGVAN_DATABASE_URL", "postgresql+asyncpg://hoa:kin-lam@127.0.0.1:9/c", "cơ sở dữ liệu", "127.0.0.1"),
+        ("CONGVAN_DATABASE_URL", "nonsense", "cơ sở dữ liệu", "CONGVAN_DATABASE_URL"),
+        ("CONGVAN_CASCADE", "khong-co.yaml", "cấu hình", "khong-co.yaml"),
+        ("CONGVAN_SMTP_CONNECTIONS", "0", "cấu hình", "CONGVAN_SMTP_CONNECTIONS"),
+        ("CONGVAN_TEMPLATES", "/nowhere", "cấu hình", "/nowhere"),
+    ],
+)
+def test_what_is_set_wrongly_is_a_fault_of_its_part(
+    healthy: Desk, monkeypatch: pytest.MonkeyPatch, name: str, value: str, part: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    found = faults(healthy)
+    assert any(one["name"] == part and words in one["message"] for one in found), found
+    assert "kin-lam" not in str(found)
+
+
+def test_a_schema_of_another_version_is_a_fault(healthy: Desk) -> None:
+    connection = sqlite3.connect(healthy.home / "congvan.db")
+    connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    connection.commit()
+    connection.close()
+    (found,) = faults(healthy)
+    assert "congvan migrate" in found["remedy"]
+
+
+def test_a_mailbox_that_was_removed_from_the_ladder_is_a_fault(healthy: Desk) -> None:
+    path = healthy.registry / "contacts.csv"
+    kept = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("LDB,")]
+    path.write_text("\n".join(kept), "utf-8")
+    healthy.must("registry", "import", healthy.registry)
+    assert any(one["name"] == "danh bạ" and "LDB" in one["message"] for one in faults(healthy))
+
+
+def test_a_key_that_others_can_read_is_a_fault(healthy: Desk) -> None:
+    (healthy.home / "secret.key").chmod(0o644)
+    (found,) = faults(healthy)
+    assert found["name"] == "khóa"
+    assert "chmod 600" in found["remedy"]
+
+
+def test_a_clock_behind_the_log_or_apart_from_prefects_is_a_fault(
+    healthy: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Health, "date", "Fri, 01 Dec 2023 01:00:00 GMT")
+    (found,) = faults(healthy)
+    assert found["name"] == "đồng hồ"
+    assert "Prefect" in found["message"]
+    monkeypatch.setattr(Health, "date", "")
+    healthy.must("campaign", "launch", healthy.plan, "--mode", "exercise")
+    connection = sqlite3.connect(healthy.home / "congvan.db")
+    connection.execute("UPDATE events SET at = '2999-01-01 00:00:00.000000'")
+    connection.commit()
+    connection.close()
+    (found,) = faults(healthy)
+    assert "sớm hơn sự kiện" in found["message"]
+
+
+def test_a_prefect_server_that_is_ill_is_a_fault(healthy: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Health, "status", 503)
+    (found,) = faults(healthy)
+    assert found["name"] == "Prefect"
