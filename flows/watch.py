@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from prefect import flow
+from uuid import UUID
 
+from prefect import flow
+from prefect.client.orchestration import PrefectClient, get_client
+
+from congvan.acts import leases
+from congvan.house import House
+from flows.relay import LEASE, LEASE_FOR, Relay
+from flows.runs import FLOWS, NAME, Deployments, Runs
 from tasks import at_work, mail, records
 
 
 @flow(name="watch", persist_result=False)
 async def watch() -> None:
-    """Tell the ladder what is due, and send the mail that belongs to no hop."""
-    async with at_work():
+    """Tell the ladder what is due, send the mail that belongs to no hop, and wake what nobody woke."""
+    async with at_work() as house:
         await records.tell()
         await mail.send(None)
+        async with get_client() as client:
+            await _relay_once(house, client)
+
+
+async def _relay_once(house: House, client: PrefectClient) -> None:
+    """The relay's own pass over everything, where no relay is alive to do it."""
+    if not await leases.hold(house, LEASE, LEASE_FOR):
+        return
+    deployments = Deployments(_by_name)
+    try:
+        await Relay(house, deployments).wakes(Runs(house, client, deployments))
+    finally:
+        await leases.drop(house, LEASE)
+
+
+async def _by_name(client: PrefectClient) -> dict[str, UUID]:
+    return {name: (await client.read_deployment_by_name(f"{name}/{NAME}")).id for name in FLOWS}

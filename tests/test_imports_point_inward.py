@@ -32,7 +32,11 @@ MAY_SELECT = {"store", "acts", "doctor", "commands", "demo"}
 CONCRETE = {"Store", "Press", "Words", "Sender", "SystemClock", "DemoClock", "Links", "House", "SystemRandom"}
 #: Where one of them is built for another reason: the clock reads itself, links are a cached part of a house,
 #: `letter render` needs the typesetter without a database, and `doctor` compares clocks without a house.
-BUILDERS = {"congvan/house.py": CONCRETE, "congvan/commands/preview.py": {"Press"}, "congvan/doctor.py": {"SystemClock"}}
+BUILDERS = {
+    "congvan/house.py": CONCRETE,
+    "congvan/commands/preview.py": {"Press"},
+    "congvan/doctor.py": {"SystemClock"},
+}
 #: Pictures of rows: flow and task objects that are never executed, only shown.
 PICTURES = {("tasks/board.py", "recipients")}
 
@@ -124,7 +128,9 @@ def test_flows_stand_on_tasks_and_tasks_on_congvan_and_never_the_other_way() -> 
 
 def test_the_library_knows_nothing_of_prefect() -> None:
     # Starting Prefect's server beside it, and asking whether it is there, are the affair of `up` and `doctor`.
-    found = {module.place for module in MODULES if module.part not in ("flows", "tasks") and "prefect" in outside(module)}
+    found = {
+        module.place for module in MODULES if module.part not in ("flows", "tasks") and "prefect" in outside(module)
+    }
     assert found <= {"congvan/up.py", "congvan/doctor.py"}
 
 
@@ -149,18 +155,24 @@ def test_nothing_inside_knows_the_doors() -> None:
 
 def test_acts_are_called_by_doors_and_flows_only() -> None:
     callers = DOORS | {"acts", "flows", "tasks", "launching"}
-    wrong = (f"{m.place} imports congvan.acts" for m in MODULES if m.part not in callers and "acts" in parts_of_congvan(m))
+    wrong = (
+        f"{m.place} imports congvan.acts" for m in MODULES if m.part not in callers and "acts" in parts_of_congvan(m)
+    )
     assert told(wrong) == ""
 
 
 def test_the_portal_reaches_mail_only_through_the_house() -> None:
-    closed = re.compile(r"^(prefect|aiosmtplib|smtplib|sqlalchemy|congvan\.(store|mail\.(sender|wire|conversation|pacing)))\b")
+    closed = re.compile(
+        r"^(prefect|aiosmtplib|smtplib|sqlalchemy|congvan\.(store|mail\.(sender|wire|conversation|pacing)))\b"
+    )
     wrong = (f"{m.place} imports {name}" for m in within("portal") for name in m.imports if closed.match(name))
     assert told(wrong) == ""
 
 
 def test_only_the_store_and_the_acts_speak_sql() -> None:
-    wrong = (f"{m.place} imports sqlalchemy" for m in MODULES if m.part not in MAY_SELECT and "sqlalchemy" in outside(m))
+    wrong = (
+        f"{m.place} imports sqlalchemy" for m in MODULES if m.part not in MAY_SELECT and "sqlalchemy" in outside(m)
+    )
     assert told(wrong) == ""
 
 

@@ -45,7 +45,7 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         await ledger.add(
             Letter,
             id=letter_id, campaign_id=row.id, hop_id=None, kind="report", issuer=cascade_of(row).speaks_for,
-            state="PENDING_ISSUE", symbol="", subject=rendered.subject, html=rendered.html, sha256=sha256,
+            state="PENDING_ISSUE", symbol="", subject=rendered.subject, html=rendered.page, sha256=sha256,
             sheet=sheet.model_dump(mode="json") | {"due_at": now.isoformat()}, created_at=now,
             awaits=cascade_of(row).drafting_unit or cascade_of(row).speaks_for, awaits_until=until,
         )  # fmt: skip

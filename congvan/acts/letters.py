@@ -187,7 +187,7 @@ async def _insert(
     await ledger.add(
         Letter,
         id=letter_id, campaign_id=hop.campaign_id, hop_id=hop.id, kind=made.sheet.template, issuer=hop.issuer,
-        state=state, symbol="", subject=rendered.subject, sheet=_as_json(made), html=rendered.html, sha256=sha256,
+        state=state, symbol="", subject=rendered.subject, sheet=_as_json(made), html=rendered.page, sha256=sha256,
         created_at=now,
     )  # fmt: skip
     entry = Entry(Fact.LETTER_DRAFTED, {"letter": letter_id, "sha256": sha256})
@@ -384,7 +384,7 @@ async def _become(
     digits = "".join(ch for ch in entered.number if ch.isdigit())
     values = {
         "state": "ISSUED", "number": int(digits) if digits else None, "symbol": sheet.code if entered.number else "",
-        "year": entered.day.year if digits else None, "issued_on": entered.day, "sha256": sha256, "html": rendered.html,
+        "year": entered.day.year if digits else None, "issued_on": entered.day, "sha256": sha256, "html": rendered.page,
         "subject": rendered.subject, "sheet": _as_json(Draft(sheet, due)), "issued_at": now, "issued_by": entered.by,
         "awaits": None, "awaits_until": None,
     }  # fmt: skip

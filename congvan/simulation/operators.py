@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from congvan.acts import campaigns, closing, confirmations, deliveries, escalations, letters
@@ -38,7 +38,8 @@ class Operators:
         self.tally: Counter[str] = Counter()
         self.calm = False
         self._number = 0
-        self._hand: set[str] = set()
+        #: Letters in somebody's hand, and until when that is believed.
+        self._hand: dict[str, datetime] = {}
 
     def morning(self) -> None:
         """What is done today. Called once a day."""
@@ -121,25 +122,22 @@ class Operators:
             " where l.state = 'PENDING_ISSUE' order by l.id",
         )
         for letter in waiting:
-            if letter["id"] in self._hand:
+            if self._hand.get(letter["id"], self.scheduler.now) > self.scheduler.now and not self.calm:
                 continue
-            self._hand.add(letter["id"])
-            hours = self.chance.choice([1, 3, 20, 30, 80, 200]) * self.chance.random()
+            hours = 2.0 if self.calm else self.chance.choice([1, 3, 20, 30, 80, 200]) * self.chance.random()
+            self._hand[letter["id"]] = self.scheduler.now + timedelta(hours=hours + 12)
             for _ in range(2 if self.chance.random() < 0.1 else 1):
-                self._soon("issue", self._issuing(letter["id"], letter["mode"]), 2 if self.calm else hours)
+                self._soon("issue", self._issuing(letter["id"], letter["mode"]), hours)
 
     def _issuing(self, letter_id: str, mode: str) -> Callable[[House], Coroutine[Any, Any, Any]]:
         async def act(house: House) -> None:
-            try:
-                if mode != "live":
-                    await letters.play_issue(house, letter_id, BY)
-                    return
-                self._number += 1
-                day = local(await house.clock.now()).date()
-                signed = f"%PDF-1.4 signed {self._number}".encode()
-                await letters.issue(house, letter_id, letters.Issued(str(self._number), day, BY, signed))
-            finally:
-                self._hand.discard(letter_id)
+            if mode != "live":
+                await letters.play_issue(house, letter_id, BY)
+                return
+            self._number += 1
+            day = local(await house.clock.now()).date()
+            signed = f"%PDF-1.4 signed {self._number}".encode()
+            await letters.issue(house, letter_id, letters.Issued(str(self._number), day, BY, signed))
 
         return act
 

@@ -191,9 +191,9 @@ READ_RIGHT: dict[str, Callable[[str], bytes]] = {
     "CRLF": lambda text: text.replace("\n", "\r\n").encode(),
     "CR alone": lambda text: text.replace("\n", "\r").encode(),
     "semicolons": lambda text: text.replace(",", ";").encode(),
-    "headings without diacritics": lambda text: text.replace("Mã tổ chức", "Ma to chuc", 1)
-    .replace("Tên tổ chức", "TEN TO CHUC", 1)
-    .encode(),
+    "headings without diacritics": lambda text: (
+        text.replace("Mã tổ chức", "Ma to chuc", 1).replace("Tên tổ chức", "TEN TO CHUC", 1).encode()
+    ),
 }
 
 

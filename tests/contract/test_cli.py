@@ -103,8 +103,7 @@ def test_help_and_deadline_need_less_than_a_second_of_work() -> None:
 )
 def test_no_command_of_a_moment_loads_prefect(desk: Desk, arguments: list[str]) -> None:
     code = (
-        "import sys; from congvan.cli import main; main(sys.argv[1:]); "
-        "sys.exit(10 if 'prefect' in sys.modules else 0)"
+        "import sys; from congvan.cli import main; main(sys.argv[1:]); sys.exit(10 if 'prefect' in sys.modules else 0)"
     )
     ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -195,9 +194,7 @@ def test_launch_answers_with_campaign_and_flow_run_and_does_it_once(desk: Desk) 
     assert desk.dump() == before
 
 
-def test_launch_waits_for_its_flow_run_only_while_a_relay_is_alive(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_launch_waits_for_its_flow_run_only_while_a_relay_is_alive(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("congvan.commands.campaigns._RUN_WAIT_S", 0.6)
     slept: list[float] = []
 
@@ -310,7 +307,19 @@ def live(desk: Desk) -> str:
 def test_a_letter_is_issued_as_the_signed_file_byte_for_byte(desk: Desk, signed: Path) -> None:
     letter = live(desk)
     assert desk.run("letter", "issue", letter, "--number", "7", "--date", "2024-03-05").status == 1
-    order = ["letter", "issue", letter, "--number", "7", "--date", "05/03/2024", "--signed", signed, "--by", "Hoa"]
+    order: list[str | Path] = [
+        "letter",
+        "issue",
+        letter,
+        "--number",
+        "7",
+        "--date",
+        "05/03/2024",
+        "--signed",
+        signed,
+        "--by",
+        "Hoa",
+    ]
     said = desk.must(*order, "--json").json
     assert said["number"] == "07/BTM-VPB"
     assert said["date"] == "2024-03-05"
@@ -345,7 +354,7 @@ def test_campaign_issue_means_the_letter_of_the_authority_that_speaks(desk: Desk
 
 def test_a_number_that_another_letter_bears_is_refused(desk: Desk, signed: Path) -> None:
     letter = live(desk)
-    order = ["--number", "7", "--date", "2024-03-05", "--signed", signed, "--by", "Hoa"]
+    order: list[str | Path] = ["--number", "7", "--date", "2024-03-05", "--signed", signed, "--by", "Hoa"]
     desk.must("letter", "issue", letter, *order)
     desk.change(desk.plan, "code: ra-soat-kho", "code: dot-hai")
     desk.must("campaign", "launch", desk.plan, "--by", "Lan")

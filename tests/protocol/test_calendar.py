@@ -113,9 +113,7 @@ def test_worked_examples(start: str, days: int, name: str, last: str) -> None:
     assert oracle.term(day(start), days, name) == day(last)
 
 
-@pytest.mark.parametrize(
-    ("start", "days", "alone"), [("30/12/2025", 5, "7/1/2026"), ("7/1/2026", 3, "12/1/2026")]
-)
+@pytest.mark.parametrize(("start", "days", "alone"), [("30/12/2025", 5, "7/1/2026"), ("7/1/2026", 3, "12/1/2026")])
 def test_the_package_alone_gets_two_of_them_wrong(start: str, days: int, alone: str) -> None:
     assert build(CalendarFile()).term(day(start), days, "state") == day(alone)
 
@@ -170,7 +168,9 @@ def test_counting_backwards_is_counting_forwards_with_the_sign_turned(first: dat
         (at("2024-02-15", "09:00"), at("2024-02-16", "07:30")),
     ],
 )
-def test_routine_mail_leaves_in_office_hours_of_working_days_outside_the_quiet_window(now: datetime, leaves: datetime) -> None:
+def test_routine_mail_leaves_in_office_hours_of_working_days_outside_the_quiet_window(
+    now: datetime, leaves: datetime
+) -> None:
     assert SHIPPED.state.sending_time(now) == leaves
 
 
@@ -195,13 +195,19 @@ def _may_leave(now: datetime, first_letter: bool) -> bool:
     wall = local(now)
     if not oracle.works("both", wall.date()) or not time(7, 30) <= wall.time() < time(17, 30):
         return False
-    quiet = [(date(2023, 1, 17), date(2023, 1, 27)), (date(2024, 2, 5), date(2024, 2, 15)), (date(2025, 1, 25), date(2025, 2, 3))]
+    quiet = [
+        (date(2023, 1, 17), date(2023, 1, 27)),
+        (date(2024, 2, 5), date(2024, 2, 15)),
+        (date(2025, 1, 25), date(2025, 2, 3)),
+    ]
     return first_letter or not any(start <= wall.date() <= end for start, end in quiet)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.datetimes(datetime(2023, 1, 1), datetime(2025, 6, 1)).map(lambda d: d.replace(second=0, microsecond=0, tzinfo=VIETNAM)),
+    st.datetimes(datetime(2023, 1, 1), datetime(2025, 6, 1)).map(
+        lambda d: d.replace(second=0, microsecond=0, tzinfo=VIETNAM)
+    ),
     st.booleans(),
 )
 def test_mail_leaves_at_the_first_minute_at_which_it_may(now: datetime, first_letter: bool) -> None:

@@ -61,7 +61,9 @@ SENT = Standing(State.SENT, Settles.ACKNOWLEDGE, DUE, at("2023-12-01", "09:00"),
         ("2026-11-20", 3, "state", "2026-11-26"),
     ],
 )
-def test_the_deadline_is_five_in_the_afternoon_of_the_last_day(issued: str, days_: int, calendar: str, due_: str) -> None:
+def test_the_deadline_is_five_in_the_afternoon_of_the_last_day(
+    issued: str, days_: int, calendar: str, due_: str
+) -> None:
     deadline = Deadline(working_days=days_, calendar=calendar)  # type: ignore[arg-type]
     for hour in ("00:00", "08:15", "23:59"):
         assert due_at(deadline, at(issued, hour), SHIPPED) == at(due_, "17:00")
@@ -127,7 +129,9 @@ def replace_minimum(days_: int) -> Deadline:
 def test_in_a_storm_the_minimum_is_hours() -> None:
     opened, printed = at("2024-09-05", "08:00"), at("2024-09-05", "14:00")
     assert personal_due_at(HOURS.deadline, printed, opened, at("2024-09-05", "10:00"), SHIPPED) == printed
-    assert personal_due_at(HOURS.deadline, printed, opened, at("2024-09-05", "13:00"), SHIPPED) == at("2024-09-05", "15:00")
+    assert personal_due_at(HOURS.deadline, printed, opened, at("2024-09-05", "13:00"), SHIPPED) == at(
+        "2024-09-05", "15:00"
+    )
     assert personal_due_at(HOURS.deadline, printed, opened, at("2024-09-05", "11:30"), SHIPPED) == printed
 
 
@@ -160,7 +164,9 @@ def test_reminders_by_the_hour_stand_around_the_instant() -> None:
     ]  # fmt: skip
 
 
-def play(standing: Standing, policy: Policy, start: datetime, end: datetime, *, urgent: bool = False) -> list[tuple[datetime, Step]]:
+def play(
+    standing: Standing, policy: Policy, start: datetime, end: datetime, *, urgent: bool = False
+) -> list[tuple[datetime, Step]]:
     """Wake exactly when the verdict says so, and do as it says."""
     done, now = [], start
     for _ in range(50):
@@ -332,7 +338,11 @@ def clerk(standing: Standing, policy: Policy, until: datetime, *, urgent: bool) 
     return done
 
 
-QUIET = [(date(2023, 1, 17), date(2023, 1, 27)), (date(2024, 2, 5), date(2024, 2, 15)), (date(2025, 1, 25), date(2025, 2, 3))]
+QUIET = [
+    (date(2023, 1, 17), date(2023, 1, 27)),
+    (date(2024, 2, 5), date(2024, 2, 15)),
+    (date(2025, 1, 25), date(2025, 2, 3)),
+]
 
 
 def _office(now: datetime) -> bool:
@@ -341,7 +351,9 @@ def _office(now: datetime) -> bool:
     return oracle.works("both", wall.date()) and time(7, 30) <= wall.time() < time(17, 30) and not quiet
 
 
-QUARTERS = st.integers(0, 2 * 365 * 24 * 4).map(lambda n: instant(date(2023, 1, 9), time(0)) + n * timedelta(minutes=15))
+QUARTERS = st.integers(0, 2 * 365 * 24 * 4).map(
+    lambda n: instant(date(2023, 1, 9), time(0)) + n * timedelta(minutes=15)
+)
 STEPS = st.lists(
     st.builds(Reminder, working_days=st.integers(-4, 3), at=st.sampled_from([time(6), time(8), time(14), time(19)])),
     max_size=4,
@@ -353,7 +365,9 @@ STEPS = st.lists(
 def test_the_rules_do_what_a_clerk_does_who_looks_every_quarter_of_an_hour(
     sent: datetime, term: int, steps: list[Reminder], grace: int, urgent: bool
 ) -> None:
-    policy = Policy(deadline=Deadline(working_days=term), reminders=tuple(sorted(steps, key=_order)), grace_working_days=grace)
+    policy = Policy(
+        deadline=Deadline(working_days=term), reminders=tuple(sorted(steps, key=_order)), grace_working_days=grace
+    )
     printed = due_at(policy.deadline, sent, SHIPPED)
     standing = Standing(State.SENT, Settles.ACKNOWLEDGE, printed, sent, 0, False)
     if printed <= sent:

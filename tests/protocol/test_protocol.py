@@ -128,7 +128,9 @@ def test_every_open_obligation_can_be_exempted_withdrawn_and_completed(state: St
     assert advance(state, Event.COMPLETED) is State.COMPLETED
 
 
-@pytest.mark.parametrize(("state", "answer"), list(product([s for s in State if s not in (S.WITHDRAWN, S.EXEMPT)], ANSWERS)))
+@pytest.mark.parametrize(
+    ("state", "answer"), list(product([s for s in State if s not in (S.WITHDRAWN, S.EXEMPT)], ANSWERS))
+)
 def test_no_answer_is_ever_turned_away_while_something_is_open(state: State, answer: Event) -> None:
     assert says_nothing_new(state, answer) or (state, answer) in TRANSITIONS
 
@@ -147,9 +149,7 @@ def test_every_state_is_reached_from_the_first() -> None:
 @pytest.mark.parametrize("settles", list(Settles))
 def test_no_arrow_but_a_readdressing_or_a_refusal_leads_out_of_a_settled_obligation(settles: Settles) -> None:
     out = {
-        event
-        for (start, event), end in TRANSITIONS.items()
-        if settled(start, settles) and not settled(end, settles)
+        event for (start, event), end in TRANSITIONS.items() if settled(start, settles) and not settled(end, settles)
     }
     # Who acknowledged may still refuse: then a person decides.
     assert out <= {Event.REJECTED}

@@ -1,0 +1,88 @@
+"""Invariants over the whole database, at each day's end, and what must be true when the world has come to rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+from congvan.simulation.look import rows, some
+from congvan.simulation.memory import Memory
+from congvan.simulation.scheduler import Broken
+from congvan.simulation.touching import hold
+
+
+def numbers(memory: Memory, _now: datetime) -> None:
+    """7: no two letters with one number, no gap in what the engine allocates."""
+    found = Counter(
+        (one["issuer"], one["year"], one["symbol"])
+        for one in rows(memory.disk, "select issuer, year, symbol from letters where number is not null and symbol <> ''")
+    )
+    for key, times in found.items():
+        hold(memory, times == 1, "7 two letters bear one number", *key)
+    series: dict[tuple[str, str, int], list[int]] = {}
+    for one in rows(memory.disk, "select * from numbers order by number"):
+        series.setdefault((one["issuer"], one["series"], one["year"]), []).append(one["number"])
+    for name, allocated in series.items():
+        hold(memory, allocated == list(range(1, len(allocated) + 1)), "7 a gap in a series", *name)
+
+
+def issue(memory: Memory, _now: datetime) -> None:
+    """1: every letter that awaits its issue has a person and a date."""
+    for one in rows(memory.disk, "select * from letters where state = 'PENDING_ISSUE'"):
+        hold(memory, bool(one["awaits"] and one["awaits_until"]), "1 a letter waits for nobody", one["id"])
+
+
+def totals(memory: Memory, _now: datetime) -> None:
+    """8: a settled hop has nobody open, and every delivery stands in exactly one state."""
+    for hop in rows(memory.disk, "select * from hops where state in ('OPEN', 'SETTLED')"):
+        hold(memory, hop["opened_at"] is not None and hop["due_at"] is not None, "an open hop without a deadline")
+
+
+_PENDING = """
+select h.issuer, h.id, h.state, h.wake_at, min(w.at) first from hops h join campaigns c on c.id = h.campaign_id
+join (select hop_id, not_before at from messages where state in ('QUEUED', 'UNKNOWN')
+      union all select hop_id, lease_until from messages where state = 'CLAIMED'
+      union all select hop_id, wake_at from deliveries where wake_at is not null and due_at is not null) w
+  on w.hop_id = h.id
+where c.held_at is null group by h.id
+"""
+
+
+def wakes(memory: Memory, now: datetime) -> None:
+    """1: whatever becomes due in a hop, the hop is woken by then."""
+    for hop in rows(memory.disk, _PENDING):
+        due = max(some(hop["first"]), now)
+        woken = hop["wake_at"] is not None and some(hop["wake_at"]) <= due
+        hold(memory, woken, "1 a wake is forgotten", hop["issuer"], hop["state"], hop["first"], hop["wake_at"])
+
+
+EVERY_DAY: tuple[Callable[[Memory, datetime], None], ...] = (numbers, issue, totals, wakes)
+
+
+def nobody_forgotten(memory: Memory) -> Counter[str]:
+    """1: at the end everybody is settled, or stands in a case of which a person was told, or is listed as not reached."""
+    ends: Counter[str] = Counter()
+    told = {
+        one["delivery_id"]
+        for one in rows(memory.disk, "select * from cases where closed_at is null and digest_id is not null and rung > 0")
+    }
+    for one in rows(memory.disk, "select d.*, c.state cstate, c.code campaign from deliveries d join campaigns c on c.id = d.campaign_id"):
+        end = _end_of(one, told)
+        if end is None:
+            raise Broken(f"1 somebody is forgotten: {one['code']}, {one['state']}, due {one['due_at']}")
+        ends[end] += 1
+        memory.checks += 1
+    for mail in rows(memory.disk, "select * from messages where state in ('QUEUED', 'UNKNOWN', 'CLAIMED')"):
+        raise Broken(f"2 a message was never sent: {mail['kind']} {mail['message_id']} {mail['state']}")
+    return ends
+
+
+def _end_of(one: object, told: set[str]) -> str | None:
+    from congvan.simulation.memory import is_settled
+
+    if is_settled(one):  # type: ignore[arg-type]
+        return "settled"
+    if one["id"] in told:  # type: ignore[index]
+        return "told"
+    return "not reached" if one["due_at"] is None else None  # type: ignore[index]
