@@ -13,7 +13,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from congvan.commands.synopsis import synopsis
 from congvan.errors import BadInput, CongvanError, Fault
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG = 0, 1, 2
 
 
 def _version() -> str:

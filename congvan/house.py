@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 from congvan.almanac import build as build_calendars
@@ -91,11 +90,6 @@ def carrier(settings: Settings) -> Sender:
     return Sender(SmtpUrl.parse(settings.smtp_url), connections=settings.smtp_connections)
 
 
-def templates_folder(settings: Settings, name: str) -> Path:
-    """A folder under templates/."""
-    return settings.templates / name
-
-
 def build(settings: Settings | None = None) -> House:
     """The house as the settings describe it."""
     settings = settings or Settings()
@@ -107,7 +101,7 @@ def build(settings: Settings | None = None) -> House:
         store=store,
         clock=DemoClock(store) if settings.demo else SystemClock(),
         calendars=build_calendars(read_calendar_file(settings.config / "calendar.yaml")),
-        press=Press(templates_folder(settings, "letters")),
+        press=Press(settings.templates / "letters", *([settings.letters] if settings.letters else [])),
         words=Words(settings.templates),
         random=random.SystemRandom(),
     )

@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     config: Path = Field(default_factory=lambda: _shipped("config"))
     templates: Path = Field(default_factory=lambda: _shipped("templates"))
     cascade: Path | None = None
+    #: An authority's own words templates; looked at before the shipped ones, so it brings only what differs.
+    letters: Path | None = None
     #: The engine's own mailbox; replies go to ‹local›+‹delivery›@‹domain›.
     mail_from: str = "congvan@bql.example"
     smtp_connections: int = Field(4, ge=1, le=64)

@@ -266,6 +266,11 @@ async def ready_to_close(ledger: Ledger, campaign: Campaign) -> bool:
         return False
     if not await ledger.first(select(Hop.id).where(Hop.campaign_id == campaign.id, Hop.opened_at.is_not(None))):
         return False
+    opening = select(Hop.id).where(
+        Hop.campaign_id == campaign.id, Hop.opened_at.is_(None), Hop.wake_at.is_not(None)
+    )
+    if await ledger.first(opening) is not None:
+        return False
     last = len(cascade_of(campaign).ladder)
     open_ones = await _unsettled(ledger, campaign.id)
     if not open_ones:

@@ -11,7 +11,8 @@ from congvan.acts import confirmations, escalations, hops, letters, mails
 from congvan.acts.frozen import is_urgent
 from congvan.errors import ActRefused, NotFound
 from congvan.house import House
-from congvan.rules.protocol import Event, Fact, State, advance
+from congvan.rules.protocol import Event, Fact, State, advance, settled
+from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Message
 
@@ -72,6 +73,8 @@ async def extend(house: House, delivery_id: str, due_at: datetime, by: str, why:
             raise ActRefused("the new deadline must lie after the present one")
         if due_at <= now:
             raise ActRefused("the new deadline lies in the past")
+        if settled(State(delivery.state), Settles(delivery.settles)):
+            raise ActRefused("nothing more is asked of this recipient")
         campaign = await ledger.get(Campaign, delivery.campaign_id)
         old = delivery.due_at
         entries = [Entry(Fact.EXTENDED, {"from": old.isoformat(), "to": due_at.isoformat(), "why": why}, actor=by)]

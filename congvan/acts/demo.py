@@ -74,7 +74,7 @@ async def advance(house: House) -> datetime | None:
         now = datetime.fromisoformat(value["now"])
         if await _busy(ledger, now, wall):
             return None
-        then = await _next(ledger)
+        then = await next_instant(ledger)
         if then is None or then <= now:
             return None
         await ledger.set_note(DemoClock.NOTE, {"now": then.isoformat()})
@@ -101,7 +101,8 @@ async def _busy(ledger: Ledger, now: datetime, wall: datetime) -> bool:
     return digest is not None and digest <= now
 
 
-async def _next(ledger: Ledger) -> datetime | None:
+async def next_instant(ledger: Ledger) -> datetime | None:
+    """The next instant at which anything happens by the clock; None: never."""
     running = select(Campaign.id).where(Campaign.held_at.is_(None), Campaign.state == "RUNNING")
     questions: tuple[Any, ...] = (
         select(Hop.wake_at).where(Hop.wake_at.is_not(None), Hop.campaign_id.in_(running)).order_by(Hop.wake_at),

@@ -68,10 +68,8 @@ def _tell_at(house: House, campaign: Campaign, rung: int, now: datetime) -> date
     if rung >= len(ladder):
         return None
     step = ladder[rung]
-    if is_urgent(campaign):
-        return after(now, 0, step.after_hours, house.calendars)
-    start = after(now, step.after_working_days, 0, house.calendars)
-    return next_reading(house, start)
+    start = after(now, step.after_working_days, step.after_hours, house.calendars)
+    return start if is_urgent(campaign) else next_reading(house, start)
 
 
 def next_reading(house: House, now: datetime) -> datetime:

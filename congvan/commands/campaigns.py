@@ -234,11 +234,11 @@ async def status(campaign: str | None = None, /, *, json: bool = False) -> None:
 
 _TOTALS = (
     ("total", "Tổng"),
-    ("settled", "Đã xong"),
+    ("settled", "Xong"),
     ("overdue", "Quá hạn"),
-    ("escalated", "Đã báo cáo lên trên"),
-    ("late", "Xác nhận muộn"),
-    ("not_sent", "Chưa được gửi đến"),
+    ("escalated", "Báo cáo"),
+    ("late", "Muộn"),
+    ("not_sent", "Chưa gửi"),
 )
 
 
@@ -247,10 +247,15 @@ def _show(one: dict[str, Any]) -> None:
     print(f"{one['code']}  {one['subject']}\n{state}")
     rows = [["Cả đợt", "", "", *_numbers(one["totals"])]]
     rows += [
-        [hop["issuer"], HOP_STATES.get(hop["state"], hop["state"]), moment(hop["wake_at"]), *_numbers(hop["totals"])]
+        [
+            hop["issuer"],
+            HOP_STATES.get(hop["state"], hop["state"]),
+            moment(hop["wake_at"], "%H:%M %d/%m"),
+            *_numbers(hop["totals"]),
+        ]
         for hop in one["hops"]
     ]
-    table(["Đơn vị chuyển", "Tình trạng", "Việc kế tiếp", *(name for _, name in _TOTALS)], rows)
+    table(["Đơn vị", "Tình trạng", "Kế tiếp", *(name for _, name in _TOTALS)], rows)
 
 
 def _numbers(totals: dict[str, int]) -> list[str]:

@@ -11,6 +11,9 @@ import orjson
 
 from congvan.commands.given import refuse
 
+#: Words up to this many letters are not broken, however narrow the terminal.
+_WORD = 12
+
 
 def as_json(value: Any) -> None:
     """One line of JSON in UTF-8."""
@@ -37,20 +40,24 @@ def save(path: Path, data: bytes) -> None:
     print(f"Đã ghi {path}.")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table on a terminal; elsewhere its rows, tab-separated under their headings."""
     lines = [["" if cell is None else str(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for line in ([*columns], *lines):
             print("\t".join(" ".join(cell.split()) for cell in line))
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(title=title or None, title_justify="left", highlight=False)
-    for column in columns:
-        drawn.add_column(column)
+    drawn = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), highlight=False)
+    for position, column in enumerate(columns):
+        # The first column is what people type again: it must not be cut.
+        cells = [line[position] for line in (columns, *lines)]
+        longest = max(len(word) for cell in cells for word in (cell.split() or [""]))
+        drawn.add_column(column, overflow="fold", no_wrap=position == 0, min_width=min(longest, _WORD))
     for line in lines:
         drawn.add_row(*(escape(cell) for cell in line))
     Console(highlight=False).print(drawn)
@@ -93,7 +100,7 @@ CHANNELS = {
 }
 
 
-def moment(iso: str | None) -> str:
+def moment(iso: str | None, form: str = "%H:%M %d/%m/%Y") -> str:
     """An instant in ISO form as the clock in Vietnam shows it: "17:00 08/12/2023"."""
     if not iso:
         return ""
@@ -101,4 +108,4 @@ def moment(iso: str | None) -> str:
 
     from congvan.rules.calendar import local
 
-    return f"{local(datetime.fromisoformat(iso)):%H:%M %d/%m/%Y}"
+    return f"{local(datetime.fromisoformat(iso)):{form}}"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from congvan.acts import campaigns, escalations, hops, mails, outbox
+from congvan.acts.composing import Composer
 from congvan.errors import StaleDelivery
 from congvan.house import House
 from congvan.simulation.faults import Faults
@@ -139,13 +140,22 @@ class Relay:
         if lease is None:
             return
         if worker is not None:
-            await outbox.dispatch(house, self.servers.carrier(worker.dies), hop_id)
+            await self._send(house, worker, hop_id)
         await hops.rest(house, lease)
         await hops.release(house, lease)
 
     async def _watch(self, house: House, worker: Process) -> None:
         await escalations.tell(house)
-        await outbox.dispatch(house, self.servers.carrier(worker.dies), None)
+        await self._send(house, worker, None)
+
+    async def _send(self, house: House, worker: Process, hop_id: str | None) -> None:
+        """`outbox.dispatch` without its heartbeat, which needs a loop in real time: a process that stands
+        still here for longer than its lease is one whose heart has stopped."""
+        composer, carrier = Composer(house), self.servers.carrier(worker.dies)
+        while works := await outbox.claim(house, hop_id):
+            outgoing = await composer.compose(works)
+            outcomes = [outcome async for outcome in carrier.send(outgoing)]
+            await outbox.record(house, works, outcomes)
 
 
 def judge(what: str, error: BaseException | None) -> None:

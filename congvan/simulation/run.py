@@ -71,7 +71,7 @@ class Simulation:
         self.servers = Servers(world.seed, faults, lambda: self.scheduler.now, self.recipients.receives)
         plans = {launch.plan.code: (launch.plan, launch.cascade) for _, launch in world.launches}
         self.memory = Memory(disk, calendars(), plans)
-        self.watcher = Watcher(self.memory, lambda: self.scheduler.now)
+        self.watcher = Watcher(self.memory, lambda: self.scheduler.now, self.scheduler.tell)
         self.scheduler.after_step.append(self.watcher.after_step)
         self.scheduler.at_day_end.append(self.watcher.day_end)
         workers = [self.processes["worker-1"], self.processes["worker-2"]]

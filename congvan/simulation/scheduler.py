@@ -109,6 +109,10 @@ class Scheduler:
         if self._steps_today > MOST_STEPS_A_DAY:
             raise Broken(f"restless: more than {MOST_STEPS_A_DAY} steps in one day")
 
+    def tell(self, what: str) -> None:
+        """Add to the last line of the history what its step wrote."""
+        self.history[-1] += f" → {what}"
+
     def _stamp(self) -> str:
         return f"{local(self.now):%Y-%m-%d %H:%M:%S}"
 

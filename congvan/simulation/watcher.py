@@ -23,10 +23,10 @@ _MOVES = {event.value for event in Event}
 
 
 class Watcher:
-    """Follows the database from outside. now: the world's time."""
+    """Follows the database from outside. now: the world's time; tell: takes what a step wrote, in words."""
 
-    def __init__(self, memory: Memory, now: Callable[[], datetime]) -> None:
-        self.memory, self.now = memory, now
+    def __init__(self, memory: Memory, now: Callable[[], datetime], tell: Callable[[str], None]) -> None:
+        self.memory, self.now, self.tell = memory, now, tell
         self.seen = dict.fromkeys(_NEW, 0)
 
     @property
@@ -38,6 +38,7 @@ class Watcher:
         """Every check that one step can break."""
         new = {table: self._new(table) for table in _NEW}
         touched: dict[str, None] = {}
+        self._say(new)
         for event in new["events"]:
             self._chain(event)
             touched[event["stream"]] = None
@@ -51,6 +52,13 @@ class Watcher:
             touching.digest(self.memory, digest)
         for stream in touched:
             self._row(stream)
+
+    def _say(self, new: dict[str, list[sqlite3.Row]]) -> None:
+        said = [f"{event['kind']}@{event['stream'][-6:]}" for event in new["events"]]
+        said += [f"wants {one['kind']} {one['step'][-8:]}@{(one['delivery_id'] or '')[-6:]}" for one in new["messages"]]
+        said += [f"claims {one['message_id'][-6:]}" for one in new["attempts"]]
+        if said:
+            self.tell(", ".join(said[:12]) + (f" and {len(said) - 12} more" if len(said) > 12 else ""))
 
     def _new(self, table: str) -> list[sqlite3.Row]:
         found = rows(self.disk, f"select rowid, * from {table} where rowid > ? order by rowid", self.seen[table])

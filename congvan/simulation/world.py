@@ -119,7 +119,7 @@ def _tenant(chance: Random, number: int, parks: list[Park]) -> Organisation:
     contacts = (Contact(email=f"vt@dn-{number:03}.example"),) if chance.random() > 0.02 else ()
     return Organisation(
         code=f"DN-{number:03}", name=f"Doanh nghiệp Mẫu {number}", level="tenant",
-        parks=tuple(park.code for park in where), segments=(SEGMENT,) if chance.random() < 0.15 else (),
+        parks=tuple(park.code for park in where), segments=(SEGMENT,) if chance.random() < 0.15 or number == 1 else (),
         contacts=contacts, invented=True,
     )  # fmt: skip
 

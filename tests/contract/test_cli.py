@@ -226,7 +226,7 @@ def test_status_has_the_agreed_shape(desk: Desk) -> None:
 def test_status_in_a_pipe_is_plain_tab_separated_text(desk: Desk) -> None:
     desk.launched()
     shown = desk.must("status").out
-    assert "Đơn vị chuyển\tTình trạng" in shown
+    assert "Đơn vị\tTình trạng" in shown
     assert "─" not in shown
 
 

@@ -1,0 +1,106 @@
+"""The town of the stories, before its first campaign and after the Board's letter went out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from congvan.clock import HandClock
+from congvan.house import House
+from congvan.letters.press import Press
+from congvan.mail.words import Words
+from congvan.rules.calendar import Calendars
+from congvan.settings import Settings
+from congvan.store.database import Store
+from tests.conftest import ROOT, Postbox, at
+from tests.protocol.world import Town
+
+Builder = Callable[[Path], House]
+
+
+@pytest.fixture(scope="session")
+def words() -> Words:
+    """The words of all mails; one for all tests, since it keeps the compiled templates."""
+    return Words(ROOT / "templates")
+
+
+@pytest.fixture(scope="session")
+def build(calendars: Calendars, press: Press, words: Words) -> Builder:
+    """Another house on the database of a folder: what starts after a kill."""
+    made = 0
+
+    def builder(folder: Path) -> House:
+        nonlocal made
+        made += 1
+        return House(
+            settings=Settings(home=folder, secret_keys=("test-key-" + "x" * 32,), _env_file=None),  # type: ignore[arg-type]
+            store=Store(f"sqlite+aiosqlite:///{folder / 'congvan.db'}"),
+            clock=HandClock(at("2023-12-01")),
+            calendars=calendars,
+            press=press,
+            words=words,
+            random=random.Random(made),
+        )
+
+    return builder
+
+
+async def _make(build: Builder, folder: Path) -> None:
+    house = build(folder)
+    await house.store.create_tables()
+    await house.close()
+
+
+async def _open(build: Builder, folder: Path) -> None:
+    await _make(build, folder)
+    town = Town(build(folder), Postbox())
+    await town.launch()
+    await town.work()
+    await town.say("BQL")
+    await town.work()
+    await town.house.close()
+
+
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory, build: Builder) -> Path:
+    """An empty database; made once, copied for every story."""
+    folder = tmp_path_factory.mktemp("empty")
+    asyncio.run(_make(build, folder))
+    return folder / "congvan.db"
+
+
+@pytest.fixture(scope="session")
+def opened_file(tmp_path_factory: pytest.TempPathFactory, build: Builder) -> Path:
+    """The campaign in an exercise after the Board's letter went out on Friday 01/12/2023."""
+    folder = tmp_path_factory.mktemp("opened")
+    asyncio.run(_open(build, folder))
+    return folder / "congvan.db"
+
+
+async def _town(file: Path, folder: Path, build: Builder) -> AsyncIterator[Town]:
+    shutil.copy(file, folder / "congvan.db")
+    town = Town(build(folder), Postbox())
+    yield town
+    assert town.house.store.open_transactions == 0, "a transaction was left open"
+    await town.house.close()
+
+
+@pytest.fixture
+async def town(empty_file: Path, tmp_path: Path, build: Builder) -> AsyncIterator[Town]:
+    """Friday 01/12/2023, 08:00; nothing has been launched."""
+    async for one in _town(empty_file, tmp_path, build):
+        yield one
+
+
+@pytest.fixture
+async def opened(opened_file: Path, tmp_path: Path, build: Builder) -> AsyncIterator[Town]:
+    """The same morning: the investors, the tenant outside and the units have the Board's letter, due on 08/12 at 17:00."""
+    async for one in _town(opened_file, tmp_path, build):
+        one.campaign = (await one.campaigns())[0]
+        yield one
+
