@@ -260,7 +260,8 @@ async def resume(house: House, name: str, by: str) -> None:
 async def ready_to_close(ledger: Ledger, campaign: Campaign) -> bool:
     """True when everybody has settled, or whoever has not stands in a case of which the last rung was told.
 
-    Whoever was never reached because the way to him is shut is told of with the one who shut it.
+    Whoever was never reached because the way to him is shut is told of with the one who shut it, or a
+    person shut it by letting that one go. Whoever is still on the way is waited for.
     """
     if campaign.state != "RUNNING":
         return False
@@ -282,13 +283,22 @@ async def ready_to_close(ledger: Ledger, campaign: Campaign) -> bool:
             )
         )
     )
-    reached = [one for one in open_ones if one.due_at is not None]
-    return bool(reached or told) and all(one.id in told for one in reached)
+    if any(one.due_at is not None and one.id not in told for one in open_ones):
+        return False
+    return not await _on_the_way(ledger, {one.hop_id for one in open_ones if one.due_at is None})
+
+
+async def _on_the_way(ledger: Ledger, hop_ids: set[str]) -> bool:
+    """True while one of these unopened hops is to open: whoever is above it settled and was not let go."""
+    parents = select(Hop.parent_delivery_id).where(Hop.id.in_(hop_ids), Hop.opened_at.is_(None))
+    rows = await ledger.rows(select(Delivery.state, Delivery.settles).where(Delivery.id.in_(parents)))
+    shut = (State.WITHDRAWN, State.EXEMPT)
+    return any(row.state in settling_states(Settles(row.settles)) and row.state not in shut for row in rows)
 
 
 async def _unsettled(ledger: Ledger, campaign_id: str) -> list[Any]:
     rows = await ledger.rows(
-        select(Delivery.id, Delivery.state, Delivery.settles, Delivery.due_at).where(
+        select(Delivery.id, Delivery.state, Delivery.settles, Delivery.due_at, Delivery.hop_id).where(
             Delivery.campaign_id == campaign_id
         )
     )

@@ -31,9 +31,13 @@ class Composer:
 
     async def compose(self, works: Sequence[Work]) -> list[Outgoing]:
         """One outgoing message for each claimed one; payloads are spliced at the last moment."""
-        now = await self._house.clock.now()
+        self._now = now = await self._house.clock.now()
         await self._load(works)
         return [self._outgoing(work, now) for work in works]
+
+    def words(self, work: Work) -> Mail:
+        """The words of a message that was composed before."""
+        return self._moulds.words(work, self._scenes.get(scene_key(work.message)), self._now)
 
     async def _load(self, works: Sequence[Work]) -> None:
         async with self._house.store.view() as ledger:

@@ -34,6 +34,8 @@ async def resend(house: House, delivery_id: str, by: str, *, address: str | None
     now = await house.clock.now()
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
+        campaign = await ledger.get(Campaign, delivery.campaign_id)
+        _check_running(campaign)
         if delivery.due_at is None:
             raise ActRefused("its hop has not opened yet; the letter goes out when it does")
         to = address or delivery.address
@@ -41,7 +43,6 @@ async def resend(house: House, delivery_id: str, by: str, *, address: str | None
             raise ActRefused("no mailbox is known: add --to ADDRESS")
         state = advance(State(delivery.state), Event.READDRESSED)
         hop = await ledger.get(Hop, delivery.hop_id)
-        campaign = await ledger.get(Campaign, delivery.campaign_id)
         await _drop_open_mail(ledger, delivery_id)
         entries = [Entry(Event.READDRESSED, {"why": why, "new_address": address is not None}, actor=by)]
         entries += await escalations.close_cases(
@@ -56,6 +57,12 @@ async def resend(house: House, delivery_id: str, by: str, *, address: str | None
         mail = hops.letter_mail(campaign, hop, delivery, leaves, enclosed, now)
         await mails.queue(house, ledger, [mail], now)
         await mails.wake_hop(ledger, hop.id, now)
+
+
+def _check_running(campaign: Campaign) -> None:
+    # After the closing nobody would be reminded, and nobody told of a silence.
+    if campaign.state == "CLOSED":
+        raise ActRefused("the campaign is closed; late answers are still accepted")
 
 
 async def _drop_open_mail(ledger: Ledger, delivery_id: str) -> None:
@@ -76,6 +83,7 @@ async def extend(house: House, delivery_id: str, due_at: datetime, by: str, why:
         if settled(State(delivery.state), Settles(delivery.settles)):
             raise ActRefused("nothing more is asked of this recipient")
         campaign = await ledger.get(Campaign, delivery.campaign_id)
+        _check_running(campaign)
         old = delivery.due_at
         entries = [Entry(Fact.EXTENDED, {"from": old.isoformat(), "to": due_at.isoformat(), "why": why}, actor=by)]
         entries += await escalations.close_cases(ledger, delivery, now, by=by, why="extended", kinds=("silent",))

@@ -95,6 +95,7 @@ async def tell(house: House) -> list[str]:
 
     1. Lock the due cases of every campaign that is not held.
     2. Group them by the owner of their next rung; a rung that consists of the silent party alone is passed by.
+       What is not urgent waits for the owner's next reading: at night, on days off, after the day's digest.
     3. One digest, its table and its mail for each owner; each delivery's log names the digest.
     """
     now = await house.clock.now()
@@ -109,8 +110,35 @@ async def tell(house: House) -> list[str]:
             groups.setdefault(rung.to, []).append((case, delivery, rung))
         made = []
         for owner, members in sorted(groups.items()):
-            made.append(await _tell_one(house, ledger, owner, members, campaigns, now))
+            ready = await _put_off(house, ledger, owner, members, campaigns, now)
+            if ready:
+                made.append(await _tell_one(house, ledger, owner, ready, campaigns, now))
         return made
+
+
+async def _put_off(
+    house: House,
+    ledger: Ledger,
+    owner: str,
+    members: Sequence[tuple[Case, Delivery, Rung]],
+    campaigns: Mapping[str, Campaign],
+    now: datetime,
+) -> list[tuple[Case, Delivery, Rung]]:
+    """Put off what this owner does not read now; return the rest.
+
+    Digests come late after a standstill, and clocks differ a little: neither may bring a second one.
+    """
+    wall, state = local(now), house.calendars.state
+    had = Digest.owner == owner, Digest.day == wall.date(), Digest.ordinal == 0
+    if await ledger.first(select(Digest.id).where(*had)) is not None:
+        later = next_reading(house, instant(wall.date() + timedelta(days=1), time()))
+    elif state.is_working(wall.date()) and DIGEST_AT <= wall.time() < state.closes:
+        return list(members)
+    else:
+        later = next_reading(house, now)
+    routine = [case.id for case, _, _ in members if not is_urgent(campaigns[case.campaign_id])]
+    await ledger.change(Case, Case.id.in_(routine), tell_at=later)
+    return [member for member in members if member[0].id not in routine]
 
 
 async def _due_cases(ledger: Ledger, now: datetime) -> list[tuple[Case, Delivery]]:
@@ -143,7 +171,11 @@ async def _tell_one(
     now: datetime,
 ) -> str:
     digest_id, day = house.new_id(now), local(now).date()
-    ordinal = await ledger.count(select(Digest.id).where(Digest.owner == owner, Digest.day == day))
+    ordinal = 0
+    if all(is_urgent(campaigns[case.campaign_id]) for case, _, _ in members):
+        ordinal = 1 + await ledger.count(
+            select(Digest.id).where(Digest.owner == owner, Digest.day == day, Digest.ordinal > 0)
+        )
     # The last rung is the report upwards, which leaves only as an issued document: no mail tells of it.
     others = [row for row in members if row[1].recipient != owner and row[2].template != "report"]
     if others:

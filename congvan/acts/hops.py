@@ -92,7 +92,7 @@ async def rest(house: House, lease: Lease) -> datetime | None:
     """
     await _chase_open(house, lease.hop_id)
     async with house.store.act() as ledger:
-        wake = await next_wake(ledger, lease.hop_id)
+        wake = await next_wake(house, ledger, lease.hop_id)
         await ledger.change(
             Hop, Hop.id == lease.hop_id, Hop.lease_owner == lease.owner, Hop.wake_seq == lease.seen, wake_at=wake
         )
@@ -141,11 +141,16 @@ async def release(house: House, lease: Lease) -> None:
         )
 
 
-async def next_wake(ledger: Ledger, hop_id: str) -> datetime | None:
-    """The next instant at which something of this hop becomes due by the clock."""
+async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | None:
+    """The next instant at which something of this hop becomes due by the clock.
+
+    A letter whose way was shut meanwhile (its issuer was let go, or rejected) is not waited for: whoever
+    opens the way again wakes the hop.
+    """
     hop = await ledger.get(Hop, hop_id)
     moments = [await mails.next_mail_at(ledger, hop_id)]
-    if hop.state == "PENDING_ISSUE" and hop.letter_id:
+    campaign = await ledger.get(Campaign, hop.campaign_id)
+    if hop.state == "PENDING_ISSUE" and hop.letter_id and await released(house, ledger, campaign, hop):
         moments.append((await ledger.get(Letter, hop.letter_id)).awaits_until)
     if hop.state == "OPEN":
         moments.append(
@@ -415,7 +420,9 @@ def _reminder(
     assert delivery.address is not None, "only a sent letter is reminded of"
     assert delivery.due_at is not None, "only a sent letter is reminded of"
     return mails.Mail(
-        kind="overdue" if now > delivery.due_at else "reminder", step=f"{delivery.round}-{steps}",
+        kind="overdue" if now > delivery.due_at else "reminder",
+        # An extension begins the steps anew: they are other messages.
+        step=f"{delivery.round}-{delivery.extended}-{steps}" if delivery.extended else f"{delivery.round}-{steps}",
         recipient=delivery.recipient, address=delivery.address, not_before=now, delivery_id=delivery.id,
         hop_id=hop.id, campaign_id=campaign.id, urgent=urgent, context={"ordinal": delivery.reminders + 1},
     )  # fmt: skip

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from congvan.house import House
 from congvan.mail.message import message_id
 from congvan.store.ledger import Ledger
-from congvan.store.tables import Hop, Message
+from congvan.store.tables import Campaign, Hop, Message
 
 #: First letters and their later editions; what carries the obligation.
 LETTERS = frozenset({"letter", "slip", "bypass"})
@@ -62,11 +62,20 @@ async def next_mail_at(ledger: Ledger, hop_id: str | None) -> datetime | None:
     """When the next message of this hop (None: of no hop) may leave or is to be taken over; None: nothing waits."""
     found: datetime | None = await ledger.first(
         select(Message.not_before)
-        .where(Message.hop_id == hop_id if hop_id else Message.hop_id.is_(None))
+        .where(carried_with(hop_id))
         .where(Message.state.in_(("QUEUED", "UNKNOWN", "CLAIMED")))
         .order_by(Message.not_before)
     )
     return found
+
+
+def carried_with(hop_id: str | None) -> Any:
+    """The messages that a dispatch of this hop carries. None: those of no hop, and what was left over when
+    a campaign was closed, since its hops are not turned any more."""
+    if hop_id:
+        return Message.hop_id == hop_id
+    closed = select(Campaign.id).where(Campaign.state == "CLOSED")
+    return or_(Message.hop_id.is_(None), Message.campaign_id.in_(closed))
 
 
 async def cancel_chasers(ledger: Ledger, delivery_id: str) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from congvan.acts import escalations
 from congvan.acts.composing import Composer
 from congvan.acts.frozen import is_urgent
-from congvan.acts.mails import CHASERS, LETTERS, PATIENCE
+from congvan.acts.mails import CHASERS, LETTERS, PATIENCE, carried_with
 from congvan.house import Carrier, House
 from congvan.mail.sender import Outcome
 from congvan.rules.protocol import Event, Fact, State, advance, settled
@@ -120,7 +120,7 @@ async def _candidates(
     held = select(Campaign.id).where(Campaign.held_at.is_not(None))
     query = (
         select(Message)
-        .where(Message.hop_id == hop_id if hop_id else Message.hop_id.is_(None))
+        .where(carried_with(hop_id))
         .where(ready | abandoned)
         .where(Message.campaign_id.is_(None) | Message.campaign_id.not_in(held))
         .order_by(Message.urgent.desc(), Message.not_before, Message.id)
@@ -153,7 +153,8 @@ async def _may_leave(
     now: datetime,
 ) -> bool:
     """False where the message was cancelled or put off instead; says so in its row."""
-    if delivery is not None and _pointless(message, delivery):
+    closed = campaign is not None and campaign.state == "CLOSED" and message.kind in CHASERS
+    if closed or (delivery is not None and _pointless(message, delivery)):
         await ledger.change(
             Message, Message.id == message.id, state="CANCELLED", lease_until=None, lease_owner=None
         )
@@ -165,7 +166,9 @@ async def _may_leave(
         await ledger.change(
             Message,
             Message.id == message.id,
-            state="QUEUED", not_before=leaves, give_up_at=leaves + PATIENCE, lease_until=None, lease_owner=None,
+            state="QUEUED", not_before=leaves, lease_until=None, lease_owner=None,
+            # Patience begins with the first chance; a mailbox that is full for ever is given up one day.
+            give_up_at=message.give_up_at if message.attempts else leaves + PATIENCE,
         )  # fmt: skip
         return False
     return True
@@ -174,7 +177,7 @@ async def _may_leave(
 def _pointless(message: Message, delivery: Delivery) -> bool:
     state = State(delivery.state)
     if state in (State.WITHDRAWN, State.EXEMPT):
-        return message.kind in LETTERS | CHASERS
+        return True
     return message.kind in CHASERS and (
         settled(state, Settles(delivery.settles)) or state in (State.REJECTED, State.UNDELIVERABLE)
     )

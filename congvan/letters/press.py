@@ -7,7 +7,8 @@ import json
 import re
 import threading
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -35,7 +36,8 @@ class Rendered:
 
     html: the words alone, a fragment of the small vocabulary (for mail and portal).
     text: the whole letter as plain text. page: the whole letter as HTML, header and signature block too.
-    subject: the trích yếu as printed, without "V/v".
+    subject: the trích yếu as printed, without "V/v". body: the words as plain text.
+    frame: all of the page but its body, as page.typ reads it.
     """
 
     pdf: bytes
@@ -44,6 +46,8 @@ class Rendered:
     sha256: str
     subject: str = ""
     page: str = ""
+    body: str = ""
+    frame: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Press:
             sha256=hashlib.sha256(pdf).hexdigest(),
             subject=composed.frame["document"]["subject"],
             page=self._page(composed),
+            body=writing.plain(composed.body),
+            frame=composed.frame,
         )
 
     def render_page(self, sheet: Sheet) -> str:

@@ -74,7 +74,8 @@ class Operators:
             self._plan_hold()
             return
         found = self._some_delivery()
-        if found is not None:
+        shuts = found is not None and found["level"] == "board" and self.chance.random() < 0.8
+        if found is not None and not (shuts and what in ("exempt", "withdraw", "withdraw twice", "reject on paper")):
             key, due = found["id"], some(found["due_at"])
             later = max(due, self.scheduler.now) + timedelta(days=self.chance.randint(1, 7))
             acts: dict[str, Callable[[House], Coroutine[Any, Any, Any]]] = {

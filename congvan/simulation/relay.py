@@ -25,7 +25,8 @@ select min(at) from (
   union all select min(k.tell_at) from cases k join campaigns c on c.id = k.campaign_id
    where k.closed_at is null and c.held_at is null
   union all select min(case when state = 'CLAIMED' then lease_until else not_before end)
-   from messages m where hop_id is null and state in ('QUEUED', 'UNKNOWN', 'CLAIMED')
+   from messages m where state in ('QUEUED', 'UNKNOWN', 'CLAIMED')
+    and (hop_id is null or exists (select 1 from campaigns c where c.id = m.campaign_id and c.state = 'CLOSED'))
     and not exists (select 1 from campaigns c where c.id = m.campaign_id and c.held_at is not null))
 """
 

@@ -45,7 +45,7 @@ join (select hop_id, not_before at from messages where state in ('QUEUED', 'UNKN
       union all select hop_id, lease_until from messages where state = 'CLAIMED'
       union all select hop_id, wake_at from deliveries where wake_at is not null and due_at is not null) w
   on w.hop_id = h.id
-where c.held_at is null group by h.id
+where c.held_at is null and c.state = 'RUNNING' group by h.id
 """
 
 

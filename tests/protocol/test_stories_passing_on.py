@@ -13,7 +13,7 @@ from congvan.acts import confirmations, deliveries, hops, letters
 from congvan.errors import ActRefused, BadInput
 from congvan.rules.calendar import instant, local
 from congvan.rules.protocol import Event, State
-from congvan.rules.records import Organisation
+from congvan.rules.records import Organisation, Release
 from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Letter, Message, WayRow
 from tests.conftest import Postbox, at
 from tests.protocol.world import CASCADE, ESCALATE, PLAN, Town, address, register
@@ -165,8 +165,6 @@ async def test_the_letter_prints_the_deadline_that_everybody_is_held_to(opened: 
     letter, board = await opened.letter("BQL"), await opened.hop("BQL")
     due = at("2023-12-08", "17:00")
     assert letters.printed_due(letter) == board.due_at == (await opened.delivery("T-OUT")).due_at == due
-    body = opened.postbox.sent or [("", None)]
-    del body
     assert "17 giờ 00" in letter.html
     assert "08/12/2023" in letter.html
 
@@ -294,9 +292,9 @@ async def test_an_investor_without_tenants_only_acknowledges(town: Town) -> None
 
 
 async def test_under_a_standing_written_authority_acknowledging_opens_the_hop_below(town: Town) -> None:
-    policy = ESCALATE.model_copy(update={"release": "on_acknowledge"})
+    policy = ESCALATE.model_copy(update={"release": Release.ON_ACKNOWLEDGE})
     people = register(INV_A={"standing_authority": "Giấy ủy quyền 01/2023"})
-    await town.launch(people=people, policies=PLAN.policies | {"investor": type(policy).model_validate(policy.model_dump())})
+    await town.launch(people=people, policies=PLAN.policies | {"investor": policy})
     await town.work()
     await town.say("BQL")
     await town.work()
@@ -327,7 +325,6 @@ async def test_after_a_bypass_a_later_passing_on_sends_nothing_again(opened: Tow
     receipt = await opened.pass_on("INV-B", "9")
     assert (receipt.state, receipt.late) == (State.FORWARDED, True)
     await opened.work()
-    assert [str(mail["Subject"]) for mail in opened.postbox.to(address("T3"))].count("") == 0
     assert await opened.diary("letter", "bypass", to=("T3",)) == ["11/12 17:00 T3 bypass"]
     assert (await opened.letter("INV-B")).state == "DRAFT"
     assert [case.closed_why for case in await opened.cases("INV-B")] == ["forwarded"]

@@ -1,0 +1,149 @@
+"""A hop with as many letters as are wanted, ready to leave: what the measurements of the outbox start from.
+
+One recipient is really launched and opened, with a real letter; the others are copies of its rows.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts import campaigns, hops, registry
+from congvan.house import House, build
+from congvan.reading import read_plan
+from congvan.rules.protocol import Fact
+from congvan.rules.records import (
+    Audience,
+    Cascade,
+    Contact,
+    HopRule,
+    Issue,
+    Organisation,
+    Person,
+    Recipients,
+    Register,
+    Rung,
+    Urgency,
+)
+from congvan.settings import Settings
+from congvan.store.ledger import Entry, Ledger, chain_hash
+from congvan.store.schema import migrate
+from congvan.store.tables import Delivery, EventRow, Message, Table
+
+ROOT = Path(__file__).resolve().parents[1]
+PDF = b"%PDF-1.7\n" + bytes(range(256)) * 240
+DOMAINS = 500
+_PLAN = ROOT / "tests" / "data" / "chains" / "two" / "plan.yaml"
+_CHUNK = 2_000
+
+
+def settings(home: Path, port: int, database_url: str = "", **more: Any) -> Settings:
+    """Settings of a house under `home` that sends to a server on loopback."""
+    return Settings(
+        home=home, database_url=database_url, smtp_url=f"smtp://127.0.0.1:{port}?tls=none",
+        secret_keys=("key-of-a-measurement-" + "x" * 24,), _env_file=None, **more,
+    )  # fmt: skip
+
+
+async def filled(chosen: Settings, letters: int) -> str:
+    """Make the database and write `letters` intents down; the hop's id."""
+    house = build(chosen)
+    try:
+        await migrate(house.store)
+        hop_id = await _opened(house)
+        await _copied(house, hop_id, letters)
+        return hop_id
+    finally:
+        await house.close()
+
+
+async def _opened(house: House) -> str:
+    box = Contact(email="vanthu@cty0.example")
+    place = {"place": "Thủ Đô", "contacts": (Contact(email="congvan@ban.example"),)}
+    people = (
+        Organisation(code="BAN", name="Ban Quản lý Mẫu", level="board", abbreviation="BAN", **place),
+        Organisation(code="TOP", name="Cơ quan cấp trên Mẫu", level="top", abbreviation="TOP", **place),
+        Organisation(code="DN-0", name="Công ty TNHH Mẫu 0", level="tenant", contacts=(box,)),
+    )
+    await registry.take_over(house, Register(organisations=people))
+    plan = read_plan(_PLAN)[0].model_copy(
+        update={"copies": (), "segment_duties": (), "audience": Audience(), "urgency": Urgency.FLASH}
+    )
+    order = campaigns.Launch(plan, _chain(), "exercise", "Người đo", _PLAN.parent)
+    campaign_id = await campaigns.launch(house, order)
+    async with house.store.view() as ledger:
+        hop_id = str((await hops.due_hops(ledger, await house.clock.now()))[0].id)
+    lease = await hops.turn(house, hop_id)
+    assert lease is not None
+    await hops.release(house, lease)
+    assert campaign_id
+    return hop_id
+
+
+def _chain() -> Cascade:
+    signed = HopRule(
+        issuer="board", template="board", issue=Issue.SIGNED, symbol="{number}/BAN-VP",
+        recipients=(Recipients(level="tenant", who="all"),),
+    )  # fmt: skip
+    return Cascade(
+        name="Một bậc", levels={"top": "Cấp trên", "board": "Ban", "tenant": "Doanh nghiệp"}, root="board",
+        hops=(signed,), ladder=(Rung(to="BAN"),), speaks_for="BAN", reports_to="TOP",
+    )  # fmt: skip
+
+
+async def _copied(house: House, hop_id: str, letters: int) -> None:
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = _row(await ledger.first(select(Delivery)))
+        message = _row(await ledger.first(select(Message)))
+        sha256 = await ledger.keep_file(PDF, "application/pdf")
+        enclosed = [{"name": "Công văn số 01.pdf", "sha256": sha256, "media_type": "application/pdf"}]
+        await ledger.change(Message, Message.id == message["id"], enclosures=enclosed, urgent=True)
+    message |= {"enclosures": enclosed, "urgent": True}
+    for first in range(1, letters, _CHUNK):
+        async with house.store.act() as ledger:
+            await _chunk(house, ledger, delivery, message, range(first, min(first + _CHUNK, letters)), now)
+
+
+async def _chunk(
+    house: House, ledger: Ledger, delivery: dict[str, Any], message: dict[str, Any], numbers: range, now: datetime
+) -> None:
+    deliveries, messages, events = [], [], []
+    entry = Entry(Fact.CREATED, {})
+    for number in numbers:
+        one, key = house.new_id(now), house.new_id(now)
+        head = chain_hash("", one, 1, now, entry)
+        address = f"vanthu{number}@cty{number % DOMAINS}.example"
+        deliveries.append(
+            delivery | {
+                "id": one, "code": f"M-{number}", "recipient": f"DN-{number}", "name": f"Công ty TNHH Mẫu {number}",
+                "address": address, "event_seq": 1, "event_head": head,
+            }
+        )  # fmt: skip
+        messages.append(
+            message | {
+                "id": key, "delivery_id": one, "recipient": f"DN-{number}", "address": address,
+                "message_id": f"<{one}.letter.1@bql.example>",
+            }
+        )  # fmt: skip
+        events.append(
+            {
+                "stream": one, "seq": 1, "campaign_id": delivery["campaign_id"], "at": now, "kind": str(entry.kind),
+                "actor": entry.actor, "channel": entry.channel, "data": {}, "hash": head,
+            }
+        )  # fmt: skip
+    await ledger.add_all(Delivery, deliveries)
+    await ledger.add_all(Message, messages)
+    await ledger.add_all(EventRow, events)
+
+
+def _row(row: Table) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns}
+
+
+def instant() -> datetime:
+    """A fixed date for the headers of what is not ours."""
+    return datetime(2023, 12, 1, 1, tzinfo=UTC)

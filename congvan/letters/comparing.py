@@ -1,0 +1,210 @@
+"""A signed file held against the draft that was approved: what differs, and where.
+
+Number, date and subject of a digital file have to be those entered; other words may differ where a
+named person accepts it. Of a scan of paper every difference can be accepted: its text is a machine's
+reading of a picture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from difflib import SequenceMatcher
+
+from congvan.letters import numbering
+from congvan.letters.press import Rendered
+from congvan.letters.sheet import Sheet
+from congvan.letters.upload import Upload
+
+#: How many words stand before a difference, so that it can be found on the page.
+_BEFORE = 4
+_LONGEST = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What the signed file has to say. code: số và ký hiệu, "" for a letter without a number.
+
+    around: what stands around the words, each with its name: ("Kính gửi", "- Các chủ đầu tư…").
+    ends: the first words after the body, one of which ends it on the page.
+    """
+
+    code: str
+    day: date
+    place: str
+    subject: str
+    body: str
+    around: tuple[tuple[str, str], ...] = ()
+    ends: tuple[str, ...] = ()
+
+
+def approved(sheet: Sheet, rendered: Rendered) -> Approved:
+    """What a signed file has to say, from the draft with its number and date filled in."""
+    if sheet.issued_on is None:
+        raise ValueError("a letter is compared once it has a date")
+    frame = rendered.frame
+    lines = [("cơ quan ban hành", frame.get("parent")), ("cơ quan ban hành", frame.get("issuer"))]
+    lines += [("tên loại", frame.get("title"))]
+    lines += [("Kính gửi", name) for name in frame.get("addressees", ())]
+    lines += [("người ký", frame.get(name)) for name in ("authority", "position", "signer")]
+    lines += [("Nơi nhận", line) for line in frame.get("distribution", ())]
+    for part in frame.get("appendices", ()):
+        lines += [(part["number"], cell) for row in part["rows"] for cell in row]
+    around = tuple((name, str(text)) for name, text in lines if text)
+    heading = frame.get("profile", {}).get("labels", {}).get("distribution", "")
+    ends = tuple(text for text in (heading, frame.get("authority"), frame.get("position")) if text)
+    code = sheet.code if sheet.number else ""
+    return Approved(code, sheet.issued_on, sheet.place, rendered.subject, rendered.body, around, ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """draft: what was approved. file: what the file says. fatal: nobody can accept it."""
+
+    place: str
+    draft: str
+    file: str
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        file = f"tệp ghi «{self.file}»" if self.file else "tệp không có"
+        return f"dự thảo ghi «{self.draft}», {file}" if self.draft else f"tệp thêm «{self.file}»"
+
+
+def compare(upload: Upload, approved: Approved, *, paper_scan: bool = False) -> list[Difference]:
+    """Every difference, fatal ones first; of a scan none is fatal."""
+    if upload.is_image:
+        return [Difference("cả tệp", "lời văn của dự thảo", "", fatal=not paper_scan)]
+    found = [*_number(upload, approved), *_date(upload, approved), *_subject(upload, approved)]
+    if paper_scan:
+        found = [Difference(one.place, one.draft, one.file) for one in found]
+    return found + list(_around(upload, approved)) + list(_body(upload, approved))
+
+
+# ------------------------------------------------------------------------------ number, date, subject
+
+
+def _number(upload: Upload, approved: Approved) -> Iterator[Difference]:
+    if not approved.code:
+        return
+    seen = list(dict.fromkeys(_codes(upload)))
+    number, _, symbol = approved.code.partition("/")
+    stamped = number in re.findall(r"\w+", upload.stamps)
+    if approved.code not in seen and not (f"/{symbol}" in seen and stamped):
+        yield Difference("trang 1, số và ký hiệu", approved.code, seen[0] if seen else "", fatal=True)
+
+
+def _codes(upload: Upload) -> Iterator[str]:
+    for text in (upload.pages[0], upload.stamps):
+        for found in re.finditer(r"Số\s*:([^:]{0,60})", text):
+            joined = re.sub(r"\s*([/-])\s*", r"\1", found[1]).strip()
+            yield joined.split()[0] if joined else ""
+
+
+def _date(upload: Upload, approved: Approved) -> Iterator[Difference]:
+    wanted = numbering.long_day(approved.day)
+    seen = list(_days(upload, approved.place))
+    if wanted in seen:
+        return
+    numbers = re.findall(r"\d+", upload.stamps)
+    blank = any(not re.search(r"ngày \d", day) for day in seen)
+    if not (blank and set(re.findall(r"\d+", wanted)) <= {*numbers, str(approved.day.year)}):
+        yield Difference("trang 1, ngày ban hành", wanted, seen[0] if seen else "", fatal=True)
+
+
+def _days(upload: Upload, place: str) -> Iterator[str]:
+    """The dates in long form on the first page; only those after the place, where there are any."""
+    pattern = r"ngày\s*(\d*)\s*tháng\s*(\d*)\s*năm\s*(\d*)"
+    text = f"{upload.pages[0]}\n{upload.stamps}"
+    after = rf"{re.escape(place)}\s*,\s*{pattern}" if place else pattern
+    for found in list(re.finditer(after, text)) or re.finditer(pattern, text):
+        day, month, year = found.groups()
+        yield " ".join(f"ngày {day} tháng {month} năm {year}".split())
+
+
+def _subject(upload: Upload, approved: Approved) -> Iterator[Difference]:
+    if _squeezed(approved.subject) in _squeezed(upload.pages[0]):
+        return
+    words = re.split(r"\bV/v\b", upload.pages[0], maxsplit=1)
+    shown = words[1].split()[: len(approved.subject.split())] if len(words) > 1 else []
+    yield Difference("trang 1, trích yếu", approved.subject, " ".join(shown), fatal=True)
+
+
+# ------------------------------------------------------------------------------ the words
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+    page: int
+
+
+def _around(upload: Upload, approved: Approved) -> Iterator[Difference]:
+    everything = _squeezed(" ".join(upload.pages))
+    for name, text in approved.around:
+        if _squeezed(text) not in everything:
+            yield Difference(name, text, "")
+
+
+def _body(upload: Upload, approved: Approved) -> Iterator[Difference]:
+    wanted = [word for word in approved.body.split() if word.strip("|…")]
+    given = _within(_words(upload), approved)
+    parts = SequenceMatcher(None, wanted, [word.text for word in given], autojunk=False).get_opcodes()
+    for at, (kind, low, high, start, end) in enumerate(parts):
+        outer = at in (0, len(parts) - 1) and kind == "insert" and not _anchored(approved)
+        if kind == "equal" or outer:
+            continue
+        draft, file = wanted[low:high], [word.text for word in given[start:end]]
+        # A reader may see a blank where the page has none; the letters are what counts.
+        if "".join(draft) != "".join(file):
+            yield Difference(_place(given, start, low, wanted), _cut(draft), _cut(file))
+
+
+def _anchored(approved: Approved) -> bool:
+    return bool(approved.ends)
+
+
+def _words(upload: Upload) -> list[_Word]:
+    """The words in reading order, without the page numbers."""
+    words = []
+    for number, page in enumerate(upload.pages, 1):
+        lines = [line for line in page.splitlines() if line.strip()]
+        for at, line in enumerate(lines):
+            if at in (0, len(lines) - 1) and line.strip() == str(number):
+                continue
+            words += [_Word(word, number) for word in line.split()]
+    return words
+
+
+def _within(words: Sequence[_Word], approved: Approved) -> list[_Word]:
+    """The words between the addressees and whatever closes the letter; all where these are not found."""
+    texts = [word.text for word in words]
+    start, end = 0, len(words)
+    for name, text in approved.around:
+        if name == "Kính gửi" and (at := _find(texts, text.split(), start)) is not None:
+            start = at + len(text.split())
+    for text in approved.ends:
+        if (at := _find(texts, text.split(), start)) is not None:
+            end = min(end, at)
+    return list(words[start:end])
+
+
+def _find(texts: Sequence[str], wanted: Sequence[str], start: int) -> int | None:
+    count = len(wanted)
+    return next((at for at in range(start, len(texts) - count + 1) if list(texts[at : at + count]) == list(wanted)), None)
+
+
+def _place(given: Sequence[_Word], start: int, low: int, wanted: Sequence[str]) -> str:
+    page = given[min(start, len(given) - 1)].page if given else 1
+    before = " ".join(wanted[max(0, low - _BEFORE) : low])
+    return f"trang {page}, sau «{before}»" if before else f"trang {page}, đầu nội dung"
+
+
+def _cut(words: Sequence[str]) -> str:
+    return " ".join(words) if len(words) <= _LONGEST else " ".join(words[:_LONGEST]) + " …"
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
