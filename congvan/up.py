@@ -15,7 +15,6 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -250,7 +249,7 @@ class _Up:
         passing = frozenset(park.investor for park in register.parks if park.investor)
         players = Players(house, register, cast(register, passing))
         assert self._mail is not None, "a demo keeps its mail"
-        store = SinkStore(self._mail, lambda: datetime.now(UTC))
+        store = SinkStore(self._mail, house.clock.wall)
 
         async def take(mail_from: str, rcpt_to: tuple[str, ...], data: bytes) -> str | None:
             # First the reader's intention, then the mail: the clock cannot pass between the two.

@@ -22,7 +22,7 @@ async def campaign(
     """Launch a prepared plan and follow it to its end.
 
     Args:
-        plan: the plan's file name under config/campaigns, for example 8184.yaml.
+        plan: the plan's file name under config/campaigns, for example bao-so-5.yaml.
         mode: live sends signed letters only; exercise and demo mark every page "BẢN MINH HỌA".
         by: who launches it.
         campaign_id: left empty; filled in when the campaign was launched from the command line.

@@ -14,7 +14,7 @@ async def report(campaign: str) -> str:
     """Render the interim report of a campaign; where the PDF lies.
 
     Args:
-        campaign: its code, for example 8184.
+        campaign: its code, as the status page shows it.
     """
     async with at_work() as house:
         path: str = await letters.interim_report(campaign)

@@ -13,7 +13,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 
 from congvan.acts import board as board_acts
 from congvan.acts import campaigns as campaign_acts
@@ -30,6 +30,7 @@ FLOWS = ("campaign", "hop", "watch", "report", "delivery")
 #: A run that should hold a lease and does not is given this long to take one, or to end.
 STARTING = timedelta(seconds=60)
 _OVER = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED}
+_STOPPED = {StateType.CANCELLED, StateType.CANCELLING}
 _ON_THE_WAY = {StateType.PENDING, StateType.RUNNING}
 
 
@@ -120,13 +121,21 @@ class Runs:
             return at is None or at > wall
         if state.type in _ON_THE_WAY:
             return wall - state.timestamp > STARTING
-        if state.type is StateType.CANCELLED:
-            await self._hold(hop, run)
-        return False
+        return not await self._held(hop.campaign_id, run)
 
-    async def _hold(self, hop: Hop, run: FlowRun) -> None:
-        # What cannot be undone needs a name, which Prefect's one password does not give.
-        await campaign_acts.hold(self.house, hop.campaign_id, "prefect", f"run {run.id} was cancelled in Prefect")
+    async def _held(self, campaign_id: str, run: FlowRun) -> bool:
+        """A run that was cancelled in Prefect holds its campaign, once, until a named person decides.
+
+        What cannot be undone needs a name, which Prefect's one password does not give. A sleeping run has
+        no process to end it, so it would stay CANCELLING for ever: we end it.
+        """
+        assert run.state is not None, "checked by the caller"
+        new = await campaign_acts.hold_once(
+            self.house, campaign_id, str(run.state.id), f"run {run.name!r} was cancelled in Prefect"
+        )
+        if run.state.type is StateType.CANCELLING:
+            await self.client.set_flow_run_state(run.id, Cancelled(), force=True)
+        return new
 
     async def _make(self, hop: Hop) -> None:
         run = await board_acts.run_of_hop(self.house, hop.id)
@@ -172,13 +181,18 @@ class Runs:
 
     async def compare(self) -> None:
         """Compare every open hop with its run, and put to sleep again what neither sleeps nor works."""
-        hops = [run for run in await board_acts.open_hops(self.house) if run.run_id]
-        known = await self._read([run.run_id for run in hops if run.run_id])
-        for run in hops:
+        rows = [*await board_acts.open_hops(self.house), *await board_acts.running_campaigns(self.house)]
+        known = await self._read([run.run_id for run in rows if run.run_id])
+        for run in rows:
             found = known.get(run.run_id or "")
+            if run.run_id is None:
+                continue
             if found is None:
-                await board_acts.remember_run(self.house, "hop", run.id, None)
-            elif found.state is not None and not run.leased and self._stranded(found):
+                await board_acts.remember_run(self.house, run.kind, run.id, None)
+            elif found.state is not None and found.state.type in _STOPPED:
+                if not run.held:
+                    await self._held(run.campaign_id, found)
+            elif run.kind == "hop" and found.state is not None and not run.leased and self._stranded(found):
                 await self.show(run.id, run.wake_at)
 
     def _stranded(self, run: FlowRun) -> bool:
@@ -186,7 +200,7 @@ class Runs:
         if run.state.type in (StateType.FAILED, StateType.CRASHED):
             return True
         late = self.house.clock.wall() - run.state.timestamp > STARTING
-        return run.state.type in (*_ON_THE_WAY, StateType.CANCELLING) and late
+        return run.state.type in _ON_THE_WAY and late
 
     # ------------------------------------------------------------ watch
 

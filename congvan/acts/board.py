@@ -115,6 +115,14 @@ async def unfinished_campaigns(house: House) -> list[RunOf]:
         return [_campaign_run(row, wall) for row in rows]
 
 
+async def running_campaigns(house: House) -> list[RunOf]:
+    """Campaigns that nobody has closed yet."""
+    wall = house.clock.wall()
+    async with house.store.view() as ledger:
+        rows: list[Campaign] = await ledger.all(select(Campaign).where(Campaign.state == "RUNNING"))
+        return [_campaign_run(row, wall) for row in rows]
+
+
 async def campaign_shown(house: House, campaign_id: str, seq: int) -> None:
     """The campaign's run shows this much."""
     async with house.store.act() as ledger:

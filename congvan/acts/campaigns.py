@@ -23,7 +23,7 @@ from congvan.rules.cascade import Route, route
 from congvan.rules.protocol import Fact, State, settling_states
 from congvan.rules.records import CampaignPlan, Cascade, Organisation, Register, Settles
 from congvan.store.ledger import Entry, Ledger, chain_hash
-from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, WayRow
+from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, Note, WayRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Launch:
     folder: Path = Path()
     source: str = "plan"
     lines: Mapping[str, int] = field(default_factory=dict)
+    cascade_source: str = "cascade.yaml"
 
 
 def plan_sha256(plan: CampaignPlan) -> str:
@@ -90,7 +91,7 @@ async def _launched(ledger: Ledger, order: Launch, digest: str) -> str | None:
 def _checked_route(order: Launch, register: Register, now: datetime) -> Route:
     faults = check(
         order.plan, order.cascade, register, now, order.folder,
-        exercise=order.mode != "live", file=order.source, lines=order.lines,
+        exercise=order.mode != "live", file=order.source, lines=order.lines, cascade_file=order.cascade_source,
     )  # fmt: skip
     if faults:
         raise BadInput(faults)
@@ -102,10 +103,11 @@ def documents(house: House, order: Launch) -> list[Document]:
     stands for one that is not at hand."""
     found = []
     for directive in order.plan.directives:
-        for name in directive.files:
-            media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            found.append(Document(Path(name).name, media_type, (order.folder / name).read_bytes()))
-        if not directive.files:
+        at_hand = [order.folder / name for name in directive.files if (order.folder / name).is_file()]
+        for path in at_hand:
+            media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+            found.append(Document(path.name, media_type, path.read_bytes()))
+        if len(at_hand) < max(1, len(directive.files)):
             sheet = Sheet(
                 template="placeholder", issuer=directive.issuer, illustration=True,
                 context={"document": directive.model_dump(mode="json")},
@@ -239,6 +241,23 @@ async def hold(house: House, name: str, by: str, why: str = "") -> None:
         if campaign.held_at is None and campaign.state == "RUNNING":
             entry = Entry(Fact.HELD, {"why": why}, actor=by)
             await ledger.write(campaign, now, entry, held_at=now, held_by=by)
+
+
+async def hold_once(house: House, campaign_id: str, key: str, why: str) -> bool:
+    """Hold for something that happened in Prefect, once for each such thing; True when it is new.
+
+    key: names the thing, for example the id of a cancelled state. After a person has resumed, the same
+    state must not hold the campaign again.
+    """
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        campaign = await ledger.take(Campaign, campaign_id)
+        if not await ledger.add_if_absent(Note, name=f"held:{key}", value={"campaign": campaign_id, "why": why}):
+            return False
+        if campaign.held_at is None and campaign.state == "RUNNING":
+            entry = Entry(Fact.HELD, {"why": why}, actor="prefect")
+            await ledger.write(campaign, now, entry, held_at=now, held_by="prefect")
+        return True
 
 
 async def resume(house: House, name: str, by: str) -> None:

@@ -44,6 +44,12 @@ async def play(
     )
 
 
+async def intend(house: House, actor: str, at: datetime, link: str) -> None:
+    """A recipient who has read a mail will answer it then; once, however many mails it gets."""
+    async with house.store.act() as ledger:
+        await play(house, ledger, actor, "answer", at, {"link": link}, "demo")
+
+
 async def due_acts(house: House, limit: int = 200) -> list[PlayedAct]:
     """What played parties have to do now, earliest first."""
     now = await house.clock.now()

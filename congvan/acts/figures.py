@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Select, case, func, select
 
 from congvan.acts.frozen import cascade_of
+from congvan.errors import NotFound
 from congvan.house import House
 from congvan.rules.protocol import State, answered, settled
 from congvan.rules.records import Settles
@@ -48,11 +49,12 @@ async def hop_totals(ledger: Ledger, campaign_id: str, now: datetime) -> dict[st
     by_hop: dict[str, list[Any]] = {}
     for row in rows:
         by_hop.setdefault(row[0], []).append(row[1:])
-    return {hop: dict(_sum(found)) for hop, found in by_hop.items()}
+    overdue = await _overdue_by_hop(ledger, campaign_id, now)
+    return {hop: dict(_sum(found)) | {"overdue": overdue[hop]} for hop, found in by_hop.items()}
 
 
 def _sum(rows: Any) -> Counter[str]:
-    counts: Counter[str] = Counter({"escalated": 0, "late": 0})
+    counts: Counter[str] = Counter(dict.fromkeys(("total", "settled", "not_sent", "escalated", "late"), 0))
     for state, settles, number, escalated, late, unopened in rows:
         counts[state] += number
         counts["escalated"] += int(escalated or 0)
@@ -62,6 +64,19 @@ def _sum(rows: Any) -> Counter[str]:
         elif state == State.QUEUED:
             counts["not_sent"] += int(unopened or 0)
         counts["total"] += number
+    return counts
+
+
+async def _overdue_by_hop(ledger: Ledger, campaign_id: str, now: datetime) -> Counter[str]:
+    rows = await ledger.rows(
+        select(Delivery.hop_id, Delivery.state, Delivery.settles, func.count())
+        .where(Delivery.campaign_id == campaign_id, Delivery.due_at < now)
+        .group_by(Delivery.hop_id, Delivery.state, Delivery.settles)
+    )
+    counts: Counter[str] = Counter()
+    for hop_id, state, settles, number in rows:
+        if not settled(State(state), Settles(settles)):
+            counts[hop_id] += number
     return counts
 
 
@@ -144,7 +159,7 @@ async def deliveries(house: House, name: str) -> list[dict[str, Any]]:
             select(Campaign).where((Campaign.id == name) | (Campaign.code == name))
         )
         if campaign is None:
-            return []
+            raise NotFound(f"no campaign {name!r}; `congvan status` lists them")
         hops = {hop.id: hop for hop in await ledger.all(select(Hop).where(Hop.campaign_id == campaign.id))}
         rows: list[Delivery] = await ledger.all(
             select(Delivery).where(Delivery.campaign_id == campaign.id).order_by(Delivery.code)

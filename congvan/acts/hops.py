@@ -20,7 +20,7 @@ from congvan.acts.frozen import is_urgent, plan_of, policy_of, rule_of, standing
 from congvan.acts.registry import organisation
 from congvan.house import House
 from congvan.rules.deadlines import Step, due, personal_due_at
-from congvan.rules.protocol import Event, Fact, State, advance, releases, settled, settling_states
+from congvan.rules.protocol import Event, Fact, State, advance, reached, releases, settled, settling_states
 from congvan.rules.records import Issue, OnSilence, Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message, WayRow
@@ -347,9 +347,12 @@ async def _parent_passed_on(ledger: Ledger, hop: Hop, now: datetime) -> None:
     new = advance(state, Event.FORWARDED)
     done = settled(new, Settles(parent.settles))
     values: dict[str, Any] = {"state": new, "confirmed_at": parent.confirmed_at or now}
+    entries = [Entry(Event.FORWARDED, {"by": "hop opened"})]
     if done:
         values |= {"settled_at": now, "wake_at": None}
-    await ledger.write(parent, now, Entry(Event.FORWARDED, {"by": "hop opened"}), **values)
+        await mails.cancel_chasers(ledger, parent.id)
+        entries += await escalations.close_cases(ledger, parent, now, by="engine", why=Event.FORWARDED.value)
+    await ledger.write(parent, now, entries, **values)
     if done:
         await mails.wake_hop(ledger, parent.hop_id, now)
 
@@ -410,7 +413,9 @@ async def _decide(
     await ledger.write_many(changes, now)
     await mails.queue(house, ledger, reminders, now)
     for delivery in silent:
-        await escalations.open_case(house, ledger, delivery, "silent", now)
+        # Whose letter never left is not silent.
+        kind = "silent" if reached(State(delivery.state)) else "undeliverable"
+        await escalations.open_case(house, ledger, delivery, kind, now)
         await _bypass(house, ledger, campaign, hop, delivery, now)
 
 

@@ -18,6 +18,13 @@ async def hold(house: House, name: str, duration: timedelta) -> bool:
         return await ledger.add_if_absent(Lease, name=name, owner=house.name, until=wall + duration)
 
 
+async def held(house: House, name: str) -> bool:
+    """True while some process holds this right."""
+    async with house.store.view() as ledger:
+        row = await ledger.find(Lease, name)
+        return row is not None and row.until >= house.clock.wall()
+
+
 async def drop(house: House, name: str) -> None:
     """Give a right back."""
     async with house.store.act() as ledger:

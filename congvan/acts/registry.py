@@ -16,7 +16,11 @@ async def take_over(house: House, register: Register) -> dict[str, int]:
     async with house.store.act() as ledger:
         for park in register.parks:
             await ledger.put(
-                ParkRow, {"code": park.code}, name=park.name, investor=park.investor, record=park.model_dump(mode="json")
+                ParkRow,
+                {"code": park.code},
+                name=park.name,
+                investor=park.investor,
+                record=park.model_dump(mode="json"),
             )
         for one in register.organisations:
             await ledger.put(

@@ -107,8 +107,7 @@ class Players:
         at = self._when(character, now, reminded=message["In-Reply-To"] is not None)
         if at is None:
             return
-        async with self._house.store.act() as ledger:
-            await demo.play(self._house, ledger, character.code, "answer", at, {"link": link[0]}, "demo")
+        await demo.intend(self._house, character.code, at, link[0])
 
     def _who(self, address: str) -> Character | None:
         code = self._by_address.get(address.lower())

@@ -27,7 +27,7 @@ _LONGEST = 30
 class Approved:
     """What the signed file has to say. code: số và ký hiệu, "" for a letter without a number.
 
-    around: what stands around the words, each with its name: ("Kính gửi", "- Các chủ đầu tư…").
+    subject: as printed, with its "V/v". around: what stands around the words, each with its name: ("Kính gửi", "- Các chủ đầu tư…").
     ends: the first words after the body, one of which ends it on the page.
     """
 
@@ -56,7 +56,8 @@ def approved(sheet: Sheet, rendered: Rendered) -> Approved:
     heading = frame.get("profile", {}).get("labels", {}).get("distribution", "")
     ends = tuple(text for text in (heading, frame.get("authority"), frame.get("position")) if text)
     code = sheet.code if sheet.number else ""
-    return Approved(code, sheet.issued_on, sheet.place, rendered.subject, rendered.body, around, ends)
+    subject = frame.get("subject") or frame.get("title_subject") or rendered.subject
+    return Approved(code, sheet.issued_on, sheet.place, subject, rendered.body, around, ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,19 @@ def _days(upload: Upload, place: str) -> Iterator[str]:
 
 
 def _subject(upload: Upload, approved: Approved) -> Iterator[Difference]:
-    if _squeezed(approved.subject) in _squeezed(upload.pages[0]):
-        return
-    words = re.split(r"\bV/v\b", upload.pages[0], maxsplit=1)
-    shown = words[1].split()[: len(approved.subject.split())] if len(words) > 1 else []
+    """The subject fills whole lines of the first page: one word more is another subject."""
+    lines = [_squeezed(line) for line in upload.pages[0].splitlines()]
+    wanted = _squeezed(approved.subject)
+    for start in range(len(lines)):
+        joined = ""
+        for line in lines[start:]:
+            joined += line
+            if joined == wanted:
+                return
+            if not wanted.startswith(joined):
+                break
+    found = re.search(r"\bV/v\b.*", upload.pages[0], re.DOTALL)
+    shown = found[0].split()[: len(approved.subject.split()) + _BEFORE] if found else []
     yield Difference("trang 1, trích yếu", approved.subject, " ".join(shown), fatal=True)
 
 

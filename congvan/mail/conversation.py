@@ -97,7 +97,9 @@ class Line:
     def close(self) -> None:
         self._wire.close()
 
-    async def hand_over(self, envelope: Envelope, payload: bytes) -> Ended:
+    async def hand_over(
+        self, envelope: Envelope, payload: bytes, before_body: Callable[[], None] | None = None
+    ) -> Ended:
         """Hand one message over and say how it ended; raise Stale where a fresh connection may do.
 
         1. What this server cannot take at all is refused here. 2. MAIL, RCPT and DATA, in one group where
@@ -113,6 +115,8 @@ class Line:
             raise Stale(str(fault), timed_out=isinstance(fault, TimeoutError)) from fault
         if decided is not None:
             return decided
+        if before_body is not None:
+            before_body()
         return await self._pour(payload)
 
     # ------------------------------------------------------------ the envelope

@@ -11,6 +11,7 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from congvan.errors import LetterRefused
 from congvan.mail.address import domain_of, parse_address
@@ -30,7 +31,7 @@ from congvan.mail.pacing import Limits, Pacer
 from congvan.mail.replies import Phase, Verdict
 from congvan.mail.url import SmtpUrl, UnsafeMailSettings
 
-__all__ = ["Limits", "Outcome", "Outgoing", "Sender", "SmtpUrl", "Timeouts", "UnsafeMailSettings"]
+__all__ = ["Limits", "Outcome", "Outgoing", "Sender", "SmtpUrl", "Timeouts", "UnsafeMailSettings", "Witness"]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,18 @@ log = logging.getLogger(__name__)
 WINDOW = 256
 #: After a server said that it takes no further connection, this long it is not asked for one; seconds.
 NARROW_S = 10.0
+
+
+class Witness(Protocol):
+    """Is told at once, before anybody else: what it has written down survives the process."""
+
+    def handing_over(self, key: str) -> None:
+        """The body of this message is about to leave."""
+        ...
+
+    def ended(self, outcome: Outcome) -> None:
+        """The outcome of a message is known."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,7 @@ class Outgoing:
     needs_utf8: bool = False
     #: RFC 3461 ENVID: asks for delivery notices where the server offers them. Empty: no notices.
     dsn_id: str = ""
+    witness: Witness | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,14 @@ class _Job:
     results: asyncio.Queue[Outcome]
 
     def settle(self, verdict: Verdict, code: int | None, reply: str, slow_down: bool = False) -> None:
-        self.results.put_nowait(Outcome(self.item.key, verdict, code, reply, slow_down))
+        outcome = Outcome(self.item.key, verdict, code, reply, slow_down)
+        if self.item.witness is not None:
+            self.item.witness.ended(outcome)
+        self.results.put_nowait(outcome)
+
+    def handing_over(self) -> None:
+        if self.item.witness is not None:
+            self.item.witness.handing_over(self.item.key)
 
 
 class Sender:
@@ -200,7 +221,7 @@ class Sender:
         for may_repeat in (True, False):
             line, fresh = await self._ready(line)
             try:
-                ended = await line.hand_over(envelope, payload)
+                ended = await line.hand_over(envelope, payload, job.handing_over)
             except Stale as fault:
                 if fault.timed_out and line.pipelined:
                     # Some servers announce PIPELINING and drop what comes in one packet.

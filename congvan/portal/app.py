@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from congvan.acts import views
 from congvan.errors import LinkExpired, LinkInvalid, LinkRevoked, NotFound, NothingInstalled
-from congvan.house import House, templates_folder
+from congvan.house import House
 from congvan.portal.desk import Desk
 from congvan.portal.guard import AccessLog, BodyCap, Forms, Refused, SecureHeaders, TooLarge, secure_headers
 from congvan.portal.mailbox import MailPages
@@ -40,7 +40,7 @@ def app(house: House, *, mail_folder: Path | None = None, allowance: Allowance |
         raise NothingInstalled("CONGVAN_SECRET_KEYS is not set: links cannot be read")
     desk = Desk(
         house,
-        Pages(templates_folder(settings, "portal"), settings.portal_url),
+        Pages(settings.templates / "portal", settings.portal_url),
         Forms(keys, settings.portal_url),
         Throttle(allowance or (Allowance.unlimited() if settings.demo else Allowance())),
         has_mail=mail_folder is not None,

@@ -98,6 +98,7 @@ ORGANISATIONS = Kind(
             width=44,
         ),
         Column("Tên tiếng Anh", "name_en", "Nếu có", also=("Tên giao dịch",), width=36),
+        Column("Tên ngắn", "short_name", "Tên gọi ngắn ghi ở Nơi nhận và tiêu đề văn bản", width=24),
         Column("Cấp", "level", "Chọn trong danh sách", Holds.CODE, True, ("Cấp tổ chức",)),
         Column("Viết tắt", "abbreviation", "Chữ viết tắt dùng trong ký hiệu văn bản", example="VD"),
         Column("Cấp trên trực tiếp", "parent", "Mã của tổ chức cấp trên", Holds.CODE, also=("Cấp trên",)),

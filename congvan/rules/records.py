@@ -78,6 +78,8 @@ class Organisation(Record):
     name: Line
     level: Code
     name_en: Text = ""
+    #: What it is called where the full name is too long: "UBND thành phố …"; empty: the full name.
+    short_name: Text = ""
     #: The letters in a symbol: "BQL", "CV-SHP".
     abbreviation: Text = ""
     parent: Code | None = None

@@ -96,8 +96,17 @@ class Simulation:
 
     def _begin(self) -> None:
         portal = self.processes["portal-2"]
-        launching = registry.take_over(portal.house, self.world.register)
-        self.scheduler.begin(portal, launching, "register", lambda _v, error: judge("register", error))
+
+        def registered(counts: Any, error: BaseException | None) -> None:
+            judge("register", error)
+            if counts is None:
+                register()
+
+        def register() -> None:
+            taking = registry.take_over(portal.house, self.world.register)
+            self.scheduler.begin(portal, taking, "register", registered)
+
+        register()
         for at, launch in self.world.launches:
             self.scheduler.at(at, lambda launch=launch: self._launch(launch))  # type: ignore[misc]
         day = local(self.world.starts).date()

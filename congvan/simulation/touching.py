@@ -172,6 +172,6 @@ def delivery(memory: Memory, now: sqlite3.Row, chain: Chain) -> None:
     if now["state"] in ("REJECTED", "UNDELIVERABLE"):
         hold(memory, now["state"].lower() in cases, "1 nobody is told of one that cannot be reached", code, now["state"])
     elif now["escalated_at"] is not None:
-        hold(memory, "silent" in cases, "1 an escalated delivery without a case", code)
+        hold(memory, bool(cases), "1 an escalated delivery without a case", code)
     elif due is not None:
         hold(memory, now["wake_at"] is not None, "1 forgotten: open, and nothing will ever be due", code, now["state"])

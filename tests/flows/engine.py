@@ -45,7 +45,8 @@ class Inbox:
     async def take(self, _sender: str, rcpt_to: tuple[str, ...], data: bytes) -> str | None:
         """Count the message, then answer 250."""
         head = data.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
-        key = next(line.partition(":")[2].strip() for line in head.split("\r\n") if line.lower().startswith("message-id:"))
+        lines = (line.partition(":") for line in head.split("\r\n"))
+        key = next(value.strip() for name, _, value in lines if name.lower() == "message-id")
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         self.taken.append((key, rcpt_to[0]))
@@ -99,8 +100,8 @@ class Engine:
         """The engine's house, as seen by the test."""
         return build(
             Settings(
-                home=self.home / "congvan", secret_keys=("test-key-" + "x" * 32,), smtp_url=self.environment["CONGVAN_SMTP_URL"],
-                _env_file=None,
+                home=self.home / "congvan", secret_keys=("test-key-" + "x" * 32,),
+                smtp_url=self.environment["CONGVAN_SMTP_URL"], _env_file=None,
             )
         )  # fmt: skip
 
@@ -135,7 +136,8 @@ class Engine:
 
     async def start_server(self) -> None:
         """Prefect's server, until it answers."""
-        await self.start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.prefect_port))
+        port = str(self.prefect_port)
+        await self.start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port)
         async with httpx.AsyncClient(timeout=5) as client:
             await until(lambda: _answers(client, self.api), 120, "the Prefect server to answer")
 

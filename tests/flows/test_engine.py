@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import func, select
 
+from congvan.acts import campaigns
 from congvan.rules.protocol import Event
-from congvan.store.tables import Attempt, Delivery, EventRow, Hop, Message
+from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Hop, Message
 from tests.flows.engine import Engine, until
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(280)]
@@ -54,6 +56,22 @@ async def test_a_directive_goes_down_three_hops_and_every_tenant_is_seen_in_pref
     await engine.answer("TEN-001")
     await until(lambda: _shown(engine, {"AwaitingConfirmation": 7, "Confirmed": 3, "Exempt": 1}), 30, "the answer")
     assert all(count == 1 for count in engine.inbox.ids().values())
+    await _every_hop_slept_without_a_process(engine)
+    _no_mailbox_reached_prefect(engine)
+
+
+async def _every_hop_slept_without_a_process(engine: Engine) -> None:
+    async with httpx.AsyncClient(base_url=engine.api) as client:
+        for run in await engine.runs("hop", name={"any_": ["AwaitingConfirmation"]}):
+            states = (await client.get("/flow_run_states/", params={"flow_run_id": run["id"]})).json()
+            names = [state["name"] for state in states]
+            assert names[-1] == "AwaitingConfirmation"
+            assert "Running" in names
+
+
+def _no_mailbox_reached_prefect(engine: Engine) -> None:
+    for path in [*(engine.home / "prefect").rglob("*.db*"), engine.home / "flows.log"]:
+        assert b"vanthu@" not in path.read_bytes(), f"a mailbox stands in {path.name}"
 
 
 async def _slip(engine: Engine) -> bool:
@@ -126,9 +144,11 @@ async def test_a_wiped_prefect_database_is_filled_again_from_ours(engine: Engine
     await engine.answer("INV", Event.FORWARDED)
     await until(lambda: _letters(engine, 9), 90, "the investor's letters after the loss")
     await until(lambda: _shown(engine, {"AwaitingConfirmation": 8, "Confirmed": 2, "Exempt": 1}), 60, "the board again")
-    opened = await engine.rows(select(EventRow.stream).where(EventRow.kind == "opened", EventRow.data["due_at"].is_not(None)))
+    opened = await engine.rows(
+        select(EventRow.stream).join(Hop, Hop.id == EventRow.stream).where(EventRow.kind == "opened")
+    )
     assert all(count == 1 for count in engine.inbox.ids().values()), "nothing was sent again"
-    assert opened
+    assert len(opened) == 3, "each hop opened once"
 
 
 async def test_a_server_that_is_dropped_under_the_flows_is_waited_for(engine: Engine) -> None:
@@ -142,3 +162,25 @@ async def test_a_server_that_is_dropped_under_the_flows_is_waited_for(engine: En
     await until(lambda: _letters(engine, 4), 120, "the board's letters once the server is back")
     assert await _hop(engine, "BOARD") == "OPEN"
     assert (await engine.rows(select(func.count()).select_from(Delivery).where(Delivery.state == "SENT")))[0][0] == 4
+
+
+async def test_a_run_cancelled_in_prefect_holds_the_campaign_until_a_person_resumes_it(engine: Engine) -> None:
+    await engine.launch()
+    await engine.start_flows()
+    await until(lambda: _slip(engine), 90, "the slip")
+    await until(lambda: _asleep(engine, 1), 30, "the hop asleep")
+    run = (await engine.runs("hop"))[0]
+    async with httpx.AsyncClient(base_url=engine.api) as client:
+        await client.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "CANCELLED"}, "force": True})
+    await until(lambda: _held(engine), 60, "the campaign to be held")
+    await engine.answer("BOARD")
+    await asyncio.sleep(3)
+    assert not engine.inbox.of("letter"), "a held campaign sends nothing"
+    house = engine.house()
+    await campaigns.resume(house, "T1", "An")
+    await house.close()
+    await until(lambda: _letters(engine, 4), 60, "the letters once a person has resumed it")
+
+
+async def _held(engine: Engine) -> bool:
+    return (await engine.rows(select(Campaign.held_at)))[0][0] is not None

@@ -60,10 +60,15 @@ def cascade() -> Cascade:
     take_in = Policy(deadline=_HOURS, reminders=(), release=Release.ON_ACKNOWLEDGE)
     return Cascade(
         name="Chuỗi thử",
-        levels={"city": "Thành phố", "board": "Ban", "unit": "Đơn vị", "investor": "Chủ đầu tư", "tenant": "Doanh nghiệp"},
+        levels={
+            "city": "Thành phố", "board": "Ban", "unit": "Đơn vị", "investor": "Chủ đầu tư", "tenant": "Doanh nghiệp",
+        },
         root="city",
         hops=(
-            HopRule(issuer="city", template="slip", issue=Issue.TAKEN_IN, recipients=(Recipients(level="board", policy=take_in),)),
+            HopRule(
+                issuer="city", template="slip", issue=Issue.TAKEN_IN,
+                recipients=(Recipients(level="board", policy=take_in),),
+            ),
             HopRule(
                 issuer="board", template="board", issue=Issue.SIGNED, symbol="{number}/BOARD-DESK",
                 recipients=(Recipients(level="unit", policy=simple), Recipients(level="investor", policy=forward)),

@@ -19,7 +19,7 @@ from congvan.acts import campaigns, confirmations, hops, outbox, registry
 from congvan.almanac import build as build_calendars
 from congvan.almanac import read_calendar_file
 from congvan.clock import HandClock
-from congvan.house import House, templates_folder
+from congvan.house import House
 from congvan.letters.press import Press
 from congvan.links import Link
 from congvan.mail.sender import Outcome, Outgoing
@@ -65,7 +65,7 @@ def build_house(url: str, home: Path, portal_url: str = BASE, keys: tuple[str, .
         store=Store(url),
         clock=HandClock(START),
         calendars=calendars(settings.config / "calendar.yaml"),
-        press=press(templates_folder(settings, "letters")),
+        press=press(settings.templates / "letters"),
         words=words(settings.templates),
         random=random.Random(11),
     )

@@ -7,20 +7,33 @@ import random
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from congvan.clock import HandClock
 from congvan.house import House
 from congvan.letters.press import Press
 from congvan.mail.words import Words
 from congvan.rules.calendar import Calendars
+from congvan.rules.records import Audience
 from congvan.settings import Settings
 from congvan.store.database import Store
 from tests.conftest import ROOT, Postbox, at
-from tests.protocol.world import Town
+from tests.protocol.world import Town, to
 
 Builder = Callable[[Path], House]
+
+
+def hasty(store: Store) -> Store:
+    """The same store without its syncs to disk: a story is killed, but its power is never cut."""
+
+    @event.listens_for(store.engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    return store
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +52,7 @@ def build(calendars: Calendars, press: Press, words: Words) -> Builder:
         made += 1
         return House(
             settings=Settings(home=folder, secret_keys=("test-key-" + "x" * 32,), _env_file=None),  # type: ignore[arg-type]
-            store=Store(f"sqlite+aiosqlite:///{folder / 'congvan.db'}"),
+            store=hasty(Store(f"sqlite+aiosqlite:///{folder / 'congvan.db'}")),
             clock=HandClock(at("2023-12-01")),
             calendars=calendars,
             press=press,
@@ -56,14 +69,15 @@ async def _make(build: Builder, folder: Path) -> None:
     await house.close()
 
 
-async def _open(build: Builder, folder: Path) -> None:
+async def _open(build: Builder, folder: Path, audience: Audience) -> Path:
     await _make(build, folder)
     town = Town(build(folder), Postbox())
-    await town.launch()
+    await town.launch(audience=audience)
     await town.work()
     await town.say("BQL")
     await town.work()
     await town.house.close()
+    return folder / "congvan.db"
 
 
 @pytest.fixture(scope="session")
@@ -77,9 +91,13 @@ def empty_file(tmp_path_factory: pytest.TempPathFactory, build: Builder) -> Path
 @pytest.fixture(scope="session")
 def opened_file(tmp_path_factory: pytest.TempPathFactory, build: Builder) -> Path:
     """The campaign in an exercise after the Board's letter went out on Friday 01/12/2023."""
-    folder = tmp_path_factory.mktemp("opened")
-    asyncio.run(_open(build, folder))
-    return folder / "congvan.db"
+    return asyncio.run(_open(build, tmp_path_factory.mktemp("opened"), Audience()))
+
+
+@pytest.fixture(scope="session")
+def outside_file(tmp_path_factory: pytest.TempPathFactory, build: Builder) -> Path:
+    """The same for one tenant outside any park: what happens to one recipient."""
+    return asyncio.run(_open(build, tmp_path_factory.mktemp("outside"), to("T-OUT")))
 
 
 async def _town(file: Path, folder: Path, build: Builder) -> AsyncIterator[Town]:
@@ -99,8 +117,15 @@ async def town(empty_file: Path, tmp_path: Path, build: Builder) -> AsyncIterato
 
 @pytest.fixture
 async def opened(opened_file: Path, tmp_path: Path, build: Builder) -> AsyncIterator[Town]:
-    """The same morning: the investors, the tenant outside and the units have the Board's letter, due on 08/12 at 17:00."""
+    """The same morning: investors, the tenant outside and the units have the Board's letter, due on 08/12 at 17:00."""
     async for one in _town(opened_file, tmp_path, build):
         one.campaign = (await one.campaigns())[0]
         yield one
 
+
+@pytest.fixture
+async def outside(outside_file: Path, tmp_path: Path, build: Builder) -> AsyncIterator[Town]:
+    """The same morning in a campaign that goes to one tenant outside any park, and to nobody else below the Board."""
+    async for one in _town(outside_file, tmp_path, build):
+        one.campaign = (await one.campaigns())[0]
+        yield one

@@ -17,7 +17,7 @@ from typing import Any
 
 import pdfplumber
 import pytest
-from test_letters_kinds import PLAN, PRESS, TEMPLATES, board, company, context, plain_frame, report
+from tests.protocol.test_letters_kinds import PLAN, PRESS, TEMPLATES, board, company, context, plain_frame, report
 
 from congvan.letters.press import Press
 from congvan.letters.sheet import Appendix, Sheet

@@ -12,7 +12,7 @@ from typing import Any
 
 import pdfplumber
 import pytest
-from test_letters_kinds import PRESS, ROOT, board, company, report
+from tests.protocol.test_letters_kinds import PRESS, ROOT, board, company, report
 
 from congvan.letters import fragment, numbering, writing
 from congvan.letters.fragment import WordsRefused
@@ -198,7 +198,7 @@ def test_equal_sheets_give_equal_bytes_in_every_thread() -> None:
 def test_equal_sheets_give_equal_bytes_in_another_process() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
-        "from test_letters_kinds import PRESS, board; print(PRESS.render(board()).sha256)"
+        "from tests.protocol.test_letters_kinds import PRESS, board; print(PRESS.render(board()).sha256)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code, str(ROOT / "tests" / "protocol")],

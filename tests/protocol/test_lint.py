@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from test_letters_kinds import ROOT, plan
+from tests.protocol.test_letters_kinds import ROOT, plan
 
 from congvan.letters.lint import Remark, errors, lint
 from congvan.rules.records import CampaignPlan, Cascade, Issue, SegmentDuty

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 import yaml
-from test_letters_kinds import DEADLINE, PRESS, ROOT, board, context, plan, text_of
+from tests.protocol.test_letters_kinds import DEADLINE, PRESS, ROOT, board, context, plan, text_of
 
 from congvan.letters.lint import bodies, errors, lint
 from congvan.letters.numbering import moment

@@ -143,11 +143,15 @@ async def test_issuing_twice_is_issuing_once(town: Town, tmp_path: Path) -> None
     await live_town(town, tmp_path)
     letter = await town.letter("BQL")
     first = await letters.issue(town.house, letter.id, letters.Issued("2745", date(2023, 12, 1), "Văn thư", SIGNED))
-    again = await letters.issue(town.house, letter.id, letters.Issued("2746", date(2023, 12, 1), "Người khác", b"%PDF other"))
+    again = await letters.issue(
+        town.house, letter.id, letters.Issued("2746", date(2023, 12, 1), "Người khác", b"%PDF other")
+    )
     assert (again.number, again.sha256) == (first.number, first.sha256) == (2745, hashlib.sha256(SIGNED).hexdigest())
 
 
-async def test_who_holds_a_letter_that_awaits_its_issue_is_chased_like_everyone_else(town: Town, tmp_path: Path) -> None:
+async def test_who_holds_a_letter_that_awaits_its_issue_is_chased_like_everyone_else(
+    town: Town, tmp_path: Path
+) -> None:
     await live_town(town, tmp_path)
     await town.until("2023-12-12", "18:00")
     chased = await town.diary("issue_wanted")
@@ -277,7 +281,9 @@ async def test_the_drafting_unit_does_not_answer_its_own_letter(opened: Town) ->
 
 async def test_an_investor_without_tenants_only_acknowledges(town: Town) -> None:
     whole = register()
-    lonely = Organisation.model_validate(whole.organisations[-1].model_dump() | {"code": "INV-C", "name": "C", "level": "investor"})
+    lonely = Organisation.model_validate(
+        whole.organisations[-1].model_dump() | {"code": "INV-C", "name": "C", "level": "investor"}
+    )
     await town.launch(people=whole.model_copy(update={"organisations": (*whole.organisations, lonely)}))
     await town.work()
     await town.say("BQL")
@@ -374,7 +380,9 @@ async def test_messages_of_the_town_are_as_many_as_the_postbox_holds(town: Town)
     await town.pass_on("INV-A")
     await town.until("2023-12-31")
     sent = await town.all(Message, Message.state == "SENT")
-    assert sorted(message.message_id.strip("<>") for message in sent) == sorted(one.strip("<>") for one in town.postbox.ids())
+    assert sorted(message.message_id.strip("<>") for message in sent) == sorted(
+        one.strip("<>") for one in town.postbox.ids()
+    )
     assert isinstance(town.postbox, Postbox)
     assert all(local(message.sent_at).hour >= 7 for message in sent)
     assert instant(date(2023, 12, 1), local(sent[0].sent_at).time()) <= await town.house.clock.now()

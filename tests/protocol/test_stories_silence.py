@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import io
-from datetime import timedelta
+from collections.abc import Callable
 from email.message import EmailMessage
 
 import pytest
 from python_calamine import CalamineWorkbook
-from sqlalchemy import select
 
-from congvan.acts import campaigns, deliveries, escalations, figures
+from congvan.acts import campaigns, deliveries, figures, hops, outbox
 from congvan.errors import ActRefused
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.rules.protocol import Event, State
-from congvan.rules.records import Audience, Policy, Reminder, Urgency
-from congvan.store.tables import Campaign, Case, Digest, Hop, Message
+from congvan.rules.records import Deadline, Policy, Release, Reminder, Urgency
+from congvan.store.tables import Case, Digest, Message
 from tests.conftest import Postbox, at
-from tests.protocol.world import PLAN, Town, address, register, to
+from tests.protocol.world import Town, address, register, to
 
 ONLY_OUTSIDE = to("T-OUT")
 
@@ -41,42 +40,41 @@ def sheets(mail: EmailMessage) -> dict[str, list[list[object]]]:
 # ------------------------------------------------------------------------------------ the ordinary course
 
 
-async def test_silence_is_reminded_two_days_before_on_the_day_and_one_day_after_then_told_of(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-31")
-    assert await town.diary(to=("T-OUT", "QHXD")) == [
+async def test_silence_is_reminded_two_days_before_on_the_day_and_one_day_after_then_told_of(outside: Town) -> None:
+    await outside.until("2023-12-31")
+    assert await outside.diary(to=("T-OUT", "QHXD")) == [
         "01/12 08:00 T-OUT letter",
         "06/12 08:00 T-OUT reminder",
         "08/12 08:00 T-OUT reminder",
         "11/12 08:00 T-OUT overdue",
         "12/12 08:00 QHXD digest",
     ]
-    row = await town.delivery("T-OUT")
+    row = await outside.delivery("T-OUT")
     assert (row.state, row.reminders, row.escalated_at) == (State.SENT, 3, at("2023-12-11", "17:00"))
-    assert await town.log("T-OUT") == [
+    assert await outside.log("T-OUT") == [
         "created", "opened", "sent", "reminded", "reminded", "reminded", "escalated", "told", "told", "told",
     ]  # fmt: skip
 
 
-async def test_the_ladder_climbs_from_the_department_to_the_deputy_head_and_stops_before_the_city(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-31")
-    assert await town.diary("digest") == ["12/12 08:00 QHXD digest", "15/12 08:00 PTB digest"]
-    assert [(one.owner, str(one.day)) for one in await town.all(Digest)] == [
+async def test_the_ladder_climbs_from_the_department_to_the_deputy_head_and_stops_before_the_city(
+    outside: Town,
+) -> None:
+    await outside.until("2023-12-31")
+    assert await outside.diary("digest") == ["12/12 08:00 QHXD digest", "15/12 08:00 PTB digest"]
+    assert [(one.owner, str(one.day)) for one in await outside.all(Digest)] == [
         ("QHXD", "2023-12-12"), ("PTB", "2023-12-15"), ("UBND-HP", "2023-12-22"),
     ]  # fmt: skip
     # What is addressed to the City leaves only as an issued report.
-    assert await town.diary(to=("UBND-HP",)) == ["01/12 08:00 UBND-HP copy"]
+    assert await outside.diary(to=("UBND-HP",)) == ["01/12 08:00 UBND-HP copy"]
 
 
-async def test_who_has_answered_is_left_in_peace(town: Town) -> None:
-    await sent_out(town)
-    await town.until("2023-12-05")
-    await town.say("VP")
-    await town.until("2023-12-31")
-    assert await town.diary("reminder", "overdue", to=("VP",)) == []
-    assert await town.cases("VP") == []
-    assert (await town.delivery("VP")).wake_at is None
+async def test_who_has_answered_is_left_in_peace(opened: Town) -> None:
+    await opened.until("2023-12-05")
+    await opened.say("VP")
+    await opened.until("2023-12-31")
+    assert await opened.diary("reminder", "overdue", to=("VP",)) == []
+    assert await opened.cases("VP") == []
+    assert (await opened.delivery("VP")).wake_at is None
 
 
 async def test_an_investor_who_only_acknowledged_is_reminded_to_pass_on(opened: Town) -> None:
@@ -87,10 +85,9 @@ async def test_an_investor_who_only_acknowledged_is_reminded_to_pass_on(opened: 
 
 async def test_reminders_stand_in_the_thread_of_the_letter(opened: Town) -> None:
     await opened.until("2023-12-11")
-    letter, *reminders = opened.postbox.to(address("T-OUT")) if opened.postbox.to(address("T-OUT")) else [None]
+    mails = opened.postbox.to(address("T-OUT"))
     first = await opened.one(Message, Message.recipient == "T-OUT", Message.kind == "letter")
-    mails = [mail for mail in (letter, *reminders) if mail is not None]
-    assert len(mails) == 3
+    assert len(mails) == 3, "the letter itself left before this story began"
     assert {str(mail["In-Reply-To"]).strip("<>") for mail in mails} == {first.message_id.strip("<>")}
     assert len({str(mail["Message-ID"]) for mail in mails}) == 3
 
@@ -114,16 +111,15 @@ async def test_the_department_is_told_of_everybody_in_one_mail_with_one_workbook
     assert book["Không gửi được"][1:] == []
 
 
-async def test_each_delivery_names_the_digest_that_told_of_it(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-12", "09:00")
-    (case,) = await town.cases("T-OUT")
-    (digest,) = await town.all(Digest)
+async def test_each_delivery_names_the_digest_that_told_of_it(outside: Town) -> None:
+    await outside.until("2023-12-12", "09:00")
+    (case,) = await outside.cases("T-OUT")
+    (digest,) = await outside.all(Digest)
     assert (case.digest_id, case.rung, digest.cases) == (digest.id, 1, 1)
 
 
 async def test_silent_undeliverable_and_rejected_are_told_apart(town: Town) -> None:
-    town.postbox.says = refuses(address("INV-B"))  # type: ignore[assignment]
+    town.postbox = Postbox(refuses(address("INV-B")))
     await sent_out(town, hour="09:00")
     await town.say("T-OUT", Event.REJECTED, reason="Không thuộc phạm vi")
     await town.until("2023-12-04", "08:00")
@@ -138,13 +134,12 @@ async def test_silent_undeliverable_and_rejected_are_told_apart(town: Town) -> N
     assert await town.diary("reminder", "overdue", to=("INV-B", "T-OUT")) == []
 
 
-async def test_a_department_gets_one_digest_a_day_over_all_campaigns(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    first = town.campaign
-    await sent_out(town, code="8185", audience=to("VP"))
-    await town.until("2023-12-12", "18:00")
-    assert await town.diary("digest") == ["12/12 08:00 QHXD digest"]
-    assert {case.campaign_id for case in await town.all(Case)} == {first, town.campaign}
+async def test_a_department_gets_one_digest_a_day_over_all_campaigns(outside: Town) -> None:
+    first = outside.campaign
+    await sent_out(outside, code="8185", audience=to("VP"))
+    await outside.until("2023-12-12", "18:00")
+    assert await outside.diary("digest") == ["12/12 08:00 QHXD digest"]
+    assert {case.campaign_id for case in await outside.all(Case)} == {first, outside.campaign}
 
 
 async def test_a_second_round_on_the_same_morning_waits_for_the_next_working_day(town: Town) -> None:
@@ -162,7 +157,9 @@ async def test_a_second_round_on_the_same_morning_waits_for_the_next_working_day
 async def test_a_rung_never_consists_of_the_silent_party_alone(town: Town) -> None:
     # The deputy head's own office is a recipient, and silent.
     people = register()
-    units = tuple(one.model_copy(update={"level": "unit"}) if one.code == "PTB" else one for one in people.organisations)
+    units = tuple(
+        one.model_copy(update={"level": "unit"}) if one.code == "PTB" else one for one in people.organisations
+    )
     await sent_out(town, people=people.model_copy(update={"organisations": units}), audience=to("PTB"))
     await town.until("2023-12-31")
     assert await town.diary("digest") == ["12/12 08:00 QHXD digest"]
@@ -171,16 +168,19 @@ async def test_a_rung_never_consists_of_the_silent_party_alone(town: Town) -> No
 
 
 async def test_an_urgent_round_is_told_of_at_once(town: Town) -> None:
-    hours = Policy.model_validate(
-        {"deadline": {"working_days": 0, "hours": 6}, "reminders": [{"hours": -1}], "grace_working_days": 0, "grace_hours": 1}
+    storm = Policy(
+        deadline=Deadline(working_days=0, hours=6),
+        reminders=(Reminder(hours=-1),),
+        grace_working_days=0,
+        grace_hours=1,
+        release=Release.ON_ACKNOWLEDGE,
     )
-    policies = {"board": hours.model_copy(update={"release": "at_once"}), "tenant": hours}
     await sent_out(
         town, "2023-12-02", "20:00", urgency=Urgency.FLASH, audience=ONLY_OUTSIDE,
-        policies={key: Policy.model_validate(one.model_dump(warnings=False)) for key, one in policies.items()},
+        policies=dict.fromkeys(("board", "investor", "tenant"), storm),
     )  # fmt: skip
-    await town.until("2023-12-04", "18:00")
-    assert (await town.diary("letter", "reminder", "overdue", "digest", to=("T-OUT", "QHXD")))[:3] == [
+    await town.until("2023-12-03", "05:00")
+    assert await town.diary(to=("T-OUT", "QHXD")) == [
         "02/12 20:00 T-OUT letter",
         "03/12 01:00 T-OUT reminder",
         "03/12 03:00 QHXD digest",
@@ -190,79 +190,70 @@ async def test_an_urgent_round_is_told_of_at_once(town: Town) -> None:
 # ------------------------------------------------------------------------------------ late answers
 
 
-async def test_a_late_answer_after_the_escalation_is_accepted_marked_late_and_closes_the_case(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-13", "10:00")
-    receipt = await town.say("T-OUT")
+async def test_a_late_answer_after_the_escalation_is_accepted_marked_late_and_closes_the_case(outside: Town) -> None:
+    await outside.until("2023-12-13", "10:00")
+    receipt = await outside.say("T-OUT")
     assert (receipt.state, receipt.late, receipt.again) == (State.ACKNOWLEDGED, True, False)
-    (case,) = await town.cases("T-OUT")
+    (case,) = await outside.cases("T-OUT")
     assert (case.closed_at, case.closed_why, case.tell_at) == (at("2023-12-13", "10:00"), "acknowledged", None)
-    await town.until("2023-12-31")
-    assert await town.diary("digest") == ["12/12 08:00 QHXD digest"], "the deputy head need not be told any more"
+    await outside.until("2023-12-31")
+    assert await outside.diary("digest") == ["12/12 08:00 QHXD digest"], "the deputy head need not be told any more"
 
 
-async def test_an_answer_between_deadline_and_grace_is_late_and_nobody_is_told(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-11", "16:59")
-    assert (await town.say("T-OUT")).late
-    await town.until("2023-12-31")
-    assert await town.cases("T-OUT") == []
-    assert await town.diary("digest") == []
+async def test_an_answer_between_deadline_and_grace_is_late_and_nobody_is_told(outside: Town) -> None:
+    await outside.until("2023-12-11", "16:59")
+    assert (await outside.say("T-OUT")).late
+    await outside.until("2023-12-31")
+    assert await outside.cases("T-OUT") == []
+    assert await outside.diary("digest") == []
 
 
-async def test_an_answer_at_five_sharp_is_in_time(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-08", "17:00")
-    assert not (await town.say("T-OUT")).late
+async def test_an_answer_at_five_sharp_is_in_time(outside: Town) -> None:
+    await outside.until("2023-12-08", "17:00")
+    assert not (await outside.say("T-OUT")).late
 
 
-async def test_nobody_is_told_of_before_deadline_and_grace(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-11", "16:59")
-    assert await town.all(Case) == []
-    await town.until("2023-12-11", "17:00")
-    assert [case.kind for case in await town.all(Case)] == ["silent"]
+async def test_nobody_is_told_of_before_deadline_and_grace(outside: Town) -> None:
+    await outside.until("2023-12-11", "16:59")
+    assert await outside.all(Case) == []
+    await outside.until("2023-12-11", "17:00")
+    assert [case.kind for case in await outside.all(Case)] == ["silent"]
 
 
-async def test_an_answer_on_the_morning_of_the_digest_keeps_it_out_of_it(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-12", "07:59")
-    await town.say("T-OUT")
-    await town.until("2023-12-31")
-    assert await town.diary("digest") == []
+async def test_an_answer_on_the_morning_of_the_digest_keeps_it_out_of_it(outside: Town) -> None:
+    await outside.until("2023-12-12", "07:59")
+    await outside.say("T-OUT")
+    await outside.until("2023-12-31")
+    assert await outside.diary("digest") == []
 
 
 # ------------------------------------------------------------------------------------ reminders do not cross answers
 
 
-async def test_no_reminder_crosses_a_confirmation(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-06", "07:59")
-    town.clock.set(at("2023-12-06", "08:00"))
+async def test_no_reminder_crosses_a_confirmation(outside: Town) -> None:
+    await outside.until("2023-12-06", "07:59")
+    outside.clock.set(at("2023-12-06", "08:00"))
     # The hop has decided to remind; the answer comes before the mail is claimed.
-    hop = await town.hop("BQL")
-    from congvan.acts import hops, outbox
-
-    lease = await hops.turn(town.house, hop.id)
+    hop = await outside.hop("BQL")
+    lease = await hops.turn(outside.house, hop.id)
     assert lease is not None
-    waiting = await town.one(Message, Message.kind == "reminder")
+    waiting = await outside.one(Message, Message.kind == "reminder")
     assert waiting.state == "QUEUED"
-    await town.say("T-OUT")
-    await outbox.dispatch(town.house, town.postbox, hop.id)
-    await hops.rest(town.house, lease)
-    await hops.release(town.house, lease)
-    await town.until("2023-12-31")
-    assert await town.diary("reminder", "overdue") == []
-    assert (await town.one(Message, Message.kind == "reminder")).state == "CANCELLED"
+    await outside.say("T-OUT")
+    await outbox.dispatch(outside.house, outside.postbox, hop.id)
+    await hops.rest(outside.house, lease)
+    await hops.release(outside.house, lease)
+    await outside.until("2023-12-31")
+    assert await outside.diary("reminder", "overdue") == []
+    assert (await outside.one(Message, Message.kind == "reminder")).state == "CANCELLED"
 
 
-async def test_an_engine_that_was_off_for_days_sends_one_catch_up_mail(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    town.clock.set(at("2023-12-11", "09:00"))
-    await town.work()
-    assert await town.diary("reminder", "overdue") == ["11/12 09:00 T-OUT overdue"]
-    await town.until("2023-12-11", "16:00")
-    assert await town.diary("reminder", "overdue") == ["11/12 09:00 T-OUT overdue"]
+async def test_an_engine_that_was_off_for_days_sends_one_catch_up_mail(outside: Town) -> None:
+    outside.clock.set(at("2023-12-11", "09:00"))
+    await outside.work()
+    assert await outside.diary("reminder", "overdue") == ["11/12 09:00 T-OUT overdue"]
+    await outside.until("2023-12-11", "16:00")
+    assert await outside.diary("reminder", "overdue") == ["11/12 09:00 T-OUT overdue"]
 
 
 # ------------------------------------------------------------------------------------ over Tết
@@ -292,24 +283,20 @@ async def test_a_letter_opened_on_saturday_night_leaves_on_monday_morning(town: 
     await sent_out(town, "2023-12-02", "22:00", audience=ONLY_OUTSIDE)
     assert await town.diary() == []
     await town.until("2023-12-04", "08:00")
-    await town.say("BQL")
-    await town.work()
-    assert await town.diary("slip", "letter") == ["04/12 07:30 BQL slip", "04/12 07:30 T-OUT letter"] or await town.diary(
-        "slip", "letter"
-    ) == ["04/12 08:00 T-OUT letter"]
+    # Registered on Saturday night from the portal, so its own slip follows on Monday with the letter.
+    assert await town.diary("slip", "letter") == ["04/12 07:30 BQL slip", "04/12 07:30 T-OUT letter"]
 
 
 # ------------------------------------------------------------------------------------ extension
 
 
-async def test_an_extension_gives_more_time_and_the_reminders_begin_anew(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-06", "10:00")
-    assert await town.diary("reminder") == ["06/12 08:00 T-OUT reminder"]
-    row = await town.delivery("T-OUT")
-    await deliveries.extend(town.house, row.id, at("2023-12-20", "17:00"), "QHXD", "doanh nghiệp đề nghị")
-    await town.until("2023-12-31")
-    assert await town.diary(to=("T-OUT",)) == [
+async def test_an_extension_gives_more_time_and_the_reminders_begin_anew(outside: Town) -> None:
+    await outside.until("2023-12-06", "10:00")
+    assert await outside.diary("reminder") == ["06/12 08:00 T-OUT reminder"]
+    row = await outside.delivery("T-OUT")
+    await deliveries.extend(outside.house, row.id, at("2023-12-20", "17:00"), "QHXD", "doanh nghiệp đề nghị")
+    await outside.until("2023-12-31")
+    assert await outside.diary(to=("T-OUT",)) == [
         "01/12 08:00 T-OUT letter",
         "06/12 08:00 T-OUT reminder",
         "06/12 10:00 T-OUT extension",
@@ -319,16 +306,15 @@ async def test_an_extension_gives_more_time_and_the_reminders_begin_anew(town: T
     ]
 
 
-async def test_an_extension_after_the_escalation_closes_the_case_until_the_new_date(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await town.until("2023-12-12", "09:00")
-    row = await town.delivery("T-OUT")
-    await deliveries.extend(town.house, row.id, at("2023-12-15", "17:00"), "QHXD", "đã gọi điện")
-    await town.until("2023-12-18", "16:59")
-    assert [case.closed_why for case in await town.cases("T-OUT")] == ["extended"]
-    await town.until("2023-12-19", "09:00")
-    assert sorted(case.closed_why or "open" for case in await town.cases("T-OUT")) == ["extended", "open"]
-    assert (await town.diary("digest"))[-1] == "19/12 08:00 QHXD digest"
+async def test_an_extension_after_the_escalation_closes_the_case_until_the_new_date(outside: Town) -> None:
+    await outside.until("2023-12-12", "09:00")
+    row = await outside.delivery("T-OUT")
+    await deliveries.extend(outside.house, row.id, at("2023-12-15", "17:00"), "QHXD", "đã gọi điện")
+    await outside.until("2023-12-18", "16:59")
+    assert [case.closed_why for case in await outside.cases("T-OUT")] == ["extended"]
+    await outside.until("2023-12-19", "09:00")
+    assert sorted(case.closed_why or "open" for case in await outside.cases("T-OUT")) == ["extended", "open"]
+    assert (await outside.diary("digest"))[-1] == "19/12 08:00 QHXD digest"
 
 
 async def test_a_deadline_that_was_told_never_moves_earlier(opened: Town) -> None:
@@ -342,15 +328,14 @@ async def test_a_deadline_that_was_told_never_moves_earlier(opened: Town) -> Non
 # ------------------------------------------------------------------------------------ held
 
 
-async def test_a_held_campaign_sends_nothing_and_goes_on_when_it_is_resumed(town: Town) -> None:
-    await sent_out(town, audience=ONLY_OUTSIDE)
-    await campaigns.hold(town.house, "8184", "Phó Trưởng ban", "chờ ý kiến")
-    await town.until("2023-12-13", "09:00")
-    assert await town.diary(to=("T-OUT", "QHXD")) == ["01/12 08:00 T-OUT letter"]
-    assert await town.all(Case) == []
-    await campaigns.resume(town.house, "8184", "Phó Trưởng ban")
-    await town.until("2023-12-14", "09:00")
-    assert await town.diary(to=("T-OUT", "QHXD")) == ["01/12 08:00 T-OUT letter", "14/12 08:00 QHXD digest"]
+async def test_a_held_campaign_sends_nothing_and_goes_on_when_it_is_resumed(outside: Town) -> None:
+    await campaigns.hold(outside.house, "8184", "Phó Trưởng ban", "chờ ý kiến")
+    await outside.until("2023-12-13", "09:00")
+    assert await outside.diary(to=("T-OUT", "QHXD")) == ["01/12 08:00 T-OUT letter"]
+    assert await outside.all(Case) == []
+    await campaigns.resume(outside.house, "8184", "Phó Trưởng ban")
+    await outside.until("2023-12-14", "09:00")
+    assert await outside.diary(to=("T-OUT", "QHXD")) == ["01/12 08:00 T-OUT letter", "14/12 08:00 QHXD digest"]
 
 
 async def test_what_is_queued_when_a_campaign_is_held_stays_in_the_queue(town: Town) -> None:
@@ -377,7 +362,7 @@ async def test_answers_are_accepted_while_a_campaign_is_held(opened: Town) -> No
 # ------------------------------------------------------------------------------------ what cannot be sent
 
 
-def refuses(*addresses: str) -> object:
+def refuses(*addresses: str) -> Callable[[Outgoing], Outcome | None]:
     """A mail server that knows these mailboxes not."""
 
     def says(item: Outgoing) -> Outcome | None:
@@ -387,7 +372,7 @@ def refuses(*addresses: str) -> object:
 
 
 async def test_a_refused_address_is_told_of_apart_and_a_new_one_is_written_to(town: Town) -> None:
-    town.postbox = Postbox(refuses(address("T-OUT")))  # type: ignore[arg-type]
+    town.postbox = Postbox(refuses(address("T-OUT")))
     await sent_out(town, hour="09:00", audience=ONLY_OUTSIDE)
     assert (await town.delivery("T-OUT")).state == State.UNDELIVERABLE
     await town.until("2023-12-05", "09:00")
@@ -418,7 +403,9 @@ async def test_a_server_that_is_not_ready_for_two_days_makes_the_mailbox_unreach
 
 async def test_what_never_left_is_never_called_silence(town: Town) -> None:
     # Whatever keeps a letter back up to the grace, the department hears that it did not leave.
-    town.postbox = Postbox(lambda item: Outcome(item.key, "unknown", None, "") if item.rcpt_to == address("T-OUT") else None)
+    town.postbox = Postbox(
+        lambda item: Outcome(item.key, "unknown", None, "") if item.rcpt_to == address("T-OUT") else None
+    )
     await sent_out(town, audience=ONLY_OUTSIDE)
     await town.until("2023-12-12", "09:00")
     assert (await town.delivery("T-OUT")).state == State.QUEUED
@@ -426,7 +413,7 @@ async def test_what_never_left_is_never_called_silence(town: Town) -> None:
 
 
 async def test_one_row_that_cannot_move_does_not_keep_the_others(town: Town) -> None:
-    town.postbox = Postbox(refuses(address("INV-A"), address("VP")))  # type: ignore[arg-type]
+    town.postbox = Postbox(refuses(address("INV-A"), address("VP")))
     await sent_out(town)
     assert await town.states("INV-A", "INV-B", "T-OUT", "VP") == {
         "INV-A": "UNDELIVERABLE", "INV-B": "SENT", "T-OUT": "SENT", "VP": "UNDELIVERABLE",

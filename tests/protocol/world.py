@@ -150,7 +150,9 @@ class Town:
             running = select(Campaign.id).where(Campaign.held_at.is_(None), Campaign.state == "RUNNING")
             moments = [
                 await ledger.first(
-                    select(Hop.wake_at).where(Hop.wake_at.is_not(None), Hop.campaign_id.in_(running)).order_by(Hop.wake_at)
+                    select(Hop.wake_at)
+                    .where(Hop.wake_at.is_not(None), Hop.campaign_id.in_(running))
+                    .order_by(Hop.wake_at)
                 ),
                 await ledger.first(
                     select(Message.not_before)
@@ -230,7 +232,9 @@ class Town:
         """What has left, in order: "06/12 08:00 T1 reminder"."""
         async with self.house.store.view() as ledger:
             rows = await ledger.all(
-                select(Message).where(Message.state == "SENT").order_by(Message.sent_at, Message.recipient, Message.kind)
+                select(Message)
+                .where(Message.state == "SENT")
+                .order_by(Message.sent_at, Message.recipient, Message.kind)
             )
         return [
             f"{local(row.sent_at):%d/%m %H:%M} {row.recipient} {row.kind}"

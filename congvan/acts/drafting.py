@@ -1,0 +1,206 @@
+"""What a letter says before it is laid out: the sheet of a hop's letter, from plan, cascade and registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts import registry
+from congvan.acts.frozen import cascade_of, plan_of, policy_of, rule_of
+from congvan.house import House
+from congvan.letters.names import spoken
+from congvan.letters.press import Rendered
+from congvan.letters.sheet import Sheet
+from congvan.rules.calendar import local
+from congvan.rules.deadlines import due_at, personal_due_at
+from congvan.rules.protocol import Fact
+from congvan.rules.records import HopRule, Issue, Organisation, Person
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Campaign, Delivery, Hop, Letter, ParkRow, WayRow
+
+PDF = "application/pdf"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A letter on the way to its page: what it says and until when it asks for an answer."""
+
+    sheet: Sheet
+    due_at: datetime
+
+
+async def draft(house: House, hop_id: str, *, number: str = "", day: date | None = None) -> Draft:
+    """The sheet of a hop's letter as of now; a number and a day make it the issued one."""
+    now = await house.clock.now()
+    async with house.store.view() as ledger:
+        hop = await ledger.get(Hop, hop_id)
+        campaign = await ledger.get(Campaign, hop.campaign_id)
+        due = await _deadline(house, ledger, campaign, hop, now)
+        return Draft(await _sheet(house, ledger, campaign, hop, due, number, day), due)
+
+
+async def _deadline(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, now: datetime) -> datetime:
+    """The date that the letter prints: the letter's own term, or the one above where that gives more time."""
+    level = rule_of(campaign, hop).recipients[0].level
+    policy = policy_of(campaign, hop, level)
+    above = await above_of(ledger, hop)
+    if above is None or above.due_at is None or above.opened_at is None:
+        return due_at(policy.deadline, now, house.calendars)
+    # A hop that only registers the letter above has no term of its own to keep to.
+    if rule_of(campaign, above).issue is Issue.TAKEN_IN:
+        return due_at(policy.deadline, now, house.calendars)
+    return personal_due_at(policy.deadline, above.due_at, above.opened_at, now, house.calendars)
+
+
+async def above_of(ledger: Ledger, hop: Hop) -> Hop | None:
+    """The hop that a hop's issuer is a recipient of; None at the top."""
+    if hop.parent_delivery_id is None:
+        return None
+    parent = await ledger.get(Delivery, hop.parent_delivery_id)
+    return await ledger.get(Hop, parent.hop_id)
+
+
+async def _sheet(
+    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, due: datetime, number: str, day: date | None
+) -> Sheet:
+    plan, rule = plan_of(campaign), rule_of(campaign, hop)
+    issuer = await registry.organisation(ledger, await _author(ledger, hop, rule))
+    head = await _letterhead(ledger, issuer)
+    own_words = rule.issue is Issue.SIGNED and issuer.code == cascade_of(campaign).speaks_for
+    words = plan.letter
+    signer = words.signer if own_words else _signer(issuer, day or local(campaign.launched_at).date())
+    return Sheet(
+        template=rule.template,
+        **head,
+        number=number,
+        symbol=rule.symbol,
+        place=words.place if own_words else issuer.place or words.place,
+        issued_on=day,
+        subject=words.subject if own_words else "",
+        addressees=words.addressees if own_words else (),
+        distribution=words.distribution if own_words else (),
+        signer=signer,
+        urgency=plan.urgency,
+        illustration=campaign.mode != "live",
+        context=await _context(ledger, campaign, hop, due),
+    )
+
+
+async def _author(ledger: Ledger, hop: Hop, rule: HopRule) -> str:
+    """Whose paper it is. Nothing is ever rendered in the name of whoever sent the document from above:
+    what such a hop renders is the slip that its recipient makes on receipt."""
+    if rule.issue is not Issue.TAKEN_IN:
+        return hop.issuer
+    return str(await ledger.first(select(Delivery.recipient).where(Delivery.hop_id == hop.id)))
+
+
+async def _letterhead(ledger: Ledger, issuer: Organisation) -> dict[str, Any]:
+    parent = await registry.organisation(ledger, issuer.parent) if issuer.parent else None
+    phone = next((contact.phone for contact in issuer.contacts if contact.phone), "")
+    return {
+        "issuer": issuer.name, "parent_authority": (parent.short_name or parent.name) if parent else "", "issuer_name_en": issuer.name_en,
+        "issuer_address": issuer.address, "issuer_phone": phone, "issuer_tax_code": issuer.tax_code,
+        "abbreviation": issuer.abbreviation,
+    }  # fmt: skip
+
+
+def _signer(issuer: Organisation, day: date) -> Person | None:
+    valid = (
+        one
+        for one in issuer.signers
+        if (one.valid_from is None or one.valid_from <= day) and (one.valid_until is None or day <= one.valid_until)
+    )
+    return next(valid, None)
+
+
+async def _context(ledger: Ledger, campaign: Campaign, hop: Hop, due: datetime) -> dict[str, Any]:
+    plan, cascade = plan_of(campaign), cascade_of(campaign)
+    speaker = await registry.organisation(ledger, cascade.speaks_for)
+    unit = await registry.organisation(ledger, cascade.drafting_unit) if cascade.drafting_unit else None
+    parks = await ledger.all(
+        select(ParkRow.name)
+        .where(ParkRow.code.in_(select(WayRow.park).where(WayRow.hop_id == hop.id)))
+        .order_by(ParkRow.name)
+    )
+    return {
+        "letter": plan.letter.model_dump(mode="json"),
+        "directives": [one.model_dump(mode="json") for one in plan.directives],
+        "deadline": due,
+        "forwarded": await _forwarded(ledger, hop, speaker),
+        "parks": list(parks),
+        "authority": speaker.name,
+        "leader": f"{spoken(plan.letter.signer.position)} {plan.letter.signer.name}",
+        "unit": unit.name if unit else speaker.name,
+    }
+
+
+async def _forwarded(ledger: Ledger, hop: Hop, speaker: Organisation) -> dict[str, Any] | None:
+    """The numbered letter of the nearest hop above; blanks where it is not issued yet."""
+    above = await above_of(ledger, hop)
+    while above is not None:
+        letter = await ledger.find(Letter, above.letter_id) if above.letter_id else None
+        if letter is not None and letter.number is not None:
+            return {
+                "number": str(letter.number), "symbol": letter.symbol.partition("/")[2],
+                "date": letter.issued_on.isoformat() if letter.issued_on else "", "issuer": above.issuer_name,
+                "short": (speaker.short_name or speaker.name) if above.issuer == speaker.code else above.issuer_name,
+            }  # fmt: skip
+        above = await above_of(ledger, above)
+    return None
+
+
+# ------------------------------------------------------------------------------------ drafts
+
+
+async def prepare(house: House, hop_ids: Sequence[str]) -> None:
+    """Draft the letters of hops that have none yet: what an issuer's page shows before it is passed on."""
+    for hop_id in hop_ids:
+        async with house.store.view() as ledger:
+            hop = await ledger.get(Hop, hop_id)
+            if hop.letter_id is not None:
+                continue
+        made = await draft(house, hop_id)
+        rendered = house.press.render(made.sheet)
+        now = await house.clock.now()
+        async with house.store.act() as ledger:
+            hop = await ledger.take(Hop, hop_id)
+            if hop.letter_id is None:
+                await insert(house, ledger, hop, made, rendered, now, "DRAFT")
+
+
+async def insert(
+    house: House, ledger: Ledger, hop: Hop, made: Draft, rendered: Rendered, now: datetime, state: str
+) -> str:
+    """Write a hop's drafted letter down; return its id."""
+    letter_id = house.new_id(now)
+    sha256 = await ledger.keep_file(rendered.pdf, PDF)
+    await ledger.add(
+        Letter,
+        id=letter_id, campaign_id=hop.campaign_id, hop_id=hop.id, kind=made.sheet.template, issuer=hop.issuer,
+        state=state, symbol="", subject=rendered.subject, sheet=as_json(made), html=rendered.page, sha256=sha256,
+        created_at=now,
+    )  # fmt: skip
+    entry = Entry(Fact.LETTER_DRAFTED, {"letter": letter_id, "sha256": sha256})
+    await ledger.write(hop, now, entry, letter_id=letter_id)
+    return letter_id
+
+
+def as_json(made: Draft) -> dict[str, Any]:
+    """What a letter was made from, as its row keeps it."""
+    return made.sheet.model_dump(mode="json") | {"due_at": made.due_at.isoformat()}
+
+
+def reread(letter: Letter) -> Draft:
+    """The draft that a letter's row keeps."""
+    data = dict(letter.sheet)
+    due = datetime.fromisoformat(data.pop("due_at"))
+    return Draft(Sheet.model_validate(data), due)
+
+
+def printed_due(letter: Letter) -> datetime:
+    """The deadline that a letter prints, as an instant."""
+    return datetime.fromisoformat(letter.sheet["due_at"])

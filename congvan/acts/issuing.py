@@ -1,0 +1,264 @@
+"""From a draft to a document: the signed file is checked, numbered and kept as it is; then its hop wakes.
+
+An authority's letter of a live campaign leaves only as the file that was signed, byte for byte. The
+engine never draws a seal or a signature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts import figures, mails, numbers, registry, validity
+from congvan.acts.drafting import PDF, Draft, as_json, draft, insert, reread
+from congvan.acts.frozen import cascade_of, is_urgent
+from congvan.errors import ActRefused, BadInput, Fault
+from congvan.house import House
+from congvan.letters import comparing, numbering, upload
+from congvan.letters.numbering import short_day
+from congvan.letters.press import Rendered
+from congvan.rules.calendar import local
+from congvan.rules.protocol import Fact
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Campaign, Hop, Letter
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What the clerk, or the company, enters. signed: the file as it was signed; None: ours, unsigned.
+
+    paper_scan: the file is "bản quét của bản giấy", so it needs no digital signature.
+    accept_differences_by: who has seen the differences from the draft and answers for them.
+    """
+
+    number: str
+    day: date
+    by: str
+    signed: bytes | None = None
+    paper_scan: bool = False
+    accept_differences_by: str = ""
+
+
+async def issue(house: House, letter_id: str, entered: Issued) -> Letter:
+    """Make a waiting letter a document and wake its hop; raise ActRefused or BadInput where it cannot be one.
+
+    1. A letter that was issued stays as it is and is returned.
+    2. The signed file is held against the approved draft; every difference is a fault until it is accepted.
+    3. The date lies within the validity of signer and units; the number is free.
+    4. The file is kept byte for byte; the date that the draft printed is the deadline.
+    """
+    async with house.store.view() as ledger:
+        letter = await ledger.get(Letter, letter_id)
+        campaign = await ledger.get(Campaign, letter.campaign_id)
+    if letter.state == "ISSUED":
+        return letter
+    if letter.state != "PENDING_ISSUE":
+        raise ActRefused(f"this letter is {letter.state}; only one that awaits its issue can be issued")
+    if campaign.mode == "live" and entered.signed is None:
+        raise ActRefused("an authority's letter leaves only as a signed file: add --signed FILE.pdf")
+    await _refuse_day(house, entered.day)
+    return await _issue(house, letter, campaign, entered)
+
+
+async def play_issue(house: House, letter_id: str, by: str) -> Letter:
+    """Exercise and demo: the engine numbers and issues a letter itself, marked "BẢN MINH HỌA"."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        letter = await ledger.take(Letter, letter_id)
+        campaign = await ledger.get(Campaign, letter.campaign_id)
+        if campaign.mode == "live":
+            raise ActRefused("the engine issues no letter of a live campaign")
+        if letter.state != "PENDING_ISSUE":
+            return letter
+        series = numbers.series_of(letter, numbers.year_of(now, campaign.mode))
+        number = await numbers.next_number(ledger, series, letter_id, now)
+    return await _issue(house, letter, campaign, Issued(str(number), local(now).date(), by))
+
+
+async def to_sign(house: House, letter_id: str, number: str, day: date) -> Rendered:
+    """The approved draft with its number and date filled in: what is put before the signer."""
+    async with house.store.view() as ledger:
+        letter = await ledger.get(Letter, letter_id)
+        campaign = await ledger.get(Campaign, letter.campaign_id)
+        made = reread(letter)
+        await validity.refuse_outside(ledger, campaign, letter.issuer, made.sheet.signer, day)
+    return house.press.render(made.sheet.model_copy(update={"number": number, "issued_on": day}))
+
+
+async def _refuse_day(house: House, day: date) -> None:
+    today = local(await house.clock.now()).date()
+    if day > today:
+        raise ActRefused(f"ngày {short_day(day)} còn ở phía trước; ghi ngày ban hành, không sau {short_day(today)}")
+
+
+async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issued) -> Letter:
+    made = reread(letter)
+    if letter.hop_id and entered.signed is None:
+        made = await draft(house, letter.hop_id, number=entered.number, day=entered.day)
+    made = Draft(made.sheet.model_copy(update={"number": entered.number, "issued_on": entered.day}), made.due_at)
+    rendered = house.press.render(made.sheet)
+    evidence = check_signed(made, rendered, entered) if entered.signed is not None else {}
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        row = await ledger.take(Letter, letter.id)
+        if row.state == "ISSUED":
+            return row
+        await validity.refuse_outside(ledger, campaign, row.issuer, made.sheet.signer, entered.day)
+        year = numbers.year_of(entered.day, campaign.mode)
+        if digits := _digits(entered.number):
+            await numbers.claim(ledger, numbers.series_of(row, year), digits, row.id, now)
+        await _become(ledger, row, made, rendered, entered, year, now)
+        data = {"letter": row.id, "code": made.sheet.code, "sha256": row.sha256 or "", **evidence}
+        if row.hop_id:
+            hop = await ledger.take(Hop, row.hop_id)
+            await ledger.write(hop, now, Entry(Fact.LETTER_ISSUED, data, actor=entered.by))
+            await mails.wake_hop(ledger, hop.id, now)
+        else:
+            await _send_report(house, ledger, campaign, row, data, now)
+        return row
+
+
+def check_signed(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, Any]:
+    """What the log keeps of a signed file; raise BadInput with every place in which it may not leave.
+
+    rendered: the approved draft with the entered number and date.
+    """
+    assert entered.signed is not None, "only a file is checked"
+    file = upload.read(entered.signed)
+    refuse_secret(file)
+    faults = list(_signature_faults(file, entered))
+    found = comparing.compare(file, comparing.approved(made.sheet, rendered), paper_scan=entered.paper_scan)
+    accepted = entered.accept_differences_by.strip()
+    faults += [_fault(one) for one in found if one.fatal or not accepted]
+    if faults:
+        raise BadInput(faults)
+    evidence: dict[str, Any] = {"paper_scan": entered.paper_scan, "signed_by": [one.signer for one in file.signatures]}
+    if found:
+        evidence |= {"differences": [f"{one.place}: {one}" for one in found], "accepted_by": accepted}
+    return evidence
+
+
+def refuse_secret(file: upload.Upload, name: str = "tệp đã ký") -> None:
+    """Classified documents never travel by this engine (NĐ 30/2020 Điều 15.2, 16.3, 22.4); raise BadInput."""
+    if stamp := numbering.secret_stamp(file.text):
+        remedy = "chuyển theo đường văn thư mật"
+        raise BadInput([Fault(name, "", f"có dấu chỉ mức độ mật «{stamp}»: không gửi qua hệ thống này", remedy)])
+
+
+def _signature_faults(file: upload.Upload, entered: Issued) -> list[Fault]:
+    if not file.signatures and not entered.paper_scan:
+        remedy = "ký số tệp, hoặc đánh dấu «bản quét của bản giấy»"
+        return [Fault("tệp đã ký", "chữ ký số", "không có chữ ký số", remedy)]
+    return [
+        Fault("tệp đã ký", "chữ ký số", f"nội dung đã thay đổi sau khi ký ({one.signer or 'không rõ người ký'})", "ký lại")
+        for one in file.signatures
+        if not one.whole
+    ]
+
+
+def _fault(one: comparing.Difference) -> Fault:
+    remedy = "sửa tệp hoặc số, ngày đã nhập" if one.fatal else "sửa tệp, hoặc ghi họ tên người chấp nhận khác biệt"
+    return Fault("tệp đã ký", one.place, str(one), remedy)
+
+
+def _digits(number: str) -> int | None:
+    digits = "".join(letter for letter in number if letter.isdigit())
+    return int(digits) if digits else None
+
+
+async def _become(
+    ledger: Ledger, row: Letter, made: Draft, rendered: Rendered, entered: Issued, year: int, now: datetime
+) -> None:
+    pdf = entered.signed if entered.signed is not None else rendered.pdf
+    digits = _digits(entered.number)
+    symbol = made.sheet.code if entered.number else ""
+    await _refuse_taken(ledger, row, symbol, year)
+    values = {
+        "state": "ISSUED", "number": digits, "symbol": symbol, "year": year if digits is not None else None,
+        "issued_on": entered.day, "sha256": await ledger.keep_file(pdf, PDF), "html": rendered.page,
+        "subject": rendered.subject, "sheet": as_json(made), "issued_at": now, "issued_by": entered.by,
+        "awaits": None, "awaits_until": None,
+    }  # fmt: skip
+    changed = await ledger.change(Letter, Letter.id == row.id, Letter.state != "ISSUED", **values)
+    if changed != 1:
+        raise ActRefused("somebody else issued this letter first")
+    for name, value in values.items():
+        setattr(row, name, value)
+    ledger.session.expunge(row)
+
+
+async def _refuse_taken(ledger: Ledger, row: Letter, symbol: str, year: int) -> None:
+    query = select(Letter.subject).where(
+        Letter.issuer == row.issuer, Letter.year == year, Letter.symbol == symbol, Letter.id != row.id
+    )
+    if symbol and (subject := await ledger.first(query)) is not None:
+        raise ActRefused(f"số {symbol} năm {abs(year)} đã có văn bản khác mang («{subject}»)")
+
+
+# ------------------------------------------------------------------------------------ a company's letter
+
+
+async def company_letter(house: House, hop_id: str, number: str, by: str) -> tuple[Draft, Rendered]:
+    """A company's letter as it leaves today under its own number, or none."""
+    now = await house.clock.now()
+    made = await draft(house, hop_id, number=number, day=local(now).date())
+    if not number:
+        made = Draft(made.sheet.model_copy(update={"symbol": ""}), made.due_at)
+    return made, house.press.render(made.sheet)
+
+
+async def issue_company(
+    house: House,
+    ledger: Ledger,
+    hop: Hop,
+    made: Draft,
+    rendered: Rendered,
+    entered: Issued,
+    now: datetime,
+) -> None:
+    """Issue it, in the transaction in which the company passes it on.
+
+    NĐ 30 does not bind a company: its own file is kept as it is, unless it is marked as a secret.
+    """
+    if entered.signed is not None:
+        refuse_secret(upload.read(entered.signed, "tệp của doanh nghiệp"), "tệp của doanh nghiệp")
+    if hop.letter_id is None:
+        await insert(house, ledger, hop, made, rendered, now, "DRAFT")
+    letter = await ledger.take(Letter, hop.letter_id)
+    if letter.state != "ISSUED":
+        campaign = await ledger.get(Campaign, hop.campaign_id)
+        await _become(ledger, letter, made, rendered, entered, numbers.year_of(entered.day, campaign.mode), now)
+
+
+# ------------------------------------------------------------------------------------ the report
+
+
+def file_name(letter: Letter) -> str:
+    """A name that a clerk files it under: number and symbol, "05_BQL.pdf", else kind and issuer."""
+    stem = letter.symbol.replace("/", "_") if letter.symbol else f"{letter.kind}-{letter.issuer}"
+    return f"{stem}.pdf"
+
+
+async def _send_report(
+    house: House, ledger: Ledger, campaign: Campaign, letter: Letter, data: dict[str, Any], now: datetime
+) -> None:
+    """The issued report goes to whoever gave the directive; nothing else is ever addressed to them unissued."""
+    city = await registry.organisation(ledger, cascade_of(campaign).reports_to)
+    if not city.contacts:
+        return
+    enclosed = [{"name": file_name(letter), "sha256": letter.sha256 or "", "media_type": PDF}]
+    mail = mails.Mail(
+        kind="report", step=letter.id, recipient=city.code, address=city.contacts[0].email, not_before=now,
+        campaign_id=campaign.id, urgent=is_urgent(campaign), enclosures=enclosed,
+        context={
+            "subject": letter.subject, "name": city.name, "figures": await figures.for_mail(ledger, campaign.id, now),
+            "document": f"Báo cáo số {letter.symbol} ngày {short_day(letter.issued_on)}",
+        },
+    )  # fmt: skip
+    await mails.queue(house, ledger, [mail], now)
+    row = await ledger.take(Campaign, campaign.id)
+    entry = Entry(Fact.REPORTED, data)
+    await ledger.write(row, now, entry)

@@ -1,0 +1,131 @@
+"""What a process has on the wire, in a file that outlives it by a kill.
+
+The database learns of outcomes in batches; what it has not learnt yet stands here, a line the moment it
+happens. The octets are in the kernel's hands as soon as they are written, so a killed process leaves them
+behind; a power cut may take the last of them, and then the letter counts as unknown.
+
+    B boot-id              the first line: whether the machine has been started anew since
+    C id id …              claimed: an attempt of each stands in the database
+    D id                   its body is about to leave
+    E [id, verdict, …]     what became of it, as JSON
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from congvan.mail.sender import Outcome
+
+_SUFFIX = ".wire"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """What changes when the machine starts; empty where nothing says."""
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return ""
+
+
+class Journal:
+    """The file of one batch. While it is open it is locked, so nobody takes its writer for dead."""
+
+    def __init__(self, folder: Path, owner: str, number: int, keys: Sequence[str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f"{owner}-{number}{_SUFFIX}"
+        made = self._path.with_suffix(".new")
+        self._file = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        os.write(self._file, f"B {boot_id()}\nC {' '.join(keys)}\n".encode())
+        # Only now it can be found, and only locked.
+        made.rename(self._path)
+
+    def handing_over(self, key: str) -> None:
+        """The body of this message is about to leave."""
+        os.write(self._file, b"D %b\n" % key.encode())
+
+    def ended(self, outcome: Outcome) -> None:
+        """The outcome of a message is known."""
+        said = (outcome.key, outcome.verdict, outcome.code, outcome.reply[:500], outcome.slow_down)
+        os.write(self._file, b"E %b\n" % orjson.dumps(said))
+
+    def done(self) -> None:
+        """The database knows all of it."""
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a dead process left behind. claimed, handed: ids; outcomes: of those that had ended.
+
+    complete: nothing can be missing from it (the machine has run on).
+    """
+
+    path: Path
+    owner: str
+    claimed: tuple[str, ...]
+    handed: frozenset[str]
+    outcomes: tuple[Outcome, ...]
+    complete: bool
+
+
+@contextmanager
+def left_behind(path: Path) -> Iterator[Left | None]:
+    """What stands in a file whose writer is dead, locked meanwhile; None where it lives or somebody else reads."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it before may have finished with it.
+        yield _read(path) if path.exists() else None
+    except BlockingIOError:
+        yield None
+    finally:
+        os.close(file)
+
+
+def files(folder: Path) -> list[Path]:
+    """The journals in a folder, of the living and of the dead."""
+    return sorted(folder.glob(f"*{_SUFFIX}")) if folder.is_dir() else []
+
+
+def _read(path: Path) -> Left:
+    claimed: list[str] = []
+    handed: set[str] = set()
+    outcomes: list[Outcome] = []
+    boot = ""
+    # A line that was torn by a power cut says nothing.
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        mark, _, rest = line.partition(b" ")
+        if mark == b"B":
+            boot = rest.decode()
+        elif mark == b"C":
+            claimed += rest.decode().split()
+        elif mark == b"D":
+            handed.add(rest.decode())
+        elif mark == b"E":
+            try:
+                outcomes.append(Outcome(*orjson.loads(rest)))
+            except (orjson.JSONDecodeError, TypeError):
+                continue
+    complete = bool(boot) and boot == boot_id()
+    owner = path.stem.rpartition("-")[0]
+    return Left(path, owner, tuple(claimed), frozenset(handed), tuple(outcomes), complete)
