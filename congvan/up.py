@@ -79,8 +79,8 @@ def _free(port: int) -> int:
     raise CongvanError("no free port on 127.0.0.1")
 
 
-def _die_with_parent() -> None:
-    # Even a killed parent leaves no server behind (Linux: PR_SET_PDEATHSIG = 1).
+def die_with_parent() -> None:
+    """Run in a child before its program: even a killed parent leaves no server behind (PR_SET_PDEATHSIG = 1)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
@@ -106,7 +106,7 @@ class _Process:
         with log_file.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *command, env=dict(env), stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True, preexec_fn=_die_with_parent,
+                start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
         return cls(name, process)
 

@@ -23,13 +23,13 @@ from flows.relay import Relay
 from flows.report import report
 from flows.runs import NAME, Deployments
 from flows.watch import watch
-from tasks.board import delivery
+from tasks.board import delivery, recipients
 
 _POLL_S = 1.0
 
 
 async def _deployments(runner: Runner, client: PrefectClient) -> dict[str, UUID]:
-    """Register every deployment; the flow runs of `delivery` are never executed, so it has no runner."""
+    """Register every deployment; the pictures are never executed, so they have no runner."""
     served: tuple[tuple[Flow[..., Any], timedelta | None], ...] = (
         (campaign, None), (hop, None), (watch, timedelta(minutes=10)), (report, None),
     )  # fmt: skip
@@ -39,10 +39,9 @@ async def _deployments(runner: Runner, client: PrefectClient) -> dict[str, UUID]
             NAME, entrypoint_type=EntrypointType.MODULE_PATH, interval=interval, description=one.description
         )
         ids[one.name] = await runner.aadd_deployment(deployment)
-    flow_id = await client.create_flow(delivery)
-    ids["delivery"] = await client.create_deployment(
-        flow_id=flow_id, name=NAME, paused=False, description="Bức tranh của từng đơn vị nhận; không chạy."
-    )
+    for picture in (recipients, delivery):
+        flow_id = await client.create_flow(picture)
+        ids[picture.name] = await client.create_deployment(flow_id=flow_id, name=NAME, description=picture.description)
     return ids
 
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import PrefectHTTPStatusError
 
 from congvan.acts import board as board_acts
 from congvan.acts import figures
@@ -20,7 +22,11 @@ from flows.runs import Deployments, Runs
 from tasks import artifacts, board
 
 log = logging.getLogger("congvan.relay")
-_AT_ONCE = 6
+_AT_ONCE = 3
+#: Tiles taken at a time: few, since one bulk call holds Prefect's database for as long as it takes.
+TILES = 60
+#: While a hop is on its way the board makes room for it, at the most this long, in seconds.
+MAKE_WAY_S = 6.0
 #: The least pause between two renewals of artifacts, in seconds.
 PICTURE_EVERY_S = 3.0
 
@@ -38,13 +44,17 @@ class Publisher:
         #: Hops whose recipients changed since their artifacts were made.
         self._changed: dict[str, None] = {}
         self._pictured = 0.0
+        self._published = 0.0
 
     async def publish(self, seconds: float) -> None:
         """Publish what the board has not seen, for about this long."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while loop.time() < end:
-            tiles = await board_acts.unpublished(self.house, 300)
+            if await board_acts.hops_at_work(self.house) and loop.time() - self._published < MAKE_WAY_S:
+                return
+            self._published = loop.time()
+            tiles = await board_acts.unpublished(self.house, TILES)
             tiles = [tile for tile in tiles if await self._within_limit(tile)]
             if not tiles:
                 await self._picture()
@@ -63,9 +73,9 @@ class Publisher:
         del self._changed[hop_id]
         run = await board_acts.run_of_hop(self.house, hop_id)
         portal = self.house.settings.portal_url
-        if run.run_id is not None:
+        if run.page_id is not None:
             found = await figures.hop(self.house, hop_id)
-            await artifacts.hop(self.client, run.run_id, run.name.partition(" ")[0], found, portal)
+            await artifacts.hop(self.client, run.page_id, run.name.partition(" ")[0], found, portal)
         status = (await figures.status(self.house, run.campaign))["campaigns"][0]
         if status["flow_run"] is not None:
             await artifacts.campaign(self.client, status["flow_run"], status, portal)
@@ -84,16 +94,20 @@ class Publisher:
         for tile in tiles:
             by_hop[tile.hop_id].append(tile)
         for hop_id, members in by_hop.items():
-            run = await board_acts.run_of_hop(self.house, hop_id)
-            if run.run_id is None:
+            page = await self.runs.page(hop_id)
+            if page is None:
                 continue
-            for start in range(0, len(members), board.CREATE_BATCH):
-                await self._create_batch(hop_id, run.run_id, members[start : start + board.CREATE_BATCH])
+            try:
+                for start in range(0, len(members), board.CREATE_BATCH):
+                    await self._create_batch(hop_id, page, members[start : start + board.CREATE_BATCH])
+            except (PrefectHTTPStatusError, httpx.HTTPStatusError):
+                # The page was deleted in Prefect: it is made again at the next pass.
+                log.warning("a hop's page is gone in Prefect; it is made again")
+                self._folders.pop(hop_id, None)
+                await board_acts.remember_page(self.house, hop_id, None)
 
     async def _create_batch(self, hop_id: str, run_id: str, members: Sequence[Tile]) -> None:
-        known = self._folders[hop_id]
-        parent = await board.folder(self.client, run_id, len(known), len(members))
-        known.append((parent, len(members)))
+        parent = await self._folder(hop_id, run_id, len(members))
         when = {tile.delivery_id: await self._when(tile) for tile in members}
         made = await board.create(self.client, self.deployments.ids["delivery"], members, parent, when)
         done = [
@@ -104,6 +118,17 @@ class Publisher:
         await board_acts.published(self.house, done)
         fresh = [(tile, run) for tile, run, seen in done if not seen]
         await self._set(fresh)
+
+    async def _folder(self, hop_id: str, run_id: str, size: int) -> UUID:
+        """The parent of the next recipients on a hop's page: the last one while it has room."""
+        known = self._folders[hop_id]
+        if known and known[-1][1] + size <= board.CREATE_BATCH:
+            parent, taken = known[-1]
+            known[-1] = (parent, taken + size)
+            return parent
+        parent = await board.folder(self.client, run_id, f"recipients-{len(known) + 1}")
+        known.append((parent, size))
+        return parent
 
     async def _when(self, tile: Tile) -> datetime:
         """The deadline, on Prefect's clock: a demo's is as far away as it is in the played time."""

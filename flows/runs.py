@@ -26,7 +26,7 @@ log = logging.getLogger("congvan.relay")
 
 #: Names under which the deployments stand in the UI: flow/deployment.
 NAME = "congvan"
-FLOWS = ("campaign", "hop", "watch", "report", "delivery")
+FLOWS = ("campaign", "hop", "watch", "report", "recipients", "delivery")
 #: A run that should hold a lease and does not is given this long to take one, or to end.
 STARTING = timedelta(seconds=60)
 _OVER = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED}
@@ -93,6 +93,7 @@ class Runs:
                     tags=[f"campaign:{run.campaign}"],
                     state=board.asleep("OPEN", run.held, None, self.house.clock.wall()),
                 )
+                await self.client.set_flow_run_state(made.id, board.waiting(run.held), force=True)
                 await board_acts.remember_run(self.house, "campaign", run.id, str(made.id))
             elif run.state == "CLOSED":
                 await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
@@ -155,16 +156,28 @@ class Runs:
         await board_acts.remember_run(self.house, "hop", hop.id, str(made.id))
 
     async def _folder(self, run: board_acts.RunOf) -> UUID | None:
-        """Nest a hop's run below the run of the hop above, or of the campaign."""
-        if run.parent_run_id is None:
+        """Every hop stands on its campaign's page."""
+        if run.campaign_run_id is None:
             return None
-        task_run = await self.client.create_task_run(
-            task=board.recipients,
-            flow_run_id=UUID(run.parent_run_id),
-            dynamic_key=f"hop-{run.id}",
-            name=run.name.split(" ")[0],
+        return await board.folder(self.client, run.campaign_run_id, run.name.partition(" ")[0])
+
+    async def page(self, hop_id: str) -> str | None:
+        """The run on whose page a hop's recipients stand, made at its first use; None without a campaign's run."""
+        run = await board_acts.run_of_hop(self.house, hop_id)
+        if run.page_id is not None or run.campaign_run_id is None:
+            return run.page_id
+        parent = await self._folder(run)
+        made = await self.client.create_flow_run_from_deployment(
+            self.deployments.ids["recipients"],
+            name=f"{board.hop_name(run)} · các đơn vị nhận",
+            tags=[f"campaign:{run.campaign}", f"issuer:{run.name.partition(' ')[0]}"],
+            idempotency_key=f"page-{hop_id}-{parent}",
+            parent_task_run_id=parent,
+            state=board.asleep("OPEN", run.held, None, self.house.clock.wall()),
         )
-        return task_run.id
+        await self.client.set_flow_run_state(made.id, board.waiting(run.held), force=True)
+        await board_acts.remember_page(self.house, hop_id, str(made.id))
+        return str(made.id)
 
     async def show(self, hop_id: str, wake: datetime | None) -> None:
         """Let a hop's run show what a round without a process has changed."""
@@ -176,6 +189,8 @@ class Runs:
         state = Completed(name="Settled") if run.state == "SETTLED" else board.asleep(run.state, run.held, at, wall)
         try:
             await self.client.set_flow_run_state(UUID(run.run_id), state, force=True)
+            if run.page_id is not None and run.state == "SETTLED":
+                await self.client.set_flow_run_state(UUID(run.page_id), Completed(name="Settled"), force=True)
         except ObjectNotFound:
             await board_acts.remember_run(self.house, "hop", hop_id, None)
 
@@ -190,8 +205,10 @@ class Runs:
             if found is None:
                 await board_acts.remember_run(self.house, run.kind, run.id, None)
             elif found.state is not None and found.state.type in _STOPPED:
-                if not run.held:
-                    await self._held(run.campaign_id, found)
+                if not run.held and not await self._held(run.campaign_id, found) and run.kind == "campaign":
+                    await self.client.set_flow_run_state(found.id, board.waiting(False), force=True)
+            elif run.kind == "campaign" and found.state is not None and found.state.type is not StateType.RUNNING:
+                await self.client.set_flow_run_state(found.id, board.waiting(run.held), force=True)
             elif run.kind == "hop" and found.state is not None and not run.leased and self._stranded(found):
                 await self.show(run.id, run.wake_at)
 

@@ -33,9 +33,18 @@ def delivery() -> None:
     """One recipient's obligation. Never executed: its runs are pictures of rows in our database."""
 
 
-@task(name="recipients")
+@flow(name="recipients", persist_result=False)
 def recipients() -> None:
-    """A folder for a hundred recipients on a hop's page."""
+    """A hop's page: every recipient below it. Never executed.
+
+    Prefect's UI hides the list of subflows of a run that is scheduled, and a sleeping hop is; so the
+    recipients stand on a page of their own, beside the hop's run.
+    """
+
+
+@task(name="folder")
+def folder_task() -> None:
+    """A folder for runs on the page of another run. Never executed."""
 
 
 def shown(tile: Tile) -> tuple[StateType, str]:
@@ -132,18 +141,17 @@ async def retag(client: PrefectClient, run_id: str, labels: Sequence[str]) -> No
     await client.update_flow_run(UUID(run_id), tags=list(labels))
 
 
-async def folder(client: PrefectClient, hop_run_id: str, number: int, size: int) -> UUID:
-    """The parent of the next hundred recipients on a hop's page.
+async def folder(client: PrefectClient, run_id: str, key: str) -> UUID:
+    """The parent of runs that stand on the page of this run; the same key is the same folder.
 
     Made by the client: an ordinary task's run is recorded later, and the foreign key would refuse the rows.
     """
-    first = number * CREATE_BATCH + 1
     run = await client.create_task_run(
-        task=recipients,
-        flow_run_id=UUID(hop_run_id),
-        dynamic_key=f"recipients-{number}",
-        name=f"recipients-{first}-{first + size - 1}",
-        state=RunState(type=StateType.PENDING, name="Recipients"),
+        task=folder_task,
+        flow_run_id=UUID(run_id),
+        dynamic_key=key,
+        name=key,
+        state=RunState(type=StateType.PENDING, name="Folder"),
     )
     return run.id
 
@@ -155,6 +163,11 @@ def hop_name(run: RunOf) -> str:
     """A hop's run: who issues to those below."""
     due = f" · hạn {local(run.due_at):%d/%m/%Y %H:%M}" if run.due_at else ""
     return f"{run.campaign} {run.name}{due}"
+
+
+def waiting(held: bool) -> RunState:
+    """The state of a campaign's run and of a hop's page: open, with no process behind it."""
+    return RunState(type=StateType.RUNNING, name="Held" if held else _ASLEEP)
 
 
 def asleep(run_state: str, held: bool, at: datetime | None, wall: datetime) -> RunState:

@@ -38,7 +38,7 @@ BUILDERS = {
     "congvan/doctor.py": {"SystemClock"},
 }
 #: Pictures of rows: flow and task objects that are never executed, only shown.
-PICTURES = {("tasks/board.py", "recipients")}
+PICTURES = {("tasks/board.py", "folder_task")}
 
 
 @dataclass(frozen=True)

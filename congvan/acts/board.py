@@ -62,6 +62,13 @@ def _tile(row: Delivery, campaign: str) -> Tile:
     )  # fmt: skip
 
 
+async def hops_at_work(house: House) -> bool:
+    """True while a hop is due or its turn is under way: its own run comes before the picture of others."""
+    now, wall = await house.clock.now(), house.clock.wall()
+    async with house.store.view() as ledger:
+        return bool(await ledger.first(select(Hop.id).where((Hop.wake_at <= now) | (Hop.lease_until > wall))))
+
+
 async def published(house: House, done: Iterable[tuple[Tile, str | None, bool]]) -> None:
     """Store how far the board came: each tile with its run, and whether the run shows the tile's state.
 
@@ -93,7 +100,10 @@ class RunOf:
     name: str
     state: str
     run_id: str | None
-    parent_run_id: str | None
+    #: The run of its campaign, below which every hop stands.
+    campaign_run_id: str | None
+    #: A hop's page: the run below which its recipients stand.
+    page_id: str | None
     wake_at: datetime | None
     due_at: datetime | None
     leased: bool
@@ -148,30 +158,21 @@ async def _hop_runs(house: House, ledger: Ledger, rows: Sequence[Hop]) -> list[R
     wall = house.clock.wall()
     keys = {row.campaign_id for row in rows}
     by_id = {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
-    above = await _issuing_runs(ledger, rows)
-    return [_hop_run(row, by_id[row.campaign_id], above.get(row.id), wall) for row in rows]
-
-
-async def _issuing_runs(ledger: Ledger, hops: Sequence[Hop]) -> dict[str, str | None]:
-    keys = {hop.parent_delivery_id: hop.id for hop in hops if hop.parent_delivery_id}
-    rows = await ledger.rows(
-        select(Delivery.id, Hop.run_id).join(Hop, Hop.id == Delivery.hop_id).where(Delivery.id.in_(list(keys)))
-    )
-    return {keys[delivery]: run for delivery, run in rows}
+    return [_hop_run(row, by_id[row.campaign_id], wall) for row in rows]
 
 
 def _campaign_run(row: Campaign, wall: datetime) -> RunOf:
     return RunOf(
-        "campaign", row.id, row.id, row.code, row.code, row.state, row.run_id, None, row.wake_at, None,
+        "campaign", row.id, row.id, row.code, row.code, row.state, row.run_id, row.run_id, None, row.wake_at, None,
         row.lease_until is not None and row.lease_until > wall, row.board_seq, row.board_seen,
         row.held_at is not None, is_urgent(row),
     )  # fmt: skip
 
 
-def _hop_run(row: Hop, campaign: Campaign, parent: str | None, wall: datetime) -> RunOf:
+def _hop_run(row: Hop, campaign: Campaign, wall: datetime) -> RunOf:
     return RunOf(
         "hop", row.id, campaign.id, campaign.code, f"{row.issuer} {row.issuer_name}", row.state, row.run_id,
-        parent or campaign.run_id, row.wake_at, row.due_at, row.lease_until is not None and row.lease_until > wall,
+        campaign.run_id, row.page_id, row.wake_at, row.due_at, row.lease_until is not None and row.lease_until > wall,
         row.board_seq, row.board_seen, campaign.held_at is not None, is_urgent(campaign),
     )  # fmt: skip
 
@@ -183,8 +184,15 @@ async def remember_run(house: House, kind: str, key: str, run_id: str | None) ->
         await ledger.change(table, table.id == key, run_id=run_id)
 
 
+async def remember_page(house: House, hop_id: str, run_id: str | None) -> None:
+    """Cache the run on whose page a hop's recipients stand."""
+    async with house.store.act() as ledger:
+        await ledger.change(Hop, Hop.id == hop_id, page_id=run_id)
+
+
 async def forget_runs(house: House) -> None:
     """Prefect lost its database: every cached id is void, and the whole board is unpublished again."""
     async with house.store.act() as ledger:
         for table in (Campaign, Hop, Delivery):
             await ledger.change(table, table.run_id.is_not(None), run_id=None, board_seen=0)
+        await ledger.change(Hop, Hop.page_id.is_not(None), page_id=None)

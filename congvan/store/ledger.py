@@ -223,6 +223,9 @@ class Ledger:
 
 
 def _keep(row: Table, new: Mapping[str, Any]) -> None:
-    # The row in hand shows what the database now holds; SQLAlchemy must not write it again.
+    # The row in hand shows what the database now holds; SQLAlchemy must not write it again. Rows that were
+    # read by columns belong to no session and stay as they were read.
+    if not isinstance(row, Table):
+        return
     for name, value in new.items():
         set_committed_value(row, name, value)

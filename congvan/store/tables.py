@@ -184,6 +184,8 @@ class Hop(Table):
     run_id: Mapped[str | None] = mapped_column(String(36))
     board_seq: Mapped[int] = mapped_column(default=1)
     board_seen: Mapped[int] = mapped_column(default=0)
+    #: The run on whose page its recipients stand; a cache as well.
+    page_id: Mapped[str | None] = mapped_column(String(36))
     __table_args__ = (
         # An issuer has one hop in a campaign: it cannot pass the same directive on twice.
         UniqueConstraint("campaign_id", "issuer"),

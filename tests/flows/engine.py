@@ -24,7 +24,7 @@ from congvan.rules.protocol import Event
 from congvan.settings import Settings
 from congvan.store.schema import migrate
 from congvan.store.tables import Delivery
-from congvan.up import SERVER_SETTINGS
+from congvan.up import SERVER_SETTINGS, die_with_parent
 from tests.flows import world
 
 
@@ -112,7 +112,7 @@ class Engine:
         with (self.home / f"{name}.log").open("ab") as log:
             self._running[name] = await asyncio.create_subprocess_exec(
                 sys.executable, *command, env=self.environment | environment, stdout=log, stderr=log,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
 
     async def kill(self, name: str) -> None:

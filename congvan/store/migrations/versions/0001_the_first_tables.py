@@ -155,6 +155,7 @@ def upgrade() -> None:
     sa.Column('turns', sa.Integer(), nullable=False),
     sa.Column('event_seq', sa.Integer(), nullable=False),
     sa.Column('event_head', sa.String(length=64), nullable=False),
+    sa.Column('page_id', sa.String(length=36), nullable=True),
     sa.Column('run_id', sa.String(length=36), nullable=True),
     sa.Column('board_seq', sa.Integer(), nullable=False),
     sa.Column('board_seen', sa.Integer(), nullable=False),
