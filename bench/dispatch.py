@@ -191,6 +191,7 @@ class Bench:
             here, there = self._context.Pipe()
             worker = self._context.Process(target=way, args=(there, *arguments))
             worker.start()
+            there.close()  # or a worker that dies would be waited for
             pipes.append(here)
             workers.append(worker)
         for pipe in pipes:

@@ -5,7 +5,7 @@ One recipient is really launched and opened, with a real letter; the others are 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from congvan.rules.records import (
     HopRule,
     Issue,
     Organisation,
-    Person,
     Recipients,
     Register,
     Rung,
@@ -53,11 +52,16 @@ async def filled(chosen: Settings, letters: int) -> str:
     house = build(chosen)
     try:
         await migrate(house.store)
-        hop_id = await _opened(house)
-        await _copied(house, hop_id, letters)
-        return hop_id
+        return await fill(house, letters)
     finally:
         await house.close()
+
+
+async def fill(house: House, letters: int) -> str:
+    """Write `letters` intents down in an empty database; the hop's id."""
+    hop_id = await _opened(house)
+    await _copied(house, letters)
+    return hop_id
 
 
 async def _opened(house: House) -> str:
@@ -69,9 +73,14 @@ async def _opened(house: House) -> str:
         Organisation(code="DN-0", name="Công ty TNHH Mẫu 0", level="tenant", contacts=(box,)),
     )
     await registry.take_over(house, Register(organisations=people))
-    plan = read_plan(_PLAN)[0].model_copy(
-        update={"copies": (), "segment_duties": (), "audience": Audience(), "urgency": Urgency.FLASH}
-    )
+    read = read_plan(_PLAN)[0]
+    long_ago = {"issued_on": date(2023, 11, 29), "arrived_on": date(2023, 11, 30)}
+    plan = read.model_copy(
+        update={
+            "copies": (), "segment_duties": (), "audience": Audience(), "urgency": Urgency.FLASH,
+            "directives": tuple(one.model_copy(update=long_ago) for one in read.directives),
+        }
+    )  # fmt: skip
     order = campaigns.Launch(plan, _chain(), "exercise", "Người đo", _PLAN.parent)
     campaign_id = await campaigns.launch(house, order)
     async with house.store.view() as ledger:
@@ -94,7 +103,7 @@ def _chain() -> Cascade:
     )  # fmt: skip
 
 
-async def _copied(house: House, hop_id: str, letters: int) -> None:
+async def _copied(house: House, letters: int) -> None:
     now = await house.clock.now()
     async with house.store.act() as ledger:
         delivery = _row(await ledger.first(select(Delivery)))
@@ -143,7 +152,3 @@ async def _chunk(
 def _row(row: Table) -> dict[str, Any]:
     return {column.key: getattr(row, column.key) for column in row.__table__.columns}
 
-
-def instant() -> datetime:
-    """A fixed date for the headers of what is not ours."""
-    return datetime(2023, 12, 1, 1, tzinfo=UTC)

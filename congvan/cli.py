@@ -47,6 +47,7 @@ _COMMANDS = {
     "status": "campaigns:status",
     "letters": "letters:letters",
     "letter": "letters:app",
+    "number": "numbers:app",
     "report": "reports:report",
     "deliveries": "deliveries:deliveries",
     "confirm": "deliveries:confirm",

@@ -17,7 +17,7 @@ from congvan.errors import NothingInstalled
 from congvan.letters.press import Press, Rendered
 from congvan.letters.sheet import Sheet
 from congvan.links import Links
-from congvan.mail.sender import Outcome, Outgoing, Sender, SmtpUrl
+from congvan.mail.sender import Limits, Outcome, Outgoing, Sender, SmtpUrl
 from congvan.mail.words import Words
 from congvan.rules.calendar import Calendars
 from congvan.settings import Settings
@@ -87,7 +87,12 @@ class House:
 
 def carrier(settings: Settings) -> Sender:
     """The mail server that the settings name."""
-    return Sender(SmtpUrl.parse(settings.smtp_url), connections=settings.smtp_connections)
+    limits = Limits(
+        rate_per_s=settings.smtp_rate_per_s or None,
+        domain_rate_per_s=settings.smtp_domain_rate_per_s or None,
+        per_domain=settings.smtp_per_domain or None,
+    )
+    return Sender(SmtpUrl.parse(settings.smtp_url), connections=settings.smtp_connections, limits=limits)
 
 
 def build(settings: Settings | None = None) -> House:

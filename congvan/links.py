@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous.encoding import base64_encode
 
 from congvan.errors import LinkExpired, LinkInvalid
 
@@ -37,15 +39,18 @@ class Links:
             raise LinkInvalid("no CONGVAN_SECRET_KEYS are set, so no link can be signed")
         # itsdangerous signs with the last of its keys
         self._signer = URLSafeSerializer(list(reversed(keys)), salt=_SALT)
+        stamp = self._signer.make_signer(_SALT)
+        # The library derives its key anew for every token; a hop has thousands.
+        self._sign, self._derived = stamp.algorithm.get_signature, stamp.derive_key()
         self._base = base_url.rstrip("/")
         self._mail_key = hashlib.sha256(b"congvan-mail-1" + keys[0].encode()).digest()
 
     def token(self, link: Link) -> str:
         """The signed token of a link."""
-        text: bytes | str = self._signer.dumps(
-            [link.delivery_id, link.purpose, link.version, int(link.expires.timestamp())]
-        )
-        return text if isinstance(text, str) else text.decode()
+        said = [link.delivery_id, link.purpose, link.version, int(link.expires.timestamp())]
+        # As the library writes it where compression does not pay: a tenth of the time.
+        payload = base64_encode(json.dumps(said, separators=(",", ":")))
+        return (payload + b"." + base64_encode(self._sign(self._derived, payload))).decode()
 
     def url(self, link: Link) -> str:
         """Where the recipient answers. The host comes from the settings, never from a request."""
@@ -76,5 +81,7 @@ class Links:
 
     def read_mail_token(self, token: str) -> str | None:
         """The id in an address that we made; None for one that we did not."""
+        # Mail systems fold the case of local parts, and what comes in may hold any octets.
+        token = token.lower()
         key, _, _signature = token.partition(".")
-        return key if hmac.compare_digest(self.mail_token(key), token.lower()) else None
+        return key if hmac.compare_digest(self.mail_token(key).encode(), token.encode("utf-8", "replace")) else None

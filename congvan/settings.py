@@ -37,6 +37,23 @@ class Settings(BaseSettings):
     #: The engine's own mailbox; replies go to ‹local›+‹delivery›@‹domain›.
     mail_from: str = "congvan@bql.example"
     smtp_connections: int = Field(4, ge=1, le=64)
+    #: Messages started a second, to everybody and to one domain, and at a time to one domain. 0: no limit.
+    smtp_rate_per_s: float = Field(0, ge=0)
+    smtp_domain_rate_per_s: float = Field(0, ge=0)
+    smtp_per_domain: int = Field(0, ge=0)
+    #: DKIM (RFC 6376), where the mail server does not sign: all three or none.
+    dkim_domain: str = ""
+    dkim_selector: str = ""
+    dkim_key_file: Path | None = None
+    #: The log of a Postfix beside us: looked through before an unknown letter is sent again.
+    mta_log: Path | None = None
+    #: Exercises and demonstrations: everything goes to this mailbox; empty: to reserved domains (RFC 2606) only.
+    exercise_mailbox: str = ""
+    #: The share of a campaign's letters that leaves first; then it is held for a person. 0: all at once.
+    canary_share: float = Field(0, ge=0, le=1)
+    #: Held when this share of the letters is refused, counted from the given number on. 0: never.
+    refusal_brake: float = Field(0.3, ge=0, le=1)
+    refusal_brake_from: int = Field(20, ge=1)
     #: Links stay valid this many days after they were made.
     link_days: int = Field(180, ge=1, le=3650)
     #: How long a process may hold work before another may take it over, in seconds.

@@ -54,6 +54,8 @@ class Postbox:
     async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
         """One outcome for each message."""
         for item in batch:
+            if item.witness is not None:
+                item.witness.handing_over(item.key)
             outcome = self.says(item)
             if outcome is None:
                 payload = item.payload() if callable(item.payload) else item.payload
@@ -61,6 +63,8 @@ class Postbox:
                 assert isinstance(message, EmailMessage)
                 self.sent.append((item.rcpt_to, message))
                 outcome = Outcome(item.key, "accepted", 250, "2.0.0 Ok")
+            if item.witness is not None:
+                item.witness.ended(outcome)
             yield outcome
 
     def to(self, address: str) -> list[EmailMessage]:

@@ -25,9 +25,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"errors", "rules", "store"},
 }
 #: Where people and other programs come in; nothing inside knows of them.
-DOORS = {"portal", "cli", "commands", "demo", "up", "doctor", "simulate"}
+DOORS = {"portal", "cli", "commands", "demo", "up", "doctor", "simulate", "simulation", "launching"}
 #: Who may use SQL: the store, and acts, which ask it questions. Doors that look into the database say why here.
-MAY_SELECT = {"store", "acts", "doctor", "commands", "demo"}
+MAY_SELECT = {"store", "acts", "doctor", "commands", "demo", "simulation"}
 #: Parts with a machine behind them, built by house.py alone.
 CONCRETE = {"Store", "Press", "Words", "Sender", "SystemClock", "DemoClock", "Links", "House", "SystemRandom"}
 #: Where one of them is built for another reason: the clock reads itself, links are a cached part of a house,
@@ -36,6 +36,9 @@ BUILDERS = {
     "congvan/house.py": CONCRETE,
     "congvan/commands/preview.py": {"Press"},
     "congvan/doctor.py": {"SystemClock"},
+    # A simulated world has a database in memory, a typesetter without Typst, and a clock of its own.
+    "congvan/simulation/inline.py": {"Store"},
+    "congvan/simulation/parts.py": {"Words", "House"},
 }
 #: Pictures of rows: flow and task objects that are never executed, only shown.
 PICTURES = {("tasks/board.py", "folder_task")}

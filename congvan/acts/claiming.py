@@ -21,6 +21,17 @@ from congvan.store.tables import Attempt, Campaign, Delivery, Message
 BATCH = 250
 #: Spelt as in the partial index, or SQLite does not see that the index holds every row that is looked for.
 _OPEN = text("messages.state IN ('QUEUED','CLAIMED','UNKNOWN')")
+#: What composing and recording need. Instants cost most of reading a row on SQLite, so only one of them each.
+_MESSAGE = (
+    Message.id, Message.campaign_id, Message.hop_id, Message.delivery_id, Message.recipient, Message.kind,
+    Message.step, Message.message_id, Message.address, Message.context, Message.enclosures, Message.state,
+    Message.urgent, Message.give_up_at, Message.attempts, Message.unknown,
+)  # fmt: skip
+_DELIVERY = (
+    Delivery.id, Delivery.campaign_id, Delivery.hop_id, Delivery.code, Delivery.recipient, Delivery.name,
+    Delivery.level, Delivery.park, Delivery.segments, Delivery.settles, Delivery.child_hop_id, Delivery.state,
+    Delivery.due_at, Delivery.reminders, Delivery.link_version, Delivery.round,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,7 @@ async def _candidates(
     # All mail of one hop is of one urgency; ordering by it would sort the whole queue for every batch.
     first = () if hop_id else (Message.urgent.desc(),)
     query = (
-        select(*Message.__table__.columns)
+        select(*_MESSAGE)
         .where(_OPEN, carried_with(hop_id))
         .where(ready | abandoned)
         .where(Message.campaign_id.is_(None) | Message.campaign_id.not_in(held))
@@ -94,7 +105,7 @@ async def _candidates(
 
 async def _lock_deliveries(ledger: Ledger, found: Sequence[Message]) -> Mapping[str, Delivery]:
     keys = sorted({message.delivery_id for message in found if message.delivery_id})
-    query = select(*Delivery.__table__.columns).where(Delivery.id.in_(keys)).order_by(Delivery.id)
+    query = select(*_DELIVERY).where(Delivery.id.in_(keys)).order_by(Delivery.id)
     if not ledger.is_sqlite:
         query = query.with_for_update(skip_locked=True)
     return {row.id: cast(Delivery, row) for row in await ledger.rows(query)}

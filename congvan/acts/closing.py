@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import campaigns, demo, escalations, figures, letters, registry, wording
+from congvan.acts.digest import Line
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.letters.sheet import Sheet
-from congvan.rules.protocol import Fact, settling_states
+from congvan.rules.protocol import Fact, State, settling_states
 from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Letter
@@ -135,4 +136,9 @@ async def _silent(house: House, ledger: Ledger, campaign: Campaign, now: datetim
     }
     members = [(cases.get(row.id), row) for row in open_ones]
     lines = await escalations.describe(house, ledger, members, {campaign.id: campaign}, now)
-    return [[line.name, line.park, _SAYS[line.case], line.reminders] for line in lines]
+    return [[line.name, line.park, _says(line), line.reminders] for line in lines]
+
+
+def _says(line: Line) -> str:
+    # Before the grace is over nobody has a case; who has the letter is silent all the same.
+    return _SAYS[line.case if line.case or line.state == State.QUEUED else "silent"]

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
 from congvan.acts import wording
+from congvan.acts.claiming import Work
 from congvan.acts.mails import LETTERS
+from congvan.errors import LetterRefused, NothingInstalled
 from congvan.house import House
-from congvan.mail.address import parse_address, verp_sender
-from congvan.mail.message import Enclosure, Headers, SharedParts, compose, encode_enclosures, message_id
-from congvan.mail.sender import Outgoing
+from congvan.mail.address import domain_of, verp_sender
+from congvan.mail.dkim import Signer
+from congvan.mail.message import Enclosure, Headers, Payload, SharedParts, compose, encode_enclosures, message_id
+from congvan.mail.sender import Outgoing, Witness
 from congvan.mail.words import Mail
+from congvan.settings import Settings
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Hop, Message
 
-if TYPE_CHECKING:
-    from congvan.acts.outbox import Work
+#: Mails composed within this time bear the same date and share their words.
+_SAME_DATE = timedelta(minutes=1)
+#: Sets of files that are kept encoded; a campaign has a few, however many hops it has.
+_KEPT_FILES = 16
+#: RFC 2606 and RFC 6761: names that reach nobody.
+_RESERVED = ("example", "test", "invalid", "localhost", "example.com", "example.net", "example.org")
 
 
 class Composer:
@@ -28,54 +35,84 @@ class Composer:
         self._files: dict[tuple[str, ...], SharedParts] = {}
         self._moulds = wording.Moulds(house)
         self._scenes: dict[str, wording.Scene] = {}
+        self._signer = dkim_signer(house.settings)
+        self._now: datetime | None = None
 
-    async def compose(self, works: Sequence[Work]) -> list[Outgoing]:
+    async def compose(self, works: Sequence[Work], witness: Witness | None = None) -> list[Outgoing]:
         """One outgoing message for each claimed one; payloads are spliced at the last moment."""
-        self._now = now = await self._house.clock.now()
+        now = await self._dated()
         await self._load(works)
-        return [self._outgoing(work, now) for work in works]
+        return [self._outgoing(work, now, witness) for work in works]
 
-    def words(self, work: Work) -> Mail:
-        """The words of a message that was composed before."""
-        return self._moulds.words(work, self._scenes.get(scene_key(work.message)), self._now)
+    async def _dated(self) -> datetime:
+        now = await self._house.clock.now()
+        if self._now is None or not timedelta() <= now - self._now < _SAME_DATE:
+            self._now = now
+            self._moulds = wording.Moulds(self._house)
+        return self._now
 
     async def _load(self, works: Sequence[Work]) -> None:
-        async with self._house.store.view() as ledger:
-            for work in works:
-                shas = tuple(one["sha256"] for one in work.message.enclosures)
-                if shas not in self._files:
-                    files = [
-                        Enclosure(one["name"], one["media_type"], await ledger.file(one["sha256"]), one["sha256"])
-                        for one in work.message.enclosures
-                    ]
-                    self._files[shas] = encode_enclosures(files)
-            for work in works:
-                await self._load_scene(ledger, work)
-
-    async def _load_scene(self, ledger: Ledger, work: Work) -> None:
-        key = scene_key(work.message)
-        if key in self._scenes or work.campaign is None:
+        files = {_shas(work.message): work.message.enclosures for work in works}
+        missing = {shas: enclosed for shas, enclosed in files.items() if shas not in self._files}
+        scenes = {scene_key(work.message): work for work in works if work.campaign is not None}
+        if not missing and not scenes.keys() - self._scenes.keys():
             return
-        hop = await ledger.find(Hop, work.message.hop_id) if work.message.hop_id else None
-        self._scenes[key] = await wording.scene(self._house, ledger, work.campaign, hop)
+        # What this batch needs stays; of the rest the oldest goes.
+        for shas in list(self._files)[: max(0, len(self._files) + len(missing) - _KEPT_FILES)]:
+            if shas not in files:
+                del self._files[shas]
+        async with self._house.store.view() as ledger:
+            for shas, enclosed in missing.items():
+                self._files[shas] = encode_enclosures(
+                    [
+                        Enclosure(one["name"], one["media_type"], await ledger.file(one["sha256"]), one["sha256"])
+                        for one in enclosed
+                    ]
+                )
+            for key, work in scenes.items():
+                if key not in self._scenes:
+                    self._scenes[key] = await self._scene(ledger, work)
 
-    def _outgoing(self, work: Work, now: datetime) -> Outgoing:
+    async def _scene(self, ledger: Ledger, work: Work) -> wording.Scene:
+        assert work.campaign is not None, "only mail of a campaign has a scene"
+        hop = await ledger.find(Hop, work.message.hop_id) if work.message.hop_id else None
+        return await wording.scene(self._house, ledger, work.campaign, hop)
+
+    def words(self, work: Work) -> Mail:
+        """The words of a message of the last batch."""
+        assert self._now is not None, "nothing was composed yet"
+        return self._moulds.words(work, self._scenes.get(scene_key(work.message)), self._now)
+
+    def _outgoing(self, work: Work, now: datetime, witness: Witness | None) -> Outgoing:
         message = work.message
         scene = self._scenes.get(scene_key(message))
+        shared = self._files[_shas(message)]
         token = self._house.links.mail_token(message.delivery_id or message.id)
         back = verp_sender(self._house.settings.mail_from, token)
+        to = self._reached(work)
 
-        def payload() -> bytes:
+        def payload() -> Payload:
+            if to is None:
+                raise LetterRefused("an exercise reaches no real address; set CONGVAN_EXERCISE_MAILBOX")
             mail = self._moulds.words(work, scene, now)
-            shared = self._files[tuple(one["sha256"] for one in message.enclosures)]
-            return compose(self._headers(work, scene, mail, back, now), mail.text, mail.html, shared)
+            text, page = mail.octets or (mail.text, mail.html)
+            made = compose(self._headers(work, scene, mail, back, to, now), text, page, shared)
+            return self._signer.sign(made, now) if self._signer is not None else made
 
-        return Outgoing(
-            message.id, back, message.address, payload, parse_address(message.address).needs_utf8, dsn_id=message.id
-        )
+        return Outgoing(message.id, back, to or message.address, payload, dsn_id=message.id, witness=witness)
+
+    def _reached(self, work: Work) -> str | None:
+        """Where the message goes; None: nowhere, since an exercise may not write to real people."""
+        address = work.message.address
+        if work.campaign is None or work.campaign.mode == "live":
+            return address
+        if self._house.settings.exercise_mailbox:
+            return self._house.settings.exercise_mailbox
+        domain = domain_of(address)
+        return address if any(domain == one or domain.endswith(f".{one}") for one in _RESERVED) else None
 
     def _headers(
-        self, work: Work, scene: wording.Scene | None, mail: Mail, back: str, now: datetime
+        self, work: Work, scene: wording.Scene | None, mail: Mail, back: str, to: str, now: datetime
     ) -> Headers:
         message = work.message
         first = self._first(work, scene)
@@ -83,7 +120,7 @@ class Composer:
             from_name=scene.from_name(message.kind) if scene else "",
             from_address=self._house.settings.mail_from,
             to_name=work.delivery.name if work.delivery else "",
-            to_address=message.address,
+            to_address=to,
             subject=mail.subject,
             date=now,
             message_id=message.message_id,
@@ -102,6 +139,21 @@ class Composer:
         return message_id(delivery.id, scene.letter_kind, delivery.round, domain)
 
 
+def _shas(message: Message) -> tuple[str, ...]:
+    # Under another name the same bytes are another part.
+    return tuple(f"{one['sha256']} {one['name']}" for one in message.enclosures)
+
+
 def scene_key(message: Message) -> str:
     """Messages of one hop (or, without a hop, of one campaign) share their scene."""
     return message.hop_id or message.campaign_id or ""
+
+
+def dkim_signer(settings: Settings) -> Signer | None:
+    """The signer that the settings name, or None; raise NothingInstalled where they are half set."""
+    named = (settings.dkim_domain, settings.dkim_selector, settings.dkim_key_file)
+    if not any(named):
+        return None
+    if not all(named) or settings.dkim_key_file is None or not settings.dkim_key_file.is_file():
+        raise NothingInstalled("CONGVAN_DKIM_DOMAIN, _SELECTOR and _KEY_FILE (a PEM file) are set together or not")
+    return Signer(settings.dkim_domain, settings.dkim_selector, settings.dkim_key_file.read_bytes())

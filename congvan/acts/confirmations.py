@@ -130,9 +130,15 @@ async def _record(
         entries += await escalations.close_cases(
             ledger, delivery, now, by=said.actor, why=said.event.value, kinds=("undeliverable", "rejected")
         )
+    open_still = not done and not rejected and delivery.due_at is not None
+    if open_still and delivery.sent_at is None and said.channel == "link":
+        # Quicker than the mail server's reply: who answers by the link has the letter, and is reminded of the rest.
+        values |= {"sent_at": now, "wake_at": now}
     await ledger.write(delivery, now, entries, **values)
     if rejected:
         await escalations.open_case(house, ledger, delivery, "rejected", now)
+    elif not done:
+        await escalations.keep_told(house, ledger, delivery, now)
     await wake_whom_it_concerns(house, ledger, campaign, delivery, now, done=done)
 
 

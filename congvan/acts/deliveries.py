@@ -52,6 +52,7 @@ async def resend(house: House, delivery_id: str, by: str, *, address: str | None
             delivery, now, entries, state=state, address=to, round=delivery.round + 1,
             link_version=delivery.link_version + 1, wake_at=now, sent_at=None,
         )  # fmt: skip
+        await escalations.keep_told(house, ledger, delivery, now)
         enclosed = await letters.enclosures(ledger, campaign, hop)
         leaves = house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True)
         mail = hops.letter_mail(campaign, hop, delivery, leaves, enclosed, now)

@@ -102,7 +102,8 @@ async def _letterhead(ledger: Ledger, issuer: Organisation) -> dict[str, Any]:
     parent = await registry.organisation(ledger, issuer.parent) if issuer.parent else None
     phone = next((contact.phone for contact in issuer.contacts if contact.phone), "")
     return {
-        "issuer": issuer.name, "parent_authority": (parent.short_name or parent.name) if parent else "", "issuer_name_en": issuer.name_en,
+        "issuer": issuer.name, "issuer_name_en": issuer.name_en,
+        "parent_authority": (parent.short_name or parent.name) if parent else "",
         "issuer_address": issuer.address, "issuer_phone": phone, "issuer_tax_code": issuer.tax_code,
         "abbreviation": issuer.abbreviation,
     }  # fmt: skip
@@ -130,7 +131,7 @@ async def _context(ledger: Ledger, campaign: Campaign, hop: Hop, due: datetime) 
         "letter": plan.letter.model_dump(mode="json"),
         "directives": [one.model_dump(mode="json") for one in plan.directives],
         "deadline": due,
-        "forwarded": await _forwarded(ledger, hop, speaker),
+        "forwarded": await _forwarded(ledger, campaign, hop, speaker),
         "parks": list(parks),
         "authority": speaker.name,
         "leader": f"{spoken(plan.letter.signer.position)} {plan.letter.signer.name}",
@@ -138,19 +139,34 @@ async def _context(ledger: Ledger, campaign: Campaign, hop: Hop, due: datetime) 
     }
 
 
-async def _forwarded(ledger: Ledger, hop: Hop, speaker: Organisation) -> dict[str, Any] | None:
-    """The numbered letter of the nearest hop above; blanks where it is not issued yet."""
+async def _forwarded(
+    ledger: Ledger, campaign: Campaign, hop: Hop, speaker: Organisation
+) -> dict[str, Any] | None:
+    """The letter of the nearest authority above, with blanks where it is not issued yet; None: there is none."""
     above = await above_of(ledger, hop)
     while above is not None:
         letter = await ledger.find(Letter, above.letter_id) if above.letter_id else None
-        if letter is not None and letter.number is not None:
-            return {
-                "number": str(letter.number), "symbol": letter.symbol.partition("/")[2],
-                "date": letter.issued_on.isoformat() if letter.issued_on else "", "issuer": above.issuer_name,
-                "short": (speaker.short_name or speaker.name) if above.issuer == speaker.code else above.issuer_name,
-            }  # fmt: skip
+        numbered = letter is not None and letter.number is not None
+        # Past a silent authority the letter above is cited: its own never came to be.
+        awaited = rule_of(campaign, above).issue is Issue.SIGNED and above.bypassed_at is None
+        if numbered or awaited:
+            return await _cited(ledger, campaign, above, letter if numbered else None, speaker)
         above = await above_of(ledger, above)
     return None
+
+
+async def _cited(
+    ledger: Ledger, campaign: Campaign, above: Hop, letter: Letter | None, speaker: Organisation
+) -> dict[str, Any]:
+    pattern = letter.symbol if letter is not None else rule_of(campaign, above).symbol
+    author = await registry.organisation(ledger, above.issuer)
+    return {
+        "number": str(letter.number) if letter is not None else "",
+        "symbol": pattern.partition("/")[2].replace("{abbreviation}", author.abbreviation),
+        "date": letter.issued_on.isoformat() if letter is not None and letter.issued_on else "",
+        "issuer": above.issuer_name,
+        "short": (speaker.short_name or speaker.name) if above.issuer == speaker.code else above.issuer_name,
+    }
 
 
 # ------------------------------------------------------------------------------------ drafts

@@ -44,6 +44,13 @@ async def open_case(house: House, ledger: Ledger, delivery: Delivery, kind: str,
     )
 
 
+async def keep_told(house: House, ledger: Ledger, delivery: Delivery, now: datetime) -> None:
+    """Whoever was escalated because no mail reached him is reached again and still owes the answer: from
+    now on he is silent. Nothing becomes due by the clock after an escalation, so somebody has to be told."""
+    if delivery.escalated_at is not None:
+        await open_case(house, ledger, delivery, "silent", now)
+
+
 async def close_cases(
     ledger: Ledger, delivery: Delivery, now: datetime, *, by: str, why: str, kinds: Sequence[str] = ()
 ) -> list[Entry]:

@@ -454,9 +454,15 @@ async def _settle(house: House, hop_id: str) -> None:
     now = await house.clock.now()
     async with house.store.act() as ledger:
         hop = await ledger.take(Hop, hop_id)
-        if hop.state == "OPEN" and not await has_open(ledger, hop_id):
+        if hop.opened_at is None:
+            return
+        somebody = await has_open(ledger, hop_id)
+        if hop.state == "OPEN" and not somebody:
             await ledger.write(hop, now, Entry(Fact.SETTLED), state="SETTLED", settled_at=now)
             await campaigns.wake(ledger, hop.campaign_id, now)
+        elif hop.state == "SETTLED" and somebody:
+            # One who had acknowledged has rejected since and was written to anew: he is chased like the others.
+            await ledger.write(hop, now, Entry(Fact.NOTED, {"open again": True}), state="OPEN", settled_at=None)
 
 
 async def has_open(ledger: Ledger, hop_id: str) -> bool:

@@ -20,10 +20,11 @@ from congvan.house import House
 from congvan.letters import comparing, numbering, upload
 from congvan.letters.numbering import short_day
 from congvan.letters.press import Rendered
+from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Hop, Letter
+from congvan.store.tables import Campaign, Hop, Letter, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +79,20 @@ async def play_issue(house: House, letter_id: str, by: str) -> Letter:
     return await _issue(house, letter, campaign, Issued(str(number), local(now).date(), by))
 
 
-async def to_sign(house: House, letter_id: str, number: str, day: date) -> Rendered:
-    """The approved draft with its number and date filled in: what is put before the signer."""
+async def to_sign(house: House, letter_id: str, number: str = "", day: date | None = None) -> Rendered:
+    """The approved draft, with its number and date filled in where they are known: what is put before the signer."""
+    return house.press.render(await sheet_to_sign(house, letter_id, number, day))
+
+
+async def sheet_to_sign(house: House, letter_id: str, number: str = "", day: date | None = None) -> Sheet:
+    """The same as a sheet, for other renditions; raise ActRefused for a day outside its signer or units."""
     async with house.store.view() as ledger:
         letter = await ledger.get(Letter, letter_id)
         campaign = await ledger.get(Campaign, letter.campaign_id)
-        made = reread(letter)
-        await validity.refuse_outside(ledger, campaign, letter.issuer, made.sheet.signer, day)
-    return house.press.render(made.sheet.model_copy(update={"number": number, "issued_on": day}))
+        sheet = reread(letter).sheet
+        if day is not None:
+            await validity.refuse_outside(ledger, campaign, letter.issuer, sheet.signer, day)
+    return sheet.model_copy(update={"number": number, "issued_on": day})
 
 
 async def _refuse_day(house: House, day: date) -> None:
@@ -115,6 +122,7 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
         if row.hop_id:
             hop = await ledger.take(Hop, row.hop_id)
             await ledger.write(hop, now, Entry(Fact.LETTER_ISSUED, data, actor=entered.by))
+            await _chase_no_more(ledger, hop)
             await mails.wake_hop(ledger, hop.id, now)
         else:
             await _send_report(house, ledger, campaign, row, data, now)
@@ -148,14 +156,22 @@ def refuse_secret(file: upload.Upload, name: str = "tệp đã ký") -> None:
         raise BadInput([Fault(name, "", f"có dấu chỉ mức độ mật «{stamp}»: không gửi qua hệ thống này", remedy)])
 
 
+def refuse_secret_file(data: bytes, name: str) -> None:
+    """The same for a file that is passed on as it came; one that cannot be read is no business of ours."""
+    try:
+        file = upload.read(data, name)
+    except BadInput:
+        return
+    refuse_secret(file, name)
+
+
 def _signature_faults(file: upload.Upload, entered: Issued) -> list[Fault]:
     if not file.signatures and not entered.paper_scan:
         remedy = "ký số tệp, hoặc đánh dấu «bản quét của bản giấy»"
         return [Fault("tệp đã ký", "chữ ký số", "không có chữ ký số", remedy)]
+    broken = [one.signer or "không rõ người ký" for one in file.signatures if not one.whole]
     return [
-        Fault("tệp đã ký", "chữ ký số", f"nội dung đã thay đổi sau khi ký ({one.signer or 'không rõ người ký'})", "ký lại")
-        for one in file.signatures
-        if not one.whole
+        Fault("tệp đã ký", "chữ ký số", f"nội dung đã thay đổi sau khi ký ({name})", "ký lại tệp") for name in broken
     ]
 
 
@@ -188,6 +204,17 @@ async def _become(
     for name, value in values.items():
         setattr(row, name, value)
     ledger.session.expunge(row)
+
+
+async def _chase_no_more(ledger: Ledger, hop: Hop) -> None:
+    # A reminder that waits for office hours would ask for what has been done.
+    await ledger.change(
+        Message,
+        Message.hop_id == hop.id,
+        Message.kind == "issue_wanted",
+        Message.state.in_(("QUEUED", "UNKNOWN")),
+        state="CANCELLED",
+    )
 
 
 async def _refuse_taken(ledger: Ledger, row: Letter, symbol: str, year: int) -> None:
@@ -224,7 +251,7 @@ async def issue_company(
     NĐ 30 does not bind a company: its own file is kept as it is, unless it is marked as a secret.
     """
     if entered.signed is not None:
-        refuse_secret(upload.read(entered.signed, "tệp của doanh nghiệp"), "tệp của doanh nghiệp")
+        refuse_secret_file(entered.signed, "tệp của doanh nghiệp")
     if hop.letter_id is None:
         await insert(house, ledger, hop, made, rendered, now, "DRAFT")
     letter = await ledger.take(Letter, hop.letter_id)

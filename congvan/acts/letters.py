@@ -15,7 +15,16 @@ from sqlalchemy import select
 from congvan.acts import demo, mails, registry
 from congvan.acts.drafting import PDF, Draft, above_of, draft, insert, prepare, printed_due
 from congvan.acts.frozen import cascade_of, is_urgent, rule_of
-from congvan.acts.issuing import Issued, company_letter, file_name, issue, issue_company, play_issue, to_sign
+from congvan.acts.issuing import (
+    Issued,
+    company_letter,
+    file_name,
+    issue,
+    issue_company,
+    play_issue,
+    sheet_to_sign,
+    to_sign,
+)
 from congvan.errors import NotFound
 from congvan.house import House
 from congvan.letters.numbering import short_day
@@ -41,6 +50,7 @@ __all__ = [
     "play_issue",
     "prepare",
     "printed_due",
+    "sheet_to_sign",
     "submit",
     "to_sign",
 ]
@@ -93,7 +103,7 @@ def issue_until(house: House, campaign: Campaign, now: datetime) -> datetime:
 
 
 async def chase(house: House, hop_id: str) -> None:
-    """Remind whoever has a letter in hand that should have been issued; first the clerk, then the unit."""
+    """Remind whoever has a letter in hand that should have been issued: clerk, drafting unit, head of the office."""
     now = await house.clock.now()
     async with house.store.act() as ledger:
         hop = await ledger.take(Hop, hop_id)
@@ -101,22 +111,36 @@ async def chase(house: House, hop_id: str) -> None:
         if letter.state != "PENDING_ISSUE" or letter.awaits_until is None or letter.awaits_until > now:
             return
         campaign = await ledger.get(Campaign, hop.campaign_id)
-        cascade, rule = cascade_of(campaign), rule_of(campaign, hop)
-        people = [*rule.issue_by, cascade.drafting_unit or cascade.speaks_for]
-        person = people[min(letter.chased, len(people) - 1)]
-        office = await registry.organisation(ledger, person)
+        office, address = await _next_in_hand(ledger, campaign, hop, letter.chased)
         again = issue_until(house, campaign, now) if not is_urgent(campaign) else instant(
             house.calendars.state.add(local(now).date(), 1), house.calendars.state.opens
         )  # fmt: skip
         await ledger.change(Letter, Letter.id == letter.id, awaits_until=again, chased=letter.chased + 1)
-        await ledger.write(hop, now, Entry(Fact.ISSUE_CHASED, {"whom": person}))
-        if office.contacts:
+        await ledger.write(hop, now, Entry(Fact.ISSUE_CHASED, {"whom": office.code, "round": letter.chased + 1}))
+        if address:
             mail = mails.Mail(
-                kind="issue_wanted", step=f"{letter.id}-{letter.chased + 1}", recipient=person,
-                address=office.contacts[0].email, not_before=now, hop_id=hop.id, campaign_id=campaign.id,
+                kind="issue_wanted", step=f"{letter.id}-{letter.chased + 1}", recipient=office.code,
+                address=address, not_before=now, hop_id=hop.id, campaign_id=campaign.id,
                 urgent=is_urgent(campaign), context=await _wanted(ledger, letter, hop, office, again),
             )  # fmt: skip
             await mails.queue(house, ledger, [mail], now)
+
+
+async def _next_in_hand(
+    ledger: Ledger, campaign: Campaign, hop: Hop, chased: int
+) -> tuple[Organisation, str]:
+    """Whom to remind after so many reminders, and the mailbox ("" for none).
+
+    The clerk, then the others who have it in hand, the drafting unit last; from then on the head of the
+    clerk's office (Chánh Văn phòng), whose mailbox is the last of that office.
+    """
+    cascade = cascade_of(campaign)
+    people = list(dict.fromkeys([*rule_of(campaign, hop).issue_by, cascade.drafting_unit or cascade.speaks_for]))
+    office = await registry.organisation(ledger, people[chased] if chased < len(people) else people[0])
+    boxes = [contact.email for contact in sorted(office.contacts, key=lambda contact: contact.order)]
+    if not boxes:
+        return office, ""
+    return office, boxes[0] if chased < len(people) else boxes[-1]
 
 
 async def _wanted(

@@ -143,7 +143,7 @@ async def reserve(house: House, series: Series, first: int, last: int, by: str) 
     if not by.strip():
         raise ActRefused("dành số phải có họ tên văn thư")
     if not (1 <= first <= last and last - first < LARGEST_BLOCK):
-        raise ActRefused(f"dải số từ {first} đến {last} không dùng được: ghi số đầu, số cuối, không quá {LARGEST_BLOCK} số")
+        raise ActRefused(f"dải số {first}–{last} không dùng được: ghi số đầu, số cuối, không quá {LARGEST_BLOCK} số")
     now = await house.clock.now()
     async with house.store.act() as ledger:
         await _lock(ledger, series)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import bindparam, delete, select, update
-from sqlalchemy.orm import load_only
+from sqlalchemy import bindparam, select, update
 
 from congvan.acts import escalations
 from congvan.acts.claiming import Work
@@ -27,11 +26,13 @@ _LONGEST_WAIT = timedelta(hours=4)
 _LONGEST_SHUT = timedelta(minutes=30)
 #: Waits differ by up to this share, so that what failed together does not come back together.
 JITTER = 0.25
-#: Of a delivery, what an outcome reads and writes: a quarter of its columns, at a quarter of the price.
-_NEEDED = load_only(
+#: Of a delivery, what an outcome reads and writes: a quarter of its columns, and no instant among them.
+_NEEDED = (
     Delivery.id, Delivery.campaign_id, Delivery.state, Delivery.reminders, Delivery.event_seq, Delivery.event_head,
-    Delivery.board_seq, raiseload=True,
+    Delivery.board_seq,
 )  # fmt: skip
+#: As many different replies are written by one statement each; more of them row by row.
+_FEW = 4
 
 
 def untried(outcome: Outcome) -> bool:
@@ -40,19 +41,21 @@ def untried(outcome: Outcome) -> bool:
 
 
 async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome]) -> None:
-    """Write down what the mail server said, and move the deliveries by it, in one transaction."""
+    """Write down what the mail server said, and move the deliveries by it, in one transaction.
+
+    Where somebody else took a message over meanwhile (this process stood still for longer than its lease),
+    only "accepted" still says something of it; what is written down of it since is better known.
+    """
     now = await house.clock.now()
     by_key = {work.message.id: work for work in works}
     judged = [_Judged(by_key[outcome.key], outcome, now, house.random) for outcome in outcomes]
     async with house.store.act() as ledger:
         keys = sorted({one.message.delivery_id for one in judged if one.message.delivery_id is not None})
-        deliveries: dict[str, Delivery] = {
-            row.id: row
-            for row in await ledger.all(
-                select(Delivery).where(Delivery.id.in_(keys)).order_by(Delivery.id).options(_NEEDED), lock=True
-            )
-        }
-        await _write_messages(ledger, judged, now)
+        query = select(*_NEEDED).where(Delivery.id.in_(keys)).order_by(Delivery.id).with_for_update()
+        deliveries = {row.id: cast(Delivery, row) for row in await ledger.rows(query)}
+        await _write_attempts(ledger, judged, now)
+        judged = await _not_overtaken(ledger, judged)
+        await _write_messages(ledger, judged)
         changes: dict[str, Change] = {}
         for one in judged:
             delivery = deliveries.get(one.message.delivery_id or "")
@@ -105,7 +108,7 @@ class _Judged:
     def moved(self, delivery: Delivery) -> Change | None:
         """The change that it makes to a delivery, or None."""
         message, outcome = self.message, self.outcome
-        data = {"kind": message.kind, "step": message.step, "message": message.message_id}
+        data: dict[str, Any] = {"kind": message.kind, "step": message.step, "message": message.message_id}
         state = State(delivery.state)
         if self.verdict == "accepted":
             if message.kind in LETTERS and state is State.QUEUED:
@@ -135,40 +138,58 @@ def refusal(delivery: Delivery, data: dict[str, Any], channel: str = "system") -
     return delivery, [Entry(Fact.DELAYED, data, channel=channel)], {}
 
 
-async def _write_messages(ledger: Ledger, judged: Sequence[_Judged], now: datetime) -> None:
-    """One statement for all messages that end alike, only key and reply differing."""
-    messages: Any = Message.__table__
-    attempts: Any = Attempt.__table__
-    connection = await ledger.session.connection()
-    alike: dict[tuple[Any, ...], list[_Judged]] = {}
-    untouched: list[_Judged] = []
+async def _not_overtaken(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Judged]:
+    """Those whose attempt is still the last one, and late acceptances that nobody has written down."""
+    keys = sorted(one.message.id for one in judged)
+    query = select(Message.id, Message.state, Message.attempts).where(Message.id.in_(keys)).order_by(Message.id)
+    rows = {row.id: row for row in await ledger.rows(query.with_for_update())}
+    return [
+        one
+        for one in judged
+        if (rows[one.message.id].state, rows[one.message.id].attempts) == ("CLAIMED", one.ordinal)
+        or (one.verdict == "accepted" and rows[one.message.id].state != "SENT")
+    ]
+
+
+async def _write_attempts(ledger: Ledger, judged: Sequence[_Judged], now: datetime) -> None:
+    """One statement for all that end alike; what was never tried leaves no attempt."""
+    table: Any = Attempt.__table__
+    ends: dict[tuple[int, str | None], list[_Judged]] = {}
+    untouched: dict[int, list[str]] = {}
     for one in judged:
         if one.verdict == "untried" and not one.given_up:
-            untouched.append(one)
-        alike.setdefault(tuple(sorted(one.message_after().items(), key=lambda item: item[0])), []).append(one)
-    for values, members in alike.items():
-        await connection.execute(
-            update(messages).where(messages.c.id == bindparam("key")).values(dict(values) | {"reply": bindparam("said")}),
-            [{"key": one.message.id, "said": one.outcome.reply[:500]} for one in members],
-        )
-    by_end: dict[str | None, list[_Judged]] = {}
+            untouched.setdefault(one.ordinal, []).append(one.message.id)
+        else:
+            verdict = None if one.verdict == "unknown" else str(one.outcome.verdict)
+            ends.setdefault((one.ordinal, verdict), []).append(one)
+    for (ordinal, end), members in ends.items():
+        statement = update(table).where(table.c.ordinal == ordinal).values(outcome=end, finished_at=now)
+        await _write(ledger, statement, table.c.message_id, members)
+    for ordinal, keys in untouched.items():
+        await ledger.remove(Attempt, Attempt.message_id.in_(keys), Attempt.ordinal == ordinal)
+
+
+async def _write_messages(ledger: Ledger, judged: Sequence[_Judged]) -> None:
+    table: Any = Message.__table__
+    ends: dict[tuple[Any, ...], list[_Judged]] = {}
     for one in judged:
-        if one.verdict != "untried" or one.given_up:
-            by_end.setdefault(None if one.verdict == "unknown" else one.outcome.verdict, []).append(one)
-    for end, members in by_end.items():
-        await connection.execute(
-            update(attempts)
-            .where(attempts.c.message_id == bindparam("key"), attempts.c.ordinal == bindparam("number"))
-            .values(outcome=end, finished_at=now, reply=bindparam("said")),
-            [{"key": o.message.id, "number": o.ordinal, "said": o.outcome.reply[:500]} for o in members],
-        )
-    if untouched:
-        await connection.execute(
-            delete(attempts).where(
-                attempts.c.message_id == bindparam("key"), attempts.c.ordinal == bindparam("number")
-            ),
-            [{"key": one.message.id, "number": one.ordinal} for one in untouched],
-        )
+        ends.setdefault(tuple(sorted(one.message_after().items(), key=lambda item: item[0])), []).append(one)
+    for values, members in ends.items():
+        await _write(ledger, update(table).values(dict(values)), table.c.id, members)
+
+
+async def _write(ledger: Ledger, statement: Any, key: Any, members: Sequence[_Judged]) -> None:
+    """The statement for these messages, and what the server said to each."""
+    said: dict[str, list[str]] = {}
+    for one in members:
+        said.setdefault(one.outcome.reply[:500], []).append(one.message.id)
+    connection = await ledger.session.connection()
+    if len(said) <= _FEW:
+        for reply, keys in said.items():
+            await connection.execute(statement.where(key.in_(keys)).values(reply=reply))
+    else:
+        rows = [{"the_key": one.message.id, "said": one.outcome.reply[:500]} for one in members]
+        await connection.execute(statement.where(key == bindparam("the_key")).values(reply=bindparam("said")), rows)
 
 
 def wait_before(attempt: int, chance: Random | None = None) -> timedelta:

@@ -19,7 +19,9 @@ def valid(one: Person | Organisation, day: date) -> bool:
     return (one.valid_from is None or one.valid_from <= day) and (one.valid_until is None or day <= one.valid_until)
 
 
-def outside(signer: Person | None, issuer: Organisation, unit: Organisation | None, day: date) -> Iterator[tuple[str, str]]:
+def outside(
+    signer: Person | None, issuer: Organisation, unit: Organisation | None, day: date
+) -> Iterator[tuple[str, str]]:
     """(what, why) for everybody whose dates this day lies outside of.
 
     A signer of whom the registry knows nothing is judged by the plan's own dates alone.
@@ -51,7 +53,13 @@ async def _known(ledger: Ledger, code: str) -> Organisation:
 
 
 def check(
-    plan: CampaignPlan, cascade: Cascade, register: Register, day: date, *, file: str, lines: Mapping[str, int] | None = None
+    plan: CampaignPlan,
+    cascade: Cascade,
+    register: Register,
+    day: date,
+    *,
+    file: str,
+    lines: Mapping[str, int] | None = None,
 ) -> list[Fault]:
     """What keeps this plan's letter from being signed on this day; for a launch."""
     people = {one.code: one for one in register.organisations}

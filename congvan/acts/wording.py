@@ -29,7 +29,7 @@ from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, File, Hop, Letter, Message
 
 if TYPE_CHECKING:
-    from congvan.acts.outbox import Work
+    from congvan.acts.claiming import Work
 
 #: What differs between two mails of one group.
 VARYING = ("recipient", "link", "code")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cyclopts import App
 
 from congvan.commands import given
-from congvan.commands.letters import issue_one
+from congvan.commands.letters import Upload, issue_one
 from congvan.commands.session import opened
 from congvan.commands.show import CAMPAIGN_STATES, HOP_STATES, as_json, moment, note, table
 from congvan.errors import BadInput, NotFound
@@ -51,7 +51,7 @@ async def launch(
     who = given.person(by)
     async with opened(real=True) as house:
         await _check_cascade(house)
-        campaign = await launch_file(house, plan, mode=mode, by=who)
+        campaign = await launch_file(house, plan, mode=mode, by=who, warn=lambda remark: note(str(remark)))
         run = await _flow_run(house, campaign)
     if json:
         as_json({"campaign": campaign, "flow_run": run})
@@ -106,6 +106,8 @@ async def issue(
     number: str,
     date: str,
     signed: Path | None = None,
+    paper_scan: bool = False,
+    accept_differences_by: str = "",
     by: str | None = None,
     json: bool = False,
 ) -> None:
@@ -121,6 +123,10 @@ async def issue(
         Ngày ban hành.
     signed
         Tệp PDF đã ký.
+    paper_scan
+        Tệp là bản quét của bản giấy, không có chữ ký số.
+    accept_differences_by
+        Họ tên người đã xem và chấp nhận chỗ khác với dự thảo.
     by
         Họ tên văn thư.
     json
@@ -129,6 +135,7 @@ async def issue(
     from congvan.acts import campaigns, letters
     from congvan.acts.frozen import cascade_of
 
+    upload = Upload(number, date, signed, by, paper_scan=paper_scan, accepted_by=accept_differences_by)
     async with opened() as house:
         async with house.store.view() as ledger:
             speaker = cascade_of(await campaigns.find(ledger, campaign)).speaks_for
@@ -140,7 +147,7 @@ async def issue(
         waiting = [one for one in own if one["state"] == "PENDING_ISSUE"]
         if not own:
             raise NotFound(f"văn bản của {speaker} chưa được trình ban hành → xem: congvan letters {campaign}")
-        await issue_one(house, (waiting or own)[0]["id"], number, date, signed, by, json=json)
+        await issue_one(house, (waiting or own)[0]["id"], upload, json=json)
 
 
 @app.command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,8 +15,11 @@ from congvan.errors import ActRefused
 
 if TYPE_CHECKING:
     from congvan.house import House
+    from congvan.letters.sheet import Sheet
 
-app = App(name="letter", help="Một văn bản: ban hành, xem trước.")
+app = App(name="letter", help="Một văn bản: ban hành, xem trước, lấy dự thảo, gửi thử.")
+for _name in ("draft", "trial"):
+    app.command(f"congvan.commands.papers:{_name}", name=_name)
 
 
 async def letters(campaign: str, /, *, json: bool = False) -> None:
@@ -55,10 +59,12 @@ async def issue(
     number: str,
     date: str,
     signed: Path | None = None,
+    paper_scan: bool = False,
+    accept_differences_by: str = "",
     by: str | None = None,
     json: bool = False,
 ) -> None:
-    """Ban hành một văn bản đang chờ.
+    """Ban hành một văn bản đang chờ. Tệp đã ký được đối chiếu với dự thảo và được gửi nguyên vẹn.
 
     Parameters
     ----------
@@ -70,30 +76,46 @@ async def issue(
         Ngày ban hành.
     signed
         Tệp PDF đã ký.
+    paper_scan
+        Tệp là bản quét của bản giấy, không có chữ ký số.
+    accept_differences_by
+        Họ tên người đã xem và chấp nhận chỗ khác với dự thảo.
     by
         Họ tên văn thư.
     json
         In kết quả dạng JSON.
     """
+    upload = Upload(number, date, signed, by, paper_scan=paper_scan, accepted_by=accept_differences_by)
     async with opened() as house:
-        await issue_one(house, letter, number, date, signed, by, json=json)
+        await issue_one(house, letter, upload, json=json)
 
 
-async def issue_one(
-    house: House, letter: str, number: str, date: str, signed: Path | None, by: str | None, *, json: bool
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What was typed to issue a letter."""
+
+    number: str
+    date: str
+    signed: Path | None
+    by: str | None
+    paper_scan: bool = False
+    accepted_by: str = ""
+
+
+async def issue_one(house: House, letter: str, upload: Upload, *, json: bool) -> None:
     """Issue a waiting letter and say what it became; raise ActRefused where it already bears another number."""
     from sqlalchemy.exc import IntegrityError
 
     from congvan.acts import letters as acts
 
-    issued_on = given.day(date, "--date")
+    issued_on = given.day(upload.date, "--date")
     today = await _today(house)
     if issued_on.isoformat() > today:
-        raise given.refuse("--date", f"ngày {date} còn ở phía trước", f"ghi ngày ban hành, không sau {today}")
+        raise given.refuse("--date", f"ngày {upload.date} còn ở phía trước", f"ghi ngày ban hành, không sau {today}")
     entered = acts.Issued(
-        given.letter_number(number, "--number"), issued_on, given.person(by), given.pdf(signed, "--signed")
-    )
+        given.letter_number(upload.number, "--number"), issued_on, given.person(upload.by),
+        given.pdf(upload.signed, "--signed"), upload.paper_scan, upload.accepted_by,
+    )  # fmt: skip
     try:
         made = await acts.issue(house, letter, entered)
     except IntegrityError as error:
@@ -135,17 +157,29 @@ async def render(
     issuer
         Mã của đơn vị ban hành hoặc chuyển tiếp.
     out
-        Tệp .pdf hoặc .html sẽ ghi.
+        Tệp .pdf, .html hoặc .docx sẽ ghi.
     mode
         exercise, demo: in dòng "BẢN MINH HỌA".
     """
     from congvan.commands import preview
 
     kind = out.suffix.lower()
-    if kind not in (".pdf", ".html"):
-        raise given.refuse("--out", f"không ghi được «{out.name}»", "ghi tên tệp có đuôi .pdf hoặc .html", str(out))
+    if kind not in (".pdf", ".html", ".docx"):
+        raise given.refuse("--out", f"không ghi được «{out.name}»", "ghi đuôi .pdf, .html hoặc .docx", str(out))
     place(out)
     async with opened() as house:
         sheet = await preview.sheet(house, plan, issuer, illustration=mode != "live")
         rendered = house.press.render(sheet)
+        if kind == ".docx":
+            save(out, word_copy(house, sheet))
+            return
     save(out, rendered.pdf if kind == ".pdf" else preview.page(rendered).encode())
+
+
+def word_copy(house: House, sheet: Sheet) -> bytes:
+    """The same letter as .docx; raise NothingInstalled without the extra `word`."""
+    from congvan.letters import word
+    from congvan.letters.press import Press
+
+    assert isinstance(house.press, Press), "the house that commands build prints real pages"
+    return word.document(house.press, sheet)

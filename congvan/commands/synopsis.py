@@ -21,7 +21,8 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         ),
         "Kế hoạch": (
             ("lint PLAN.yaml [--json]", "soát thể thức theo NĐ 30/2020/NĐ-CP"),
-            ("letter render PLAN.yaml --issuer CODE --out FILE.pdf|.html", "xem trước văn bản, không gửi"),
+            ("letter render PLAN.yaml --issuer CODE --out FILE.pdf|.html|.docx", "xem trước văn bản, không gửi"),
+            ("letter trial PLAN.yaml --recipient CODE --to ADDRESS", "gửi thử thư của một nơi nhận cho chính mình"),
             (
                 "deadline --from DATE --days N [--calendar state|enterprise|both]",
                 "ngày hết hạn theo ngày làm việc của Việt Nam",
@@ -30,7 +31,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "Đợt triển khai": (
             ("campaign launch PLAN.yaml [--mode live|exercise|demo] [--by NAME] [--json]", "khởi động"),
             (
-                "campaign issue CAMPAIGN --number N --date D --signed FILE.pdf [--by NAME]",
+                "campaign issue CAMPAIGN --number N --date D --signed FILE.pdf [--paper-scan] [--by NAME]",
                 "ban hành văn bản của cơ quan chủ trì",
             ),
             ("campaign hold CAMPAIGN --by NAME [--why TEXT]", "tạm dừng"),
@@ -41,7 +42,16 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         ),
         "Văn bản": (
             ("letters CAMPAIGN [--json]", "các văn bản của một đợt"),
-            ("letter issue LETTER --number N --date D [--signed FILE.pdf] [--by NAME]", "ban hành một văn bản"),
+            ("letter draft LETTER --out FILE.pdf|.docx [--number N --date D]", "lấy dự thảo để trình ký"),
+            (
+                "letter issue LETTER --number N --date D --signed FILE.pdf [--paper-scan] "
+                "[--accept-differences-by NAME] [--by NAME]",
+                "ban hành một văn bản bằng tệp đã ký",
+            ),
+            ("number reserve ISSUER SYMBOL --first N --last N --year Y --by NAME", "dành dải số cho hệ thống"),
+            ("number allocate LETTER", "cấp số từ dải đã dành cho một văn bản đang chờ"),
+            ("number void ISSUER SYMBOL NUMBER --year Y --why TEXT --by NAME", "hủy số, giữ trong sổ kèm lý do"),
+            ("number register ISSUER --year Y [--json]", "sổ các số do hệ thống cấp"),
         ),
         "Nơi nhận": (
             ("deliveries CAMPAIGN [--json]", "từng nơi nhận, mỗi dòng một đối tượng JSON"),

@@ -28,6 +28,8 @@ log = logging.getLogger("congvan.demo")
 
 _LINK = re.compile(r"https?://\S+/v/[A-Za-z0-9_.-]+")
 _REASON = "Doanh nghiệp đã chuyển trụ sở, không còn hoạt động tại khu công nghiệp này."
+#: What a company writes as the number of its own letter.
+_NUMBER = "12"
 _LATE_AFTER = timedelta(days=12)
 _QUARTER_S = 900
 #: Answers sent at the same time; the portal is this machine too.
@@ -196,5 +198,5 @@ def choose(forms: list[Form], character: Character) -> Form | None:
 
 def fill(form: Form, character: Character) -> dict[str, str]:
     """The form with the reader's words."""
-    words = {"name": character.name, "position": character.position, "reason": _REASON}
+    words = {"name": character.name, "position": character.position, "reason": _REASON, "number": _NUMBER}
     return form.fields | {name: words[name] for name in form.texts if name in words}

@@ -27,8 +27,8 @@ _LONGEST = 30
 class Approved:
     """What the signed file has to say. code: số và ký hiệu, "" for a letter without a number.
 
-    subject: as printed, with its "V/v". around: what stands around the words, each with its name: ("Kính gửi", "- Các chủ đầu tư…").
-    ends: the first words after the body, one of which ends it on the page.
+    subject: as printed, with its "V/v". around: what stands around the words, each with its name:
+    ("Kính gửi", "Các chủ đầu tư…"). ends: the first words after the body, one of which ends it on the page.
     """
 
     code: str
@@ -51,7 +51,7 @@ def approved(sheet: Sheet, rendered: Rendered) -> Approved:
     lines += [("người ký", frame.get(name)) for name in ("authority", "position", "signer")]
     lines += [("Nơi nhận", line) for line in frame.get("distribution", ())]
     for part in frame.get("appendices", ()):
-        lines += [(part["number"], cell) for row in part["rows"] for cell in row]
+        lines += [(part["number"], " ".join(row)) for row in part["rows"]]
     around = tuple((name, str(text)) for name, text in lines if text)
     heading = frame.get("profile", {}).get("labels", {}).get("distribution", "")
     ends = tuple(text for text in (heading, frame.get("authority"), frame.get("position")) if text)
@@ -127,16 +127,8 @@ def _days(upload: Upload, place: str) -> Iterator[str]:
 
 def _subject(upload: Upload, approved: Approved) -> Iterator[Difference]:
     """The subject fills whole lines of the first page: one word more is another subject."""
-    lines = [_squeezed(line) for line in upload.pages[0].splitlines()]
-    wanted = _squeezed(approved.subject)
-    for start in range(len(lines)):
-        joined = ""
-        for line in lines[start:]:
-            joined += line
-            if joined == wanted:
-                return
-            if not wanted.startswith(joined):
-                break
+    if _fills(_lines(upload.pages[:1]), approved.subject):
+        return
     found = re.search(r"\bV/v\b.*", upload.pages[0], re.DOTALL)
     shown = found[0].split()[: len(approved.subject.split()) + _BEFORE] if found else []
     yield Difference("trang 1, trích yếu", approved.subject, " ".join(shown), fatal=True)
@@ -152,10 +144,30 @@ class _Word:
 
 
 def _around(upload: Upload, approved: Approved) -> Iterator[Difference]:
-    everything = _squeezed(" ".join(upload.pages))
+    lines = _lines(upload.pages)
     for name, text in approved.around:
-        if _squeezed(text) not in everything:
+        if not _fills(lines, text):
             yield Difference(name, text, "")
+
+
+def _lines(pages: Sequence[str]) -> list[str]:
+    """Lines without blanks, without the dash of a list and without "Kính gửi:"."""
+    lines = (_squeezed(line) for page in pages for line in page.splitlines())
+    return [re.sub(r"^(?:[-–]|Kínhgửi:)(?=.)", "", line) for line in lines if line]
+
+
+def _fills(lines: Sequence[str], text: str) -> bool:
+    """Whether a text fills whole lines that follow each other: one word more is another text."""
+    wanted = re.sub(r"^[-–]", "", _squeezed(text))
+    for start in range(len(lines)):
+        joined = ""
+        for line in lines[start:]:
+            joined += line
+            if joined == wanted:
+                return True
+            if not wanted.startswith(joined):
+                break
+    return False
 
 
 def _body(upload: Upload, approved: Approved) -> Iterator[Difference]:
@@ -202,8 +214,8 @@ def _within(words: Sequence[_Word], approved: Approved) -> list[_Word]:
 
 
 def _find(texts: Sequence[str], wanted: Sequence[str], start: int) -> int | None:
-    count = len(wanted)
-    return next((at for at in range(start, len(texts) - count + 1) if list(texts[at : at + count]) == list(wanted)), None)
+    count, sought = len(wanted), list(wanted)
+    return next((at for at in range(start, len(texts) - count + 1) if list(texts[at : at + count]) == sought), None)
 
 
 def _place(given: Sequence[_Word], start: int, low: int, wanted: Sequence[str]) -> str:

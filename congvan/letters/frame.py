@@ -76,6 +76,7 @@ def frame_of(sheet: Sheet, head: Head, profile: Mapping[str, Any], fill: Fill) -
         "addressees": _addressees(sheet.addressees or _filled(head.addressees, fill)),
         **_closing(sheet, head, fill),
         "footer": sheet.footer,
+        "corner": list(sheet.corner),
         "internal": labels["internal"] if sheet.internal else "",
         "illustration": labels["illustration"] if sheet.illustration else "",
         "appendices": [_appendix(part, at, sheet, head, labels) for at, part in enumerate(sheet.appendices, 1)],

@@ -86,6 +86,33 @@ def moment(instant: datetime, *, weekday: bool = False) -> str:
     return f"{local.hour:02d} giờ {local.minute:02d}{name} ngày {short_day(local.date())}"
 
 
+def signing_time(instant: datetime) -> str:
+    """ "04/12/2023 10:12:33 +07:00": date, hour and zone (ISO 8601) as Phụ lục I, mục III.1d asks."""
+    if instant.tzinfo is None:
+        raise ValueError("a signing time is an aware instant")
+    local = instant.astimezone(VIETNAM)
+    return f"{short_day(local.date())} {local:%H:%M:%S} +07:00"
+
+
+#: Forms of a copy (Nghị định 30/2020/NĐ-CP Điều 25).
+COPIES = ("SAO Y", "SAO LỤC", "TRÍCH SAO")
+
+
+def copy_note(form: str, agency: str, signed_at: datetime) -> tuple[str, ...]:
+    """Ô số 14 of an electronic copy: its form, who made it and when it was signed.
+
+    Raise ValueError for a form that the decree does not know.
+    """
+    if form not in COPIES:
+        raise ValueError(f"a copy is one of {', '.join(COPIES)}")
+    return (f"{form}; {agency}", signing_time(signed_at))
+
+
+def attachment_note(code_of_letter: str, signed_at: datetime) -> tuple[str, ...]:
+    """Ô số 14 of an attachment in a file of its own: the letter's số, ký hiệu and its signing time."""
+    return (f"Số: {code_of_letter}", signing_time(signed_at))
+
+
 WEEKDAYS = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "thứ Bảy", "Chủ nhật")
 
 

@@ -109,6 +109,15 @@ class Press:
         """The words alone as HTML of the small vocabulary, without header and signature."""
         return writing.html(self._tree(sheet), sheet.images)
 
+    def composed(self, sheet: Sheet) -> tuple[dict[str, Any], fragment.Tree]:
+        """All of the page but its body, and the body's tree: for renditions that lay out by themselves."""
+        made = self._compose(sheet)
+        return made.frame, made.body
+
+    def file(self, name: str) -> Path | None:
+        """A file beside the templates; the first folder that has it wins."""
+        return next((path for folder in self._folders if (path := folder / name).is_file()), None)
+
     def kinds(self) -> tuple[str, ...]:
         """The stems of all words templates that can be rendered."""
         names = {path.stem for folder in self._folders for path in folder.glob("*.html")}
@@ -147,7 +156,7 @@ class Press:
         return Head.model_validate(yaml.safe_load(found[1]) or {} if found else {})
 
     def _read_profile(self, name: str) -> dict[str, Any]:
-        path = next((one for folder in self._folders if (one := folder / f"{name}.json").is_file()), None)
+        path = self.file(f"{name}.json")
         if path is None:
             raise NothingInstalled(f"there is no profile {name}.json beside the letters' templates")
         profile: dict[str, Any] = json.loads(path.read_text("utf-8"))

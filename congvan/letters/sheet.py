@@ -77,6 +77,8 @@ class Sheet(Record):
     #: Ký hiệu người soạn thảo và số bản: "PL.(300)".
     drafter: Text = ""
     footer: Text = ""
+    #: Ô số 14: what an electronic copy or a separate file of an attachment says in the corner of page 1.
+    corner: tuple[Line, ...] = ()
     appendices: tuple[Appendix, ...] = ()
     images: dict[str, str] = Field(default_factory=dict)
 

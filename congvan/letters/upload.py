@@ -92,15 +92,18 @@ def _clean(text: str) -> str:
 def _stamps(reader: PdfReader) -> Iterator[str]:
     """What the appearances of signature fields print: many signing tools write number and date there."""
     for page in reader.pages:
-        for mark in page.get("/Annots") or ():
-            drawn = mark.get_object().get("/AP", {}).get_object().get("/N")
+        marks: Any = page.get("/Annots")
+        for mark in (marks.get_object() if marks is not None else None) or ():
+            looks: Any = mark.get_object().get("/AP")
+            drawn = looks.get_object().get("/N") if looks is not None else None
             form = drawn.get_object() if drawn is not None else None
             if form is not None and form.get("/Subtype") == "/Form":
                 yield str(page.extract_xform_text(form))
 
 
 def _signatures(reader: PdfReader, data: bytes) -> Iterator[Signature]:
-    form = reader.trailer["/Root"].get("/AcroForm")
+    root: Any = reader.trailer["/Root"]
+    form = root.get_object().get("/AcroForm")
     for field in _fields((form.get_object().get("/Fields") if form is not None else None) or ()):
         value = field.get("/V")
         held = value.get_object() if value is not None else None
@@ -138,5 +141,5 @@ def _signer(seal: bytes) -> str:
     except ValueError:
         return ""
     # An authority's certificate that comes along names itself as a certificate authority.
-    names = [str(name.value) for one in certificates for name in one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return names[0] if names else ""
+    named = [name for one in certificates for name in one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return str(named[0].value) if named else ""

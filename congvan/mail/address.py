@@ -15,6 +15,10 @@ LOCAL_PART_MAX = 64
 
 #: RFC 5322 dot-atom, what nearly every mailbox has.
 _PLAIN_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+#: Labels of letters, digits and single hyphens under an alphabetic top level: needs no conversion.
+_PLAIN_DOMAIN = re.compile(
+    r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9]|-(?!-)){0,61}(?<!-)\.)+[a-z]{2,24}", re.IGNORECASE
+)
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9._-]*[a-z0-9]|[a-z0-9]")
 
 
@@ -38,6 +42,7 @@ class Address:
         return not self.local.isascii()
 
 
+@lru_cache(maxsize=256)
 def parse_address(text: str) -> Address:
     """Return the address; raise AddressUnusable. Reserved domains (`.example`, `.test`) are addresses too."""
     local, at, domain = text.rpartition("@")
@@ -52,6 +57,8 @@ def parse_address(text: str) -> Address:
 @lru_cache(maxsize=4096)
 def _wire_domain(domain: str) -> str:
     """The domain in ASCII. Kept apart from the local part, because domains repeat and the check is dear."""
+    if _PLAIN_DOMAIN.fullmatch(domain):
+        return domain.lower()
     checked = _checked(f"x@{domain}")
     return checked.ascii_domain or checked.domain
 

@@ -43,6 +43,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{owner}-{number}{_SUFFIX}"
         made = self._path.with_suffix(".new")
+        self._open = True
         self._file = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         os.write(self._file, f"B {boot_id()}\nC {' '.join(keys)}\n".encode())
@@ -51,12 +52,17 @@ class Journal:
 
     def handing_over(self, key: str) -> None:
         """The body of this message is about to leave."""
-        os.write(self._file, b"D %b\n" % key.encode())
+        self._say(b"D %b\n" % key.encode())
 
     def ended(self, outcome: Outcome) -> None:
         """The outcome of a message is known."""
         said = (outcome.key, outcome.verdict, outcome.code, outcome.reply[:500], outcome.slow_down)
-        os.write(self._file, b"E %b\n" % orjson.dumps(said))
+        self._say(b"E %b\n" % orjson.dumps(said))
+
+    def _say(self, line: bytes) -> None:
+        # What ends after its dispatch was given up is unknown: nobody is there to record it.
+        if self._open:
+            os.write(self._file, line)
 
     def done(self) -> None:
         """The database knows all of it."""
@@ -66,6 +72,7 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._open = False
         os.close(self._file)
 
 

@@ -84,13 +84,14 @@ def encode_enclosures(enclosures: Sequence[Enclosure]) -> SharedParts:
 
 def compose(
     headers: Headers,
-    text: str,
-    html: str = "",
+    text: str | bytes,
+    html: str | bytes = "",
     shared: SharedParts = NOTHING_SHARED,
     extra: Sequence[Enclosure] = (),
 ) -> Payload:
     """One message, ready for DATA: text and HTML as alternatives, then the shared files, then its own.
 
+    Bytes in the place of text are what `ready` makes of it.
     Raises HeaderRefused or AddressUnusable; both are LetterRefused.
     """
     body = _alternative(text, html) if html else _text_part(b"plain", text)
@@ -109,7 +110,7 @@ def compose(
     return Payload(b"".join(pieces))
 
 
-def _alternative(text: str, html: str) -> bytes:
+def _alternative(text: str | bytes, html: str | bytes) -> bytes:
     return b"".join(
         (
             b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n' % _ALTERNATIVE,
@@ -122,12 +123,17 @@ def _alternative(text: str, html: str) -> bytes:
     )
 
 
-def _text_part(subtype: bytes, text: str) -> bytes:
-    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
-    octets = lines.replace("\n", "\r\n").encode() + b"\r\n"
+def ready(text: str) -> bytes:
+    """The text in the form in which it travels: NFC, UTF-8, lines ended by CRLF, the last one too."""
+    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    return lines.replace("\n", "\r\n").encode() + b"\r\n"
+
+
+def _text_part(subtype: bytes, text: str | bytes) -> bytes:
+    octets = ready(text) if isinstance(text, str) else text
     return (
         b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n' % subtype
-        + _base64_lines(octets)
+        + _base64_lines(octets.rstrip(b"\r\n") + b"\r\n")
     )
 
 

@@ -36,6 +36,8 @@ class Limits:
 class Rate:
     """At most `per_s` starts a second, evenly spaced."""
 
+    __slots__ = ("_gap_s", "_next_at")
+
     def __init__(self, per_s: float | None) -> None:
         self._gap_s = 1 / per_s if per_s else 0.0
         self._next_at = 0.0
@@ -49,8 +51,14 @@ class Rate:
         self._next_at = max(self._next_at, now - self._gap_s) + self._gap_s
 
 
+#: Shared by all that have no rate of their own: it never lets wait.
+_UNLIMITED = Rate(None)
+
+
 class Pause:
     """A pause that doubles while the server keeps asking for it."""
+
+    __slots__ = ("_length_s", "_limits", "_until")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -80,10 +88,12 @@ class Pause:
 
 
 class _Domain(Generic[Job]):
+    __slots__ = ("active", "pause", "rate", "waiting")
+
     def __init__(self, limits: Limits) -> None:
         self.waiting: deque[Job] = deque()
         self.active = 0
-        self.rate = Rate(limits.domain_rate_per_s)
+        self.rate = Rate(limits.domain_rate_per_s) if limits.domain_rate_per_s else _UNLIMITED
         self.pause = Pause(limits)
 
 
@@ -103,7 +113,9 @@ class Pacer(Generic[Job]):
 
     def add(self, domain: str, job: Job, *, first: bool = False) -> None:
         """Queue a job; `first` puts one back that was taken."""
-        entry = self._domains.setdefault(domain, _Domain(self._limits))
+        entry = self._domains.get(domain)
+        if entry is None:
+            entry = self._domains[domain] = _Domain(self._limits)
         entry.waiting.appendleft(job) if first else entry.waiting.append(job)
         self._wake(1)
 

@@ -128,6 +128,9 @@ class Sender:
         self._trace = trace
         self._pacer: Pacer[_Job] = Pacer(limits, _give_back)
         self._workers: list[asyncio.Task[None]] = []
+        #: Those of them that are in a conversation.
+        self._busy: set[asyncio.Task[None] | None] = set()
+        self._closing = False
         #: Open, or being opened.
         self._lines = 0
         self._pipelined = True
@@ -159,10 +162,13 @@ class Sender:
     async def aclose(self) -> None:
         """Let messages on the wire end, say QUIT and close. What waits comes back as unavailable."""
         self._hand_back_waiting()
+        self._closing = True
         for worker in self._workers:
-            worker.cancel()
+            if worker not in self._busy:
+                worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._workers.clear()
+        self._closing = False
         # One that found no connection may have put its letter back meanwhile.
         self._hand_back_waiting()
 
@@ -179,22 +185,23 @@ class Sender:
 
     async def _work(self) -> None:
         line: Line | None = None
+        me = asyncio.current_task()
         try:
-            while True:
+            while not self._closing:
                 job = await self._pacer.take()
-                # A cancelled conversation would leave a letter unknown: it is let end first.
-                step = asyncio.ensure_future(self._carry(job, line))
+                # Whoever closes the sender lets a conversation end: broken off, its letter would be unknown.
+                self._busy.add(me)
+                narrow = False
                 try:
-                    line = await asyncio.shield(step)
-                except asyncio.CancelledError:
-                    line = await step
-                    raise
+                    line = await self._carry(job, line)
                 except _Narrow:
-                    # The server takes no further connection: the others carry on, this one asks later.
-                    line = None
-                    await asyncio.sleep(NARROW_S)
+                    line, narrow = None, True
                 finally:
+                    self._busy.discard(me)
                     self._pacer.done(job.domain)
+                if narrow:
+                    # The server takes no further connection: the others carry on, this one asks later.
+                    await asyncio.sleep(NARROW_S)
         finally:
             await self._drop(line)
 

@@ -7,10 +7,10 @@ StrictUndefined: no letter leaves with a hole in it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, AnyStr
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
@@ -39,6 +39,7 @@ from congvan.mail.contexts import (
     WaitingLetter,
 )
 from congvan.mail.fragment import plain, styled
+from congvan.mail.message import ready
 
 __all__ = [
     "STEMS",
@@ -70,11 +71,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """The words of one message. `subject` is one line."""
+    """The words of one message. `subject` is one line.
+
+    octets: text and page as `message.ready` makes them, where a mould has prepared them.
+    """
 
     subject: str
     text: str
     html: str
+    octets: tuple[bytes, bytes] | None = field(default=None, compare=False, repr=False)
 
 
 class Words:
@@ -115,26 +120,55 @@ class Words:
         return self._environment.get_template(name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mould:
     """A mail with open places."""
 
     mail: Mail
     marks: tuple[tuple[str, str], ...]
 
+    @cached_property
+    def _pieces(self) -> tuple[list[str], list[str], list[str]]:
+        """Subject, text and page, cut at the open places: every second piece is a mark."""
+        marks = "|".join(re.escape(mark) for _, mark in self.marks)
+        cut = re.compile(f"({marks})") if marks else re.compile(r"(?!)")
+        return cut.split(self.mail.subject), cut.split(self.mail.text), cut.split(self.mail.html)
+
+    @cached_property
+    def _octets(self) -> tuple[list[bytes], list[bytes]]:
+        """Text and page in the form in which they travel, cut alike; marks stay marks."""
+        _, text, page = self._pieces
+        return _ready_pieces(text), _ready_pieces(page)
+
     def fill(self, values: dict[str, str]) -> Mail:
         """The mail of one recipient; raise KeyError for an open place that `values` leaves open."""
-        subject, text, page = self.mail.subject, self.mail.text, self.mail.html
-        for name, mark in self.marks:
-            value = values[name]
-            subject = subject.replace(mark, value)
-            text = text.replace(mark, value)
-            page = page.replace(mark, str(escape(value)))
-        return Mail(" ".join(subject.split()), text, page)
+        plain = {mark: values[name] for name, mark in self.marks}
+        escaped = {mark: str(escape(value)) for mark, value in plain.items()}
+        subject, text, page = self._pieces
+        text_octets, page_octets = self._octets
+        return Mail(
+            " ".join(_filled(subject, plain).split()),
+            _filled(text, plain),
+            _filled(page, escaped),
+            (_filled(text_octets, _ready_values(plain)), _filled(page_octets, _ready_values(escaped))),
+        )
+
+
+def _ready_pieces(pieces: list[str]) -> list[bytes]:
+    # The line end that `ready` puts at the end belongs behind the last piece only.
+    return [ready(piece)[:-2] for piece in pieces[:-1]] + [ready(pieces[-1])]
+
+
+def _ready_values(values: dict[str, str]) -> dict[bytes, bytes]:
+    return {mark.encode(): ready(value)[:-2] for mark, value in values.items()}
+
+
+def _filled(pieces: list[AnyStr], values: dict[AnyStr, AnyStr]) -> AnyStr:
+    return pieces[0][:0].join([values.get(piece, piece) for piece in pieces])
 
 
 def _values(context: Context) -> dict[str, Any]:
-    return {field.name: getattr(context, field.name) for field in fields(context)}
+    return {one.name: getattr(context, one.name) for one in fields(context)}
 
 
 @lru_cache(maxsize=256)

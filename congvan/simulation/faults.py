@@ -36,6 +36,7 @@ CHANCES = {
     "wake lost": 0.05,
     "wake doubled": 0.08,
     "process stands still": 0.004,
+    "process stands still with mail on the wire": 0.012,
     "engine down": 0.0008,
     "clock jumps": 0.004,
 }  # fmt: skip

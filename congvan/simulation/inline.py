@@ -31,12 +31,12 @@ async def _nothing() -> None:
 class _Cursor(sqlite3.Cursor):
     """Says to SQLAlchemy that it awaited something: its asynchronous engine insists on that."""
 
-    def execute(self, *given: Any) -> sqlite3.Cursor:
+    def execute(self, *given: Any) -> Any:
         if in_greenlet():
             await_only(_nothing())
         return super().execute(*given)
 
-    def executemany(self, *given: Any) -> sqlite3.Cursor:
+    def executemany(self, *given: Any) -> Any:
         if in_greenlet():
             await_only(_nothing())
         return super().executemany(*given)

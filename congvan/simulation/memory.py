@@ -52,6 +52,8 @@ class Memory:
     plans: dict[str, tuple[CampaignPlan, Cascade]]
     chains: dict[str, Chain] = field(default_factory=dict)
     deliveries: dict[str, Seen] = field(default_factory=dict)
+    #: (delivery, event) of every answer that was confirmed to its recipient as recorded.
+    answered: list[tuple[str, str]] = field(default_factory=list)
     checks: int = 0
 
     def policy(self, campaign: str, issuer_level: str, level: str) -> Policy:

@@ -69,9 +69,7 @@ def _settings(folder: Path) -> Settings:
     )  # fmt: skip
 
 
-def new_house(
-    seed: int, name: str, disk: Disk, at: datetime, folder: Path, dies: Callable[[str], None]
-) -> House:
+def new_house(seed: int, name: str, disk: Disk, at: datetime, folder: Path, dies: Callable[[str], None]) -> House:
     """A process's house on the one disk, as after a start. name: tells one life of a process from the next."""
     settings = _settings(folder)
     return House(

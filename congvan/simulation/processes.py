@@ -10,7 +10,7 @@ from typing import Any
 
 from congvan.clock import HandClock
 from congvan.house import House
-from congvan.simulation.faults import Crash, Faults
+from congvan.simulation.faults import Crash, Faults, stream
 from congvan.simulation.inline import Disk, Pause
 from congvan.simulation.parts import new_house
 
@@ -40,6 +40,8 @@ class Process:
     faults: Faults
     folder: Path
     skew: timedelta = timedelta()
+    #: The skew to which its clock is set back, and when.
+    jumped: tuple[datetime, timedelta] | None = None
     life: int = 0
     jobs: list[Job] = field(default_factory=list)
     up_at: datetime | None = None
@@ -64,6 +66,7 @@ class Process:
         """Run a job up to its next pause; None: it has ended. Raise Crash where the process died."""
         clock = self.house.clock
         assert isinstance(clock, HandClock)
+        self._set_clock(now)
         clock.set(now + self.skew)
         try:
             if job.steps:
@@ -76,6 +79,15 @@ class Process:
         except Exception as error:  # what an act may raise is judged by whoever called it
             self._end(job, None, error)
         return None
+
+    def _set_clock(self, now: datetime) -> None:
+        """Somebody sets the machine's clock wrong, and some minutes later right again."""
+        if self.jumped is not None and now >= self.jumped[0]:
+            self.skew, self.jumped = self.jumped[1], None
+        elif self.jumped is None and self.faults.happens("clock jumps"):
+            chance = stream(self.seed, f"jump/{len(self.faults.happened)}")
+            self.jumped = (now + timedelta(minutes=chance.randint(1, 15)), self.skew)
+            self.skew += timedelta(seconds=chance.choice([-1800, -300, -20, 20, 300, 3600]))
 
     def _end(self, job: Job, value: Any, error: BaseException | None) -> None:
         job.over = True

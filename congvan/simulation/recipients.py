@@ -15,6 +15,7 @@ from congvan.house import House
 from congvan.rules.protocol import Event
 from congvan.simulation.faults import stream
 from congvan.simulation.look import row
+from congvan.simulation.memory import Memory
 from congvan.simulation.post import Landed
 from congvan.simulation.processes import Process
 from congvan.simulation.scheduler import Broken, Scheduler
@@ -37,21 +38,12 @@ class Recipient:
     intends: bool = False
 
 
-@dataclass(frozen=True)
-class Told:
-    """An answer that was confirmed to the recipient as recorded: no crash may take it back."""
-
-    delivery_id: str
-    event: str
-
-
 class Recipients:
     """All recipients. portal: the processes that serve their pages."""
 
-    def __init__(self, scheduler: Scheduler, portals: list[Process]) -> None:
-        self.scheduler, self.portals = scheduler, portals
+    def __init__(self, scheduler: Scheduler, portals: list[Process], memory: Memory) -> None:
+        self.scheduler, self.portals, self.memory = scheduler, portals, memory
         self.known: dict[str, Recipient] = {}
-        self.told: list[Told] = []
         self.tally: Counter[str] = Counter()
 
     def receives(self, landed: Landed) -> None:
@@ -129,11 +121,10 @@ class Recipients:
         words = Answer(said, "Lê Văn Mẫu", "Văn thư", reason=reason, segment_ticked=True)
         return await confirmations.answer(house, link.delivery_id, words, link)
 
-    def _ended(
-        self, one: Recipient, delivery_id: str, said: Event, receipt: Any, error: BaseException | None
-    ) -> None:
+    def _ended(self, one: Recipient, delivery_id: str, said: Event, receipt: Any, error: BaseException | None) -> None:
         if isinstance(receipt, Receipt):
-            self.told.append(Told(delivery_id, said.value))
+            if not receipt.again:
+                self.memory.answered.append((delivery_id, said.value))
             self.tally["answered late" if receipt.late else "answered again" if receipt.again else "answered"] += 1
             if said in (Event.ACKNOWLEDGED, Event.STARTED) and one.chance.random() < 0.8:
                 self._more(one, delivery_id)

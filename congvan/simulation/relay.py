@@ -83,7 +83,7 @@ class Relay:
     def _looked(self, _value: Any, error: BaseException | None) -> None:
         self.looking = False
         judge("relay", error)
-        self.plan(15)
+        self.plan(40)
 
     # ------------------------------------------------------------------ what to do
 

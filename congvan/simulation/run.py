@@ -7,14 +7,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from congvan.acts import campaigns, registry
 from congvan.rules.calendar import instant, local
 from congvan.simulation import whole
-from congvan.simulation.faults import Fault, Faults
+from congvan.simulation.faults import Fault, Faults, stream
 from congvan.simulation.inline import Disk
 from congvan.simulation.look import rows
 from congvan.simulation.memory import Memory
@@ -30,6 +30,8 @@ from congvan.simulation.world import World, draw_world
 
 #: Once the faults have stopped the world has this long to come to rest.
 REST = timedelta(days=75)
+
+PROCESSES = ("relay", "worker-1", "worker-2", "portal-1", "portal-2")
 
 
 @dataclass
@@ -66,11 +68,12 @@ class Simulation:
     def __init__(self, world: World, disk: Disk, folder: Path, faults: Faults) -> None:
         self.world, self.disk, self.faults = world, disk, faults
         self.scheduler = Scheduler(world.seed, disk, faults, folder, world.starts - timedelta(hours=1))
-        self.processes = {name: self._process(name, folder) for name in ("relay", "worker-1", "worker-2", "portal-1", "portal-2")}
-        self.recipients = Recipients(self.scheduler, [self.processes["portal-1"], self.processes["portal-2"]])
-        self.servers = Servers(world.seed, faults, lambda: self.scheduler.now, self.recipients.receives)
+        self.processes = {name: self._process(name, folder) for name in PROCESSES}
         plans = {launch.plan.code: (launch.plan, launch.cascade) for _, launch in world.launches}
         self.memory = Memory(disk, calendars(), plans)
+        portals = [self.processes["portal-1"], self.processes["portal-2"]]
+        self.recipients = Recipients(self.scheduler, portals, self.memory)
+        self.servers = Servers(world.seed, faults, lambda: self.scheduler.now, self.recipients.receives)
         self.watcher = Watcher(self.memory, lambda: self.scheduler.now, self.scheduler.tell)
         self.scheduler.after_step.append(self.watcher.after_step)
         self.scheduler.at_day_end.append(self.watcher.day_end)
@@ -79,7 +82,8 @@ class Simulation:
         self.operators = Operators(self.scheduler, self.processes["portal-1"])
 
     def _process(self, name: str, folder: Path) -> Process:
-        process = Process(name, self.world.seed, self.disk, self.faults, folder)
+        skew = timedelta(seconds=stream(self.world.seed, f"skew/{name}").uniform(-5, 5))
+        process = Process(name, self.world.seed, self.disk, self.faults, folder, skew)
         process.start(self.scheduler.now)
         return process
 
@@ -92,7 +96,14 @@ class Simulation:
         self.relay.plan()
         self.scheduler.run(self.world.ends + REST)
         self.watcher.day_end()
+        whole.on_the_wire(self.memory, self.servers.taken, self.servers.copied)
         return whole.nobody_forgotten(self.memory)
+
+    def stop(self) -> None:
+        """Drop what is under way."""
+        for process in self.processes.values():
+            for job in process.jobs:
+                job.coroutine.close()
 
     def _begin(self) -> None:
         portal = self.processes["portal-2"]
@@ -138,6 +149,7 @@ def simulate(seed: int, tenants: int, days: int, only: Collection[Fault] | None 
         except Broken as broken:
             verdict.broken = str(broken)
             verdict.history = list(simulation.scheduler.history)
+        simulation.stop()
         _sum_up(verdict, simulation)
     disk.close()
     return verdict
@@ -164,8 +176,3 @@ def log_sha256(disk: Disk) -> str:
     for event in rows(disk, "select * from events order by rowid"):
         digest.update(repr(tuple(event)).encode())
     return digest.hexdigest()
-
-
-def now_of(simulation: Simulation) -> datetime:
-    """The world's time."""
-    return simulation.scheduler.now

@@ -121,6 +121,7 @@ class Scheduler:
         process.die(self.now, back)
 
     def _wait(self, process: Process, why: str) -> float:
-        if self.faults.happens("process stands still"):
+        on_the_wire = " with mail on the wire" if why == "mail" else ""
+        if self.faults.happens(f"process stands still{on_the_wire}"):
             process.up_at = self.now + timedelta(seconds=self.pace.choice([30, 150, 900]))
         return self.pace.random() * (0.4 if why == "mail" else 0.2)

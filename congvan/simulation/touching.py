@@ -38,8 +38,12 @@ def _escalated(memory: Memory, happened: sqlite3.Row) -> None:
     assert due is not None, "only an opened delivery escalates"
     policy = memory.policy(delivery["campaign"], delivery["issuer_level"], delivery["level"])
     limit = memory.escalates_at(policy, due)
-    hold(memory, some(happened["at"]) >= limit, "5 escalated before deadline and grace", delivery["code"], happened["at"])
-    hold(memory, before.state not in SETTLED[delivery["settles"]], "5 a settled delivery was escalated", delivery["code"])
+    hold(
+        memory, some(happened["at"]) >= limit, "5 escalated before deadline and grace", delivery["code"], happened["at"]
+    )
+    hold(
+        memory, before.state not in SETTLED[delivery["settles"]], "5 a settled delivery was escalated", delivery["code"]
+    )
 
 
 def _opened(memory: Memory, happened: sqlite3.Row) -> None:
@@ -61,9 +65,7 @@ def _opened(memory: Memory, happened: sqlite3.Row) -> None:
     hold(memory, may, "3 a hop opened before its release", hop["issuer"], before.state, policy.release.value)
 
 
-def _released(
-    memory: Memory, release: str, state: str, due: datetime | None, at: datetime, hop: sqlite3.Row
-) -> bool:
+def _released(memory: Memory, release: str, state: str, due: datetime | None, at: datetime, hop: sqlite3.Row) -> bool:
     if state in ("FORWARDED", "COMPLETED"):
         return True
     if state in ("WITHDRAWN", "EXEMPT"):
@@ -86,7 +88,8 @@ def message(memory: Memory, wanted: sqlite3.Row) -> None:
     delivery = delivery_row(memory.disk, wanted["delivery_id"])
     if wanted["kind"] in LETTERS:
         stems = [
-            one["kind"] for one in rows(memory.disk, "select kind, step from messages where delivery_id = ?", delivery["id"])
+            one["kind"]
+            for one in rows(memory.disk, "select kind, step from messages where delivery_id = ?", delivery["id"])
             if one["kind"] in LETTERS and one["step"] == wanted["step"]
         ]  # fmt: skip
         hold(memory, len(stems) == 1, "1 a second letter for one obligation", delivery["code"], *stems)
@@ -97,7 +100,9 @@ def message(memory: Memory, wanted: sqlite3.Row) -> None:
 def _chaser(memory: Memory, wanted: sqlite3.Row, delivery: sqlite3.Row) -> None:
     due, at = due_of(delivery), some(wanted["created_at"])
     assert due is not None, "only an opened delivery is reminded"
-    hold(memory, not is_settled(delivery), "4 a settled delivery is to be reminded", delivery["code"], delivery["state"])
+    hold(
+        memory, not is_settled(delivery), "4 a settled delivery is to be reminded", delivery["code"], delivery["state"]
+    )
     policy = memory.policy(delivery["campaign"], delivery["issuer_level"], delivery["level"])
     step = int(wanted["step"].rpartition("-")[2])
     first = memory.reminder_at(policy, step, due)
@@ -109,9 +114,16 @@ def attempt(memory: Memory, made: sqlite3.Row) -> None:
     """A hand-over to the mail server, as it was claimed."""
     mail, at = row(memory.disk, "messages", made["message_id"]), some(made["started_at"])
     earlier = rows(
-        memory.disk, "select outcome from attempts where message_id = ? and ordinal < ?", mail["id"], made["ordinal"]
-    )
-    done = [one["outcome"] for one in earlier if one["outcome"] in ("accepted", "refused")]
+        memory.disk,
+        "select outcome from attempts where message_id = ? and ordinal < ? order by ordinal",
+        mail["id"], made["ordinal"],
+    )  # fmt: skip
+    # A refusal that a process wrote down after it was overtaken is no more than an old opinion.
+    done = [
+        one["outcome"]
+        for one in earlier
+        if one["outcome"] == "accepted" or (one is earlier[-1] and one["outcome"] == "refused")
+    ]
     hold(memory, not done, "2 sent again although the server had answered", mail["kind"], mail["message_id"], *done)
     hold(memory, some(mail["not_before"]) <= at, "2 sent before it may leave", mail["message_id"])
     campaign = row(memory.disk, "campaigns", mail["campaign_id"])
@@ -136,7 +148,9 @@ def digest(memory: Memory, told: sqlite3.Row) -> None:
     """At most one digest for an owner and a day, but for urgent directives."""
     made = local(some(told["made_at"]))
     cases = rows(
-        memory.disk, "select c.code from cases k join campaigns c on c.id = k.campaign_id where k.digest_id = ?", told["id"]
+        memory.disk,
+        "select c.code from cases k join campaigns c on c.id = k.campaign_id where k.digest_id = ?",
+        told["id"],
     )
     if all(memory.urgent(one["code"]) for one in cases):
         return
@@ -163,14 +177,17 @@ def delivery(memory: Memory, now: sqlite3.Row, chain: Chain) -> None:
     if before is not None and before.due_at is not None:
         hold(memory, due is not None and due >= before.due_at, "a deadline that was told moved earlier", code)
     cases = {
-        one["kind"] for one in rows(memory.disk, "select kind from cases where delivery_id = ? and closed_at is null", now["id"])
+        one["kind"]
+        for one in rows(memory.disk, "select kind from cases where delivery_id = ? and closed_at is null", now["id"])
     }  # fmt: skip
     if is_settled(now):
         hold(memory, not cases, "a settled delivery has an open case", code, *sorted(cases))
         hold(memory, now["wake_at"] is None, "a settled delivery has something due", code)
         return
     if now["state"] in ("REJECTED", "UNDELIVERABLE"):
-        hold(memory, now["state"].lower() in cases, "1 nobody is told of one that cannot be reached", code, now["state"])
+        hold(
+            memory, now["state"].lower() in cases, "1 nobody is told of one that cannot be reached", code, now["state"]
+        )
     elif now["escalated_at"] is not None:
         hold(memory, bool(cases), "1 an escalated delivery without a case", code)
     elif due is not None:

@@ -102,7 +102,9 @@ class Watcher:
         for delivery in rows(self.disk, "select id, state, event_head from deliveries"):
             chain = chains[delivery["id"]]
             if (chain.state, chain.head) != (delivery["state"], delivery["event_head"]):
-                raise Broken(f"the log of delivery {delivery['id']} ends in {chain.state}, its row in {delivery['state']}")
+                raise Broken(
+                    f"the log of delivery {delivery['id']} ends in {chain.state}, its row in {delivery['state']}"
+                )
             self.memory.checks += 1
 
 

@@ -108,7 +108,8 @@ def _office(code: str, name: str, level: str, parent: str | None = None) -> Orga
 def _investor(chance: Random, number: int) -> Organisation:
     return Organisation(
         code=f"CDT-{number}", name=f"Công ty Hạ tầng Mẫu {number}", level="investor", abbreviation=f"HT{number}",
-        contacts=(Contact(email=f"vt@cdt-{number}.example"),), signers=(Person(name="Lê Văn Mẫu", position="GIÁM ĐỐC"),),
+        contacts=(Contact(email=f"vt@cdt-{number}.example"),),
+        signers=(Person(name="Lê Văn Mẫu", position="GIÁM ĐỐC"),),
         standing_authority="Ủy quyền mẫu" if chance.random() < 0.3 else "", invented=True,
     )  # fmt: skip
 
@@ -151,7 +152,10 @@ def _cascade(chance: Random) -> Cascade:
         Rung(to="PHO", after_working_days=chance.randint(0, 3)),
         Rung(to="TINH", after_working_days=chance.randint(1, 5), template="report"),
     )
-    levels = {"province": "Tỉnh", "board": "Ban", "unit": "Phòng", "desk": "Bàn", "investor": "Chủ đầu tư", "tenant": "Doanh nghiệp"}
+    levels = {
+        "province": "Tỉnh", "board": "Ban", "unit": "Phòng", "desk": "Bàn", "investor": "Chủ đầu tư",
+        "tenant": "Doanh nghiệp",
+    }  # fmt: skip
     return Cascade(
         name="Chuỗi mẫu", levels=levels, root="province", hops=hops,
         ladder=ladder if chance.random() < 0.8 else ladder[:1] + ladder[2:],
@@ -188,6 +192,7 @@ def _tenant_policy(chance: Random) -> Policy:
 
 def _plan(chance: Random, number: int, day: date) -> CampaignPlan:
     urgency = chance.choice([Urgency.NORMAL] * 4 + [Urgency.URGENT, Urgency.FLASH])
+    policies = {"investor": _by_the_hour(Settles.FORWARD), "tenant": _by_the_hour(Settles.ACKNOWLEDGE)}
     return CampaignPlan(
         code=f"dot-{number + 1}", title=f"Đợt mẫu {number + 1}", urgency=urgency,
         directives=(
@@ -199,7 +204,7 @@ def _plan(chance: Random, number: int, day: date) -> CampaignPlan:
         letter=_letter(number),
         copies=(CopyTo(organisation="TINH", purpose="để báo cáo"),) if chance.random() < 0.7 else (),
         segment_duties=(SegmentDuty(segment=SEGMENT, sentence="Kho lạnh kiểm tra thêm.", tick="Đã nhận."),),
-        policies={"investor": _by_the_hour(Settles.FORWARD), "tenant": _by_the_hour(Settles.ACKNOWLEDGE)} if urgency is Urgency.FLASH else {},
+        policies=policies if urgency is Urgency.FLASH else {},
     )  # fmt: skip
 
 

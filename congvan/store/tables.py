@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Date,
     DateTime,
@@ -406,6 +407,38 @@ class Attempt(Table):
     outcome: Mapped[str | None] = mapped_column(String(12))
     finished_at: Mapped[datetime | None]
     reply: Mapped[str | None]
+
+
+class Incoming(Table):
+    """A mail that came in, as it was read: bounces, receipts, answers of machines and of people."""
+
+    __tablename__ = "incoming"
+    id: Mapped[str] = _id()
+    #: Where it was read: host, user and folder, with the mailbox's own number of it (RFC 9051 section 2.3.1.1).
+    mailbox: Mapped[str] = mapped_column(String(200))
+    uidvalidity: Mapped[int] = mapped_column(BigInteger)
+    uid: Mapped[int] = mapped_column(BigInteger)
+    #: Its own Message-ID; empty where it has none.
+    message_id: Mapped[str] = mapped_column(String(400), default="", index=True)
+    #: bounce_hard, bounce_soft, delivered, relayed, auto_reply, human, unknown.
+    kind: Mapped[str] = mapped_column(String(16))
+    #: What it is about; none: it stands in the list of what nobody could place.
+    delivery_id: Mapped[str | None] = mapped_column(String(32), ForeignKey("deliveries.id"), index=True)
+    about: Mapped[str | None] = mapped_column(String(32), ForeignKey("messages.id"))
+    #: token, message_id, or empty.
+    matched_by: Mapped[str] = mapped_column(String(16), default="")
+    sender: Mapped[str] = mapped_column(default="")
+    subject: Mapped[str] = mapped_column(default="")
+    #: A person's own words without what they quote, or the mail system's.
+    text: Mapped[str] = mapped_column(default="")
+    #: RFC 3463 ("5.1.1") or empty, and the server's words.
+    status: Mapped[str] = mapped_column(String(16), default="")
+    diagnostic: Mapped[str] = mapped_column(default="")
+    read_at: Mapped[datetime]
+    __table_args__ = (
+        # A mail is taken in once, however often the mailbox is read.
+        UniqueConstraint("mailbox", "uidvalidity", "uid"),
+    )
 
 
 # ------------------------------------------------------------------------------------ what happened

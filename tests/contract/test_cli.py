@@ -24,6 +24,8 @@ from congvan.rules.calendar import VIETNAM
 from congvan.rules.protocol import State
 from tests.conftest import ROOT
 from tests.contract.conftest import Desk
+from tests.signing import scanned
+from tests.signing import signed as signed_file
 
 TOTALS = {"overdue", "escalated", "late"}
 PDF = b"%PDF-1.7\n%signed by hand\n"
@@ -304,8 +306,17 @@ def live(desk: Desk) -> str:
     return str(letter["id"])
 
 
-def test_a_letter_is_issued_as_the_signed_file_byte_for_byte(desk: Desk, signed: Path) -> None:
+def clerk(desk: Desk, letter: str, number: str, date: str = "2024-03-05") -> Path:
+    """What the clerk brings back: the draft with this number and date, signed."""
+    path = desk.folder / f"{number}.pdf"
+    desk.must("letter", "draft", letter, "--number", number, "--date", date, "--out", path)
+    path.write_bytes(signed_file(path.read_bytes()))
+    return path
+
+
+def test_a_letter_is_issued_as_the_signed_file_byte_for_byte(desk: Desk) -> None:
     letter = live(desk)
+    signed = clerk(desk, letter, "7")
     assert desk.run("letter", "issue", letter, "--number", "7", "--date", "2024-03-05").status == 1
     order: list[str | Path] = [
         "letter",
@@ -326,13 +337,51 @@ def test_a_letter_is_issued_as_the_signed_file_byte_for_byte(desk: Desk, signed:
     (issued,) = desk.must("letters", "ra-soat-kho", "--json").json
     assert (issued["state"], issued["sha256"]) == ("ISSUED", said["sha256"])
     (kept,) = [row for row in desk.dump()["files"] if said["sha256"] in row]
-    assert PDF in kept
+    assert signed.read_bytes() in kept
     before = desk.dump()
     desk.must(*order)
     assert desk.dump() == before
     other = desk.run("letter", "issue", letter, "--number", "8", "--date", "2024-03-05", "--signed", signed)
     assert other.status == 1
     assert "07/BTM-VPB" in other.err
+
+
+def test_a_file_that_differs_from_the_draft_is_refused_by_place_until_a_named_person_accepts_it(desk: Desk) -> None:
+    letter = live(desk)
+    order = ["letter", "issue", letter, "--number", "7", "--date", "2024-03-05", "--by", "Hoa", "--signed"]
+    wrong = desk.run(*order, clerk(desk, letter, "8"), "--json")
+    assert wrong.status == 2
+    (fault,) = wrong.json["faults"]
+    assert fault["field"] == "trang 1, số và ký hiệu"
+    assert "«08/BTM-VPB»" in fault["message"]
+    scan = desk.folder / "scan.pdf"
+    scan.write_bytes(scanned())
+    assert "không có chữ ký số" in desk.run(*order, scan).err
+    assert "chấp nhận khác biệt" in desk.run(*order, scan, "--paper-scan").err
+    desk.must(*order, scan, "--paper-scan", "--accept-differences-by", "Hoa")
+    assert desk.must("letters", "ra-soat-kho", "--json").json[0]["state"] == "ISSUED"
+
+
+def test_numbers_are_reserved_allocated_voided_and_listed(desk: Desk) -> None:
+    letter = live(desk)
+    year = str(datetime.now(VIETNAM).year)
+    assert desk.run("number", "allocate", letter).status == 1
+    desk.must("number", "reserve", "BO-TM", "BTM-VPB", "--first", "5", "--last", "7", "--year", year, "--by", "Hoa")
+    desk.must("number", "void", "BO-TM", "BTM-VPB", "5", "--year", year, "--why", "hỏng bản in", "--by", "Hoa")
+    assert desk.must("number", "allocate", letter).out.strip() == "06/BTM-VPB"
+    found = desk.must("number", "register", "BO-TM", "--year", year, "--json").json
+    assert [(one["code"], one["state"]) for one in found] == [
+        ("05/BTM-VPB", "VOIDED"), ("06/BTM-VPB", "ALLOCATED"), ("07/BTM-VPB", "RESERVED"),
+    ]  # fmt: skip
+
+
+def test_the_draft_and_the_preview_come_as_word_too(desk: Desk) -> None:
+    letter = live(desk)
+    for arguments in (["draft", letter], ["render", desk.plan, "--issuer", "BO-TM"]):
+        path = desk.folder / "copy.docx"
+        desk.must("letter", *arguments, "--out", path)
+        assert path.read_bytes().startswith(b"PK")
+    assert desk.run("letter", "draft", letter, "--out", desk.folder / "copy.txt").status == 2
 
 
 def test_campaign_issue_means_the_letter_of_the_authority_that_speaks(desk: Desk, signed: Path) -> None:
@@ -347,21 +396,23 @@ def test_campaign_issue_means_the_letter_of_the_authority_that_speaks(desk: Desk
     desk.change(desk.plan, "    arrival_number: 310", "    files: [vb77.pdf]\n    arrival_number: 310")
     desk.must("campaign", "launch", desk.plan, "--by", "Lan")
     desk.turn()
+    (letter,) = desk.must("letters", "dot-hai", "--json").json
     order = ["campaign", "issue", "dot-hai", "--number", "9", "--date", "2024-03-05"]
-    desk.must(*order, "--signed", signed, "--by", "Hoa")
+    desk.must(*order, "--signed", clerk(desk, letter["id"], "9"), "--by", "Hoa")
     assert desk.must("letters", "dot-hai", "--json").json[0]["number"] == "09/BTM-VPB"
 
 
-def test_a_number_that_another_letter_bears_is_refused(desk: Desk, signed: Path) -> None:
+def test_a_number_that_another_letter_bears_is_refused(desk: Desk) -> None:
     letter = live(desk)
-    order: list[str | Path] = ["--number", "7", "--date", "2024-03-05", "--signed", signed, "--by", "Hoa"]
-    desk.must("letter", "issue", letter, *order)
+    order: list[str | Path] = ["--number", "7", "--date", "2024-03-05", "--by", "Hoa", "--signed"]
+    desk.must("letter", "issue", letter, *order, clerk(desk, letter, "7"))
     desk.change(desk.plan, "code: ra-soat-kho", "code: dot-hai")
     desk.must("campaign", "launch", desk.plan, "--by", "Lan")
     desk.turn()
-    ran = desk.run("campaign", "issue", "dot-hai", *order)
+    (second,) = desk.must("letters", "dot-hai", "--json").json
+    ran = desk.run("campaign", "issue", "dot-hai", *order, clerk(desk, second["id"], "7"))
     assert ran.status == 1
-    assert "số 7" in ran.err
+    assert "số 07/BTM-VPB" in ran.err
     assert "Traceback" not in ran.err
     assert desk.must("letters", "dot-hai", "--json").json[0]["state"] == "PENDING_ISSUE"
 

@@ -72,11 +72,13 @@ async def _make(build: Builder, folder: Path) -> None:
 async def _open(build: Builder, folder: Path, audience: Audience) -> Path:
     await _make(build, folder)
     town = Town(build(folder), Postbox())
-    await town.launch(audience=audience)
-    await town.work()
-    await town.say("BQL")
-    await town.work()
-    await town.house.close()
+    try:
+        await town.launch(audience=audience)
+        await town.work()
+        await town.say("BQL")
+        await town.work()
+    finally:
+        await town.house.close()
     return folder / "congvan.db"
 
 

@@ -7,9 +7,12 @@ new moons themselves (Meeus, Astronomical Algorithms, chapters 25 and 49), at UT
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from math import radians, sin
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
 
 DAY = timedelta(days=1)
 FIRST, LAST = date(2020, 1, 1), date(2030, 12, 31)
@@ -107,6 +110,12 @@ def state_works(day: date) -> bool:
     if day in SWAPPED:
         return False
     return day in SWAPPED.values() or enterprise_works(day)
+
+
+def moments(first: date, last: date) -> st.SearchStrategy[datetime]:
+    """Minutes by the clock on a Vietnamese wall."""
+    midnights = st.dates(first, last).map(lambda day: datetime.combine(day, time(), ZoneInfo("Asia/Ho_Chi_Minh")))
+    return st.builds(lambda day, minutes: day + timedelta(minutes=minutes), midnights, st.integers(0, 1439))
 
 
 def works(name: str, day: date) -> bool:

@@ -1,4 +1,4 @@
-"""Who stands below whom: the route of a campaign, on small registers, on chains of two and five levels, and at random."""
+"""Who stands below whom: the route of a campaign on small registers, chains of two and five levels, at random."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from congvan.rules.records import (
     Organisation,
     Park,
     Policy,
+    Recipients,
     Register,
     Settles,
 )
@@ -225,14 +226,9 @@ def test_two_levels_are_one_hop() -> None:
 
 def circle() -> Cascade:
     """Everybody is below everybody."""
-    return SHIPPED.model_copy(
-        update={
-            "hops": tuple(
-                rule.model_copy(update={"recipients": tuple(who.model_copy(update={"who": "all", "level": level}) for who in rule.recipients[:1])})
-                for rule, level in zip(SHIPPED.hops, ("board", "investor", "board"), strict=True)
-            )
-        }
-    )  # fmt: skip
+    turned = zip(SHIPPED.hops, ("board", "investor", "board"), strict=True)
+    hops = [rule.model_copy(update={"recipients": (Recipients(level=level),)}) for rule, level in turned]
+    return SHIPPED.model_copy(update={"hops": tuple(hops)})
 
 
 def test_a_chain_that_bites_its_tail_comes_to_an_end_and_nobody_issues_twice() -> None:

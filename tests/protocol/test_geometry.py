@@ -17,11 +17,11 @@ from typing import Any
 
 import pdfplumber
 import pytest
-from tests.protocol.test_letters_kinds import PLAN, PRESS, TEMPLATES, board, company, context, plain_frame, report
 
 from congvan.letters.press import Press
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.records import Urgency
+from tests.protocol.test_letters_kinds import PLAN, PRESS, TEMPLATES, board, company, context, plain_frame, report
 
 MM = 25.4 / 72
 LEFT, RIGHT, TOP, BOTTOM = 30.0, 195.0, 20.0, 277.0
@@ -155,6 +155,7 @@ def full(stamp: Urgency = Urgency.FLASH, **changes: Any) -> Sheet:
         "internal": True,
         "illustration": True,
         "drafter": "PL.(300)",
+        "corner": ("SAO Y; Văn phòng Ban", "04/12/2023 10:12:33 +07:00"),
         "footer": "Số 1 đường Mẫu; điện thoại: 0225 000 000",
         "appendices": (
             Appendix(title="Danh sách", columns=("STT", "Tên"), rows=tuple((str(n), "Tên") for n in range(60))),
@@ -329,6 +330,13 @@ def _margins(pages: list[Page]) -> list[str]:
         )
         near(found, f"border of {text}", _weight(box), 1, 0.01)
         near(found, f"place of {text}", box.x0 if right is None else box.x1, left if right is None else right)
+    for at, text in enumerate(("SAO Y; Văn phòng Ban", "04/12/2023 10:12:33 +07:00")):
+        span = first.find(f"^{re.escape(text)}$")
+        same(found, "corner note", span.style, (10, False, False))
+        near(found, "corner note flush right", span.x1, RIGHT, 0.3)
+        near(found, "corner note at the top", span.top, 4 + at * 4.26, 0.4)
+        if second.has(re.escape(text)):
+            found.append("corner note after page 1")
     if second.has("LƯU HÀNH NỘI BỘ"):
         found.append("LƯU HÀNH NỘI BỘ after page 1")
     if any(span.baseline < TOP and re.fullmatch(r"\d+", span.text) for span in first.spans):

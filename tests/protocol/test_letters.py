@@ -12,13 +12,14 @@ from typing import Any
 
 import pdfplumber
 import pytest
-from tests.protocol.test_letters_kinds import PRESS, ROOT, board, company, report
+from pypdf import PdfReader
 
 from congvan.letters import fragment, numbering, writing
 from congvan.letters.fragment import WordsRefused
 from congvan.letters.press import Press
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.records import Urgency
+from tests.protocol.test_letters_kinds import PRESS, ROOT, board, company, report
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,18 @@ def test_lists_and_figures_are_written_as_vietnamese_does() -> None:
     assert numbering.listed([]) == ""
     assert numbering.thousands(1234567) == "1.234.567"
     assert numbering.thousands(1234.5) == "1.234,5"
+
+
+def test_a_copy_says_its_form_its_maker_and_when_it_was_signed_in_vietnam() -> None:
+    signed_at = datetime(2023, 12, 4, 3, 12, 33, tzinfo=UTC)
+    assert numbering.copy_note("SAO Y", "Văn phòng Ban", signed_at) == (
+        "SAO Y; Văn phòng Ban", "04/12/2023 10:12:33 +07:00",
+    )  # fmt: skip
+    assert numbering.attachment_note("05/BQL-QHXD", signed_at)[0] == "Số: 05/BQL-QHXD"
+    with pytest.raises(ValueError, match="SAO Y"):
+        numbering.copy_note("COPY", "Văn phòng Ban", signed_at)
+    with pytest.raises(ValueError, match="aware"):
+        numbering.signing_time(datetime(2023, 12, 4))  # noqa: DTZ001
 
 
 def test_every_urgency_has_its_stamp() -> None:
@@ -224,6 +237,18 @@ def test_the_pdf_is_tagged_embeds_its_faces_and_names_its_language_and_title() -
     assert "StructTreeRoot" in catalog
     assert fonts == {"CVSerif-Regular", "CVSerif-Bold", "CVSerif-Italic", "CVSerif-BoldItalic"}
     assert title.startswith("2514/BQL-QHXD phối hợp thực hiện cao điểm")
+    reader = PdfReader(io.BytesIO(PRESS.render(board()).pdf))
+    assert reader.metadata is not None
+    assert reader.metadata.subject == board().subject
+    assert reader.metadata.author == board().issuer
+    found = [
+        face.get_object()["/FontDescriptor"].get_object()
+        for page in reader.pages
+        for font in page["/Resources"]["/Font"].values()  # type: ignore[index]
+        for face in font.get_object()["/DescendantFonts"]
+    ]
+    assert found
+    assert all("/FontFile2" in face or "/FontFile3" in face for face in found), "a face is not embedded"
 
 
 def test_the_typeface_has_every_vietnamese_letter_and_its_licence() -> None:

@@ -43,8 +43,19 @@ def test_one_letter_changed_opens_nothing() -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["", ".", "a.b", "đường-dẫn", "A" * 201, "A" * 1_000_000, "\0", "../../etc/passwd", "%00", "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0.e30."],
-)  # fmt: skip
+    [
+        "",
+        ".",
+        "a.b",
+        "đường-dẫn",
+        "A" * 201,
+        "A" * 1_000_000,
+        "\0",
+        "../../etc/passwd",
+        "%00",
+        "eyJhbGciOiJub25lIn0.e30.",
+    ],
+)
 def test_rubbish_opens_nothing(token: str) -> None:
     with pytest.raises(LinkInvalid):
         OURS.read(token, "answer", NOW)
@@ -107,19 +118,14 @@ def test_another_salt_opens_nothing() -> None:
 def test_the_address_of_a_delivery_is_ours_and_fits() -> None:
     token = OURS.mail_token(LINK.delivery_id)
     assert OURS.read_mail_token(token) == LINK.delivery_id
-    assert (
-        OURS.read_mail_token(token.upper()) is None or OURS.read_mail_token(token.upper()) == LINK.delivery_id.upper()
-    )
+    assert OURS.read_mail_token(token.upper()) == LINK.delivery_id, "mail systems fold the case of local parts"
     assert len(f"congvan+{token}") <= 64
     assert token == token.lower()
 
 
-BROKEN = pytest.mark.xfail(strict=True, raises=TypeError, reason="links.read_mail_token compares text, not bytes")
-
-
 @pytest.mark.parametrize(
     "token",
-    ["", "x", f"{LINK.delivery_id}.000000000000", LINK.delivery_id, "a.b.c", ".", pytest.param("é.é", marks=BROKEN)],
+    ["", "x", f"{LINK.delivery_id}.000000000000", LINK.delivery_id, "a.b.c", ".", "é.é"],
 )
 def test_an_address_that_we_did_not_make_is_nobodys(token: str) -> None:
     assert OURS.read_mail_token(token) is None

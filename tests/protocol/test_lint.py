@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.protocol.test_letters_kinds import ROOT, plan
 
 from congvan.letters.lint import Remark, errors, lint
 from congvan.rules.records import CampaignPlan, Cascade, Issue, SegmentDuty
+from tests.protocol.test_letters_kinds import ROOT, plan
 
 CASCADE = Cascade.model_validate(yaml.safe_load((ROOT / "config" / "cascade.yaml").read_text("utf-8")))
 PLAN = plan()

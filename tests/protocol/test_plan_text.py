@@ -6,11 +6,11 @@ import re
 from typing import NamedTuple
 
 import yaml
-from tests.protocol.test_letters_kinds import DEADLINE, PRESS, ROOT, board, context, plan, text_of
 
 from congvan.letters.lint import bodies, errors, lint
 from congvan.letters.numbering import moment
 from congvan.rules.records import CampaignPlan, Cascade, OnSilence, Settles, Urgency
+from tests.protocol.test_letters_kinds import DEADLINE, PRESS, ROOT, board, context, plan, text_of
 
 SEED = (ROOT / "tests" / "data" / "seed_letter.txt").read_text("utf-8")
 

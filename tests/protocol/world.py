@@ -75,6 +75,16 @@ def to(*codes: str) -> Audience:
     return Audience(include=codes)
 
 
+@dataclass(frozen=True)
+class Due:
+    """What is due at one instant."""
+
+    hops: tuple[str, ...] = ()
+    campaigns: tuple[str, ...] = ()
+    digest: bool = False
+    mail: bool = False
+
+
 @dataclass
 class Town:
     """A house in a town, with what a story says of it."""
@@ -109,19 +119,45 @@ class Town:
     async def work(self) -> None:
         """Do all that is due at this instant, and nothing of later."""
         for _ in range(40):
-            now = self.clock._now
-            async with self.house.store.view() as ledger:
-                due = [hop.id for hop in await hops.due_hops(ledger, now)]
-            woken = await campaigns.due(self.house)
-            told = await escalations.tell(self.house)
-            for hop_id in due:
+            due = await self._due()
+            if due.digest:
+                await escalations.tell(self.house)
+            for hop_id in due.hops:
                 await self.turn(hop_id)
-            for campaign_id in woken:
+            for campaign_id in due.campaigns:
                 await campaigns.turn(self.house, campaign_id)
-            sent = await outbox.dispatch(self.house, self.postbox, None)
-            if not (due or woken or told or sent):
+            if due.mail:
+                await outbox.dispatch(self.house, self.postbox, None)
+            if due == Due():
                 return
         raise AssertionError("the town never comes to rest")
+
+    async def _due(self) -> Due:
+        now = self.clock._now
+        closed = select(Campaign.id).where(Campaign.state == "CLOSED")
+        held = select(Campaign.id).where(Campaign.held_at.is_not(None))
+        async with self.house.store.view() as ledger:
+            digest_at = await escalations.next_digest_at(ledger)
+            return Due(
+                hops=tuple(hop.id for hop in await hops.due_hops(ledger, now)),
+                campaigns=tuple(
+                    await ledger.all(
+                        select(Campaign.id).where(
+                            Campaign.wake_at <= now, Campaign.state == "RUNNING", Campaign.held_at.is_(None)
+                        )
+                    )
+                ),
+                digest=digest_at is not None and digest_at <= now,
+                mail=await ledger.first(
+                    select(Message.id).where(
+                        Message.hop_id.is_(None) | Message.campaign_id.in_(closed),
+                        Message.state.in_(("QUEUED", "UNKNOWN", "CLAIMED")),
+                        Message.not_before <= now,
+                        Message.campaign_id.not_in(held),
+                    )
+                )
+                is not None,
+            )
 
     async def turn(self, hop_id: str) -> bool:
         """What a woken hop's flow does; False where somebody else holds the hop."""

@@ -1,0 +1,220 @@
+"""What comes back: bounces, receipts and answers, taken in once and put beside the delivery they are about.
+
+Nothing that comes by mail confirms: a person's answer is shown to an operator, who decides.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import func, select
+
+from congvan.acts import escalations
+from congvan.acts.mails import CHASERS, LETTERS
+from congvan.acts.outcomes import refusal
+from congvan.house import House
+from congvan.mail import bounces
+from congvan.mail.imap import Fetched
+from congvan.rules.protocol import Event, Fact, State
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Delivery, Incoming, Message
+
+log = logging.getLogger(__name__)
+
+_MAIL = "mail"
+
+
+class Source(Protocol):
+    """Where mail is read. `mail.imap.Mailbox` is the real one."""
+
+    @property
+    def name(self) -> str:
+        """What tells it from other mailboxes."""
+        ...
+
+    def newer(self, uidvalidity: int, uid: int) -> AsyncIterator[Fetched]:
+        """What came after this uid; everything where the folder was numbered anew."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a mail is about. by: token, message_id or empty."""
+
+    delivery_id: str | None = None
+    message: Message | None = None
+    by: str = ""
+
+
+async def read(house: House, source: Source) -> Counter[str]:
+    """Take in whatever is new in a mailbox; return the kinds counted, "again" for what was known.
+
+    1. From the last recorded uid on. 2. Each mail and what it changes are one transaction, so it is taken in
+    wholly or not at all, and once. 3. One that cannot be dealt with is kept without its effect, for a person.
+    Nothing in the mailbox is changed. Raises MailboxUnreadable.
+    """
+    async with house.store.view() as ledger:
+        rows = await ledger.rows(
+            select(Incoming.uidvalidity, func.max(Incoming.uid), func.max(Incoming.read_at))
+            .where(Incoming.mailbox == source.name)
+            .group_by(Incoming.uidvalidity)
+        )
+    # The numbering that was met last is the present one.
+    latest = max(rows, key=lambda row: row[2], default=(0, 0, None))
+    tally: Counter[str] = Counter()
+    async for fetched in source.newer(latest[0], latest[1]):
+        tally[await _take_in(house, source.name, fetched)] += 1
+    return tally
+
+
+async def _take_in(house: House, mailbox: str, fetched: Fetched) -> str:
+    found = bounces.classify(fetched.raw, [house.settings.mail_from])
+    try:
+        return await _record(house, mailbox, fetched, found, effective=True)
+    except Exception:
+        # The one loop that carries mail in: one that trips us must not hold up those behind it.
+        log.exception("a mail could not be dealt with; it is kept without its effect", extra={"uid": fetched.uid})
+        return await _record(house, mailbox, fetched, found, effective=False)
+
+
+async def _record(
+    house: House, mailbox: str, fetched: Fetched, found: bounces.Incoming, *, effective: bool
+) -> str:
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        if await _is_known(ledger, mailbox, fetched, found):
+            return "again"
+        place = await _place(house, ledger, found) if effective else _Place()
+        key = house.new_id(now)
+        await ledger.add(
+            Incoming,
+            id=key, mailbox=mailbox, uidvalidity=fetched.uidvalidity, uid=fetched.uid,
+            message_id=found.message_id[:400], kind=found.kind, delivery_id=place.delivery_id,
+            about=place.message.id if place.message is not None else None, matched_by=place.by,
+            sender=_clean(found.recipient)[:400], subject=_clean(found.subject)[:1000], text=_clean(found.text),
+            status=found.status[:16], diagnostic=_clean(found.diagnostic)[:1000], read_at=now,
+        )  # fmt: skip
+        if place.delivery_id is not None:
+            await _effect(house, ledger, key, place, found, now)
+    return found.kind
+
+
+def _clean(text: str) -> str:
+    # PostgreSQL keeps no NUL, and no half of a surrogate pair is UTF-8.
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+async def _is_known(ledger: Ledger, mailbox: str, fetched: Fetched, found: bounces.Incoming) -> bool:
+    """By its number; and by its Message-ID where the folder was numbered anew, for then all of it comes again."""
+    here = Incoming.mailbox == mailbox
+    same = (Incoming.uidvalidity == fetched.uidvalidity) & (Incoming.uid == fetched.uid)
+    if found.message_id:
+        moved = (
+            (Incoming.message_id == found.message_id[:400])
+            & (Incoming.kind == found.kind)
+            & (Incoming.subject == _clean(found.subject)[:1000])
+        )
+        same = same | moved
+    return bool(await ledger.first(select(Incoming.id).where(here, same)))
+
+
+# ------------------------------------------------------------------------------------ what it is about
+
+
+async def _place(house: House, ledger: Ledger, found: bounces.Incoming) -> _Place:
+    """By the token of the address it came to, which carries our signature; else by our Message-IDs in it.
+
+    A token that we did not sign is a forgery or a typing error: then nothing else is believed either.
+    """
+    key = _read_token(house, found.token)
+    if found.token and key is None:
+        return _Place()
+    message = await _quoted(ledger, found)
+    if key is not None:
+        delivery = await ledger.find(Delivery, key)
+        if delivery is not None:
+            # ENVID (RFC 3461 section 4.4) is the message's own id; it counts only beside a signed token.
+            message = message or await ledger.find(Message, found.envelope_id)
+            own = message if message is not None and message.delivery_id == key else None
+            return _Place(delivery.id, own, "token")
+        # Mail of no delivery (digests, copies) carries its own id.
+        message = await ledger.find(Message, key) or message
+        return _Place(message.delivery_id, message, "token") if message is not None else _Place()
+    return _Place(message.delivery_id, message, "message_id") if message is not None else _Place()
+
+
+def _read_token(house: House, token: str) -> str | None:
+    return house.links.read_mail_token(token) if token.isascii() and token else None
+
+
+async def _quoted(ledger: Ledger, found: bounces.Incoming) -> Message | None:
+    for one in dict.fromkeys((found.original_message_id, *reversed(found.references))):
+        if one:
+            message: Message | None = await ledger.first(select(Message).where(Message.message_id == one))
+            if message is not None:
+                return message
+    return None
+
+
+# ------------------------------------------------------------------------------------ what it changes
+
+
+async def _effect(
+    house: House, ledger: Ledger, key: str, place: _Place, found: bounces.Incoming, now: datetime
+) -> None:
+    assert place.delivery_id is not None, "the caller looked"
+    if found.kind in ("auto_reply", "relayed", "unknown"):
+        return  # filed; it says nothing of the letter
+    delivery = await ledger.take(Delivery, place.delivery_id)
+    data: dict[str, Any] = {"incoming": key}
+    if found.status:
+        data["status"] = found.status
+    if found.kind == "human":
+        await ledger.write(delivery, now, Entry(Fact.NOTED, data | {"answer": True}, "recipient", _MAIL))
+    elif not _is_present(place.message, delivery):
+        # About a letter that was sent to another mailbox since, or about a notice beside it.
+        await ledger.write(delivery, now, Entry(Fact.NOTED, data | {"report": found.kind}, channel=_MAIL))
+    elif found.kind == "bounce_hard":
+        changed, entries, values = refusal(delivery, data, _MAIL)
+        await ledger.write(changed, now, entries, **values)
+        if entries[0].kind == Event.REFUSED:
+            await escalations.open_case(house, ledger, delivery, "undeliverable", now)
+    elif found.kind == "bounce_soft":
+        await ledger.write(delivery, now, Entry(Fact.DELAYED, data, channel=_MAIL))
+    elif State(delivery.state) is State.SENT:
+        entry = Entry(Event.ARRIVED, data, channel=_MAIL)
+        await ledger.write(delivery, now, entry, state=State.DELIVERED, arrived_at=now)
+
+
+def _is_present(message: Message | None, delivery: Delivery) -> bool:
+    """Whether it is about the round that runs now: since a readdressing, old reports say nothing new."""
+    if message is None:
+        return delivery.round == 1
+    if message.kind not in LETTERS | CHASERS:
+        return False
+    return message.step.split("-")[0] == str(delivery.round)
+
+
+# ------------------------------------------------------------------------------------ what operators see
+
+
+async def unplaced(house: House, limit: int = 200) -> list[dict[str, Any]]:
+    """What nobody could place, newest first."""
+    query = select(Incoming).where(Incoming.delivery_id.is_(None), Incoming.about.is_(None))
+    async with house.store.view() as ledger:
+        found: Sequence[Incoming] = await ledger.all(query.order_by(Incoming.id.desc()).limit(limit))
+        return [shown(one) for one in found]
+
+
+def shown(one: Incoming) -> dict[str, Any]:
+    """A mail that came in, as an operator sees it."""
+    return {
+        "id": one.id, "read_at": one.read_at, "kind": one.kind, "sender": one.sender, "subject": one.subject,
+        "text": one.text, "status": one.status, "diagnostic": one.diagnostic, "matched_by": one.matched_by,
+        "about": one.about,
+    }  # fmt: skip

@@ -1,0 +1,78 @@
+"""What stops a launch beside `plan_check`: errors of form, signers out of their dates, files that are secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from sqlalchemy import select
+
+from congvan.acts import registry, validity
+from congvan.acts.campaigns import Launch, plan_sha256
+from congvan.acts.issuing import refuse_secret_file
+from congvan.errors import BadInput, Fault
+from congvan.house import House
+from congvan.letters.lint import Remark, lint
+from congvan.plan_check import check
+from congvan.rules.calendar import local
+from congvan.store.tables import Campaign
+
+#: Shows what does not stop a launch.
+Warn = Callable[[Remark], None]
+
+
+async def refuse_faulty(house: House, order: Launch, text: str, warn: Warn | None = None) -> None:
+    """Raise BadInput with everything that keeps this plan from being launched; show the warnings.
+
+    text: the plan's file as it was written. A plan that runs already is not looked at again: what it says
+    is frozen.
+    """
+    now = await house.clock.now()
+    async with house.store.view() as ledger:
+        known = await ledger.first(select(Campaign.plan_sha256).where(Campaign.code == order.plan.code))
+        if known == plan_sha256(order.plan):
+            return
+        register = await registry.read(ledger)
+    remarks = lint(order.plan, order.cascade, text)
+    found = [
+        *check(
+            order.plan, order.cascade, register, now, order.folder,
+            exercise=order.mode != "live", file=order.source, lines=order.lines, cascade_file=order.cascade_source,
+        ),
+        *_form(remarks, order.source, order.lines),
+        *validity.check(
+            order.plan, order.cascade, register, local(now).date(), file=order.source, lines=order.lines
+        ),
+        *_secrets(order),
+    ]  # fmt: skip
+    faults = list({(one.file, one.field, one.message): one for one in found}.values())
+    if faults:
+        raise BadInput(faults)
+    for remark in remarks:
+        if warn is not None:
+            warn(remark)
+
+
+def _form(remarks: Iterable[Remark], source: str, lines: Mapping[str, int]) -> Iterator[Fault]:
+    for one in remarks:
+        if one.severity == "error":
+            yield Fault(source, one.place, f"{one.message} [{one.rule}]", one.remedy, _line(one.place, lines))
+
+
+def _line(place: str, lines: Mapping[str, int]) -> int | None:
+    """The line of a place, or of the nearest thing around it that has one."""
+    while place and place not in lines:
+        place = re.sub(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$", "", place)
+    return lines.get(place)
+
+
+def _secrets(order: Launch) -> Iterator[Fault]:
+    """Documents from above that are marked MẬT in their own text, as far as it can be read."""
+    for directive in order.plan.directives:
+        for name in directive.files:
+            path = order.folder / name
+            if path.is_file() and path.resolve().is_relative_to(order.folder.resolve()):
+                try:
+                    refuse_secret_file(path.read_bytes(), name)
+                except BadInput as error:
+                    yield from error.faults

@@ -1,0 +1,243 @@
+"""Unknown and restored: what a dead process had in hand, and what an old copy of the database cannot know.
+
+After a kill the journal of the dead process says, to the letter, what had ended. After a restore from a
+backup nothing leaves until a person has said whether what may have left since then goes out again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+from sqlalchemy import delete, select, tuple_, update
+
+from congvan.acts.claiming import Work
+from congvan.acts.outcomes import record
+from congvan.errors import ActRefused
+from congvan.house import House
+from congvan.mail import mtalog
+from congvan.mail.journal import Left, files, left_behind
+from congvan.mail.sender import Outcome
+from congvan.store.ledger import Ledger
+from congvan.store.tables import Attempt, Campaign, Message
+
+log = logging.getLogger(__name__)
+
+_NOTE = "mail-watermark"
+_OPEN = ("QUEUED", "UNKNOWN", "CLAIMED")
+
+
+def folder(house: House) -> Path:
+    """Where the journals of this house's processes lie."""
+    return house.settings.home / "wire"
+
+
+# ------------------------------------------------------------------------------------ after a kill
+
+
+async def recover(house: House) -> Counter[str]:
+    """Settle what dead processes of this machine left claimed; the outcomes counted, "untouched" among them."""
+    tally: Counter[str] = Counter()
+    for path in files(folder(house)):
+        with left_behind(path) as left:
+            if left is not None:
+                tally += await _settle(house, left)
+                path.unlink(missing_ok=True)
+    if tally:
+        log.warning("settled what a killed process left behind: %s", dict(tally))
+    return tally
+
+
+async def _settle(house: House, left: Left) -> Counter[str]:
+    """1. What had ended is recorded. 2. What had not begun goes back untouched. 3. The rest is unknown."""
+    works = {work.message.id: work for work in await _still_held(house, left)}
+    ended = [outcome for outcome in left.outcomes if outcome.key in works]
+    if ended:
+        await record(house, [works[outcome.key] for outcome in ended], ended)
+    over = {outcome.key for outcome in ended}
+    untouched = [
+        work for key, work in works.items() if left.complete and key not in left.handed and key not in over
+    ]
+    unknown = [key for key in works if key not in over and key not in {work.message.id for work in untouched}]
+    held = (Message.state == "CLAIMED") & (Message.lease_owner == left.owner)
+    async with house.store.act() as ledger:
+        freed: dict[str, Any] = {"lease_until": None, "lease_owner": None}
+        await ledger.change(
+            Message, Message.id.in_([work.message.id for work in untouched]), held,
+            state="QUEUED", attempts=Message.attempts - 1, **freed,
+        )  # fmt: skip
+        begun = [(work.message.id, work.ordinal) for work in untouched]
+        await ledger.session.execute(delete(Attempt).where(tuple_(Attempt.message_id, Attempt.ordinal).in_(begun)))
+        await ledger.change(
+            Message, Message.id.in_(unknown), held, state="UNKNOWN", unknown=Message.unknown + 1, **freed
+        )
+    tally = Counter(outcome.verdict for outcome in ended)
+    return tally + Counter({"untouched": len(untouched), "unknown": len(unknown)})
+
+
+async def _still_held(house: House, left: Left) -> list[Work]:
+    """The messages that nobody else has taken over meanwhile."""
+    query = select(*Message.__table__.columns).where(
+        Message.id.in_(left.claimed), Message.state == "CLAIMED", Message.lease_owner == left.owner
+    )
+    async with house.store.view() as ledger:
+        rows = await ledger.rows(query)
+    return [Work(cast(Message, row), None, None, row.attempts) for row in rows]
+
+
+async def look_up(house: House, works: list[Work]) -> list[Work]:
+    """Those that are still to be sent: an unknown one that the mail server's log knows is recorded instead."""
+    doubtful = [work for work in works if work.message.unknown or work.message.state == "CLAIMED"]
+    if house.settings.mta_log is None or not doubtful:
+        return works
+    wanted = [work.message.message_id for work in doubtful]
+    known = await asyncio.to_thread(mtalog.taken, house.settings.mta_log, wanted)
+    found = [work for work in doubtful if work.message.message_id in known]
+    if found:
+        said = [_taken(work, known[work.message.message_id]) for work in found]
+        await record(house, found, said)
+    return [work for work in works if work.message.message_id not in known]
+
+
+def _taken(work: Work, line: str) -> Outcome:
+    return Outcome(work.message.id, "accepted", 250, f"in the mail server's log: {line}")
+
+
+# ------------------------------------------------------------------------------------ after a restore
+
+
+class Watermark:
+    """How often this database has claimed mail: counted in it, and in a file beside it.
+
+    A copy from a backup knows of fewer claims than the file: letters have left that it believes unsent.
+    The file may lag by what a kill cut off; that is the harmless direction.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._path = house.settings.home / "watermark.json"
+        self._mark: tuple[str, int, datetime] | None = None
+
+    async def passes(self, ledger: Ledger) -> bool:
+        """False where the database is older than the file says."""
+        note = await ledger.note(_NOTE)
+        if note is None or note["count"] >= self._read().get(note["id"], {}).get("count", 0):
+            return True
+        log.error("this database is older than the mail that has left it: answer `congvan reconcile` first")
+        return False
+
+    async def raised(self, ledger: Ledger) -> None:
+        """Count one more claim."""
+        now = await self._house.clock.now()
+        note = await ledger.note(_NOTE) or {"id": self._house.new_id(now), "count": 0}
+        await ledger.set_note(_NOTE, {"id": note["id"], "count": note["count"] + 1})
+        self._mark = (note["id"], note["count"] + 1, now)
+
+    def write(self) -> None:
+        """Tell the file what was committed. Never lowered, whatever process comes last."""
+        if self._mark is None:
+            return
+        key, count, now = self._mark
+        self._mark = None
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            marks = self._read()
+            if marks.get(key, {}).get("count", 0) < count:
+                marks[key] = {"count": count, "at": now.isoformat()}
+                new = self._path.with_suffix(".new")
+                new.write_bytes(orjson.dumps(marks))
+                new.replace(self._path)
+
+    def last(self, key: str) -> tuple[int, datetime | None]:
+        """(claims, instant of the last one) as the file has them."""
+        mark = self._read().get(key)
+        return (mark["count"], datetime.fromisoformat(mark["at"])) if mark else (0, None)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            marks: dict[str, Any] = orjson.loads(self._path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        return marks
+
+
+async def is_restored(house: House) -> bool:
+    """True while nothing leaves because the database is older than the mail that has left it."""
+    async with house.store.view() as ledger:
+        return not await Watermark(house).passes(ledger)
+
+
+async def reconcile(house: House, by: str, *, resend: bool) -> dict[str, int]:
+    """Answer for a restored database: what may have left since the backup, and let mail leave again.
+
+    1. What the mail server's log knows, where one is configured, is recorded as sent.
+    2. The rest of what was due before the last claim is sent again under the same Message-IDs (`resend`),
+       or taken for sent: then silence is reminded and escalated as for every sent letter, and a person may
+       `resend` a single one.
+    Returns {"in_log", "resent", "assumed"}. Raises ActRefused where nothing has to be answered.
+    """
+    mark = Watermark(house)
+    async with house.store.view() as ledger:
+        if await mark.passes(ledger):
+            raise ActRefused("the database is as young as its mail: nothing has to be reconciled")
+        note = await ledger.note(_NOTE)
+        assert note is not None, "without a note it would have passed"
+        count, at = mark.last(note["id"])
+        rows = await ledger.rows(
+            select(*Message.__table__.columns).where(Message.state.in_(_OPEN), Message.not_before <= at)
+        )
+    works = [Work(cast(Message, row), None, None, row.attempts + 1) for row in rows]
+    known: dict[str, str] = {}
+    if house.settings.mta_log is not None:
+        wanted = [work.message.message_id for work in works]
+        known = await asyncio.to_thread(mtalog.taken, house.settings.mta_log, wanted)
+    logged = [work for work in works if work.message.message_id in known]
+    others = [work for work in works if work.message.message_id not in known]
+    await _take_for_sent(house, logged, [_taken(work, known[work.message.message_id]) for work in logged])
+    if not resend:
+        reply = f"taken for sent after a restore, decided by {by}"
+        await _take_for_sent(house, others, [Outcome(w.message.id, "accepted", None, reply) for w in others])
+    await _reopen(house, others if resend else [], note["id"], count)
+    log.warning("reconciled by %s: %d in the log, %d open, resend=%s", by, len(logged), len(others), resend)
+    return {
+        "in_log": len(logged), "resent": len(others) if resend else 0, "assumed": 0 if resend else len(others),
+    }  # fmt: skip
+
+
+async def _take_for_sent(house: House, works: Sequence[Work], outcomes: Sequence[Outcome]) -> None:
+    for first in range(0, len(works), 500):
+        await record(house, works[first : first + 500], outcomes[first : first + 500])
+
+
+async def _reopen(house: House, again: Sequence[Work], key: str, count: int) -> None:
+    """Whatever a claim of the old world held is free, and the database counts from where the file stands."""
+    async with house.store.act() as ledger:
+        for first in range(0, len(again), 500):
+            keys = [work.message.id for work in again[first : first + 500]]
+            await ledger.session.execute(
+                update(Message)
+                .where(Message.id.in_(keys))
+                .values(state="UNKNOWN", unknown=Message.unknown + 1, lease_until=None, lease_owner=None)
+                .execution_options(synchronize_session=False)
+            )
+        await ledger.set_note(_NOTE, {"id": key, "count": count})
+
+
+async def unknown(house: House) -> list[dict[str, Any]]:
+    """Messages of which nobody knows whether the mail server has them: shown, counted, sent again or looked up."""
+    async with house.store.view() as ledger:
+        rows = await ledger.rows(
+            select(Message.id, Message.message_id, Message.delivery_id, Message.kind, Message.unknown, Campaign.code)
+            .outerjoin(Campaign, Campaign.id == Message.campaign_id)
+            .where(Message.state == "UNKNOWN")
+            .order_by(Message.id)
+        )
+    return [dict(row._mapping) for row in rows]

@@ -1,0 +1,67 @@
+"""`congvan letter draft` and `letter trial`: the paper for the signer, and a mail to oneself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from congvan.commands import given
+from congvan.commands.session import opened
+from congvan.commands.show import place, save
+from congvan.errors import ActRefused
+
+
+async def draft(letter: str, /, *, out: Path, number: str = "", date: str = "") -> None:
+    """Lấy dự thảo của một văn bản đang chờ ban hành, để trình ký; .docx để sửa trong Word.
+
+    Parameters
+    ----------
+    letter
+        Mã của văn bản, xem ở congvan letters.
+    out
+        Tệp .pdf hoặc .docx sẽ ghi.
+    number
+        Số văn bản, nếu đã có.
+    date
+        Ngày ban hành, nếu đã có.
+    """
+    from congvan.acts import letters
+    from congvan.commands.letters import word_copy
+
+    kind = out.suffix.lower()
+    if kind not in (".pdf", ".docx"):
+        raise given.refuse("--out", f"không ghi được «{out.name}»", "ghi tên tệp có đuôi .pdf hoặc .docx", str(out))
+    place(out)
+    written = given.letter_number(number, "--number") if number else ""
+    day = given.day(date, "--date") if date else None
+    async with opened() as house:
+        sheet = await letters.sheet_to_sign(house, letter, written, day)
+        save(out, word_copy(house, sheet) if kind == ".docx" else house.press.render(sheet).pdf)
+
+
+async def trial(plan: Path, /, *, recipient: str, to: str) -> None:
+    """Gửi thử: nguyên văn thư của một nơi nhận đến hộp thư của người phụ trách; chưa khởi động đợt nào.
+
+    Parameters
+    ----------
+    plan
+        Tệp kế hoạch .yaml.
+    recipient
+        Mã của nơi nhận.
+    to
+        Hộp thư của người phụ trách.
+    """
+    from congvan.acts import trial as acts
+    from congvan.acts.campaigns import Launch
+    from congvan.house import carrier
+    from congvan.reading import lines_of, read_cascade, read_plan
+
+    address = given.address(to, "--to")
+    assert address is not None, "it was named"
+    read, _ = read_plan(plan)
+    async with opened() as house:
+        cascade = read_cascade(house.settings.cascade_file)
+        order = Launch(read, cascade, "exercise", "", plan.parent, str(plan), lines_of(plan))
+        outcome = await acts.send(house, carrier(house.settings), order, recipient, address)
+    if outcome.verdict != "accepted":
+        raise ActRefused(f"máy chủ thư không nhận: {outcome.reply or outcome.verdict} → congvan doctor")
+    print(f"Đã gửi thử đến {address}.")

@@ -1,0 +1,178 @@
+"""The same letter as .docx, for the clerk who finishes it in Word and comes back with the signed PDF.
+
+Needs the extra `word` (docxtpl). The template is templates/letters/word/letter.docx, which an authority
+replaces with its own; a folder before the shipped one wins.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2.sandbox import SandboxedEnvironment
+
+from congvan.errors import NothingInstalled
+from congvan.letters.fragment import Node, Tree
+from congvan.letters.frame import COUNTERS
+from congvan.letters.numbering import point
+from congvan.letters.press import Press
+from congvan.letters.sheet import Sheet
+
+TEMPLATE = "word/letter.docx"
+#: A column that only counts the rows.
+_COUNTER_MM = 14.0
+MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+
+def document(press: Press, sheet: Sheet, template: Path | None = None) -> bytes:
+    """The letter as .docx; equal sheets give equal bytes. Raise NothingInstalled without docxtpl or a template."""
+    try:
+        from docxtpl import DocxTemplate
+    except ImportError as error:
+        raise NothingInstalled("bản Word cần docxtpl: pip install 'congvan[word]'") from error
+    source = template or press.file(TEMPLATE)
+    if source is None:
+        raise NothingInstalled(f"there is no {TEMPLATE} beside the letters' templates")
+    frame, tree = press.composed(sheet)
+    made = DocxTemplate(source)
+    made.render(_context(frame, tree), jinja_env=SandboxedEnvironment(autoescape=True))
+    for table in _tables(made.docx):
+        _fit(table, _width_mm(frame["profile"]["page"]))
+    core = made.docx.core_properties
+    core.title, core.subject = frame["document"]["title"], frame["document"]["subject"]
+    core.author, core.language = frame["document"]["author"], str(frame["language"])
+    out = io.BytesIO()
+    made.save(out)
+    return _settled(out.getvalue())
+
+
+def _width_mm(page: Mapping[str, float]) -> float:
+    return page["width_mm"] - page["left_mm"] - page["right_mm"]
+
+
+def _tables(made: Any) -> Iterator[Any]:
+    """The tables with lines. Read from the tree: python-docx still knows the body that was replaced."""
+    from docx.oxml.ns import qn
+    from docx.table import Table
+
+    for element in made.element.body.iter(qn("w:tbl")):
+        table = Table(element, made)
+        if table.style is not None and table.style.name == "Table Grid":
+            yield table
+
+
+def _fit(table: Any, width_mm: float) -> None:
+    """Widths for the columns that the letter has; the template's table knows none of them."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+    from docx.shared import Mm
+
+    rows = [row._tr.tc_lst for row in table.rows]
+    heads = ["".join(text.text or "" for text in cell.iter(qn("w:t"))) for cell in rows[0]] if rows else []
+    narrow = [_COUNTER_MM if head in COUNTERS else 0 for head in heads]
+    share = (width_mm - sum(narrow)) / max(1, narrow.count(0))
+    widths = [Mm(one or share) for one in narrow]
+    grid = table._tbl.tblGrid
+    for old in list(grid):
+        grid.remove(old)
+    for width in widths:
+        column = OxmlElement("w:gridCol")
+        column.set(qn("w:w"), str(int(width.twips)))
+        grid.append(column)
+    for row in rows:
+        for cell, width in zip(row, widths, strict=False):
+            cell.width = width
+
+
+def _settled(data: bytes) -> bytes:
+    """The same file without the hour at which it was packed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), old.read(name), zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def _context(frame: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
+    small = frame["profile"]["table"]["size_pt"]
+    blocks = list(_blocks(tree, small))
+    # The end of the words stays with the signature.
+    for block in blocks[-2:]:
+        block["kept"] = True
+    parts = [
+        {
+            **part,
+            "columns": [_rich([name], bold=True, size=small) for name in part["columns"]],
+            "rows": [[_rich([cell], size=small) for cell in row] for row in part["rows"]],
+        }
+        for part in frame["appendices"]
+    ]
+    return {**frame, "body": blocks, "appendices": parts}
+
+
+def _blocks(tree: Tree, small: float) -> Iterator[dict[str, Any]]:
+    for node in tree:
+        tag = node["t"]
+        if tag == "p":
+            yield {
+                "kind": "p", "text": _rich(node["c"]), "align": node.get("align", ""), "kept": _leads(node["c"]),
+            }  # fmt: skip
+        elif tag in {"ul", "ol"}:
+            yield from _items(node, small)
+        elif tag == "table":
+            yield {"kind": "table", "rows": [[_cell(cell, small) for cell in row["c"]] for row in node["c"]]}
+        elif tag == "hr":
+            yield {"kind": "p", "text": _rich(["…" * 54]), "align": "left"}
+        elif tag == "img":
+            # Word shows no SVG of ours; the clerk puts the drawing in.
+            yield {"kind": "p", "text": _rich([f"[{node.get('alt', '')}]"]), "align": "center"}
+
+
+def _leads(children: list[Any]) -> bool:
+    """A heading, or a line that announces what follows, does not end a page."""
+    last = children[-1] if children else ""
+    return last.endswith(":") if isinstance(last, str) else len(children) == 1 and last["t"] == "b"
+
+
+def _items(node: Node, small: float) -> Iterator[dict[str, Any]]:
+    first = int(node.get("start", "1")) - 1
+    for at, item in enumerate(node["c"], first):
+        mark = "- " if node["t"] == "ul" else f"{point(at)}) " if node.get("type") == "a" else f"{at + 1}. "
+        parts = item["c"] or [{"t": "p", "c": []}]
+        if parts[0]["t"] == "p":
+            yield {"kind": "p", "text": _rich([mark, *parts[0]["c"]]), "align": ""}
+            parts = parts[1:]
+        yield from _blocks(parts, small)
+
+
+def _cell(node: Node, small: float) -> Any:
+    inner: list[Any] = []
+    for at, part in enumerate(node["c"]):
+        inner += [{"t": "br", "c": []}] if at else []
+        inner += part["c"] if part["t"] == "p" else []
+    return _rich(inner, bold=node["t"] == "th", size=small)
+
+
+def _rich(children: list[Any], *, bold: bool = False, size: float = 0) -> Any:
+    from docxtpl import RichText
+
+    made = RichText()
+    for text, marks in _runs(children, frozenset("b") if bold else frozenset()):
+        made.add(
+            text, bold="b" in marks, italic="i" in marks, underline="u" in marks, font="Times New Roman",
+            size=int(2 * size) or None,
+        )  # fmt: skip
+    return made
+
+
+def _runs(children: list[Any], marks: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    for child in children:
+        if isinstance(child, str):
+            yield child, marks
+        elif child["t"] == "br":
+            yield "\n", marks
+        else:
+            yield from _runs(child["c"], marks | {child["t"]})

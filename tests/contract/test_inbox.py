@@ -1,0 +1,305 @@
+"""What comes back is taken in once, put beside its delivery, and confirms nothing. Read from a real IMAP server."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+from imap_tools import MailBoxUnencrypted
+from sqlalchemy import select
+
+from bench.outbox_world import fill
+from congvan.acts import deliveries, inbox, outbox
+from congvan.acts.history import history
+from congvan.house import House
+from congvan.mail.imap import Fetched, Mailbox, MailboxUnreadable
+from congvan.store.tables import Case, Delivery, Incoming, Message
+from tests.conftest import Postbox
+
+PASSWORD = "no-secret-at-all"
+
+
+class Shelf:
+    """A mailbox in memory, numbered like a real one."""
+
+    name = "congvan@bql.example/INBOX"
+
+    def __init__(self) -> None:
+        self.mails: list[bytes] = []
+        self.uidvalidity = 7
+
+    async def newer(self, uidvalidity: int, uid: int) -> AsyncIterator[Fetched]:
+        for number, raw in enumerate(self.mails, 1):
+            if uidvalidity != self.uidvalidity or number > uid:
+                yield Fetched(self.uidvalidity, number, raw)
+
+
+class Office:
+    """A house whose one letter has left, and the mailbox in which answers lie."""
+
+    def __init__(self, house: House, postbox: Postbox, shelf: Shelf) -> None:
+        self.house, self.postbox, self.shelf = house, postbox, shelf
+
+    async def delivery(self) -> Delivery:
+        async with self.house.store.view() as ledger:
+            found: Delivery = await ledger.first(select(Delivery))
+            return found
+
+    async def address(self) -> str:
+        token = self.house.links.mail_token((await self.delivery()).id)
+        local, _, domain = self.house.settings.mail_from.partition("@")
+        return f"{local}+{token}@{domain}"
+
+    async def rows(self) -> list[Incoming]:
+        async with self.house.store.view() as ledger:
+            return await ledger.all(select(Incoming).order_by(Incoming.uidvalidity, Incoming.uid))
+
+    async def comes(self, raw: str) -> Incoming:
+        """A mail comes in and is read; its row."""
+        self.shelf.mails.append(raw.replace("\n", "\r\n").encode())
+        await inbox.read(self.house, self.shelf)
+        return (await self.rows())[-1]
+
+    @property
+    def message_id(self) -> str:
+        return str(self.postbox.sent[-1][1]["Message-ID"])
+
+
+@pytest.fixture
+async def office(house: House, postbox: Postbox) -> Office:
+    await outbox.dispatch(house, postbox, await fill(house, 1))
+    assert len(postbox.sent) == 1
+    return Office(house, postbox, Shelf())
+
+
+def person(to: str, text: str = "Chúng tôi đã nhận và xác nhận thực hiện.", references: str = "") -> str:
+    """A mail that somebody wrote."""
+    thread = f"In-Reply-To: {references}\n" if references else ""
+    return (
+        f"From: Văn thư <vanthu@cty0.example>\nTo: {to}\nSubject: Re: công văn\n"
+        f"Message-ID: <{crc32(text.encode())}@cty0.example>\n{thread}Content-Type: text/plain; charset=utf-8\n\n"
+        f"{text}\n\nVào 08:00, Ban Quản lý đã viết:\n> Kính gửi\n> xác nhận\n"
+    )
+
+
+def report(to: str, original: str, action: str = "failed", status: str = "5.1.1") -> str:
+    """What Postfix writes (RFC 3464)."""
+    return (
+        f"Return-Path: <>\nFrom: MAILER-DAEMON@mx.cty0.example (Mail Delivery System)\nTo: {to}\n"
+        f"Subject: Mail Delivery Report\nMessage-ID: <{action}.{status}@mx.cty0.example>\n"
+        "Auto-Submitted: auto-replied\nMIME-Version: 1.0\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="B"\n\n'
+        "--B\nContent-Type: text/plain\n\nThis is the mail system.\n\n"
+        "--B\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.cty0.example\n\n"
+        f"Final-Recipient: rfc822; vanthu@cty0.example\nAction: {action}\nStatus: {status}\n"
+        "Diagnostic-Code: smtp; 550 5.1.1 User unknown\n\n"
+        f"--B\nContent-Type: text/rfc822-headers\n\nMessage-ID: {original}\nSubject: x\n\n--B--\n"
+    )
+
+
+# ------------------------------------------------------------------------------------ people and machines
+
+
+async def test_a_persons_answer_stands_beside_the_delivery_without_its_quotes_and_confirms_nothing(
+    office: Office,
+) -> None:
+    row = await office.comes(person(await office.address()))
+    delivery = await office.delivery()
+    assert (row.kind, row.delivery_id, row.matched_by) == ("human", delivery.id, "token")
+    assert row.text == "Chúng tôi đã nhận và xác nhận thực hiện."
+    assert (delivery.state, delivery.confirmed_at) == ("SENT", None)
+
+
+async def test_an_answer_that_lost_our_address_is_found_by_its_thread(office: Office) -> None:
+    row = await office.comes(person("congvan@bql.example", references=office.message_id))
+    assert (row.delivery_id, row.matched_by) == ((await office.delivery()).id, "message_id")
+
+
+async def test_an_address_that_we_did_not_sign_leads_nowhere_whatever_it_quotes(office: Office) -> None:
+    token = (await office.delivery()).id + ".000000000000"
+    row = await office.comes(report(f"congvan+{token}@bql.example", office.message_id))
+    assert (row.delivery_id, row.about) == (None, None)
+    assert (await office.delivery()).state == "SENT"
+    assert [one["id"] for one in await inbox.unplaced(office.house)] == [row.id]
+
+
+async def test_an_absent_clerks_machine_changes_nothing(office: Office) -> None:
+    before = await office.delivery()
+    raw = person(await office.address(), "Tôi đang nghỉ phép.").replace("\nTo:", "\nAuto-Submitted: auto-replied\nTo:")
+    row = await office.comes(raw)
+    after = await office.delivery()
+    assert (row.kind, row.delivery_id) == ("auto_reply", after.id)
+    assert (after.state, after.event_seq) == (before.state, before.event_seq)
+
+
+# ------------------------------------------------------------------------------------ reports
+
+
+async def test_a_bounce_makes_the_delivery_undeliverable_and_somebody_is_told(office: Office) -> None:
+    row = await office.comes(report(await office.address(), office.message_id))
+    delivery = await office.delivery()
+    assert (row.kind, row.status, delivery.state) == ("bounce_hard", "5.1.1", "UNDELIVERABLE")
+    async with office.house.store.view() as ledger:
+        case = await ledger.first(select(Case))
+        assert (case.kind, case.delivery_id, case.closed_at) == ("undeliverable", delivery.id, None)
+
+
+async def test_a_delay_is_written_down_and_nothing_else(office: Office) -> None:
+    await office.comes(report(await office.address(), office.message_id, "delayed", "4.4.1"))
+    assert (await office.delivery()).state == "SENT"
+    events = (await history(office.house, (await office.delivery()).id))["events"]
+    assert (events[-1]["kind"], events[-1]["channel"]) == ("delayed", "mail")
+
+
+async def test_a_receipt_says_that_it_has_arrived(office: Office) -> None:
+    await office.comes(report(await office.address(), office.message_id, "delivered", "2.1.5"))
+    delivery = await office.delivery()
+    assert delivery.state == "DELIVERED"
+    assert delivery.arrived_at == await office.house.clock.now()
+
+
+async def test_a_bounce_of_the_letter_before_a_readdressing_says_nothing_of_the_new_one(office: Office) -> None:
+    old = office.message_id
+    delivery = await office.delivery()
+    await deliveries.resend(office.house, delivery.id, "Lan", address="moi@cty0.example")
+    await outbox.dispatch(office.house, office.postbox, delivery.hop_id)
+    assert office.message_id != old
+    await office.comes(report(await office.address(), old))
+    assert (await office.delivery()).state == "SENT"
+    await office.comes(report(await office.address(), office.message_id).replace("failed.5.1.1@", "second@"))
+    assert (await office.delivery()).state == "UNDELIVERABLE"
+
+
+# ------------------------------------------------------------------------------------ once, and whatever comes
+
+
+async def test_what_was_taken_in_is_not_taken_in_again_even_where_the_folder_is_numbered_anew(office: Office) -> None:
+    await office.comes(person(await office.address()))
+    assert await inbox.read(office.house, office.shelf) == {}
+    office.shelf.uidvalidity = 8
+    assert await inbox.read(office.house, office.shelf) == {"again": 1}
+    assert len(await office.rows()) == 1
+
+
+async def test_a_mail_that_trips_us_is_kept_and_does_not_hold_up_the_next(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = inbox._place
+
+    async def trips(*arguments: object) -> object:
+        if arguments[2].subject == "bay":  # type: ignore[attr-defined]
+            raise ZeroDivisionError
+        return await really(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(inbox, "_place", trips)
+    address = await office.address()
+    office.shelf.mails += [
+        person(address, "một").replace("Re: công văn", "bay").encode(),
+        person(address, "hai").encode(),
+        b"\x00\xff",
+    ]
+    await inbox.read(office.house, office.shelf)
+    rows = await office.rows()
+    assert [(row.text, row.delivery_id is None) for row in rows[:2]] == [("một", True), ("hai", False)]
+    assert len(rows) == 3
+
+
+async def test_the_history_of_a_delivery_shows_attempts_answers_and_events(office: Office) -> None:
+    await office.comes(person(await office.address()))
+    told = await history(office.house, (await office.delivery()).id)
+    (message,) = told["messages"]
+    assert message["state"] == "SENT"
+    attempts = [(one["ordinal"], one["outcome"], one["reply"]) for one in message["attempts"]]
+    assert attempts == [(1, "accepted", "2.0.0 Ok")]
+    assert [one["kind"] for one in told["incoming"]] == ["human"]
+    assert [one["kind"] for one in told["events"]][-2:] == ["sent", "noted"]
+
+
+# ------------------------------------------------------------------------------------ a real server
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def imap(tmp_path: Path) -> Iterator[int]:
+    """The port of a real IMAP server on loopback with one empty mailbox."""
+    program = shutil.which("mail_devel", path=str(Path(sys.executable).parent)) or shutil.which("mail_devel")
+    if program is None:
+        pytest.skip("no IMAP server: install mail-devel (it is in requirements-dev.lock)")
+    port = free_port()
+    log = (tmp_path / "imap.log").open("wb")
+    server = subprocess.Popen(
+        [program, "--host", "127.0.0.1", "--imap-port", str(port), "--smtp-port", str(free_port()), "--smtps-port",
+         str(free_port()), "--no-http", "--user", "congvan@bql.example", "--password", PASSWORD],
+        stdout=log, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.poll() is None, (tmp_path / "imap.log").read_text()
+            time.sleep(0.1)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(10)
+        log.close()
+
+
+def box(port: int, password: str = PASSWORD) -> Mailbox:
+    return Mailbox("127.0.0.1", port, "congvan@bql.example", password)
+
+
+async def test_a_real_mailbox_is_read_to_its_end_and_left_as_it_was(office: Office, imap: int) -> None:
+    address = await office.address()
+    raws = [person(address, f"Trả lời {number}").replace("\n", "\r\n").encode() for number in range(45)]
+    with MailBoxUnencrypted("127.0.0.1", imap).login("congvan@bql.example", PASSWORD) as client:
+        for raw in raws:
+            client.append(raw)
+    assert await inbox.read(office.house, box(imap)) == {"human": 45}
+    assert await inbox.read(office.house, box(imap)) == {}
+    with MailBoxUnencrypted("127.0.0.1", imap).login("congvan@bql.example", PASSWORD) as client:
+        client.append(report(address, office.message_id).replace("\n", "\r\n").encode())
+    assert await inbox.read(office.house, box(imap)) == {"bounce_hard": 1}
+    assert [row.text for row in await office.rows()][:2] == ["Trả lời 0", "Trả lời 1"]
+    with MailBoxUnencrypted("127.0.0.1", imap).login("congvan@bql.example", PASSWORD) as client:
+        assert [mail.flags for mail in client.fetch(mark_seen=False)] == [()] * 46
+
+
+async def test_a_mailbox_that_cannot_be_read_says_so_without_its_password(office: Office, imap: int) -> None:
+    for wrong in (box(imap, "wrong-one"), Mailbox("127.0.0.1", free_port(), "congvan@bql.example", PASSWORD)):
+        with pytest.raises(MailboxUnreadable) as told:
+            await inbox.read(office.house, wrong)
+        assert PASSWORD not in str(told.value)
+        assert "wrong-one" not in str(told.value)
+
+
+def test_the_way_to_the_mailbox_is_read_from_its_url() -> None:
+    found = Mailbox.parse("imaps://congvan%40bql.example:m%E1%BA%ADt%2F1@mail.bql.example/Hop%20den?ca=/etc/ca.pem")
+    assert (found.user, found.password, found.folder) == ("congvan@bql.example", "mật/1", "Hop den")
+    assert (found.port, found.tls, found.ca_file) == (993, True, "/etc/ca.pem")
+    assert "mật" not in repr(found)
+    for wrong in ("http://a@b", "imap://b", "imap://"):
+        with pytest.raises(ValueError):
+            Mailbox.parse(wrong)
+
+
+async def test_the_messages_that_were_sent_bear_an_envelope_that_leads_back(office: Office) -> None:
+    async with office.house.store.view() as ledger:
+        message = await ledger.first(select(Message))
+    assert str(office.postbox.sent[0][1]["Reply-To"]) == await office.address()
+    raw = report(await office.address(), "<somebody.elses@id.example>")
+    raw = raw.replace("Reporting-MTA", f"Original-Envelope-Id: {message.id}\nReporting-MTA")
+    assert (await office.comes(raw)).about == message.id

@@ -1,0 +1,165 @@
+"""What stops a launch before anything is written: errors of form, signers out of their dates, secrets."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from congvan.acts import letters, registry
+from congvan.errors import BadInput
+from congvan.launching import launch_file
+from congvan.letters.lint import Remark
+from congvan.letters.names import spoken
+from congvan.letters.press import Press
+from congvan.letters.sheet import Sheet
+from congvan.rules.records import Person
+from congvan.store.tables import Campaign
+from tests.conftest import ROOT
+from tests.protocol.world import PLAN, Town, register
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The 8184 plan in a folder of its own."""
+    shutil.copy(ROOT / "config" / "campaigns" / "8184.yaml", tmp_path / "plan.yaml")
+    return tmp_path
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    path = folder / "plan.yaml"
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+
+
+async def launched(town: Town, folder: Path, mode: str = "exercise", **people: Any) -> list[Remark]:
+    await registry.take_over(town.house, register(**people))
+    shown: list[Remark] = []
+    await launch_file(town.house, folder / "plan.yaml", mode=mode, by="Lan", warn=shown.append)
+    return shown
+
+
+async def refused(town: Town, folder: Path, mode: str = "exercise", **people: Any) -> BadInput:
+    with pytest.raises(BadInput) as error:
+        await launched(town, folder, mode, **people)
+    assert await town.all(Campaign) == []
+    return error.value
+
+
+# ------------------------------------------------------------------------------------ the lint
+
+
+async def test_an_error_of_form_stops_the_launch_and_shows_rule_line_and_remedy(town: Town, folder: Path) -> None:
+    change(folder, "KT. TRƯỞNG BAN", "KT.TRƯỞNG BAN")
+    (fault,) = (await refused(town, folder)).faults
+    assert fault.field == "letter.signer.authority"
+    assert "[authority_space]" in fault.message
+    assert "KT. TRƯỞNG BAN" in fault.remedy
+    lines = (folder / "plan.yaml").read_text("utf-8").splitlines()
+    assert fault.row is not None
+    assert "KT.TRƯỞNG BAN" in lines[fault.row - 1]
+
+
+async def test_every_fault_is_shown_at_once_those_of_form_and_those_of_the_registry(
+    town: Town, folder: Path
+) -> None:
+    change(folder, "KT. TRƯỞNG BAN", "KT.TRƯỞNG BAN")
+    change(folder, "- organisation: TB", "- organisation: AI")
+    faults = (await refused(town, folder)).faults
+    assert {fault.field for fault in faults} == {"letter.signer.authority", "copies[2].organisation"}
+
+
+async def test_a_warning_is_shown_and_stops_nothing(town: Town, folder: Path) -> None:
+    change(folder, "Đẩy mạnh công tác", "Đẩy mạnh  công tác hoá chất và")
+    shown = await launched(town, folder)
+    assert {remark.severity for remark in shown} == {"warning"}
+    assert "tones" in {remark.rule for remark in shown}
+    assert len(await town.all(Campaign)) == 1
+
+
+async def test_the_shipped_plan_is_launched_without_a_word(town: Town, folder: Path) -> None:
+    assert await launched(town, folder) == []
+
+
+async def test_a_plan_that_runs_is_not_looked_at_again(town: Town, folder: Path) -> None:
+    await launched(town, folder)
+    late = Person(name="Chu Đức Anh", position="P", valid_until=date(2023, 11, 30))
+    await launched(town, folder, BQL={"signers": (late,)})
+    assert len(await town.all(Campaign)) == 1
+
+
+# ------------------------------------------------------------------------------------ signers, units, secrets
+
+
+@pytest.mark.parametrize(
+    ("people", "field"),
+    [
+        ({"BQL": {"signers": (Person(name="Chu Đức Anh", position="P", valid_until=date(2023, 11, 30)),)}}, "signer"),
+        ({"BQL": {"signers": (Person(name="CHU ĐỨC ANH", position="P", valid_from=date(2023, 12, 2)),)}}, "signer"),
+        ({"QHXD": {"valid_until": date(2023, 11, 30)}}, ""),
+    ],
+)
+async def test_a_signer_or_a_unit_out_of_its_dates_stops_the_launch(
+    town: Town, folder: Path, people: dict[str, Any], field: str
+) -> None:
+    faults = (await refused(town, folder, **people)).faults
+    (fault,) = [one for one in faults if "ngày 01/12/2023" in one.message]
+    assert fault.field == ("letter.signer" if field else "")
+
+
+async def test_a_signer_within_his_dates_of_whom_another_entry_has_ended_may_sign(town: Town, folder: Path) -> None:
+    entries = (
+        Person(name="Chu Đức Anh", position="TRƯỞNG PHÒNG", valid_until=date(2022, 12, 31)),
+        Person(name="Chu Đức Anh", position="PHÓ TRƯỞNG BAN", valid_from=date(2023, 1, 1)),
+    )
+    await launched(town, folder, BQL={"signers": entries})
+    assert len(await town.all(Campaign)) == 1
+
+
+async def test_a_document_from_above_that_is_marked_secret_stops_the_launch(town: Town, folder: Path) -> None:
+    press = town.house.press
+    assert isinstance(press, Press)
+    document = PLAN.directives[0].model_dump(mode="json")
+    frame, tree = press.composed(Sheet(template="placeholder", issuer="Văn phòng", context={"document": document}))
+    change(folder, "files: []", "files: [vb.pdf]")
+    page = press._print({**frame, "body": tree, "footer": "TUYỆT MẬT"}, Sheet(template="placeholder", issuer="V"))
+    (folder / "vb.pdf").write_bytes(page)
+    (fault,) = (await refused(town, folder, "live")).faults
+    assert fault.file == "vb.pdf"
+    assert "văn thư mật" in fault.remedy
+
+
+# ------------------------------------------------------------------------------------ names
+
+
+@pytest.mark.parametrize(
+    ("title", "said"),
+    [
+        ("PHÓ TRƯỞNG BAN", "Phó Trưởng ban"),
+        ("CHÁNH VĂN PHÒNG", "Chánh Văn phòng"),
+        ("PHÓ CHÁNH VĂN PHÒNG", "Phó Chánh Văn phòng"),
+        ("PHÓ TỔNG GIÁM ĐỐC", "Phó Tổng Giám đốc"),
+        ("Phó Giám đốc", "Phó Giám đốc"),
+    ],
+)
+def test_a_title_reads_in_a_sentence_as_the_decree_writes_it(title: str, said: str) -> None:
+    assert spoken(title) == said
+
+
+async def test_the_slip_names_the_leader_as_people_say_and_papers_use_the_short_names(town: Town) -> None:
+    short = {"UBND-HP": {"short_name": "UBND thành phố"}, "BQL": {"short_name": "BQL KKT"}}
+    await town.launch(people=register(**short))
+    slip = (await letters.draft(town.house, (await town.hop("UBND-HP")).id)).sheet
+    assert slip.context["leader"] == "Phó Trưởng ban Chu Đức Anh"
+    assert "(Phó Trưởng ban Chu Đức Anh)" in town.house.press.render(slip).html
+    board = (await letters.draft(town.house, (await town.hop("BQL")).id)).sheet
+    assert board.parent_authority == "UBND thành phố"
+    company = (await letters.draft(town.house, (await town.hop("INV-A")).id)).sheet
+    assert company.context["forwarded"] == {
+        "number": "", "symbol": "BQL-QHXD", "date": "", "issuer": "Tổ chức BQL", "short": "BQL KKT",
+    }  # fmt: skip
+    assert "BQL KKT (để báo cáo)" in town.house.press.render(company).page

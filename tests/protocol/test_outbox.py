@@ -1,0 +1,303 @@
+"""The outbox: an attempt is written before the first byte, an outcome after the last, each at its hour."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from congvan.acts import campaigns, deliveries, escalations, hops, outbox
+from congvan.house import House
+from congvan.mail.sender import Outcome, Outgoing
+from congvan.rules.protocol import State
+from congvan.store.tables import Attempt, Delivery, Message
+from tests.conftest import Postbox, at
+from tests.protocol.world import Town, address
+
+ACCEPTED = ("accepted", 250, "2.0.0 Ok")
+BUSY = ("unavailable", 451, "4.7.1 greylisted")
+UNKNOWN = ("unknown", None, "connection lost after the final dot")
+GONE = ("refused", 550, "5.1.1 no such user")
+
+
+async def opening(town: Town) -> str:
+    """The Board's hop is open and its letters are written down; nothing has left. Returns the hop."""
+    await town.launch()
+    await town.work()
+    await town.say("BQL")
+    hop = await town.hop("BQL")
+    lease = await hops.turn(town.house, hop.id)
+    assert lease is not None
+    await hops.rest(town.house, lease)
+    await hops.release(town.house, lease)
+    return hop.id
+
+
+async def outcome(town: Town, hop_id: str, said: tuple[str, int | None, str]) -> list[outbox.Work]:
+    """Claim what may leave and record the same outcome for all of it."""
+    works = await outbox.claim(town.house, hop_id)
+    await outbox.record(town.house, works, [Outcome(work.message.id, *said) for work in works])  # type: ignore[arg-type]
+    return works
+
+
+async def message(town: Town, code: str, kind: str = "letter") -> Message:
+    """The one message of this kind to a recipient."""
+    row: Message = await town.one(Message, Message.recipient == code, Message.kind == kind)
+    return row
+
+
+async def attempts(town: Town, code: str) -> list[Attempt]:
+    """What was tried with a recipient's letter."""
+    row = await message(town, code)
+    return sorted(await town.all(Attempt, Attempt.message_id == row.id), key=lambda one: one.ordinal)
+
+
+# ------------------------------------------------------------------------------------ intent, attempt, outcome
+
+
+async def test_the_intent_is_written_with_the_fact_that_causes_it(town: Town) -> None:
+    hop_id = await opening(town)
+    rows = await town.all(Message, Message.hop_id == hop_id)
+    assert {(row.recipient, row.kind, row.state, row.attempts) for row in rows} == {
+        (code, kind, "QUEUED", 0)
+        for code, kind in [
+            ("INV-A", "letter"), ("INV-B", "letter"), ("T-OUT", "letter"), ("VP", "letter"),
+            ("UBND-HP", "copy"), ("TB", "copy"), ("PTB", "copy"),
+        ]
+    }  # fmt: skip
+    assert town.postbox.to(address("VP")) == []
+
+
+async def test_an_attempt_is_written_before_the_first_byte(town: Town) -> None:
+    hop_id = await opening(town)
+    works = await outbox.claim(town.house, hop_id)
+    assert len(works) == 7
+    row = await message(town, "VP")
+    assert (row.state, row.attempts, row.lease_owner) == ("CLAIMED", 1, town.house.name)
+    (attempt,) = await attempts(town, "VP")
+    assert (attempt.outcome, attempt.finished_at, attempt.address) == (None, None, address("VP"))
+
+
+async def test_what_the_server_took_is_sent(town: Town) -> None:
+    hop_id = await opening(town)
+    await outcome(town, hop_id, ACCEPTED)
+    row, delivery = await message(town, "VP"), await town.delivery("VP")
+    assert (row.state, row.sent_at, row.lease_until, row.unknown) == ("SENT", at("2023-12-01"), None, 0)
+    assert (delivery.state, delivery.sent_at) == (State.SENT, at("2023-12-01"))
+    assert [attempt.outcome for attempt in await attempts(town, "VP")] == ["accepted"]
+    assert await outbox.claim(town.house, hop_id) == []
+
+
+async def test_what_the_server_refuses_is_never_tried_again(town: Town) -> None:
+    hop_id = await opening(town)
+    await outcome(town, hop_id, GONE)
+    town.clock.forward(days=3)
+    assert await outbox.claim(town.house, hop_id) == []
+    assert (await town.delivery("VP")).state == State.UNDELIVERABLE
+    assert (await message(town, "VP")).state == "REFUSED"
+    assert [case.kind for case in await town.cases("VP")] == ["undeliverable"]
+
+
+async def test_a_copy_that_is_refused_moves_nobodys_obligation(town: Town) -> None:
+    hop_id = await opening(town)
+    await outcome(town, hop_id, GONE)
+    assert {row.recipient for row in await town.all(Delivery, Delivery.state == State.UNDELIVERABLE)} == {
+        "INV-A", "INV-B", "T-OUT", "VP",
+    }  # fmt: skip
+    assert (await message(town, "TB", "copy")).state == "REFUSED"
+
+
+async def test_not_now_is_tried_again_after_pauses_that_double(town: Town) -> None:
+    hop_id = await opening(town)
+    waits = []
+    for _ in range(5):
+        await outcome(town, hop_id, BUSY)
+        row = await message(town, "VP")
+        assert row.state == "QUEUED"
+        waits.append((row.not_before - town.clock._now) / timedelta(minutes=1))
+        assert await outbox.claim(town.house, hop_id) == [], "not before its time"
+        town.clock.forward(hours=1)
+    for expected, waited in zip((1, 2, 4, 8, 16), waits, strict=True):
+        assert 0.7 * expected <= waited <= 1.3 * expected
+    assert [attempt.outcome for attempt in await attempts(town, "VP")] == ["unavailable"] * 5
+    assert (await town.delivery("VP")).state == State.QUEUED
+
+
+@pytest.mark.parametrize(("attempt", "minutes"), [(1, 1), (2, 2), (5, 16), (8, 128), (9, 240), (50, 240), (5000, 240)])
+def test_pauses_double_from_a_minute_to_four_hours(attempt: int, minutes: int) -> None:
+    assert outbox.wait_before(attempt) == timedelta(minutes=minutes)
+
+
+async def test_what_the_server_may_have_is_unknown_counted_and_sent_again_as_the_same_message(town: Town) -> None:
+    hop_id = await opening(town)
+    (first,) = [
+        work.message.message_id for work in await outcome(town, hop_id, UNKNOWN) if work.message.recipient == "VP"
+    ]
+    row = await message(town, "VP")
+    assert (row.state, row.unknown) == ("UNKNOWN", 1)
+    assert [attempt.outcome for attempt in await attempts(town, "VP")] == [None]
+    town.clock.forward(minutes=5)
+    await outbox.dispatch(town.house, town.postbox, hop_id)
+    (mail,) = town.postbox.to(address("VP"))
+    assert str(mail["Message-ID"]).strip("<>") == first.strip("<>")
+    row = await message(town, "VP")
+    assert (row.state, row.unknown, row.attempts) == ("SENT", 1, 2)
+
+
+async def test_one_message_that_fails_does_not_hold_up_the_others(town: Town) -> None:
+    hop_id = await opening(town)
+    town.postbox.says = lambda item: Outcome(item.key, *BUSY) if item.rcpt_to == address("VP") else None  # type: ignore[arg-type]
+    tally = await outbox.dispatch(town.house, town.postbox, hop_id)
+    assert (tally["accepted"], tally["unavailable"]) == (6, 1)
+
+
+# ------------------------------------------------------------------------------------ who has it in hand
+
+
+async def test_two_senders_never_have_the_same_message_in_hand(town: Town) -> None:
+    hop_id = await opening(town)
+    found = await asyncio.gather(*(outbox.claim(town.house, hop_id, 3) for _ in range(4)))
+    keys = [work.message.id for works in found for work in works]
+    assert len(keys) == len(set(keys)) == 7
+    assert max(map(len, found)) == 3
+
+
+async def test_a_claim_is_nobody_elses_until_its_lease_ends(town: Town) -> None:
+    hop_id = await opening(town)
+    assert len(await outbox.claim(town.house, hop_id)) == 7
+    town.clock.forward(seconds=town.house.settings.lease_s)
+    assert await outbox.claim(town.house, hop_id) == []
+    town.clock.forward(seconds=1)
+    again = await outbox.claim(town.house, hop_id)
+    assert len(again) == 7
+    row = await message(town, "VP")
+    assert (row.unknown, row.attempts) == (1, 2), "its first attempt is unknown"
+    assert [attempt.outcome for attempt in await attempts(town, "VP")] == [None, None]
+
+
+async def test_a_claim_that_is_put_off_over_night_is_still_counted_as_unknown(outside: Town) -> None:
+    await outside.until("2023-12-06", "07:59")
+    hop = await outside.hop("BQL")
+    outside.clock.set(at("2023-12-06"))
+    await hops.turn(outside.house, hop.id)
+    assert [work.message.kind for work in await outbox.claim(outside.house, hop.id)] == ["reminder"]
+    outside.clock.set(at("2023-12-06", "20:00"))
+    assert await outbox.claim(outside.house, hop.id) == []
+    row = await message(outside, "T-OUT", "reminder")
+    assert (row.state, row.unknown, row.not_before) == ("QUEUED", 1, at("2023-12-07", "07:30"))
+
+
+async def test_a_reminder_that_died_on_the_wire_is_not_sent_again_after_the_answer(outside: Town) -> None:
+    await outside.until("2023-12-06", "07:59")
+    hop = await outside.hop("BQL")
+    outside.clock.set(at("2023-12-06"))
+    await hops.turn(outside.house, hop.id)
+    assert len(await outbox.claim(outside.house, hop.id)) == 1
+    await outside.say("T-OUT")
+    outside.clock.forward(hours=1)
+    assert await outbox.claim(outside.house, hop.id) == []
+    row = await message(outside, "T-OUT", "reminder")
+    assert (row.state, row.unknown) == ("CANCELLED", 1), "and it is still counted as unknown"
+
+
+async def test_mail_of_no_hop_and_mail_of_a_hop_are_carried_apart(outside: Town) -> None:
+    await outside.until("2023-12-12", "07:59")
+    outside.clock.set(at("2023-12-12"))
+    await escalations.tell(outside.house)
+    hop = await outside.hop("BQL")
+    assert await outbox.claim(outside.house, hop.id) == []
+    assert [work.message.kind for work in await outbox.claim(outside.house, None)] == ["digest"]
+
+
+# ------------------------------------------------------------------------------------ the right hour
+
+
+async def test_a_letter_written_down_at_night_leaves_in_the_morning(town: Town) -> None:
+    town.clock.set(at("2023-12-01", "18:00"))
+    hop_id = await opening(town)
+    assert await outbox.claim(town.house, hop_id) == []
+    row = await message(town, "VP")
+    assert (row.not_before, row.attempts) == (at("2023-12-04", "07:30"), 0)
+
+
+async def test_a_mail_that_was_due_by_day_and_comes_up_at_night_is_put_off(town: Town) -> None:
+    hop_id = await opening(town)
+    town.clock.set(at("2023-12-01", "18:00"))
+    assert await outbox.claim(town.house, hop_id) == []
+    assert (await message(town, "VP")).not_before == at("2023-12-04", "07:30")
+
+
+async def test_a_held_campaign_keeps_its_mail(town: Town) -> None:
+    hop_id = await opening(town)
+    await campaigns.hold(town.house, "8184", "PTB")
+    assert await outbox.claim(town.house, hop_id) == []
+    await campaigns.resume(town.house, "8184", "PTB")
+    assert len(await outbox.claim(town.house, hop_id)) == 7
+
+
+# ------------------------------------------------------------------------------------ while it is on the wire
+
+
+async def test_who_was_withdrawn_meanwhile_gets_nothing(town: Town) -> None:
+    hop_id = await opening(town)
+    await deliveries.withdraw(town.house, (await town.delivery("VP")).id, "QHXD", "gửi nhầm")
+    assert "VP" not in {work.message.recipient for work in await outbox.claim(town.house, hop_id)}
+    assert (await message(town, "VP")).state == "CANCELLED"
+
+
+async def test_an_answer_that_is_quicker_than_the_servers_reply_is_not_taken_back(town: Town) -> None:
+    hop_id = await opening(town)
+    works = await outbox.claim(town.house, hop_id)
+    await town.say("VP")
+    await outbox.record(town.house, works, [Outcome(work.message.id, *ACCEPTED) for work in works])  # type: ignore[arg-type]
+    row = await town.delivery("VP")
+    assert (row.state, row.wake_at) == (State.ACKNOWLEDGED, None)
+
+
+async def test_an_investor_who_acknowledged_before_the_servers_reply_is_still_reminded_to_pass_on(town: Town) -> None:
+    hop_id = await opening(town)
+    works = await outbox.claim(town.house, hop_id)
+    await town.say("INV-A")
+    await outbox.record(town.house, works, [Outcome(work.message.id, *ACCEPTED) for work in works])  # type: ignore[arg-type]
+    await town.until("2023-12-06")
+    assert await town.diary("reminder", to=("INV-A",)) == ["06/12 08:00 INV-A reminder"]
+
+
+async def test_a_bounce_of_a_reminder_makes_the_mailbox_unreachable(outside: Town) -> None:
+    outside.postbox = Postbox(lambda item: Outcome(item.key, *GONE) if item.rcpt_to == address("T-OUT") else None)  # type: ignore[arg-type]
+    await outside.until("2023-12-06")
+    assert (await outside.delivery("T-OUT")).state == State.UNDELIVERABLE
+    assert (await outside.delivery("T-OUT")).wake_at is None
+
+
+async def test_a_slow_server_does_not_lose_the_claim(town: Town) -> None:
+    """While the carrier is at work the messages stay ours, and each leaves once."""
+    hop_id = await opening(town)
+    other: list[int] = []
+
+    class Slow(Postbox):
+        async def send(self, batch):  # type: ignore[no-untyped-def]
+            async for one in super().send(batch):
+                other.append(len(await outbox.claim(town.house, hop_id)))
+                yield one
+
+    slow = Slow()
+    await outbox.dispatch(town.house, slow, hop_id)
+    assert sum(other) == 0
+    assert max(slow.ids().values()) == 1
+
+
+async def test_the_words_are_made_when_the_message_leaves(town: Town) -> None:
+    hop_id = await opening(town)
+    seen: list[Outgoing] = []
+    town.postbox.says = lambda item: seen.append(item)  # type: ignore[func-returns-value, assignment, return-value]
+    await outbox.dispatch(town.house, town.postbox, hop_id)
+    assert len(seen) == 7
+    (mail,) = town.postbox.to(address("VP"))
+    body = mail.get_body(("plain",))
+    assert body is not None
+    text = str(body.get_content())
+    assert "Tổ chức VP" in text
+    assert "/v/" in text
+    assert isinstance(town.house, House)
