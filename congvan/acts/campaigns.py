@@ -335,7 +335,8 @@ async def turn(house: House, campaign_id: str) -> None:
         if ready and campaign.mode == "demo":
             at = demo.office_time(house, now, 4)
             leader = cascade_of(campaign).speaks_for
-            await demo.play(house, ledger, leader, "close", at, {"by": plan_of(campaign).letter.signer.name}, campaign_id)
+            by = {"by": plan_of(campaign).letter.signer.name}
+            await demo.play(house, ledger, leader, "close", at, by, campaign_id)
         # Nothing here is due by the clock: whoever settles a hop or tells the last rung wakes the campaign.
         await ledger.change(Campaign, Campaign.id == campaign_id, wake_at=None)
 

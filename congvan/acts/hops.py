@@ -111,7 +111,7 @@ async def kept(house: House, lease: Lease) -> AsyncIterator[None]:
     """Keep the lease while mail is sent, which may take longer than one lease lasts."""
 
     async def beat() -> None:
-        while await extend_lease(house, lease):
+        while await extend_lease(house, lease):  # noqa: ASYNC110 - a heartbeat, not a wait
             await asyncio.sleep(house.settings.lease_s / 3)
 
     beating = asyncio.create_task(beat())
@@ -331,7 +331,7 @@ async def _copies(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, no
                     kind="copy", step=f"{hop.id}-{one.code}", recipient=one.code, address=one.contacts[0].email,
                     not_before=leaves, hop_id=hop.id, campaign_id=campaign.id, urgent=is_urgent(campaign),
                     context={"purpose": copy.purpose, "name": one.name}, enclosures=enclosed,
-                )  # fmt: skip
+                )
             )
     await mails.queue(house, ledger, wanted, now)
 

@@ -218,9 +218,9 @@ def _segment_note(delivery: Delivery, scene: Scene) -> str:
 
 def _letter_fields(message: Message, delivery: Delivery, scene: Scene) -> dict[str, Any]:
     printed = datetime.fromisoformat(scene.letter.sheet["due_at"]) if scene.letter else delivery.due_at
-    late = "" if printed == delivery.due_at else (
-        f"Do văn bản đến với Quý đơn vị muộn hơn, thời hạn áp dụng cho Quý đơn vị là {_deadlines(delivery)['deadline']}."
-    )  # fmt: skip
+    own = _deadlines(delivery)["deadline"]
+    late = f"Do văn bản đến với Quý đơn vị muộn hơn, thời hạn áp dụng cho Quý đơn vị là {own}."
+    late = "" if printed == delivery.due_at else late
     note = scene.plan.letter.note_to_intermediaries if delivery.child_hop_id else ""
     return {
         "head": scene.head, "recipient": delivery.name, "document": scene.document, "subject": scene.subject,
@@ -352,4 +352,5 @@ def _groups(lines: list[Line], campaign: str, case: str) -> tuple[say.DigestGrou
                 code=line.code, name=line.name, deadline=line.due, reminders=line.reminders, note=line.reason
             )
             found.setdefault((line.issuer, line.park), []).append(row)
-    return tuple(say.DigestGroup(investor=issuer, park=park, rows=tuple(rows)) for (issuer, park), rows in found.items())
+    groups = found.items()
+    return tuple(say.DigestGroup(investor=issuer, park=park, rows=tuple(rows)) for (issuer, park), rows in groups)

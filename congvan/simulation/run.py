@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -137,11 +139,24 @@ class Simulation:
         self.scheduler.begin(portal, campaigns.launch(portal.house, launch), f"launch {launch.plan.code}", ended)
 
 
+@contextmanager
+def _a_loop() -> Iterator[None]:
+    """A current event loop that never runs: SQLAlchemy asks for one outside a coroutine."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
 def simulate(seed: int, tenants: int, days: int, only: Collection[Fault] | None = None, malice: float = 1.0) -> Verdict:
     """Play one seed and say what became of it."""
     verdict = Verdict(seed, tenants)
-    disk, faults = Disk(), Faults(seed, malice, only)
-    with tempfile.TemporaryDirectory() as name:
+    faults = Faults(seed, malice, only)
+    with _a_loop(), tempfile.TemporaryDirectory() as name:
+        disk = Disk()
         world = draw_world(seed, tenants, days, Path(name))
         simulation = Simulation(world, disk, Path(name), faults)
         try:

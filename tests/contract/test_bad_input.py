@@ -403,7 +403,7 @@ def test_a_bad_plan_is_not_previewed_either(ready: Desk) -> None:
         (["registry", "export", "danh-ba.ods"], ".xlsx"),
         (["registry", "export", "khong/co/danh-ba.xlsx"], "khong"),
         (["registry", "template", "mau.csv"], "mau.csv"),
-        (["letter", "render", "plan.yaml", "--issuer", "BO-TM", "--out", "a.docx"], "a.docx"),
+        (["letter", "render", "plan.yaml", "--issuer", "BO-TM", "--out", "a.odt"], "a.odt"),
         (["letter", "render", "plan.yaml", "--issuer", "BO-TN", "--out", "a.pdf"], "BO-TM"),
         (["letter", "issue", "L", "--number", "số 7", "--date", "2024-03-05"], "số 7"),
         (["letter", "issue", "L", "--number", "7", "--date", "5.3"], "5.3"),

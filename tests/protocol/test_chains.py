@@ -75,7 +75,8 @@ class Chain:
                 continue
             done += 1
             if row.child_hop_id and row.settles == "forward":
-                await confirmations.pass_on(self.house, row.id, confirmations.PassOn("Bình", "Văn thư", segment_ticked=True))
+                order = confirmations.PassOn("Bình", "Văn thư", segment_ticked=True)
+                await confirmations.pass_on(self.house, row.id, order)
             else:
                 event = Event.COMPLETED if row.settles == "complete" else Event.ACKNOWLEDGED
                 await confirmations.answer(
@@ -146,7 +147,7 @@ async def test_a_chain_of_five_levels_goes_down_to_the_last_village(chain: Chain
     assert set(issued) == {"authority", "notice"}
     assert all(count == 1 for count in chain.postbox.ids().values())
     village = next(message for to, message in reversed(chain.postbox.sent) if "thon" in to or message.get("To"))
-    assert len([part for part in village.iter_attachments()]) >= 4, "the letter of every level above travels along"
+    assert len(list(village.iter_attachments())) >= 4, "the letter of every level above travels along"
 
 
 @pytest.mark.parametrize("chain", ["five"], indirect=True)
