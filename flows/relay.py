@@ -15,6 +15,7 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
 
+from congvan.acts import board as board_acts
 from congvan.acts import campaigns, demo, escalations, hops, leases, mails
 from congvan.clock import DemoClock
 from congvan.house import House
@@ -92,16 +93,18 @@ class Relay:
     async def wakes(self, runs: Runs) -> None:
         """Campaigns, hops and the house's own mail: whatever is due gets its run."""
         if await self.deployments.ensure(runs.client):
-            await runs.forget()
+            # A new database under the same server, or a new server: every cached id is void.
+            if not await board_acts.know_prefect(self.house, str(self.deployments.ids["hop"])):
+                await runs.forget()
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._compared > COMPARE_EVERY_S:
+            self._compared = loop.time()
+            await runs.compare()
         for campaign_id in await campaigns.due(self.house):
             await campaigns.turn(self.house, campaign_id)
         await runs.campaigns()
         await self._hops(runs)
         await self._own_mail(runs)
-        loop = asyncio.get_running_loop()
-        if loop.time() - self._compared > COMPARE_EVERY_S:
-            self._compared = loop.time()
-            await runs.compare()
 
     async def _hops(self, runs: Runs) -> None:
         now = await self.house.clock.now()

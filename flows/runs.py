@@ -12,7 +12,8 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.exceptions import ObjectNotFound
+from prefect.client.schemas.objects import State as RunState
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelled, Completed
 
 from congvan.acts import board as board_acts
@@ -43,17 +44,16 @@ class Deployments:
         self._known = asyncio.Event()
 
     async def ensure(self, client: PrefectClient) -> bool:
-        """Register what is missing; True when the server had lost what it knew."""
+        """Register what is missing; True when something was registered."""
         if self.ids:
             try:
                 await client.read_deployment(self.ids["hop"])
                 return False
             except ObjectNotFound:
                 log.warning("Prefect lost its database; everything is registered again")
-        lost = bool(self.ids)
         self.ids = await self._register(client)
         self._known.set()
-        return lost
+        return True
 
     async def known(self, relaying: asyncio.Task[None]) -> None:
         """Wait until they are registered, or the relay that registers them has ended."""
@@ -105,11 +105,17 @@ class Runs:
         """Start the process of each due hop, through its run; repeated until a turn has moved it on."""
         known = await self._read([hop.run_id for hop in due if hop.run_id])
         for hop in due:
-            run = known.get(hop.run_id or "")
-            if run is None:
-                await self._make(hop)
-            elif await self._may_wake(hop, run):
-                await self.client.set_flow_run_state(run.id, board.awake(self.house.clock.wall()), force=True)
+            try:
+                await self._wake_one(hop, known.get(hop.run_id or ""))
+            except (ObjectNotFound, PrefectHTTPStatusError):
+                # Its campaign's page was deleted under it; `compare` forgets that, and the next pass makes both.
+                log.warning("hop %s could not be woken in Prefect; trying again", hop.issuer)
+
+    async def _wake_one(self, hop: Hop, run: FlowRun | None) -> None:
+        if run is None:
+            await self._make(await board_acts.run_of_hop(self.house, hop.id), board.awake(self.house.clock.wall()))
+        elif await self._may_wake(hop, run):
+            await self.client.set_flow_run_state(run.id, board.awake(self.house.clock.wall()), force=True)
 
     async def _may_wake(self, hop: Hop, run: FlowRun) -> bool:
         """Only a run that is asleep, over, or on its way for too long: setting Scheduled on a living one is
@@ -138,22 +144,21 @@ class Runs:
             await self.client.set_flow_run_state(run.id, Cancelled(), force=True)
         return new
 
-    async def _make(self, hop: Hop) -> None:
-        run = await board_acts.run_of_hop(self.house, hop.id)
+    async def _make(self, run: board_acts.RunOf, state: RunState) -> None:
         parent = await self._folder(run)
         made = await self.client.create_flow_run_from_deployment(
             self.deployments.ids["hop"],
-            parameters={"hop_id": hop.id},
+            parameters={"hop_id": run.id},
             name=board.hop_name(run),
-            tags=[f"campaign:{run.campaign}", f"level:{hop.level}", f"issuer:{hop.issuer}"],
-            idempotency_key=f"hop-{hop.id}-{parent}",
+            tags=[f"campaign:{run.campaign}", f"issuer:{run.name.partition(' ')[0]}"],
+            idempotency_key=f"hop-{run.id}-{parent}",
             parent_task_run_id=parent,
-            state=board.awake(self.house.clock.wall()),
+            state=state,
         )
         if made.state is not None and made.state.type in _OVER:
             # The key returns the old run, even a crashed one.
-            await self.client.set_flow_run_state(made.id, board.awake(self.house.clock.wall()), force=True)
-        await board_acts.remember_run(self.house, "hop", hop.id, str(made.id))
+            await self.client.set_flow_run_state(made.id, state, force=True)
+        await board_acts.remember_run(self.house, "hop", run.id, str(made.id))
 
     async def _folder(self, run: board_acts.RunOf) -> UUID | None:
         """Every hop stands on its campaign's page."""
@@ -201,8 +206,10 @@ class Runs:
         for run in rows:
             found = known.get(run.run_id or "")
             if run.run_id is None:
-                continue
-            if found is None:
+                if run.kind == "hop" and run.campaign_run_id is not None:
+                    # Its run is gone with Prefect's database; it has nothing to do now, so it is made asleep.
+                    await self._make(run, board.asleep(run.state, run.held, None, self.house.clock.wall()))
+            elif found is None:
                 await board_acts.remember_run(self.house, run.kind, run.id, None)
             elif found.state is not None and found.state.type in _STOPPED:
                 if not run.held and not await self._held(run.campaign_id, found) and run.kind == "campaign":

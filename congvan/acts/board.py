@@ -46,7 +46,7 @@ async def unpublished(house: House, limit: int = 500) -> list[Tile]:
             select(Delivery, Campaign.code)
             .join(Campaign, Campaign.id == Delivery.campaign_id)
             .join(Hop, Hop.id == Delivery.hop_id)
-            .where(Delivery.board_seq > Delivery.board_seen, Hop.opened_at.is_not(None), Hop.run_id.is_not(None))
+            .where(Delivery.board_seq > Delivery.board_seen, Hop.opened_at.is_not(None), Campaign.run_id.is_not(None))
             .order_by(Hop.opened_at, Delivery.code)
             .limit(limit)
         )
@@ -188,6 +188,14 @@ async def remember_page(house: House, hop_id: str, run_id: str | None) -> None:
     """Cache the run on whose page a hop's recipients stand."""
     async with house.store.act() as ledger:
         await ledger.change(Hop, Hop.id == hop_id, page_id=run_id)
+
+
+async def know_prefect(house: House, deployment_id: str) -> bool:
+    """Remember which Prefect database our cached ids are from; False when it is another one than before."""
+    async with house.store.act() as ledger:
+        known = await ledger.note("prefect")
+        await ledger.set_note("prefect", {"deployment": deployment_id})
+        return known is None or known["deployment"] == deployment_id
 
 
 async def forget_runs(house: House) -> None:
