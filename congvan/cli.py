@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
@@ -119,6 +120,9 @@ def _say(text: str) -> None:
 
 def _as_program() -> None:
     """UTF-8 whatever the locale says, and one line instead of a stack for what nobody foresaw."""
+    if not _debugging():
+        # A database that could not be opened leaves its thread to find the loop closed; that is no news.
+        threading.excepthook = lambda _: None
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

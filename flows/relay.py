@@ -92,10 +92,9 @@ class Relay:
 
     async def wakes(self, runs: Runs) -> None:
         """Campaigns, hops and the house's own mail: whatever is due gets its run."""
-        if await self.deployments.ensure(runs.client):
-            # A new database under the same server, or a new server: every cached id is void.
-            if not await board_acts.know_prefect(self.house, str(self.deployments.ids["hop"])):
-                await runs.forget()
+        registered = await self.deployments.ensure(runs.client)
+        if registered and not await board_acts.know_prefect(self.house, str(self.deployments.ids["hop"])):
+            await runs.forget()  # another database than before: every cached id is void
         loop = asyncio.get_running_loop()
         if loop.time() - self._compared > COMPARE_EVERY_S:
             self._compared = loop.time()
