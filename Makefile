@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 SPEED ?= 0
 
-.PHONY: help run test check clean
+.PHONY: help run test check browser clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -14,7 +14,7 @@ help: ## what can be made
 run: $(VENV)/.run ## the 8184 campaign on real parts; EXIT=1 ends with it, SPEED=2 plays two jumps a second
 	@$(BIN)/congvan up --demo --speed $(SPEED) $(if $(EXIT),--exit)
 
-test: $(VENV)/.dev ## every test, within ten minutes on two cores
+test: $(VENV)/.dev browser ## every test, within ten minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.dev ## ruff, types and the fast tests, in seconds
@@ -33,6 +33,12 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --require-hashes -r requirements-dev.lock
 	@$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --no-build-isolation -e .
 	@touch $(VENV)/.run $@
+
+# The pages are tested in a real browser: CONGVAN_BROWSER, one on the PATH, else, as root on Debian, its package.
+browser:
+	@test -n "$$CONGVAN_BROWSER" || command -v chromium google-chrome chromium-browser >/dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	  echo "no browser: the tests of the pages are skipped"
 
 clean: ## forget the demo and every cache
 	@rm -rf .congvan .pytest_cache .mypy_cache .ruff_cache .hypothesis
