@@ -18,7 +18,7 @@ test: $(VENV)/.dev browser ## every test, within ten minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.dev ## ruff, types and the fast tests, in seconds
-	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m pytest -q -x tests/protocol
+	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m pytest -q -x -n 2 tests/protocol/test_protocol.py tests/protocol/test_deadlines.py tests/protocol/test_cascade.py tests/protocol/test_links.py tests/test_imports_point_inward.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
