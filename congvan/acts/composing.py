@@ -12,7 +12,16 @@ from congvan.errors import LetterRefused, NothingInstalled
 from congvan.house import House
 from congvan.mail.address import domain_of, verp_sender
 from congvan.mail.dkim import Signer
-from congvan.mail.message import Enclosure, Headers, Payload, SharedParts, compose, encode_enclosures, message_id
+from congvan.mail.message import (
+    Enclosure,
+    Headers,
+    Payload,
+    Pieces,
+    SharedParts,
+    compose_pieces,
+    encode_enclosures,
+    message_id,
+)
 from congvan.mail.sender import Outgoing, Witness
 from congvan.mail.words import Mail
 from congvan.settings import Settings
@@ -91,15 +100,22 @@ class Composer:
         back = verp_sender(self._house.settings.mail_from, token)
         to = self._reached(work)
 
-        def payload() -> Payload:
+        def pieces() -> Pieces:
             if to is None:
                 raise LetterRefused("an exercise reaches no real address; set CONGVAN_EXERCISE_MAILBOX")
             mail = self._moulds.words(work, scene, now)
             text, page = mail.octets or (mail.text, mail.html)
-            made = compose(self._headers(work, scene, mail, back, to, now), text, page, shared)
+            return compose_pieces(self._headers(work, scene, mail, back, to, now), text, page, shared)
+
+        def payload() -> Payload:
+            made = Payload(b"".join(pieces()))
             return self._signer.sign(made, now) if self._signer is not None else made
 
-        return Outgoing(message.id, back, to or message.address, payload, dsn_id=message.id, witness=witness)
+        return Outgoing(
+            message.id, back, to or message.address, payload, dsn_id=message.id, witness=witness,
+            # What is to be signed has to be put together.
+            pieces=pieces if self._signer is None else None,
+        )  # fmt: skip
 
     def _reached(self, work: Work) -> str | None:
         """Where the message goes; None: nowhere, since an exercise may not write to real people."""

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from congvan.mail.message import TERMINATOR
+from congvan.mail.message import TERMINATOR, Pieces
 from congvan.mail.replies import Judgement, Phase, Reply, Verdict, judge
 from congvan.mail.wire import Wire, WireLost
 
 Trace = Callable[[str], None]
+
+
+class AtDot(Protocol):
+    """Is asked before the final dot leaves, and told when its reply has come or will never come."""
+
+    async def enter(self) -> None:
+        """Returns when the dot may leave."""
+        ...
+
+    def leave(self) -> None:
+        """Nothing is waited for any more."""
+        ...
+
 
 _RESET = b"RSET\r\n"
 
@@ -98,35 +112,37 @@ class Line:
         self._wire.close()
 
     async def hand_over(
-        self, envelope: Envelope, payload: bytes, before_body: Callable[[], None] | None = None
+        self, envelope: Envelope, payload: bytes | Pieces, at_dot: AtDot | None = None
     ) -> Ended:
         """Hand one message over and say how it ended; raise Stale where a fresh connection may do.
 
         1. What this server cannot take at all is refused here. 2. MAIL, RCPT and DATA, in one group where
-        the server offers PIPELINING. 3. The body with its final dot, in one write. 4. The reply to the
-        dot. A connection lost after 3 leaves the message unknown, before it certainly not taken.
+        the server offers PIPELINING. 3. The body with its final dot in one write, or in two where `at_dot` is
+        to be asked between them. 4. The reply to the dot. A connection lost after 3 leaves the message
+        unknown, before it certainly not taken.
         """
-        if (refusal := self._cannot_take(envelope, payload)) is not None:
+        octets = (sum(map(len, payload)) if isinstance(payload, Pieces) else len(payload)) - len(TERMINATOR)
+        if (refusal := self._cannot_take(envelope, octets)) is not None:
             return refusal
         try:
-            decided = await self._open(envelope, len(payload) - 3)
+            decided = await self._open(envelope, octets)
         except (WireLost, TimeoutError) as fault:
             self.close()
             raise Stale(str(fault), timed_out=isinstance(fault, TimeoutError)) from fault
         if decided is not None:
             return decided
-        if before_body is not None:
-            before_body()
-        return await self._pour(payload)
+        if at_dot is None:
+            return await self._pour(b"".join(payload) if isinstance(payload, Pieces) else payload)
+        return await self._pour_up_to_the_dot(payload, at_dot)
 
     # ------------------------------------------------------------ the envelope
 
-    def _cannot_take(self, envelope: Envelope, payload: bytes) -> Ended | None:
+    def _cannot_take(self, envelope: Envelope, octets: int) -> Ended | None:
         if envelope.needs_utf8 and "smtputf8" not in self._extensions:
             return _refused(553, "5.6.7 this server does not take addresses with letters beyond ASCII")
         limit = self._extensions.get("size", "")
-        if limit.isdigit() and 0 < int(limit) < len(payload) - 3:
-            return _refused(552, f"5.3.4 {len(payload) - 3} octets are more than the {limit} this server takes")
+        if limit.isdigit() and 0 < int(limit) < octets:
+            return _refused(552, f"5.3.4 {octets} octets are more than the {limit} this server takes")
         return None
 
     def _commands(self, envelope: Envelope, octets: int) -> tuple[bytes, bytes, bytes]:
@@ -196,6 +212,24 @@ class Line:
 
     # ------------------------------------------------------------ the body
 
+    async def _pour_up_to_the_dot(self, payload: bytes | Pieces, at_dot: AtDot) -> Ended:
+        """As `_pour`, but the dot leaves by itself: a kill before it cannot have been a delivery."""
+        try:
+            if isinstance(payload, Pieces) and not self._traced:
+                self._wire.write_pieces(payload[:-1])
+                await self._wire.drain(self._timeouts.body_s)
+            else:
+                whole = b"".join(payload) if isinstance(payload, Pieces) else payload
+                await self._write_body(memoryview(whole)[: -len(TERMINATOR)])
+        except (WireLost, TimeoutError) as fault:
+            self.close()
+            return await self._last_words(str(fault))
+        await at_dot.enter()
+        try:
+            return await self._pour(TERMINATOR)
+        finally:
+            at_dot.leave()
+
     async def _pour(self, payload: bytes) -> Ended:
         try:
             await self._write_body(payload)
@@ -214,8 +248,8 @@ class Line:
         self.carried += 1
         return self._ended(Phase.BODY, reply)
 
-    async def _write_body(self, payload: bytes) -> None:
-        if self._traced:
+    async def _write_body(self, payload: bytes | memoryview) -> None:
+        if self._traced and payload != TERMINATOR:
             half = len(payload) // 2
             self._wire.write(payload[:half])
             await self._wire.drain(self._timeouts.body_s)

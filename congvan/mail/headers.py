@@ -6,7 +6,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache
 
@@ -65,7 +65,7 @@ class Headers:
             mailbox_line("From", self.from_name, self.from_address),
             mailbox_line("To", self.to_name, self.to_address),
             text_line("Subject", self.subject),
-            f"Date: {format_datetime(self.date)}",
+            _date_line(self.date, self.date.utcoffset()),
             f"Message-ID: {_id(self.message_id)}",
         ]
         lines += self._threading()
@@ -94,6 +94,12 @@ def clean(text: str) -> str:
     if _CONTROL.search(text):
         raise HeaderRefused(f"a header would hold a line break or control character: {text!r}")
     return text
+
+
+@lru_cache(maxsize=8)
+def _date_line(date: datetime, _offset: timedelta | None) -> str:
+    # Two instants are equal however far their clocks are apart; what is written is not.
+    return f"Date: {format_datetime(date)}"
 
 
 @lru_cache(maxsize=256)

@@ -1,18 +1,19 @@
 """What a process has on the wire, in a file that outlives it by a kill.
 
 The database learns of outcomes in batches; what it has not learnt yet stands here, a line the moment it
-happens. The octets are in the kernel's hands as soon as they are written, so a killed process leaves them
-behind; a power cut may take the last of them, and then the letter counts as unknown.
+happens. The file is mapped into memory: a line costs no call of the system, and the kernel keeps it when the
+process is killed. A power cut may take the last lines, and then the letter counts as unknown.
 
     B boot-id              the first line: whether the machine has been started anew since
     C id id …              claimed: an attempt of each stands in the database
-    D id                   its body is about to leave
+    D id                   its final dot is about to leave
     E [id, verdict, …]     what became of it, as JSON
 """
 
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ import orjson
 from congvan.mail.sender import Outcome
 
 _SUFFIX = ".wire"
+#: Octets made ready for each message; the file grows where servers say more.
+_ROOM = 256
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -44,14 +47,18 @@ class Journal:
         self._path = folder / f"{owner}-{number}{_SUFFIX}"
         made = self._path.with_suffix(".new")
         self._open = True
-        self._file = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
+        self._file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        os.write(self._file, f"B {boot_id()}\nC {' '.join(keys)}\n".encode())
+        head = f"B {boot_id()}\nC {' '.join(keys)}\n".encode()
+        os.ftruncate(self._file, len(head) + _ROOM * (len(keys) + 1))
+        self._map = mmap.mmap(self._file, 0)
+        self._at = 0
+        self._say(head)
         # Only now it can be found, and only locked.
         made.rename(self._path)
 
     def handing_over(self, key: str) -> None:
-        """The body of this message is about to leave."""
+        """The final dot of this message is about to leave."""
         self._say(b"D %b\n" % key.encode())
 
     def ended(self, outcome: Outcome) -> None:
@@ -61,8 +68,13 @@ class Journal:
 
     def _say(self, line: bytes) -> None:
         # What ends after its dispatch was given up is unknown: nobody is there to record it.
-        if self._open:
-            os.write(self._file, line)
+        if not self._open:
+            return
+        end = self._at + len(line)
+        if end > len(self._map):
+            self._map.resize(2 * end)
+        self._map[self._at : end] = line
+        self._at = end
 
     def done(self) -> None:
         """The database knows all of it."""
@@ -73,6 +85,7 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self._open = False
+        self._map.close()
         os.close(self._file)
 
 
@@ -119,8 +132,10 @@ def _read(path: Path) -> Left:
     handed: set[str] = set()
     outcomes: list[Outcome] = []
     boot = ""
-    # A line that was torn by a power cut says nothing.
+    # What stands behind the last line end was torn, or is the empty rest of the file.
     for line in path.read_bytes().split(b"\n")[:-1]:
+        if b"\0" in line:
+            continue
         mark, _, rest = line.partition(b" ")
         if mark == b"B":
             boot = rest.decode()

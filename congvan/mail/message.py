@@ -26,8 +26,10 @@ __all__ = [
     "HeaderRefused",
     "Headers",
     "Payload",
+    "Pieces",
     "SharedParts",
     "compose",
+    "compose_pieces",
     "divide_by_size",
     "encode_enclosures",
     "encoded_size",
@@ -66,6 +68,12 @@ class Payload(bytes):
     """Octets that are known to hold one message with one end; others are looked through before they leave."""
 
 
+class Pieces(tuple[bytes, ...]):
+    """A `Payload` that has not been put together; the last piece is the final dot."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class SharedParts:
     """MIME parts as they stand in every message of a hop; `count` of them."""
@@ -94,6 +102,20 @@ def compose(
     Bytes in the place of text are what `ready` makes of it.
     Raises HeaderRefused or AddressUnusable; both are LetterRefused.
     """
+    return Payload(b"".join(compose_pieces(headers, text, html, shared, extra)))
+
+
+def compose_pieces(
+    headers: Headers,
+    text: str | bytes,
+    html: str | bytes = "",
+    shared: SharedParts = NOTHING_SHARED,
+    extra: Sequence[Enclosure] = (),
+) -> Pieces:
+    """The same without copying the shared files: pieces to be written one after the other, the dot the last.
+
+    Raises HeaderRefused or AddressUnusable; both are LetterRefused.
+    """
     body = _alternative(text, html) if html else _text_part(b"plain", text)
     pieces = [headers.encode()]
     if shared.count or extra:
@@ -107,7 +129,7 @@ def compose(
     else:
         pieces.append(body)
     pieces.append(TERMINATOR)
-    return Payload(b"".join(pieces))
+    return Pieces(pieces)
 
 
 def _alternative(text: str | bytes, html: str | bytes) -> bytes:

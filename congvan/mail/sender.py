@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,7 +27,7 @@ from congvan.mail.conversation import (
     broken_off,
     stale_end,
 )
-from congvan.mail.message import Payload
+from congvan.mail.message import Payload, Pieces
 from congvan.mail.pacing import Limits, Pacer
 from congvan.mail.replies import Phase, Verdict
 from congvan.mail.url import SmtpUrl, UnsafeMailSettings
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 #: Messages of one call that are looked at ahead of the connections: what bounds the memory.
 WINDOW = 256
+#: How long a final dot waits for the reply to another; seconds.
+DOT_S = 0.02
 #: After a server said that it takes no further connection, this long it is not asked for one; seconds.
 NARROW_S = 10.0
 
@@ -45,7 +48,7 @@ class Witness(Protocol):
     """Is told at once, before anybody else: what it has written down survives the process."""
 
     def handing_over(self, key: str) -> None:
-        """The body of this message is about to leave."""
+        """The final dot of this message is about to leave."""
         ...
 
     def ended(self, outcome: Outcome) -> None:
@@ -65,6 +68,8 @@ class Outgoing:
     #: RFC 3461 ENVID: asks for delivery notices where the server offers them. Empty: no notices.
     dsn_id: str = ""
     witness: Witness | None = None
+    #: The payload before it is put together: written as it is, the shared files are copied for nobody.
+    pieces: Callable[[], Pieces] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,56 @@ class _Job:
             self.item.witness.ended(outcome)
         self.results.put_nowait(outcome)
 
-    def handing_over(self) -> None:
-        if self.item.witness is not None:
-            self.item.witness.handing_over(self.item.key)
+
+
+class _Dots:
+    """How many final dots have left without a reply. What they end is what a kill can send twice, so a dot
+    waits for the one before it, but only as long as costs nothing: a slow server is not waited for."""
+
+    def __init__(self) -> None:
+        self._out = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self) -> None:
+        if self._out:
+            loop = asyncio.get_running_loop()
+            turn = loop.create_future()
+            self._waiting.append(turn)
+            timer = loop.call_later(DOT_S, _let_go, turn)
+            try:
+                await turn
+            finally:
+                timer.cancel()
+        self._out += 1
+
+    def leave(self) -> None:
+        self._out -= 1
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                break
+
+
+def _let_go(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
+@dataclass(slots=True, eq=False)
+class _AtDot:
+    """The dot of one job."""
+
+    dots: _Dots
+    job: _Job
+
+    async def enter(self) -> None:
+        await self.dots.enter()
+        if self.job.item.witness is not None:
+            self.job.item.witness.handing_over(self.job.item.key)
+
+    def leave(self) -> None:
+        self.dots.leave()
 
 
 class Sender:
@@ -131,6 +183,7 @@ class Sender:
         #: Those of them that are in a conversation.
         self._busy: set[asyncio.Task[None] | None] = set()
         self._closing = False
+        self._dots = _Dots()
         #: Open, or being opened.
         self._lines = 0
         self._pipelined = True
@@ -223,12 +276,14 @@ class Sender:
             self._no_way(job, fault)
             return None
 
-    async def _converse(self, job: _Job, envelope: Envelope, payload: bytes, line: Line | None) -> Line | None:
+    async def _converse(
+        self, job: _Job, envelope: Envelope, payload: bytes | Pieces, line: Line | None
+    ) -> Line | None:
         """One conversation, and a second over a fresh line where the first could not even begin."""
         for may_repeat in (True, False):
             line, fresh = await self._ready(line)
             try:
-                ended = await line.hand_over(envelope, payload, job.handing_over)
+                ended = await line.hand_over(envelope, payload, _AtDot(self._dots, job))
             except Stale as fault:
                 if fault.timed_out and line.pipelined:
                     # Some servers announce PIPELINING and drop what comes in one packet.
@@ -296,12 +351,16 @@ def _give_back(job: _Job) -> None:
     job.settle("unavailable", None, "held back: the server asked for time", True)
 
 
-def _prepared(item: Outgoing) -> tuple[Envelope, bytes]:
+def _prepared(item: Outgoing) -> tuple[Envelope, bytes | Pieces]:
     """The envelope and the octets; raise LetterRefused for what no server should be given."""
-    payload = item.payload if isinstance(item.payload, bytes) else item.payload()
-    if not isinstance(payload, Payload) and payload.find(b"\r\n.\r\n") != len(payload) - 5:
-        # A second end inside would be a second message in our name (SMTP smuggling).
-        raise LetterRefused("a payload has exactly one end, its last line")
+    payload: bytes | Pieces
+    if item.pieces is not None:
+        payload = item.pieces()
+    else:
+        payload = item.payload if isinstance(item.payload, bytes) else item.payload()
+        if not isinstance(payload, Payload) and payload.find(b"\r\n.\r\n") != len(payload) - 5:
+            # A second end inside would be a second message in our name (SMTP smuggling).
+            raise LetterRefused("a payload has exactly one end, its last line")
     rcpt_to = parse_address(item.rcpt_to)
     mail_from = parse_address(item.mail_from) if item.mail_from else None
     needs_utf8 = item.needs_utf8 or rcpt_to.needs_utf8 or (mail_from is not None and mail_from.needs_utf8)

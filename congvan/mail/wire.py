@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import cast
 
 from congvan.mail.replies import Reply
@@ -41,8 +42,9 @@ class Wire(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._fault: WireLost | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
-        # With no water mark, "drained" means that every octet has left this process.
-        transport.set_write_buffer_limits(high=0)
+        # With the lowest water mark, "drained" means that the octets have left this process. Not 0: asyncio's TLS
+        # then pauses at every write, even with nothing to wait for, and resumes at the next write only.
+        transport.set_write_buffer_limits(high=1)
         transport.set_protocol(self)
 
     # ------------------------------------------------------------ what asyncio calls
@@ -85,11 +87,17 @@ class Wire(asyncio.Protocol):
         """Whether a new conversation can start: connected, and nothing was said that nobody asked for."""
         return self._fault is None and not self._replies and not self._buffer and not self._lines
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Hand octets to the kernel; raise WireLost where the connection is known to be gone."""
         if self._fault is not None:
             raise self._fault
         self._transport.write(data)
+
+    def write_pieces(self, pieces: Sequence[bytes]) -> None:
+        """As `write`, for octets that lie in several places."""
+        if self._fault is not None:
+            raise self._fault
+        self._transport.writelines(pieces)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until all that was written has left this process; raise WireLost or TimeoutError."""

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, AnyStr
+from typing import Any, AnyStr, Generic
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
@@ -128,43 +128,52 @@ class Mould:
     marks: tuple[tuple[str, str], ...]
 
     @cached_property
-    def _pieces(self) -> tuple[list[str], list[str], list[str]]:
-        """Subject, text and page, cut at the open places: every second piece is a mark."""
-        marks = "|".join(re.escape(mark) for _, mark in self.marks)
-        cut = re.compile(f"({marks})") if marks else re.compile(r"(?!)")
-        return cut.split(self.mail.subject), cut.split(self.mail.text), cut.split(self.mail.html)
+    def _cut(self) -> tuple[_Cut[str], _Cut[str], _Cut[str], _Cut[bytes], _Cut[bytes]]:
+        """Subject, text and page; text and page once more in the form in which they travel."""
+        subject, text, page = (self._cut_one(one) for one in (self.mail.subject, self.mail.text, self.mail.html))
+        return subject, text, page, text.ready(), page.ready()
 
-    @cached_property
-    def _octets(self) -> tuple[list[bytes], list[bytes]]:
-        """Text and page in the form in which they travel, cut alike; marks stay marks."""
-        _, text, page = self._pieces
-        return _ready_pieces(text), _ready_pieces(page)
+    def _cut_one(self, text: str) -> _Cut[str]:
+        order = {mark: number for number, (_, mark) in enumerate(self.marks)}
+        marks = "|".join(map(re.escape, order))
+        pieces = re.split(f"({marks})", text) if marks else [text]
+        return _Cut(pieces, [(place, order[pieces[place]]) for place in range(1, len(pieces), 2)])
 
     def fill(self, values: dict[str, str]) -> Mail:
         """The mail of one recipient; raise KeyError for an open place that `values` leaves open."""
-        plain = {mark: values[name] for name, mark in self.marks}
-        escaped = {mark: str(escape(value)) for mark, value in plain.items()}
-        subject, text, page = self._pieces
-        text_octets, page_octets = self._octets
+        plain = [values[name] for name, _ in self.marks]
+        escaped = [str(escape(value)) for value in plain]
+        subject, text, page, text_octets, page_octets = self._cut
         return Mail(
-            " ".join(_filled(subject, plain).split()),
-            _filled(text, plain),
-            _filled(page, escaped),
-            (_filled(text_octets, _ready_values(plain)), _filled(page_octets, _ready_values(escaped))),
+            " ".join(subject.fill("", plain).split()),
+            text.fill("", plain),
+            page.fill("", escaped),
+            (
+                text_octets.fill(b"", [ready(value)[:-2] for value in plain]),
+                page_octets.fill(b"", [ready(value)[:-2] for value in escaped]),
+            ),
         )
 
 
-def _ready_pieces(pieces: list[str]) -> list[bytes]:
-    # The line end that `ready` puts at the end belongs behind the last piece only.
-    return [ready(piece)[:-2] for piece in pieces[:-1]] + [ready(pieces[-1])]
+class _Cut(Generic[AnyStr]):
+    """A text cut at its open places: (where among the pieces, which value)."""
 
+    __slots__ = ("_holes", "_pieces")
 
-def _ready_values(values: dict[str, str]) -> dict[bytes, bytes]:
-    return {mark.encode(): ready(value)[:-2] for mark, value in values.items()}
+    def __init__(self, pieces: list[AnyStr], holes: list[tuple[int, int]]) -> None:
+        self._pieces: list[AnyStr] = pieces
+        self._holes = holes
 
+    def fill(self, empty: AnyStr, values: list[AnyStr]) -> AnyStr:
+        pieces = self._pieces.copy()
+        for place, which in self._holes:
+            pieces[place] = values[which]
+        return empty.join(pieces)
 
-def _filled(pieces: list[AnyStr], values: dict[AnyStr, AnyStr]) -> AnyStr:
-    return pieces[0][:0].join([values.get(piece, piece) for piece in pieces])
+    def ready(self) -> _Cut[bytes]:
+        # The line end that `ready` puts at the end belongs behind the last piece only.
+        texts = [str(piece) for piece in self._pieces]
+        return _Cut([ready(piece)[:-2] for piece in texts[:-1]] + [ready(texts[-1])], self._holes)
 
 
 def _values(context: Context) -> dict[str, Any]:

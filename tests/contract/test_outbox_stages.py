@@ -23,6 +23,7 @@ from congvan.clock import HandClock
 from congvan.errors import ActRefused, NothingInstalled
 from congvan.house import House
 from congvan.mail import mtalog
+from congvan.mail import sender as sender_module
 from congvan.mail.journal import Journal
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Message
@@ -81,7 +82,7 @@ async def test_the_next_batch_is_under_way_before_the_one_before_it_is_over(hous
 
     carrier = Slow()
     await outbox.dispatch(house, carrier, await fill(house, 600))
-    assert carrier.most == 2
+    assert carrier.most >= 2
 
 
 async def test_a_fault_in_one_batch_is_told_and_leaves_the_journal_behind(house: House, postbox: Postbox) -> None:
@@ -412,3 +413,27 @@ def test_kills_at_random_moments_lose_nothing_and_repeat_only_what_was_on_the_wi
         assert result.doubled <= result.kills * result.connections, result
 
 
+
+
+# ------------------------------------------------------------------------------------ final dots
+
+
+async def test_a_final_dot_waits_for_the_reply_to_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_module, "DOT_S", 60.0)
+    dots = sender_module._Dots()
+    await dots.enter()
+    second = asyncio.create_task(dots.enter())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not second.done()
+    dots.leave()
+    await second
+
+
+async def test_a_slow_reply_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_module, "DOT_S", 0.0)
+    dots = sender_module._Dots()
+    for _ in range(5):
+        await dots.enter()
+    for _ in range(5):
+        dots.leave()
