@@ -132,6 +132,8 @@ class Campaign(Table):
     launched_by: Mapped[str] = mapped_column(default="")
     held_at: Mapped[datetime | None]
     held_by: Mapped[str | None]
+    #: Since when its clocks stand still; a paused campaign is held as well.
+    paused_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None]
     report_letter_id: Mapped[str | None] = mapped_column(String(32))
@@ -218,6 +220,8 @@ class Delivery(Table):
     state: Mapped[str] = mapped_column(String(16))
     #: Where the letter goes; None: no mailbox is known.
     address: Mapped[str | None]
+    #: The mailboxes that are tried after it, in their order.
+    mailboxes: Mapped[list[Any] | None]
     due_at: Mapped[datetime | None]
     wake_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
@@ -235,6 +239,8 @@ class Delivery(Table):
     escalated_at: Mapped[datetime | None]
     late: Mapped[bool] = mapped_column(default=False)
     extended: Mapped[int] = mapped_column(default=0)
+    #: Of a letter that was taken back: requested, agreed, refused (13, 15, 16 of QCVN 102).
+    recall: Mapped[str | None] = mapped_column(String(12))
     #: Raised when its links are withdrawn: links carry the version they were made for.
     link_version: Mapped[int] = mapped_column(default=1)
     #: Raised when the letter is sent anew: part of the Message-ID.
@@ -298,6 +304,8 @@ class Letter(Table):
     hop_id: Mapped[str | None] = mapped_column(String(32))
     #: The template's stem: board, investor, slip, urge, report…
     kind: Mapped[str] = mapped_column(String(40))
+    #: The letter that this one replaces, corrects or urges an answer to.
+    about: Mapped[str | None] = mapped_column(String(32))
     issuer: Mapped[str] = mapped_column(String(40))
     #: DRAFT, PENDING_ISSUE, ISSUED, REPLACED, CANCELLED (Dự thảo … Hủy).
     state: Mapped[str] = mapped_column(String(16))
@@ -487,6 +495,8 @@ class Case(Table):
     #: The last digest that told of it.
     digest_id: Mapped[str | None] = mapped_column(String(32))
     claimed_by: Mapped[str | None]
+    #: Until when whoever has claimed it asked to be left in peace.
+    next_at: Mapped[datetime | None]
     notes: Mapped[list[Any]]
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None]
