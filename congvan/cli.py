@@ -59,6 +59,8 @@ _COMMANDS = {
     "exempt": "decisions:exempt",
     "withdraw": "decisions:withdraw",
     "case": "decisions:case",
+    "audit": "audit:audit",
+    "retention": "audit:retention",
 }
 for _name, _place in _COMMANDS.items():
     app.command(f"congvan.commands.{_place}", name=_name)

@@ -16,10 +16,11 @@ from tasks import at_work, mail, records
 
 @flow(name="watch", persist_result=False)
 async def watch() -> None:
-    """Tell the ladder what is due, send the mail that belongs to no hop, and wake what nobody woke."""
+    """Tell the ladder what is due, send the mail of no hop, seal the logs, and wake what nobody woke."""
     async with at_work() as house:
         await records.tell()
         await mail.send(None)
+        await records.seal()
         async with get_client() as client:
             await _relay_once(house, client)
 

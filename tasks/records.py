@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from congvan.acts import closing, escalations, hops
+from congvan.acts import closing, escalations, hops, seals
 from congvan.acts.hops import Lease
 from tasks import effect, house
 
@@ -25,6 +25,12 @@ async def rest(lease: Lease) -> datetime | None:
 async def tell() -> int:
     """Write the digests that are due; how many."""
     return len(await escalations.tell(house()))
+
+
+@effect
+async def seal() -> int:
+    """Seal every campaign in which something happened; how many."""
+    return await seals.seal_all(house())
 
 
 @effect

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, demo, escalations, figures, letters, registry, wording
+from congvan.acts import campaigns, demo, escalations, figures, letters, registry, seals, wording
 from congvan.acts.digest import Line
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import ActRefused
@@ -57,7 +57,8 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         if row.mode == "demo":
             at = demo.office_time(house, now, 2)
             await demo.play(house, ledger, "clerk", "issue", at, {"letter": letter_id}, row.id)
-        return letter_id
+    await seals.seal(house, campaign.id)
+    return letter_id
 
 
 async def report_sheet(house: House, ledger: Ledger, campaign: Campaign, now: datetime) -> Sheet:

@@ -61,7 +61,7 @@ async def answer(house: House, delivery_id: str, said: Answer, link: Link | None
     now = await house.clock.now()
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
-        _check_link(delivery, link)
+        check_link(delivery, link)
         campaign = await ledger.get(Campaign, delivery.campaign_id)
         _check_words(said)
         state = State(delivery.state)
@@ -72,7 +72,8 @@ async def answer(house: House, delivery_id: str, said: Answer, link: Link | None
         return _receipt(delivery, now, again=False)
 
 
-def _check_link(delivery: Delivery, link: Link | None) -> None:
+def check_link(delivery: Delivery, link: Link | None) -> None:
+    """Raise LinkRevoked unless the link's version is the delivery's; None: not by a link."""
     if link is not None and link.version != delivery.link_version:
         raise LinkRevoked
 
@@ -184,7 +185,7 @@ async def pass_on(house: House, delivery_id: str, order: PassOn, link: Link | No
     said = Answer(
         Event.FORWARDED, order.name, order.position, order.channel, order.actor, segment_ticked=order.segment_ticked
     )
-    _check_link(delivery, link)
+    check_link(delivery, link)
     no_letter = below is None or below.opened_at is not None or below.bypassed_at is not None
     if no_letter or says_nothing_new(State(delivery.state), Event.FORWARDED):
         return await answer(house, delivery_id, said, link)
@@ -201,7 +202,7 @@ async def _issue_and_record(
     now = await house.clock.now()
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
-        _check_link(delivery, link)
+        check_link(delivery, link)
         campaign = await ledger.get(Campaign, delivery.campaign_id)
         state = State(delivery.state)
         if says_nothing_new(state, Event.FORWARDED):
@@ -225,13 +226,3 @@ async def seen(house: House, delivery_id: str) -> None:
             await ledger.write(
                 delivery, now, Entry(Event.ARRIVED, channel="link"), state=State.DELIVERED, arrived_at=now
             )
-
-
-async def propose_contact(house: House, delivery_id: str, words: Mapping[str, str], link: Link | None) -> None:
-    """A new contact, named by the recipient: goes to the operator and changes no address by itself."""
-    now = await house.clock.now()
-    async with house.store.act() as ledger:
-        delivery = await ledger.take(Delivery, delivery_id)
-        _check_link(delivery, link)
-        data = {key: str(value)[:300] for key, value in words.items()}
-        await ledger.write(delivery, now, Entry(Fact.CONTACT_PROPOSED, data, "recipient", "link"))

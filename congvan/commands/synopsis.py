@@ -40,6 +40,10 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("status [CAMPAIGN] [--json]", "tình hình các đợt"),
             ("report CAMPAIGN --format pdf|xlsx|json --out FILE", "báo cáo"),
         ),
+        "Lưu trữ": (
+            ("audit CAMPAIGN [--export FILE.jsonl] [--seal HASH] [--json]", "kiểm tra nhật ký; có sai lệch thì 1"),
+            ("retention [--dry-run] [--by NAME] [--json]", "xóa dữ liệu liên hệ và nội dung thư quá thời hạn giữ"),
+        ),
         "Văn bản": (
             ("letters CAMPAIGN [--json]", "các văn bản của một đợt"),
             ("letter draft LETTER --out FILE.pdf|.docx [--number N --date D]", "lấy dự thảo để trình ký"),

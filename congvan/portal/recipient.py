@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from congvan.acts import confirmations, views
+from congvan.acts import confirmations, requests, views
 from congvan.errors import ActRefused, ImpossibleMove, StaleDelivery
 from congvan.portal import forms
 from congvan.portal.desk import Desk, Visit
@@ -149,7 +149,7 @@ class RecipientPages:
 
         def act() -> Awaitable[object]:
             words = {key: value for key, value in filled.values.items() if value}
-            return confirmations.propose_contact(self._desk.house, visit.page.delivery_id, words, visit.link)
+            return requests.propose_contact(self._desk.house, visit.page.delivery_id, words, visit.link)
 
         return await self._act(visit, "contact", filled, act)
 

@@ -77,6 +77,8 @@ class Fact(StrEnum):
     COPIED = "copied"
     SEGMENT_CONFIRMED = "segment_confirmed"
     CONTACT_PROPOSED = "contact_proposed"
+    ASKED_TO_BE_LEFT_OUT = "asked_to_be_left_out"
+    REQUEST_DECIDED = "request_decided"
     ALREADY_SETTLED = "already_settled"
     NOTED = "noted"
     LAUNCHED = "launched"
@@ -89,6 +91,7 @@ class Fact(StrEnum):
     RESUMED = "resumed"
     REPORTED = "reported"
     CLOSED = "closed"
+    PURGED = "purged"
 
 
 _S, _E = State, Event

@@ -63,6 +63,9 @@ class Store:
             async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
                 if immediate and self.is_sqlite:
                     await session.connection(execution_options={"congvan_immediate": True})
+                elif not immediate and not self.is_sqlite:
+                    # PostgreSQL's own default takes a new snapshot for each statement.
+                    await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
                 yield session
         finally:
             self.open_transactions -= 1

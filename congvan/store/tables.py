@@ -475,8 +475,56 @@ class Seal(Table):
     campaign_id: Mapped[str] = _ref("campaigns.id", primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime]
+    #: How many events the campaign had: equal counts need no new seal.
+    events: Mapped[int]
+    #: The hash of its lines.
     heads: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
+
+
+class SealLine(Table):
+    """The head of one stream in one seal; a seal holds the streams that moved since the seal before it."""
+
+    __tablename__ = "seal_lines"
+    campaign_id: Mapped[str] = _ref("campaigns.id", primary_key=True)
+    seal: Mapped[int] = mapped_column(primary_key=True)
+    stream: Mapped[str] = mapped_column(String(32), primary_key=True)
+    event_seq: Mapped[int]
+    event_head: Mapped[str] = mapped_column(String(64))
+
+
+class Request(Table):
+    """What a recipient asks of a person: another contact, or to be left out. A person decides."""
+
+    __tablename__ = "requests"
+    id: Mapped[str] = _id()
+    campaign_id: Mapped[str] = _ref("campaigns.id", index=True)
+    delivery_id: Mapped[str] = _ref("deliveries.id", index=True)
+    #: contact: another mailbox is named; not_us: the mailbox is not the organisation's; not_applicable: the letter
+    #: does not concern it.
+    kind: Mapped[str] = mapped_column(String(16))
+    #: As they wrote it. Personal data stand here and not in the log, which cannot be purged.
+    words: Mapped[dict[str, Any]]
+    made_at: Mapped[datetime]
+    #: OPEN, ACCEPTED, DECLINED.
+    state: Mapped[str] = mapped_column(String(12), default="OPEN")
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None]
+    decided_why: Mapped[str | None]
+    __table_args__ = (
+        CheckConstraint("kind IN ('contact', 'not_us', 'not_applicable')", "kind_known"),
+        # Whatever is decided was decided by somebody.
+        CheckConstraint(
+            "(state = 'OPEN') = (decided_at IS NULL) AND (state = 'OPEN') = (decided_by IS NULL)", "decided_by_somebody"
+        ),
+        # Asking twice to be left out is one request.
+        Index(
+            "uq_requests_open",
+            "delivery_id",
+            unique=True,
+            **_where("state = 'OPEN' AND kind = 'not_applicable'"),
+        ),
+    )
 
 
 class Case(Table):

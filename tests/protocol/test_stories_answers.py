@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from congvan.acts import confirmations, deliveries, escalations
+from congvan.acts import confirmations, deliveries, escalations, requests
 from congvan.errors import ActRefused, ImpossibleMove, LinkRevoked
 from congvan.rules.protocol import Event, State
 from congvan.store.tables import EventRow, Hop, Message
@@ -128,7 +128,7 @@ async def test_the_link_of_an_earlier_mailbox_ends_when_the_letter_goes_to_anoth
     for act in (
         confirmations.answer(opened.house, row.id, confirmations.Answer(Event.ACKNOWLEDGED), old),
         confirmations.pass_on(opened.house, row.id, confirmations.PassOn("", ""), old),
-        confirmations.propose_contact(opened.house, row.id, {"email": "x@y.example"}, old),
+        requests.propose_contact(opened.house, row.id, {"email": "x@y.example"}, old),
     ):
         with pytest.raises(LinkRevoked):
             await act
@@ -137,7 +137,7 @@ async def test_the_link_of_an_earlier_mailbox_ends_when_the_letter_goes_to_anoth
 
 async def test_a_proposed_contact_changes_no_address_by_itself(opened: Town) -> None:
     row = await opened.delivery("VP")
-    await confirmations.propose_contact(opened.house, row.id, {"email": "moi@vp.example"}, await opened.link("VP"))
+    await requests.propose_contact(opened.house, row.id, {"email": "moi@vp.example"}, await opened.link("VP"))
     assert (await opened.delivery("VP")).address == address("VP")
     assert (await opened.log("VP"))[-1] == "contact_proposed"
 

@@ -1,0 +1,154 @@
+"""What is kept no longer than the rules say: contact data and the words of mails, never a row of a register.
+
+No event is touched: personal data never stand in the log, so it verifies afterwards as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, cast, or_, select
+
+from congvan.house import House
+from congvan.reading import read_record
+from congvan.rules.calendar import local
+from congvan.rules.protocol import Fact
+from congvan.rules.retention import Retention, months_before
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import (
+    Attempt,
+    Campaign,
+    Delivery,
+    File,
+    Incoming,
+    Message,
+    OrganisationRow,
+    Request,
+    Table,
+)
+
+_EMPTY = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What was purged of one campaign; of the registry where campaign is empty. contacts, mails: rows."""
+
+    campaign: str
+    contacts: int
+    mails: int
+
+
+def rules(house: House) -> Retention:
+    """The rules as they are written now; without a file everything is kept. Raise BadInput."""
+    path = house.settings.config / "retention.yaml"
+    return read_record(path, Retention)[0] if path.exists() else Retention()
+
+
+async def purge(house: House, rule: Retention, by: str, *, dry_run: bool = False) -> list[Purged]:
+    """Purge what is older than the rules allow, campaign by campaign; with dry_run only count it."""
+    now = await house.clock.now()
+    async with house.store.view() as ledger:
+        ended = await ledger.rows(
+            select(Campaign.id, Campaign.closed_at).where(Campaign.state == "CLOSED").order_by(Campaign.closed_at)
+        )
+    found = []
+    for key, closed in ended:
+        old = _past(rule.contacts_months, closed, now), _past(rule.mail_months, closed, now)
+        found.append(await _campaign(house, key, by, now, *old, dry_run=dry_run))
+    if rule.contacts_months is not None:
+        day = local(months_before(now, rule.contacts_months)).date()
+        found.append(await _registry(house, day, now, dry_run=dry_run))
+    return [one for one in found if one.contacts or one.mails]
+
+
+def _past(months: int | None, closed: datetime, now: datetime) -> bool:
+    return months is not None and closed <= months_before(now, months)
+
+
+async def _campaign(
+    house: House, key: str, by: str, now: datetime, contacts: bool, mails: bool, *, dry_run: bool
+) -> Purged:
+    async with house.store.act() as ledger:
+        campaign = await ledger.take(Campaign, key)
+        done = Purged(
+            campaign.code,
+            await _contacts(ledger, key, dry_run) if contacts else 0,
+            await _mails(ledger, key, dry_run) if mails else 0,
+        )
+        if (done.contacts or done.mails) and not dry_run:
+            entry = Entry(Fact.PURGED, {"contacts": done.contacts, "mails": done.mails}, actor=by)
+            await ledger.write(campaign, now, entry)
+        return done
+
+
+async def _contacts(ledger: Ledger, key: str, dry_run: bool) -> int:
+    mine = select(Message.id).where(Message.campaign_id == key)
+    steps: list[tuple[type[Table], list[ColumnElement[bool]], dict[str, Any]]] = [
+        (Delivery, [Delivery.campaign_id == key, Delivery.address.is_not(None)], {"address": None}),
+        (Delivery, [Delivery.campaign_id == key, _said(Delivery.answered_by)], {"answered_by": {}}),
+        (Request, [Request.campaign_id == key, _said(Request.words)], {"words": {}}),
+        (Message, [Message.campaign_id == key, Message.address != ""], {"address": ""}),
+        (Attempt, [Attempt.message_id.in_(mine), Attempt.address != ""], {"address": ""}),
+    ]
+    return sum([await _change(ledger, *step, dry_run) for step in steps])
+
+
+async def _mails(ledger: Ledger, key: str, dry_run: bool) -> int:
+    mine = select(Message.id).where(Message.campaign_id == key)
+    about = select(Delivery.id).where(Delivery.campaign_id == key)
+    words: dict[str, Any] = {"sender": "", "subject": "", "text": "", "diagnostic": ""}
+    said = or_(*(getattr(Incoming, name) != "" for name in words))
+    steps: list[tuple[type[Table], list[ColumnElement[bool]], dict[str, Any]]] = [
+        (Attempt, [Attempt.message_id.in_(mine), Attempt.reply.is_not(None)], {"reply": None}),
+        (Incoming, [Incoming.delivery_id.in_(about), said], words),
+        (Message, [Message.campaign_id == key, or_(_said(Message.context), Message.reply.is_not(None))],
+         {"context": {}, "reply": None}),
+    ]  # fmt: skip
+    files = await _tables_of_digests(ledger, key, dry_run)
+    return files + sum([await _change(ledger, *step, dry_run) for step in steps])
+
+
+def _said(column: Any) -> ColumnElement[bool]:
+    """A JSON column that holds something."""
+    there: ColumnElement[bool] = column.is_not(None) & cast(column, Text).not_in([_EMPTY, "null"])
+    return there
+
+
+async def _change(
+    ledger: Ledger, table: type[Table], guards: Iterable[ColumnElement[bool]], values: dict[str, Any], dry_run: bool
+) -> int:
+    if dry_run:
+        return await ledger.count(select(table).where(*guards))
+    return await ledger.change(table, *guards, **values)
+
+
+async def _tables_of_digests(ledger: Ledger, key: str, dry_run: bool) -> int:
+    """The tables that were sent with digests hold mailboxes; the mails stay in the register, without them."""
+    sent = await ledger.all(select(Message.enclosures).where(Message.campaign_id == key, Message.kind == "digest"))
+    hashes = {one["sha256"] for enclosures in sent for one in enclosures}
+    if dry_run:
+        return await ledger.count(select(File).where(File.sha256.in_(hashes)))
+    return await ledger.remove(File, File.sha256.in_(hashes))
+
+
+async def _registry(house: House, before: date, now: datetime, *, dry_run: bool) -> Purged:
+    """Contacts of the registry whose time ended before that day."""
+    gone = 0
+    async with house.store.act() as ledger:
+        for row in await ledger.all(select(OrganisationRow).order_by(OrganisationRow.code)):
+            kept = [one for one in row.record.get("contacts", ()) if not _ended(one, before)]
+            number = len(row.record.get("contacts", ())) - len(kept)
+            gone += number
+            if number and not dry_run:
+                record = row.record | {"contacts": kept}
+                await ledger.change(OrganisationRow, OrganisationRow.code == row.code, record=record, changed_at=now)
+    return Purged("", gone, 0)
+
+
+def _ended(contact: dict[str, Any], before: date) -> bool:
+    until = contact.get("valid_until")
+    return bool(until) and date.fromisoformat(str(until)) < before
