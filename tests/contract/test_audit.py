@@ -196,9 +196,10 @@ async def _with_mail(house: House) -> None:
         letter = await ledger.keep_file(b"%PDF-1.7 letter", "application/pdf")
         for number, (kind, sha) in enumerate([("letter", letter), ("digest", sheet)]):
             await ledger.add(
-                Message, id=f"m{number:031d}", campaign_id=CAMPAIGN, delivery_id=FIRST, recipient="R0", kind=kind, step="1",
-                message_id=f"<{number}@x>", address="a@b.example", context={"name": "Mẫu"}, state="SENT", not_before=NOW,
-                enclosures=[{"name": "f", "sha256": sha, "media_type": "x"}], give_up_at=NOW, created_at=NOW, reply="250 a@b",
+                Message, id=f"m{number:031d}", campaign_id=CAMPAIGN, delivery_id=FIRST, recipient="R0", kind=kind,
+                step="1", message_id=f"<{number}@x>", address="a@b.example", context={"name": "Mẫu"}, state="SENT",
+                enclosures=[{"name": "f", "sha256": sha, "media_type": "x"}], not_before=NOW, give_up_at=NOW,
+                created_at=NOW, reply="250 a@b",
             )  # fmt: skip
         await ledger.add(
             Attempt, message_id=f"m{0:031d}", ordinal=1, started_at=NOW, address="a@b.example", reply="250 a@b"
@@ -208,8 +209,8 @@ async def _with_mail(house: House) -> None:
             sender="a@b.example", subject="re", text="chào", read_at=NOW,
         )  # fmt: skip
         await ledger.add(
-            Request, id="r" * 32, campaign_id=CAMPAIGN, delivery_id=FIRST, kind="contact", words={"email": "x@y.example"},
-            made_at=NOW,
+            Request, id="r" * 32, campaign_id=CAMPAIGN, delivery_id=FIRST, kind="contact",
+            words={"email": "x@y.example"}, made_at=NOW,
         )  # fmt: skip
         contacts = [{"email": "cu@b.example", "valid_until": "2020-01-01"}, {"email": "a@b.example"}]
         await ledger.put(
