@@ -30,7 +30,7 @@ from congvan.store.tables import (
     Table,
 )
 
-_EMPTY = "{}"
+_EMPTY = ("{}", "[]", "null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ async def _contacts(ledger: Ledger, key: str, dry_run: bool) -> int:
     mine = select(Message.id).where(Message.campaign_id == key)
     steps: list[tuple[type[Table], list[ColumnElement[bool]], dict[str, Any]]] = [
         (Delivery, [Delivery.campaign_id == key, Delivery.address.is_not(None)], {"address": None}),
+        (Delivery, [Delivery.campaign_id == key, _said(Delivery.mailboxes)], {"mailboxes": []}),
         (Delivery, [Delivery.campaign_id == key, _said(Delivery.answered_by)], {"answered_by": {}}),
         (Request, [Request.campaign_id == key, _said(Request.words)], {"words": {}}),
         (Message, [Message.campaign_id == key, Message.address != ""], {"address": ""}),
@@ -114,7 +115,7 @@ async def _mails(ledger: Ledger, key: str, dry_run: bool) -> int:
 
 def _said(column: Any) -> ColumnElement[bool]:
     """A JSON column that holds something."""
-    there: ColumnElement[bool] = column.is_not(None) & cast(column, Text).not_in([_EMPTY, "null"])
+    there: ColumnElement[bool] = column.is_not(None) & cast(column, Text).not_in(_EMPTY)
     return there
 
 

@@ -36,6 +36,7 @@ from congvan.store.tables import (
 from tests.conftest import at
 from tests.contract.test_store import NOW, _campaign, _delivery, _fresh_postgres
 
+WHO = {"answered_by": {"name": "Trần Thị Mẫu"}, "mailboxes": ["a@b.example", "hai@b.example"]}
 CAMPAIGN, FIRST = "c" * 32, f"{0:032d}"
 
 
@@ -50,9 +51,7 @@ async def town(request: pytest.FixtureRequest, tmp_path: Path, house: House) -> 
     made = replace(house, store=store)
     async with store.act() as ledger:
         await _campaign(ledger)
-        await ledger.add_all(
-            Delivery, [_delivery(number, answered_by={"name": "Trần Thị Mẫu"}) for number in range(3)]
-        )
+        await ledger.add_all(Delivery, [_delivery(number, **WHO) for number in range(3)])
         await ledger.write(await ledger.take(Campaign, CAMPAIGN), NOW, Entry(Fact.LAUNCHED, {"recipients": 3}))
         for number in range(3):
             row = await ledger.take(Delivery, f"{number:032d}")
