@@ -61,6 +61,7 @@ _COMMANDS = {
     "case": "decisions:case",
     "audit": "audit:audit",
     "retention": "audit:retention",
+    "operator": "accounts:app",
 }
 for _name, _place in _COMMANDS.items():
     app.command(f"congvan.commands.{_place}", name=_name)

@@ -60,6 +60,13 @@ class Settings(BaseSettings):
     lease_s: int = Field(120, ge=5, le=3600)
     #: Deliveries of a campaign shown as Prefect runs; above this only tables.
     board_runs: int = Field(2_000, ge=0)
+    #: A session on the operators' pages ends after this many minutes without a request, and after this many hours.
+    session_idle_min: int = Field(30, ge=1, le=24 * 60)
+    session_hours: int = Field(10, ge=1, le=24)
+    #: True: what one account has entered to issue a letter leaves only when a second account has approved it.
+    issue_needs_two: bool = False
+    #: Where people reach Prefect's UI, for links from the pages to its runs; empty: no links.
+    prefect_url: str = ""
     demo: bool = False
 
     @field_validator("secret_keys", mode="before")

@@ -68,6 +68,16 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("withdraw DELIVERY --why TEXT [--by NAME]", "thu hồi"),
             ("case claim DELIVERY --by NAME [--note TEXT]", "nhận xử lý một trường hợp"),
         ),
+        "Trang cán bộ": (
+            (
+                "operator add NAME --role viewer|operator|leader [--full-name NAME] [--email ADDRESS]",
+                "mở tài khoản; mật khẩu hỏi trên màn hình hoặc đọc từ stdin",
+            ),
+            ("operator list [--json]", "các tài khoản"),
+            ("operator password NAME", "đặt mật khẩu mới; mọi phiên đang mở kết thúc"),
+            ("operator disable NAME", "khóa tài khoản"),
+            ("operator unlock NAME", "mở lại tài khoản bị khóa"),
+        ),
     }
 )
 

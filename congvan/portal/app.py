@@ -16,7 +16,9 @@ from starlette.routing import Route
 
 from congvan.acts import views
 from congvan.errors import LinkExpired, LinkInvalid, LinkRevoked, NotFound, NothingInstalled
-from congvan.house import House
+from congvan.house import Carrier, House
+from congvan.house import carrier as smtp_carrier
+from congvan.portal import office
 from congvan.portal.desk import Desk
 from congvan.portal.guard import AccessLog, BodyCap, Forms, Refused, SecureHeaders, TooLarge, secure_headers
 from congvan.portal.mailbox import MailPages
@@ -29,8 +31,15 @@ log = logging.getLogger("congvan.portal")
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-def app(house: House, *, mail_folder: Path | None = None, allowance: Allowance | None = None) -> Starlette:
-    """The portal of a house. mail_folder: the demo's sink, whose messages then have pages.
+def app(
+    house: House,
+    *,
+    mail_folder: Path | None = None,
+    allowance: Allowance | None = None,
+    carrier: Callable[[], Carrier] | None = None,
+) -> Starlette:
+    """The portal of a house. mail_folder: the demo's sink, whose messages then have pages. carrier: makes the
+    mail server's hand for trial mails; the settings' own unless another is given.
 
     Raise NothingInstalled without a secret key: no link could be read.
     """
@@ -50,6 +59,7 @@ def app(house: House, *, mail_folder: Path | None = None, allowance: Allowance |
         routes=[
             *_common(desk),
             *RecipientPages(desk).routes(),
+            *office.routes(desk, carrier or (lambda: smtp_carrier(settings))),
             *(MailPages(desk, mail_folder).routes() if mail_folder else ()),
         ],
         middleware=[Middleware(AccessLog), Middleware(SecureHeaders, https=https), Middleware(BodyCap)],
@@ -76,16 +86,20 @@ def _common(desk: Desk) -> list[Route]:
             await ledger.note("healthz")
         return PlainTextResponse("ok\n")
 
-    async def style(request: Request) -> Response:
-        # The version stands in the address, so a new style is a new address.
-        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-        return Response(desk.pages.style, media_type="text/css", headers=headers)
+    def style(sheet: bytes) -> Callable[[Request], Awaitable[Response]]:
+        async def show(request: Request) -> Response:
+            # The version stands in the address, so a new style is a new address.
+            headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+            return Response(sheet, media_type="text/css", headers=headers)
+
+        return show
 
     return [
         Route("/", start, methods=["GET"]),
         Route("/status", status, methods=["GET"]),
         Route("/healthz", healthz, methods=["GET"]),
-        Route("/static/style.css", style, methods=["GET"]),
+        Route("/static/style.css", style(desk.pages.style), methods=["GET"]),
+        Route("/static/office.css", style(desk.pages.office_style), methods=["GET"]),
     ]
 
 

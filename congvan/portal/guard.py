@@ -21,7 +21,13 @@ log = logging.getLogger("congvan.portal")
 LARGEST_FORM_BYTES = 64 * 1024
 #: A form that may bring a company's own PDF.
 LARGEST_UPLOAD_BYTES = 12 * 1024 * 1024
-_UPLOADS = re.compile(r"/v/[^/]+/pass-on/?$")
+#: A signed letter, scanned: a hundred pages.
+LARGEST_SIGNED_BYTES = 31 * 1024 * 1024
+_UPLOADS = (
+    (re.compile(r"/v/[^/]+/pass-on/?$"), LARGEST_UPLOAD_BYTES),
+    (re.compile(r"/office/c/[^/]+/d/[^/]+/(confirm|forward)$"), LARGEST_UPLOAD_BYTES),
+    (re.compile(r"/office/letters/[^/]+/issue$"), LARGEST_SIGNED_BYTES),
+)
 _TOKEN = re.compile(r"^(.*?/v/)[^/]+")
 
 PAGE_POLICY = (
@@ -88,7 +94,7 @@ class BodyCap:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        cap = LARGEST_UPLOAD_BYTES if _UPLOADS.search(scope["path"]) else LARGEST_FORM_BYTES
+        cap = next((cap for path, cap in _UPLOADS if path.search(scope["path"])), LARGEST_FORM_BYTES)
         announced = Headers(scope=scope).get("content-length", "0")
         received = int(announced) if announced.isdigit() else cap + 1
         if received <= cap:

@@ -29,6 +29,8 @@ class Pages:
     def __init__(self, folder: Path, portal_url: str) -> None:
         self.style = (folder / "style.css").read_bytes()
         self.style_version = hashlib.sha256(self.style).hexdigest()[:12]
+        #: What only the operators' pages need; recipients on a phone do not load it.
+        self.office_style = (folder / "office" / "office.css").read_bytes()
         self._prefix = urlsplit(portal_url).path.rstrip("/")
         self._words: dict[str, dict[str, str]] = yaml.safe_load((folder / "words.yaml").read_text("utf-8"))
         self._environment = jinja2.Environment(
@@ -50,6 +52,11 @@ class Pages:
             query["lang"] = lang
         path = "/".join(quote(part, safe="") for part in parts)
         return f"{self._prefix}/{path}" + (f"?{urlencode(query)}" if query else "")
+
+    @property
+    def office_style_url(self) -> str:
+        """Where the sheet of the operators' pages is; a new sheet has a new address."""
+        return self.url("static", "office.css", v=hashlib.sha256(self.office_style).hexdigest()[:12])
 
     def word(self, key: str, lang: str, **values: object) -> str:
         """A text by its name; KeyError for a name that `words.yaml` lacks."""

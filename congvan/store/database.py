@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import StaticPool
 
+from congvan.store import accounts as _accounts  # noqa: F401 - its tables belong to every database
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Table
 

@@ -9,12 +9,22 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
+from congvan.acts import accounts
 from congvan.clock import HandClock
 from congvan.house import House
 from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
+from tests.portal.office_world import Clerk, account, sign_in
 from tests.portal.world import BASE, Desk, build_house, run_campaign
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same hash with little work: a test signs in again and again."""
+    monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    accounts._nobodys.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +59,31 @@ async def web(house: House) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=app(house, allowance=Allowance.unlimited()))
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
         yield client
+
+
+@pytest.fixture
+async def clerk(house: House, web: httpx.AsyncClient) -> Clerk:
+    """Somebody with the role of an operator, signed in."""
+    await account(house)
+    assert (await sign_in(web)).status_code == 303
+    return Clerk(web)
+
+
+@pytest.fixture
+async def leader(house: House) -> AsyncIterator[Clerk]:
+    """A leader, in a browser of their own."""
+    await account(house, "dung", "leader", "dung@bql.example")
+    transport = httpx.ASGITransport(app=app(house, allowance=Allowance.unlimited()))
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        assert (await sign_in(client, "dung")).status_code == 303
+        yield Clerk(client)
+
+
+@pytest.fixture
+async def viewer(house: House) -> AsyncIterator[Clerk]:
+    """Somebody who may only look."""
+    await account(house, "minh", "viewer")
+    transport = httpx.ASGITransport(app=app(house, allowance=Allowance.unlimited()))
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        assert (await sign_in(client, "minh")).status_code == 303
+        yield Clerk(client)

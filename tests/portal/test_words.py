@@ -51,9 +51,10 @@ def test_every_state_and_every_answer_has_its_name() -> None:
 def test_templates_hold_no_words_of_their_own_and_name_no_authority() -> None:
     register = small_register(Settings(_env_file=None))
     names = {one.name for one in register.organisations}
-    for path in FOLDER.glob("*"):
+    for path in (path for path in FOLDER.rglob("*") if path.is_file()):
         text = path.read_text("utf-8")
         assert not any(name in text for name in names if len(name) > 12), path.name
-        if path.suffix == ".html":
+        # The operators' pages are in Vietnamese alone and bring their own words.
+        if path.suffix == ".html" and path.parent == FOLDER:
             bare = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", " ", text, flags=re.DOTALL)
             assert not set(re.findall(r"[^\W\d_]{4,}", bare)) - {"wide", "narrow"}, path.name

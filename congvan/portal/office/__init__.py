@@ -1,0 +1,19 @@
+"""The operators' pages: behind a login, without JavaScript. Looking is GET, acting is POST under a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.routing import Route
+
+from congvan.house import Carrier
+from congvan.portal.desk import Desk
+from congvan.portal.office import campaigns, sign_in
+from congvan.portal.office.counter import Counter
+
+
+def routes(desk: Desk, carrier: Callable[[], Carrier]) -> list[Route]:
+    """Every route of the operators' pages. carrier: makes the mail server's hand for trial mails."""
+    counter = Counter(desk, carrier)
+    pages = (sign_in.SignIn(counter), campaigns.Campaigns(counter))
+    return [route for page in pages for route in page.routes()]

@@ -1,0 +1,187 @@
+"""What stands before every operators' page: who is signed in, what that role may, and whose form it is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from congvan.acts import accounts
+from congvan.acts.accounts import Account, Role
+from congvan.house import Carrier, House
+from congvan.portal import forms
+from congvan.portal.desk import Desk
+
+BASE = "office"
+#: A form's text fields and files, at most.
+_MOST_FIELDS, _MOST_FILES = 200, 1
+_LONGEST = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A form as it was sent: cleaned texts, all values of fields that may be repeated, one file at most."""
+
+    texts: Mapping[str, str]
+    lists: Mapping[str, list[str]]
+    file: bytes | None = None
+    file_name: str = ""
+
+    def text(self, name: str, longest: int = 200) -> str:
+        """One line, cut at the longest; "" where it was not sent."""
+        return " ".join(forms.clean(self.texts.get(name, ""), longest).split())[:longest]
+
+    def words(self, name: str, longest: int = 2_000) -> str:
+        """Several lines."""
+        return forms.clean(self.texts.get(name, ""), longest)[:longest]
+
+    def ticked(self, name: str) -> bool:
+        """True for a tick."""
+        return self.texts.get(name) == "yes"
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A request of somebody who is signed in."""
+
+    request: Request
+    account: Account
+    form_token: str
+
+    @property
+    def by(self) -> str:
+        """The name under which acts are recorded."""
+        return self.account.name
+
+    def may(self, role: str) -> bool:
+        """True when this account's role is the named one or stands above it."""
+        return self.account.role.may(Role(role))
+
+
+Look = Callable[[Seat], Awaitable[Response]]
+Act = Callable[[Seat, Sent], Awaitable[Response]]
+
+
+class Counter:
+    """The operators' counter: makes routes that open only to those who may."""
+
+    def __init__(self, desk: Desk, carrier: Callable[[], Carrier]) -> None:
+        self.desk = desk
+        self.carrier = carrier
+        https = desk.house.settings.portal_url.startswith("https://")
+        self.secure = https
+        # The prefix makes browsers refuse the cookie from any other host or path (RFC 6265bis 4.1.3.2).
+        self.cookie = "__Host-congvan" if https else "congvan"
+        self.door_cookie = f"{self.cookie}-door"
+
+    @property
+    def house(self) -> House:
+        """The house behind the counter."""
+        return self.desk.house
+
+    # ------------------------------------------------------------------ routes
+
+    def look(self, path: str, handler: Look, role: Role = Role.VIEWER) -> Route:
+        """A GET route for this role and those above it."""
+
+        async def guarded(request: Request) -> Response:
+            seat = await self._seat(request)
+            if seat is None:
+                return self._to_sign_in(request)
+            return await handler(seat) if seat.account.role.may(role) else self.not_allowed(seat)
+
+        return Route(f"/{BASE}{path}", guarded, methods=["GET"])
+
+    def act(self, path: str, handler: Act, role: Role = Role.OPERATOR) -> Route:
+        """A POST route: the session and the role are looked at before a body is read, then the form's token."""
+
+        async def guarded(request: Request) -> Response:
+            seat = await self._seat(request, post=True)
+            if seat is None:
+                return self._to_sign_in(request)
+            if not seat.account.role.may(role):
+                return self.not_allowed(seat)
+            async with request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS) as form:
+                sent = await read(form)
+            self.desk.forms.check(_bound(self._token(request)), sent.texts.get("form_token", ""), request.headers)
+            return await handler(seat, sent)
+
+        return Route(f"/{BASE}{path}", guarded, methods=["POST"])
+
+    async def _seat(self, request: Request, *, post: bool = False) -> Seat | None:
+        await self.desk.throttle.request(address(request), post=post)
+        token = self._token(request)
+        account = await accounts.seated(self.house, token)
+        return Seat(request, account, self.desk.forms.token(_bound(token))) if account else None
+
+    def _token(self, request: Request) -> str:
+        return request.cookies.get(self.cookie, "")[:200]
+
+    async def leave(self, request: Request) -> None:
+        """End the session that this request brought, if any."""
+        if token := self._token(request):
+            await accounts.sign_out(self.house, token)
+
+    # ------------------------------------------------------------------ answers
+
+    def url(self, *parts: str, **query: str | int) -> str:
+        """A path of these pages."""
+        return self.desk.pages.url(BASE, *parts, **query)  # type: ignore[arg-type]
+
+    def page(self, seat: Seat, name: str, status: int = 200, /, **values: Any) -> Response:
+        """A page for whoever is signed in."""
+        tools = {"seat": seat, "office": self.url, "style2": self.desk.pages.office_style_url}
+        return self.desk.pages.response(f"office/{name}", "vi", {**tools, **values}, status)
+
+    def outside(self, name: str, status: int = 200, /, **values: Any) -> Response:
+        """A page for somebody who is not signed in."""
+        tools = {"seat": None, "office": self.url, "style2": self.desk.pages.office_style_url}
+        return self.desk.pages.response(f"office/{name}", "vi", {**tools, **values}, status)
+
+    def to(self, *parts: str, **query: str | int) -> Response:
+        """303 to a page of ours: reloading it repeats nothing."""
+        return RedirectResponse(self.url(*parts, **query), 303)
+
+    def not_allowed(self, seat: Seat) -> Response:
+        """This role may not."""
+        return self.page(seat, "not_allowed.html", 403)
+
+    def _to_sign_in(self, request: Request) -> Response:
+        if request.method != "GET":
+            return self.to("sign-in")
+        path = request.url.path
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            # Strict cookies stay away from a link on another site; a step of our own brings them.
+            return self.outside("knock.html", at=f"{path}?{request.url.query}" if request.url.query else path)
+        return self.to("sign-in", next=f"{path}?{request.url.query}" if request.url.query else path)
+
+
+async def read(form: FormData) -> Sent:
+    """What a form holds; a file field without a file is none."""
+    texts: dict[str, str] = {}
+    lists: dict[str, list[str]] = {}
+    file, file_name = None, ""
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            data = await value.read()
+            if data or value.filename:
+                file, file_name = data, forms.clean(value.filename or "", 200)
+        else:
+            texts[name] = value[:_LONGEST]
+            lists.setdefault(name, []).append(value[:_LONGEST])
+    return Sent(texts, lists, file, file_name)
+
+
+def address(request: Request) -> str | None:
+    """Where a request comes from."""
+    return request.client.host if request.client else None
+
+
+def _bound(token: str) -> str:
+    # A session's form token opens no recipient's form, and a link's none of ours.
+    return f"office {token}"
