@@ -5,8 +5,8 @@ import sqlalchemy as sa
 
 import congvan.store.tables
 
-revision = "0003"
-down_revision = "0002"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
