@@ -20,10 +20,12 @@ import httpx
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from congvan.acts import registry
+from congvan.acts import reconciling, registry
+from congvan.acts.composing import dkim_signer
 from congvan.almanac import CalendarFile
 from congvan.errors import BadInput, CongvanError
 from congvan.house import House, build
+from congvan.mail.imap import Mailbox, MailboxUnreadable
 from congvan.mail.url import SmtpUrl
 from congvan.plan_check import check_cascade
 from congvan.reading import lines_of, read_cascade, read_record
@@ -84,7 +86,8 @@ async def examine() -> list[Check]:
     checks = [*_configuration(given), _keys(given)]
     database, answered_at = await _database(given)
     prefect, their_time = await _prefect(os.environ)
-    checks += [*database, await asyncio.to_thread(_smtp, given.smtp_url), *prefect]
+    checks += [*database, await asyncio.to_thread(_smtp, given.smtp_url), *_dkim(given), *await _inbox(given.imap_url)]
+    checks += prefect
     return [*checks, *await _clock(given, answered_at, their_time)]
 
 
@@ -160,6 +163,9 @@ async def _look(house: House) -> tuple[list[Check], datetime | None]:
         message = f"phiên bản {present or 'trống'}, chương trình cần {needed}"
         return [_fault(name, message, "chạy: congvan migrate")], None
     checks = [_ok(name, f"{house.store.url.render_as_string(hide_password=True)}, phiên bản {present}")]
+    if await reconciling.is_restored(house):
+        remedy = "chạy: congvan reconcile --resend hoặc --assume-sent, kèm --by"
+        checks.append(_fault(name, "được khôi phục từ bản sao lưu: không thư nào được gửi đi", remedy))
     register = await registry.present(house)
     if not register.organisations:
         remedy = "chạy: congvan registry import"
@@ -214,6 +220,31 @@ def _connect(way: SmtpUrl) -> smtplib.SMTP:
         server.close()
         raise
     return server
+
+
+def _dkim(given: Settings) -> list[Check]:
+    name = "chữ ký DKIM"
+    try:
+        signer = dkim_signer(given)
+    except (CongvanError, OSError, ValueError) as error:
+        remedy = "đặt đủ CONGVAN_DKIM_DOMAIN, CONGVAN_DKIM_SELECTOR, CONGVAN_DKIM_KEY_FILE, hoặc bỏ cả ba"
+        return [_fault(name, _line(error), remedy)]
+    return [] if signer is None else [_ok(name, f"{given.dkim_selector}._domainkey.{given.dkim_domain}")]
+
+
+async def _inbox(url: str) -> list[Check]:
+    name = "thư đến"
+    if not url:
+        return [_ok(name, "chưa đặt CONGVAN_IMAP_URL: thư không đến được và thư trả lời không được đọc")]
+    try:
+        number = await Mailbox.parse(url).count()
+    except ValueError:
+        remedy = "dạng imaps://NGƯỜI:MẬT-KHẨU@MÁY/THƯ-MỤC"
+        return [_fault(name, "CONGVAN_IMAP_URL không đọc được", remedy)]
+    except MailboxUnreadable as error:
+        remedy = "kiểm tra CONGVAN_IMAP_URL, mật khẩu, tên thư mục và chứng thư của máy chủ thư"
+        return [_fault(name, _line(error), remedy)]
+    return [_ok(name, f"đọc được, {number} thư")]
 
 
 # ------------------------------------------------------------------------------------ Prefect

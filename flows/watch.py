@@ -16,13 +16,15 @@ from tasks import at_work, mail, records
 
 @flow(name="watch", persist_result=False)
 async def watch() -> None:
-    """Tell the ladder what is due, send the mail of no hop, seal the logs, and wake what nobody woke."""
+    """Tell the ladder, send the mail of no hop, seal the logs, wake what nobody woke, read what came back."""
     async with at_work() as house:
         await records.tell()
         await mail.send(None)
         await records.seal()
         async with get_client() as client:
             await _relay_once(house, client)
+        # Last, since a mailbox that cannot be read must keep nothing else from being done.
+        await mail.take_in()
 
 
 async def _relay_once(house: House, client: PrefectClient) -> None:

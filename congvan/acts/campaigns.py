@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import demo
+from congvan.acts import demo, held
 from congvan.acts import registry as registry_acts
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import ActRefused, BadInput, NotFound
@@ -241,6 +241,8 @@ async def hold(house: House, name: str, by: str, why: str = "") -> None:
         if campaign.held_at is None and campaign.state == "RUNNING":
             entry = Entry(Fact.HELD, {"why": why}, actor=by)
             await ledger.write(campaign, now, entry, held_at=now, held_by=by)
+            if by == held.ENGINE:
+                await held.tell(house, ledger, campaign, why, now)
 
 
 async def hold_once(house: House, campaign_id: str, key: str, why: str) -> bool:
@@ -255,8 +257,9 @@ async def hold_once(house: House, campaign_id: str, key: str, why: str) -> bool:
         if not await ledger.add_if_absent(Note, name=f"held:{key}", value={"campaign": campaign_id, "why": why}):
             return False
         if campaign.held_at is None and campaign.state == "RUNNING":
-            entry = Entry(Fact.HELD, {"why": why}, actor="prefect")
-            await ledger.write(campaign, now, entry, held_at=now, held_by="prefect")
+            entry = Entry(Fact.HELD, {"why": why}, actor=held.PREFECT)
+            await ledger.write(campaign, now, entry, held_at=now, held_by=held.PREFECT)
+            await held.tell(house, ledger, campaign, why, now)
         return True
 
 

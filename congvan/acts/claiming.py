@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from sqlalchemy import case, insert, literal, select, text, update
 
 from congvan.acts.frozen import is_urgent
-from congvan.acts.mails import CHASERS, PATIENCE, carried_with
+from congvan.acts.mails import CHASERS, HELD, PATIENCE, carried_with
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
@@ -95,7 +95,7 @@ async def _candidates(
         select(*_MESSAGE)
         .where(_OPEN, carried_with(hop_id))
         .where(ready | abandoned)
-        .where(Message.campaign_id.is_(None) | Message.campaign_id.not_in(held))
+        .where(Message.campaign_id.is_(None) | Message.campaign_id.not_in(held) | (Message.kind == HELD))
         .order_by(*first, Message.not_before, *(() if hop_id else (Message.id,)))
         .limit(limit)
     )

@@ -19,7 +19,7 @@ from congvan.acts.mails import CHASERS, LETTERS
 from congvan.acts.outcomes import refusal
 from congvan.house import House
 from congvan.mail import bounces
-from congvan.mail.imap import Fetched
+from congvan.mail.imap import Fetched, Mailbox
 from congvan.rules.protocol import Event, Fact, State
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Delivery, Incoming, Message
@@ -70,6 +70,13 @@ async def read(house: House, source: Source) -> Counter[str]:
     async for fetched in source.newer(latest[0], latest[1]):
         tally[await _take_in(house, source.name, fetched)] += 1
     return tally
+
+
+async def read_configured(house: House) -> dict[str, int] | None:
+    """Take in what is new in the mailbox of the settings; None where none is named. Raises MailboxUnreadable."""
+    if not house.settings.imap_url:
+        return None
+    return dict(await read(house, Mailbox.parse(house.settings.imap_url)))
 
 
 async def _take_in(house: House, mailbox: str, fetched: Fetched) -> str:

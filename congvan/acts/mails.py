@@ -18,6 +18,8 @@ from congvan.store.tables import Campaign, Hop, Message
 LETTERS = frozenset({"letter", "slip", "bypass"})
 #: Held in the quiet window and outside office hours, and cancelled once the delivery is settled.
 CHASERS = frozenset({"reminder", "overdue"})
+#: Tells the unit in charge that its campaign is held; leaves although the campaign is.
+HELD = "held"
 #: How long a server may go on saying "not now" before the mailbox counts as unreachable.
 PATIENCE = timedelta(days=2)
 

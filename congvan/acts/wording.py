@@ -15,6 +15,7 @@ from sqlalchemy import select
 from congvan.acts import registry
 from congvan.acts.digest import Line
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
+from congvan.acts.mails import HELD
 from congvan.house import House
 from congvan.letters import numbering
 from congvan.letters.filters import moment_en
@@ -180,7 +181,7 @@ class Moulds:
         """The mail of one message."""
         assert scene is not None, "every message belongs to a campaign"
         message, delivery = work.message, work.delivery
-        if delivery is None or message.kind in ("digest", "copy", "report", "issue_wanted"):
+        if delivery is None or message.kind in ("digest", "copy", "report", "issue_wanted", HELD):
             return self._house.words.render(_standalone(self._house, message, scene, now))
         key = (
             message.kind, message.hop_id, delivery.settles, delivery.due_at, tuple(delivery.segments),
@@ -313,7 +314,17 @@ def _standalone(house: House, message: Message, scene: Scene, now: datetime) -> 
         )  # fmt: skip
     if message.kind == "issue_wanted":
         return _issue_wanted(house, context, scene, now)
+    if message.kind == HELD:
+        return _held(house, context, scene)
     return _digest(house, message, scene, now)
+
+
+def _held(house: House, context: Mapping[str, Any], scene: Scene) -> say.Context:
+    return say.HeldMail(
+        head=scene.head, recipient=context["name"], campaign=context["code"], document=scene.document,
+        subject=scene.subject, why=context["why"], since=numbering.moment(datetime.fromisoformat(context["since"])),
+        figures=say.Figures(**context["figures"]), link=house.settings.portal_url,
+    )  # fmt: skip
 
 
 def _issue_wanted(house: House, context: Mapping[str, Any], scene: Scene, now: datetime) -> say.Context:

@@ -57,6 +57,11 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("number void ISSUER SYMBOL NUMBER --year Y --why TEXT --by NAME", "hủy số, giữ trong sổ kèm lý do"),
             ("number register ISSUER --year Y [--json]", "sổ các số do hệ thống cấp"),
         ),
+        "Thư": (
+            ("mail inbox [--json]", "đọc hộp thư đến; thư chưa rõ thuộc nơi nhận nào"),
+            ("mail unknown [--json]", "thư chưa rõ máy chủ đã nhận hay chưa"),
+            ("reconcile --resend|--assume-sent --by NAME [--json]", "cho gửi lại sau khi khôi phục từ bản sao lưu"),
+        ),
         "Nơi nhận": (
             ("deliveries CAMPAIGN [--json]", "từng nơi nhận, mỗi dòng một đối tượng JSON"),
             ("confirm DELIVERY [--by NAME] [--channel phone|paper] [--completed]", "ghi nhận đã tiếp nhận, hoàn thành"),
@@ -66,6 +71,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("extend DELIVERY --until DATETIME --why TEXT [--by NAME]", "gia hạn"),
             ("exempt DELIVERY --why TEXT [--by NAME]", "miễn báo cáo"),
             ("withdraw DELIVERY --why TEXT [--by NAME]", "thu hồi"),
+            ("history DELIVERY [--json]", "từng lần gửi, câu trả lời của máy chủ, thư đến và sự kiện"),
             ("case claim DELIVERY --by NAME [--note TEXT]", "nhận xử lý một trường hợp"),
         ),
         "Trang cán bộ": (

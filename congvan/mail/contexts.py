@@ -302,6 +302,22 @@ class IssueWantedMail:
     files: tuple[File, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeldMail:
+    """Stem `held`: the engine or Prefect holds a campaign back; a named person has to decide."""
+
+    head: Head
+    recipient: str
+    campaign: str
+    document: str
+    subject: str
+    why: str
+    since: str
+    figures: Figures
+    link: str
+    files: tuple[File, ...] = ()
+
+
 Context = (
     LetterMail
     | BypassMail
@@ -314,6 +330,7 @@ Context = (
     | ReceiptMail
     | SlipMail
     | IssueWantedMail
+    | HeldMail
 )
 
 STEMS: dict[type[Context], str] = {
@@ -328,4 +345,5 @@ STEMS: dict[type[Context], str] = {
     ReceiptMail: "receipt",
     SlipMail: "slip",
     IssueWantedMail: "issue_wanted",
+    HeldMail: "held",
 }

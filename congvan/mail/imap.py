@@ -91,6 +91,14 @@ class Mailbox:
         finally:
             await asyncio.to_thread(_leave, box)
 
+    async def count(self) -> int:
+        """How many mails lie in the folder; raise MailboxUnreadable."""
+        box = await self._guarded(self._open)
+        try:
+            return len((await self._guarded(_listed, box, self.folder))[1])
+        finally:
+            await asyncio.to_thread(_leave, box)
+
     async def _guarded(self, work: Any, *arguments: Any) -> Any:
         try:
             return await asyncio.to_thread(work, *arguments)

@@ -50,7 +50,7 @@ class Journal:
         self._file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         head = f"B {boot_id()}\nC {' '.join(keys)}\n".encode()
-        os.ftruncate(self._file, len(head) + _ROOM * (len(keys) + 1))
+        self._reserve(len(head) + _ROOM * (len(keys) + 1))
         self._map = mmap.mmap(self._file, 0)
         self._at = 0
         self._say(head)
@@ -72,9 +72,17 @@ class Journal:
             return
         end = self._at + len(line)
         if end > len(self._map):
+            self._reserve(2 * end)
             self._map.resize(2 * end)
         self._map[self._at : end] = line
         self._at = end
+
+    def _reserve(self, octets: int) -> None:
+        # A page of the map for which the disk has no room would end the process; this raises OSError instead.
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(self._file, 0, octets)
+        else:
+            os.ftruncate(self._file, octets)
 
     def done(self) -> None:
         """The database knows all of it."""

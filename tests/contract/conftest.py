@@ -6,8 +6,12 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import sqlite3
-from collections.abc import Awaitable, Callable
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -154,3 +158,39 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setenv("CONGVAN_HOME", str(made.home))
     monkeypatch.setenv("CONGVAN_CASCADE", str(made.cascade))
     return made
+
+
+PASSWORD = "no-secret-at-all"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def imap(tmp_path: Path) -> Iterator[int]:
+    """The port of a real IMAP server on loopback with one empty mailbox."""
+    program = shutil.which("mail_devel", path=str(Path(sys.executable).parent)) or shutil.which("mail_devel")
+    if program is None:
+        pytest.skip("no IMAP server: install mail-devel (it is in requirements-dev.lock)")
+    port = free_port()
+    log = (tmp_path / "imap.log").open("wb")
+    server = subprocess.Popen(
+        [program, "--host", "127.0.0.1", "--imap-port", str(port), "--smtp-port", str(free_port()), "--smtps-port",
+         str(free_port()), "--no-http", "--user", "congvan@bql.example", "--password", PASSWORD],
+        stdout=log, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.poll() is None, (tmp_path / "imap.log").read_text()
+            time.sleep(0.1)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(10)
+        log.close()

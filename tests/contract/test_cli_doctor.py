@@ -10,8 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
+import orjson
 import pytest
 
+from congvan.acts import reconciling
+from congvan.house import House
 from tests.contract.conftest import Desk
 
 SAID: list[bytes] = []
@@ -91,7 +94,7 @@ def faults(desk: Desk) -> list[dict[str, Any]]:
 def test_a_healthy_house_has_no_fault_and_every_part_was_looked_at(healthy: Desk) -> None:
     assert faults(healthy) == []
     names = {one["name"] for one in healthy.must("doctor", "--json").json["checks"]}
-    assert names == {"cấu hình", "khóa", "cơ sở dữ liệu", "danh bạ", "thư đi", "Prefect", "đồng hồ"}
+    assert names == {"cấu hình", "khóa", "cơ sở dữ liệu", "danh bạ", "thư đi", "thư đến", "Prefect", "đồng hồ"}
 
 
 def test_the_mail_server_is_greeted_and_asked_for_nothing(healthy: Desk) -> None:
@@ -111,6 +114,9 @@ def test_before_anything_was_used_the_doctor_makes_nothing(desk: Desk) -> None:
         ("CONGVAN_SMTP_URL", "smtp://127.0.0.1:9", "thư đi", "không trả lời"),
         ("CONGVAN_SMTP_URL", "mailto:x", "thư đi", "CONGVAN_SMTP_URL"),
         ("CONGVAN_SMTP_URL", "smtp://hoa@127.0.0.1?tls=none", "thư đi", "password in clear"),
+        ("CONGVAN_IMAP_URL", "imap://congvan:kin-lam@127.0.0.1:9", "thư đến", "congvan@127.0.0.1/INBOX"),
+        ("CONGVAN_IMAP_URL", "pop3://congvan@127.0.0.1", "thư đến", "CONGVAN_IMAP_URL"),
+        ("CONGVAN_DKIM_DOMAIN", "bql.example", "chữ ký DKIM", "CONGVAN_DKIM"),
         ("PREFECT_API_URL", "http://127.0.0.1:9/api", "Prefect", "không trả lời"),
         ("PREFECT_API_URL", "", "Prefect", "chưa đặt"),
         ("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED", "true", "Prefect", "CANCELLATION_CLEANUP"),
@@ -139,6 +145,28 @@ def test_a_schema_of_another_version_is_a_fault(healthy: Desk) -> None:
     connection.close()
     (found,) = faults(healthy)
     assert "congvan migrate" in found["remedy"]
+
+
+def test_a_database_from_a_backup_is_a_fault_until_a_person_has_reconciled_it(healthy: Desk) -> None:
+    async def claimed(house: House) -> str:
+        gate = reconciling.Watermark(house)
+        async with house.store.act() as ledger:
+            await gate.raised(ledger)
+        gate.write()
+        async with house.store.view() as ledger:
+            return str((await ledger.note("mail-watermark"))["id"])
+
+    key = healthy.within(claimed)
+    marks = orjson.loads((healthy.home / "watermark.json").read_bytes())
+    marks[key]["count"] += 1
+    (healthy.home / "watermark.json").write_bytes(orjson.dumps(marks))
+    (found,) = faults(healthy)
+    assert "congvan reconcile" in found["remedy"]
+    assert healthy.run("reconcile", "--by", "Lan").status == 2, "neither way was chosen"
+    done = healthy.must("reconcile", "--assume-sent", "--by", "Lan", "--json")
+    assert done.json == {"in_log": 0, "resent": 0, "assumed": 0}
+    assert faults(healthy) == []
+    assert healthy.run("reconcile", "--resend", "--by", "Lan").status == 1, "nothing is left to be answered"
 
 
 def test_a_mailbox_that_was_removed_from_the_ladder_is_a_fault(healthy: Desk) -> None:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from zlib import crc32
 
 import pytest
@@ -22,8 +16,7 @@ from congvan.house import House
 from congvan.mail.imap import Fetched, Mailbox, MailboxUnreadable
 from congvan.store.tables import Case, Delivery, Incoming, Message
 from tests.conftest import Postbox
-
-PASSWORD = "no-secret-at-all"
+from tests.contract.conftest import PASSWORD, free_port
 
 
 class Shelf:
@@ -223,39 +216,6 @@ async def test_the_history_of_a_delivery_shows_attempts_answers_and_events(offic
 
 
 # ------------------------------------------------------------------------------------ a real server
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def imap(tmp_path: Path) -> Iterator[int]:
-    """The port of a real IMAP server on loopback with one empty mailbox."""
-    program = shutil.which("mail_devel", path=str(Path(sys.executable).parent)) or shutil.which("mail_devel")
-    if program is None:
-        pytest.skip("no IMAP server: install mail-devel (it is in requirements-dev.lock)")
-    port = free_port()
-    log = (tmp_path / "imap.log").open("wb")
-    server = subprocess.Popen(
-        [program, "--host", "127.0.0.1", "--imap-port", str(port), "--smtp-port", str(free_port()), "--smtps-port",
-         str(free_port()), "--no-http", "--user", "congvan@bql.example", "--password", PASSWORD],
-        stdout=log, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert server.poll() is None, (tmp_path / "imap.log").read_text()
-            time.sleep(0.1)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(10)
-        log.close()
 
 
 def box(port: int, password: str = PASSWORD) -> Mailbox:

@@ -197,6 +197,10 @@ async def test_a_first_share_leaves_and_a_person_lets_the_rest_go(house: House, 
         held = await ledger.first(select(EventRow).where(EventRow.kind == "held"))
         assert "5/50" in held.data["why"]
     assert await outbox.dispatch(house, postbox, hop_id) == {}
+    assert await outbox.dispatch(house, postbox, None) == {"accepted": 1}, "the unit in charge is told"
+    notice = postbox.sent[-1][1]
+    assert "5/50" in notice["Subject"]
+    assert f"congvan campaign resume {campaign.code}" in notice.get_body(("plain",)).get_content()
     await campaigns.resume(house, campaign.id, "Lan")
     assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 45}
 
