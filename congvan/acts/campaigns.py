@@ -20,6 +20,7 @@ from congvan.house import House
 from congvan.letters.sheet import Sheet
 from congvan.plan_check import check
 from congvan.rules.cascade import Route, route
+from congvan.rules.names import fold
 from congvan.rules.protocol import Fact, State, settling_states
 from congvan.rules.records import CampaignPlan, Cascade, Organisation, Register, Settles
 from congvan.store.ledger import Entry, Ledger, chain_hash
@@ -190,7 +191,8 @@ def _delivery_row(
     contacts = sorted(one.contacts, key=lambda contact: contact.order)
     return {
         "id": delivery_id, "campaign_id": campaign_id, "hop_id": hop_ids[hop.issuer],
-        "code": f"{order.plan.code}-{one.code}", "recipient": one.code, "name": one.name, "level": one.level,
+        "code": f"{order.plan.code}-{one.code}", "recipient": one.code, "name": one.name,
+        "folded": fold(f"{one.name} {one.code}"), "level": one.level,
         "park": next((way.park for way in hop.ways if way.recipient == one.code), ""),
         "segments": list(one.segments), "settles": frozen.settles[one.code].value,
         "child_hop_id": hop_ids.get(one.code), "state": State.EXEMPT if exempt else State.QUEUED,

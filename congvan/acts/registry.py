@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from congvan.house import House
+from congvan.rules.names import fold
 from congvan.rules.records import Organisation, Park, Register
 from congvan.store.ledger import Ledger
 from congvan.store.tables import OrganisationRow, ParkRow
@@ -28,10 +29,16 @@ async def take_over(house: House, register: Register) -> dict[str, int]:
                 {"code": one.code},
                 name=one.name,
                 level=one.level,
+                folded=found_by(one),
                 record=one.model_dump(mode="json"),
                 changed_at=now,
             )
     return {"organisations": len(register.organisations), "parks": len(register.parks)}
+
+
+def found_by(one: Organisation) -> str:
+    """What an organisation is found by."""
+    return fold(" ".join((one.name, one.code, one.name_en, one.short_name, one.tax_code)))
 
 
 async def read(ledger: Ledger) -> Register:

@@ -42,6 +42,7 @@ class Pages:
         )
         self._environment.filters |= {
             "thousands": numbering.thousands,
+            "short": lambda instant: f"{local(instant):%H:%M %d/%m/%Y}",
             "local_day": lambda instant: local(instant).date(),
             "iso_moment": lambda text, said: said(datetime.fromisoformat(text)) if text else "–",
         }

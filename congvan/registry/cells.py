@@ -8,9 +8,10 @@ from datetime import date, datetime
 
 from email_validator import EmailNotValidError, validate_email
 
-from congvan.registry.columns import Column, Holds, fold
+from congvan.registry.columns import Column, Holds
 from congvan.registry.faults import shown
 from congvan.registry.workbook import Cell, Formula
+from congvan.rules.names import fold
 from congvan.rules.records import nfc
 
 Value = str | int | bool | date | tuple[str, ...] | None

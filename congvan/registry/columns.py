@@ -5,11 +5,11 @@ One list serves the reader, the writer and the template, so that they cannot dri
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from congvan.rules.names import fold
 
 
 class Holds(StrEnum):
@@ -56,13 +56,6 @@ class Kind:
         """The column that a heading names: with or without diacritics, in any case."""
         folded = fold(heading)
         return next((one for one in self.columns if folded in _names(one)), None)
-
-
-def fold(text: str) -> str:
-    """Letters and digits only, without diacritics, lower case, single blanks: "MÃ số" → "ma so"."""
-    bare = unicodedata.normalize("NFD", text.replace("đ", "d").replace("Đ", "D"))
-    kept = "".join(letter for letter in bare if not unicodedata.combining(letter))
-    return " ".join(re.findall(r"[a-z0-9]+", kept.lower()))
 
 
 def _names(column: Column) -> set[str]:

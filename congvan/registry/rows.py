@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from congvan.errors import Fault
 from congvan.registry.cells import BadCell, Value, value_of
-from congvan.registry.columns import EXAMPLES, IGNORED, KINDS, Column, Kind, fold, recognised
+from congvan.registry.columns import EXAMPLES, IGNORED, KINDS, Column, Kind, recognised
 from congvan.registry.faults import meant, shown
 from congvan.registry.tables import Table
 from congvan.registry.workbook import Cell
+from congvan.rules.names import fold
 
 #: A title may stand above the headings, in so many rows.
 _TITLE_ROWS = 20

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from congvan.errors import BadInput, Fault
-from congvan.registry.columns import ORGANISATIONS, fold
+from congvan.registry.columns import ORGANISATIONS
 from congvan.registry.faults import explain
 from congvan.registry.references import check_references
 from congvan.registry.rows import Reading, Row, read_rows
 from congvan.registry.tables import read_tables
+from congvan.rules.names import fold
 from congvan.rules.records import Contact, Organisation, Park, Person, Record, Register
 
 R = TypeVar("R", bound=Record)

@@ -105,6 +105,8 @@ class OrganisationRow(Table):
     name: Mapped[str]
     level: Mapped[str] = mapped_column(String(40), index=True)
     record: Mapped[dict[str, Any]]
+    #: What it is found by: names, code, tax code, without diacritics (`rules.names.fold`).
+    folded: Mapped[str] = mapped_column(default="")
     changed_at: Mapped[datetime]
 
 
@@ -211,6 +213,8 @@ class Delivery(Table):
     code: Mapped[str] = mapped_column(String(96), unique=True)
     recipient: Mapped[str] = mapped_column(String(40))
     name: Mapped[str]
+    #: Name and code without diacritics (`rules.names.fold`): what it is found and sorted by.
+    folded: Mapped[str] = mapped_column(default="")
     level: Mapped[str] = mapped_column(String(40))
     park: Mapped[str] = mapped_column(String(40), default="")
     segments: Mapped[list[Any]]
@@ -264,6 +268,16 @@ class Delivery(Table):
         Index("ix_deliveries_hop_id_state", "hop_id", "state"),
         Index("ix_deliveries_hop_id_wake_at", "hop_id", "wake_at"),
         Index("ix_deliveries_campaign_id_state", "campaign_id", "state"),
+        # The orders of the operators' table: a page is picked from the index alone, however deep it lies.
+        Index("ix_deliveries_by_code", "campaign_id", "code", "id"),
+        Index("ix_deliveries_by_name", "campaign_id", "folded", "id"),
+        Index("ix_deliveries_by_due", "campaign_id", "due_at", "id"),
+        Index("ix_deliveries_by_answer", "campaign_id", "confirmed_at", "id", "state"),
+        # Everything that is counted of a campaign, so that counting reads no row.
+        Index(
+            "ix_deliveries_figures",
+            "campaign_id", "hop_id", "state", "settles", "park", "due_at", "late", "escalated_at",
+        ),
         # What the Prefect board does not show yet.
         Index(
             "ix_deliveries_unpublished",

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from congvan.acts import accounts
 from congvan.acts.accounts import Account, Role
+from congvan.acts.progress import Progress
 from congvan.house import Carrier, House
 from congvan.portal import forms
 from congvan.portal.desk import Desk
@@ -78,6 +79,8 @@ class Counter:
         # The prefix makes browsers refuse the cookie from any other host or path (RFC 6265bis 4.1.3.2).
         self.cookie = "__Host-congvan" if https else "congvan"
         self.door_cookie = f"{self.cookie}-door"
+        #: Counts of campaigns and when they were made, by the loop's clock; an act of ours makes them old.
+        self.recent: dict[str, tuple[float, Progress]] = {}
 
     @property
     def house(self) -> House:
@@ -109,6 +112,7 @@ class Counter:
             async with request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS) as form:
                 sent = await read(form)
             self.desk.forms.check(_bound(self._token(request)), sent.texts.get("form_token", ""), request.headers)
+            self.recent.clear()
             return await handler(seat, sent)
 
         return Route(f"/{BASE}{path}", guarded, methods=["POST"])
