@@ -14,8 +14,8 @@ from pathlib import Path
 from congvan.errors import Fault
 from congvan.registry.faults import meant
 from congvan.rules.calendar import instant, local
-from congvan.rules.cascade import route
-from congvan.rules.records import CampaignPlan, Cascade, Directive, Organisation, Policy, Register
+from congvan.rules.cascade import policy_for, route
+from congvan.rules.records import CampaignPlan, Cascade, Directive, Organisation, Policy, Register, Settles
 
 _SECRET = re.compile(r"\b(TUYỆT|TỐI)\s+MẬT\b|^\W*MẬT\W*$|\b(?:độ|ĐỘ|Độ)\s+(?:mật|MẬT)\s*:\s*\S", re.MULTILINE)
 
@@ -78,6 +78,7 @@ def check(
     faults = check_cascade(cascade, register, now, file=cascade_file)
     faults += _audience(ground, plan, cascade, register)
     faults += _policies(ground, {f"policies.{level}": policy for level, policy in plan.policies.items()})
+    faults += _questions(ground, plan, cascade)
     faults += _directives(ground, plan.directives, files_root, exercise)
     faults += _letter(ground, plan)
     if not faults and not route(register, cascade, plan).hops:
@@ -183,6 +184,27 @@ def _audience(ground: _Ground, plan: CampaignPlan, cascade: Cascade, register: R
         yield from ground.unknown(f"segment_duties[{number}].segment", [duty.segment], segments, "nhóm ngành")
     for number, copy in enumerate(plan.copies, 1):
         yield from ground.reached(f"copies[{number}].organisation", copy.organisation)
+
+
+def _questions(ground: _Ground, plan: CampaignPlan, cascade: Cascade) -> Iterator[Fault]:
+    """Fields are asked of those only who owe a report, each under a name of its own."""
+    yield from ground.unknown("questions", plan.questions, cascade.levels, "cấp")
+    for level, questions in plan.questions.items():
+        issuers = [hop.issuer for hop in cascade.hops if any(who.level == level for who in hop.recipients)]
+        asked = {policy_for(cascade, plan, issuer, level).settles for issuer in issuers}
+        if level in cascade.levels and asked != {Settles.COMPLETE}:
+            yield ground.fault(
+                f"questions.{level}",
+                f"cấp «{level}» không được yêu cầu báo cáo, nên không ai điền các mục này",
+                f"đặt policies.{level}.settles: complete, hoặc bỏ các mục",
+            )
+        seen: set[str] = set()
+        for number, one in enumerate(questions, 1):
+            if one.key in seen:
+                yield ground.fault(
+                    f"questions.{level}[{number}].key", f"mã «{one.key}» đã dùng cho mục khác", "đặt mã khác"
+                )
+            seen.add(one.key)
 
 
 def _policies(ground: _Ground, policies: Mapping[str, Policy]) -> Iterator[Fault]:

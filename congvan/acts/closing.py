@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, demo, escalations, figures, letters, registry, seals, wording
+from congvan.acts import answers, campaigns, demo, escalations, figures, letters, registry, seals, wording
 from congvan.acts.digest import Line
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import ActRefused
@@ -85,7 +86,7 @@ async def report_sheet(house: House, ledger: Ledger, campaign: Campaign, now: da
                 "answered": counts.get("settled", 0) - counts.get("EXEMPT", 0) - counts.get("WITHDRAWN", 0),
                 "late": counts["late"], "silent": counts.get("total", 0) - counts.get("settled", 0),
             },
-            "tables": [await _branches(ledger, campaign)],
+            "tables": [await _branches(ledger, campaign), *_reported(await answers.rolled(ledger, campaign))],
             "silent": await _silent(house, ledger, campaign, now),
             "silent_columns": ["Tổ chức", "Khu công nghiệp", "Tình trạng", "Số lần nhắc"],
             "findings": [], "proposals": [], "chart": "",
@@ -110,6 +111,23 @@ async def _branches(ledger: Ledger, campaign: Campaign) -> dict[str, Any]:
         "rows": [[row["name"], row["total"], row["reached"], row["answered"]] for row in rows],
         "widths": ["46%", "18%", "18%", "18%"],
     }
+
+
+def _reported(levels: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The sums of what was reported, a table a level."""
+    return [
+        {
+            "title": f"Số liệu báo cáo ({level['name']}: {level['reported']}/{level['asked']} đơn vị đã báo cáo)",
+            "columns": ["Nội dung", "Đơn vị tính", "Số liệu"],
+            "rows": [
+                list(line)
+                for question in level["questions"]
+                for line in answers.lines(question, level["totals"][question["key"]])
+            ],
+            "widths": ["60%", "20%", "20%"],
+        }
+        for level in levels
+    ]
 
 
 #: What the report says of an open obligation.

@@ -5,8 +5,8 @@ Once one of these has returned, the answer is in the database and survives any c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +15,11 @@ from congvan.acts.frozen import plan_of, rule_of
 from congvan.errors import ActRefused, LinkRevoked
 from congvan.house import House
 from congvan.links import Link
+from congvan.rules import requirements, uploads
 from congvan.rules.protocol import Event, Fact, State, advance, says_nothing_new, settled
 from congvan.rules.records import Issue, SegmentDuty, Settles
+from congvan.rules.requirements import Question, Wrong
+from congvan.rules.uploads import Upload
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop
 
@@ -37,6 +40,19 @@ class Answer:
     evidence: str = ""
     segment_ticked: bool = False
     data: Mapping[str, Any] = field(default_factory=dict)
+    #: What the plan's fields were filled with, as they were typed, and the files that were chosen for them.
+    fields: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Upload] = field(default_factory=dict)
+    #: Files beside the fields, in their order.
+    attached: Sequence[Upload] = ()
+
+
+class AnswersWrong(ActRefused):
+    """The report cannot be recorded: a field is missing or wrong."""
+
+    def __init__(self, wrong: Mapping[str, Wrong]) -> None:
+        self.wrong = wrong
+        super().__init__(f"Báo cáo thiếu hoặc chưa đúng: {', '.join(sorted(wrong))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,8 @@ async def answer(house: House, delivery_id: str, said: Answer, link: Link | None
 
     1. The link's version must be the delivery's: withdrawn links open nothing.
     2. What is already known is not written again.
-    3. State, answer, closed cases, the log and every wake stand in one transaction.
+    3. A report has to answer the plan's questions; raise AnswersWrong with all that is wrong.
+    4. State, answer, closed cases, the log and every wake stand in one transaction.
     """
     now = await house.clock.now()
     async with house.store.act() as ledger:
@@ -68,8 +85,36 @@ async def answer(house: House, delivery_id: str, said: Answer, link: Link | None
         if says_nothing_new(state, said.event):
             return _receipt(delivery, now, again=True)
         _check_segments(campaign, delivery, said)
-        await _record(house, ledger, campaign, delivery, said, advance(state, said.event), now)
+        new = advance(state, said.event)
+        said = replace(said, data={**said.data, **await _reported(ledger, campaign, delivery, said)})
+        await _record(house, ledger, campaign, delivery, said, new, now)
         return _receipt(delivery, now, again=False)
+
+
+def questions_of(campaign: Campaign, delivery: Delivery) -> tuple[Question, ...]:
+    """The fields that this recipient's report has to fill."""
+    return plan_of(campaign).questions.get(delivery.level, ())
+
+
+async def _reported(ledger: Ledger, campaign: Campaign, delivery: Delivery, said: Answer) -> dict[str, Any]:
+    """What the log keeps of a report: its answers, and its files by their hashes."""
+    if said.event is not Event.COMPLETED:
+        return {}
+    read = requirements.read(questions_of(campaign, delivery), said.fields, said.files)
+    wrong = dict(read.wrong)
+    for number, file in enumerate(said.attached, 1):
+        if fault := uploads.fault_of(file):
+            wrong[f"attached-{number}"] = Wrong(fault)
+    if wrong:
+        raise AnswersWrong(wrong)
+    answers = dict(read.answers) | {key: await _kept(ledger, file) for key, file in read.files.items()}
+    attached = [await _kept(ledger, file) for file in said.attached]
+    return ({"answers": answers} if answers else {}) | ({"files": attached} if attached else {})
+
+
+async def _kept(ledger: Ledger, file: Upload) -> dict[str, Any]:
+    sha256 = await ledger.keep_file(file.data, file.media_type)
+    return {"name": file.name, "sha256": sha256, "size": len(file.data), "media_type": file.media_type}
 
 
 def check_link(delivery: Delivery, link: Link | None) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
 
 from congvan.acts import figures, letters, wording
-from congvan.acts.confirmations import duties_of
+from congvan.acts.confirmations import duties_of, questions_of
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
 from congvan.errors import LinkInvalid, LinkRevoked, NotFound
 from congvan.house import House
 from congvan.links import Link
 from congvan.rules.protocol import Event, State, answered
 from congvan.rules.records import Issue, Organisation, SegmentDuty, Settles, Urgency
+from congvan.rules.requirements import Question
 from congvan.store.ledger import Ledger
 from congvan.store.tables import (
     Campaign,
@@ -64,6 +66,8 @@ class Said:
     at: datetime
     channel: str
     mark: str
+    #: Of a report: what it said.
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ class Obligation:
     letter: Shown | None
     files: tuple[Enclosed, ...]
     duties: tuple[SegmentDuty, ...]
+    #: What a report has to say.
+    questions: tuple[Question, ...]
     branch: Branch | None
 
 
@@ -184,6 +190,7 @@ async def obligation(house: House, link: Link) -> Obligation:
             letter=_shown(letter),
             files=await _files(ledger, campaign, hop),
             duties=tuple(duties_of(campaign, delivery)),
+            questions=questions_of(campaign, delivery),
             branch=await _branch(ledger, campaign, delivery),
         )
 
@@ -271,7 +278,7 @@ async def _answers(ledger: Ledger, delivery_id: str) -> tuple[Said, ...]:
         .where(EventRow.stream == delivery_id, EventRow.kind.in_([event.value for event in _ANSWERS]))
         .order_by(EventRow.seq)
     )
-    return tuple(Said(Event(row.kind), row.at, row.channel, row.hash[:12]) for row in rows)
+    return tuple(Said(Event(row.kind), row.at, row.channel, row.hash[:12], row.data) for row in rows)
 
 
 # ------------------------------------------------------------------------------------ letters and files

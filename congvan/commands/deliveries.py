@@ -64,6 +64,9 @@ async def confirm(
     position: str = "",
     evidence: str = "",
     completed: bool = False,
+    field: list[str] | None = None,
+    file: list[str] | None = None,
+    note: str = "",
     json: bool = False,
 ) -> None:
     """Ghi nhận nơi nhận đã tiếp nhận văn bản, theo điện thoại hoặc văn bản giấy.
@@ -84,6 +87,12 @@ async def confirm(
         Số văn bản, số điện thoại làm căn cứ.
     completed
         Đã hoàn thành, không chỉ tiếp nhận.
+    field
+        Một mục của báo cáo: mã=giá trị; ghi nhiều lần được.
+    file
+        Tệp của một mục: mã=đường dẫn; không có mã thì là tệp kèm theo.
+    note
+        Nội dung báo cáo bằng lời.
     json
         In kết quả dạng JSON.
     """
@@ -91,7 +100,13 @@ async def confirm(
     from congvan.rules.protocol import Event
 
     event = Event.COMPLETED if completed else Event.ACKNOWLEDGED
-    said = Answer(event, name, position, channel, given.person(by), evidence=evidence)
+    if (field or file or note) and not completed:
+        raise given.refuse("--completed", "các mục của báo cáo chỉ ghi khi đã hoàn thành", "thêm --completed")
+    files, attached = given.uploads(file or (), "--file")
+    said = Answer(
+        event, name, position, channel, given.person(by), evidence=evidence, data={"report": note} if note else {},
+        fields=given.pairs(field or (), "--field"), files=files, attached=attached,
+    )  # fmt: skip
     await _answer(delivery, said, json=json)
 
 
@@ -138,7 +153,10 @@ async def _answer(delivery: str, said: Answer, *, json: bool) -> None:
     from congvan.acts import deliveries as acts
 
     async with opened() as house:
-        receipt = await confirmations.answer(house, await acts.find(house, delivery), said)
+        try:
+            receipt = await confirmations.answer(house, await acts.find(house, delivery), said)
+        except confirmations.AnswersWrong as error:
+            raise given.wrong_answers(error.wrong, house.settings.templates / "portal" / "words.yaml") from None
     _receipt(receipt, json=json)
 
 

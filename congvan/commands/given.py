@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import getpass
 import re
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from congvan.errors import BadInput, Fault
+
+if TYPE_CHECKING:
+    from congvan.rules.requirements import Wrong
+    from congvan.rules.uploads import Upload
 
 _COMMAND = "congvan"
 _DAY = re.compile(r"(?:(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2}))|(?:(?P<D>\d{1,2})/(?P<M>\d{1,2})/(?P<Y>\d{4}))")
@@ -100,3 +106,52 @@ def person(by: str | None) -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         raise refuse("--by", "không rõ ai thực hiện", "thêm --by và họ tên") from None
+
+
+def pairs(given: Sequence[str], field: str) -> dict[str, str]:
+    """key=value, each key once; raise BadInput."""
+    found: dict[str, str] = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not equals or not key.strip() or key.strip() in found:
+            raise refuse(field, f"«{one}» không phải là mã=giá trị, hoặc ghi hai lần", "ghi ví dụ so_nguoi=25")
+        found[key.strip()] = value
+    return found
+
+
+def uploads(given: Sequence[str], field: str) -> tuple[dict[str, Upload], list[Upload]]:
+    """Files by the key before "=", and those without a key; raise BadInput."""
+    from congvan.rules.uploads import LARGEST_BYTES, upload
+
+    named: dict[str, Upload] = {}
+    beside: list[Upload] = []
+    for one in given:
+        key, equals, value = one.partition("=")
+        path = Path(value if equals else one)
+        try:
+            if path.stat().st_size > LARGEST_BYTES:
+                raise refuse(field, "tệp lớn hơn 10 MB", "chia nhỏ hoặc nén lại", str(path))
+            file = upload(path.name, path.read_bytes())
+        except OSError as error:
+            reason = f"không đọc được tệp ({error.strerror})"
+            raise refuse(field, reason, "kiểm tra đường dẫn và quyền đọc", str(path)) from None
+        if equals:
+            named[key.strip()] = file
+        else:
+            beside.append(file)
+    return named, beside
+
+
+def wrong_answers(wrong: Mapping[str, Wrong], words_file: Path) -> BadInput:
+    """What is wrong with the fields of a report, in the words of the pages."""
+    import yaml
+
+    texts = yaml.safe_load(words_file.read_text("utf-8"))
+    return BadInput(
+        Fault(_COMMAND, key, "chưa đúng", texts[one.code]["vi"].format(**{k: _plain(v) for k, v in one.values.items()}))
+        for key, one in wrong.items()
+    )
+
+
+def _plain(value: object) -> str:
+    return f"{value:%d/%m/%Y}" if isinstance(value, date) else str(value)

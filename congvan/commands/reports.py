@@ -40,16 +40,20 @@ async def _pdf(house: House, name: str) -> bytes:
 
 
 async def _data(house: House, name: str) -> dict[str, Any]:
-    from congvan.acts import campaigns, figures
+    from congvan.acts import answers, campaigns, figures
 
     async with house.store.view() as ledger:
         campaign = await campaigns.find(ledger, name)
         branches = await figures.branches(ledger, campaign)
+        rolled = await answers.rolled(ledger, campaign)
+        said = await answers.given(ledger, campaign)
     now = await house.clock.now()
     return {
         "as_of": now.isoformat(),
         "campaign": (await figures.status(house, campaign.id))["campaigns"][0],
         "branches": branches,
+        "figures": rolled,
+        "reports": said,
         "deliveries": await figures.deliveries(house, campaign.id),
     }
 

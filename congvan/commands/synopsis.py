@@ -64,7 +64,11 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         ),
         "Nơi nhận": (
             ("deliveries CAMPAIGN [--json]", "từng nơi nhận, mỗi dòng một đối tượng JSON"),
-            ("confirm DELIVERY [--by NAME] [--channel phone|paper] [--completed]", "ghi nhận đã tiếp nhận, hoàn thành"),
+            (
+                "confirm DELIVERY [--by NAME] [--channel phone|paper] [--completed [--field KEY=VALUE …] "
+                "[--file KEY=FILE …] [--note TEXT]]",
+                "ghi nhận đã tiếp nhận, hoàn thành",
+            ),
             ("reject DELIVERY --why TEXT [--by NAME] [--channel phone|paper]", "ghi nhận từ chối tiếp nhận"),
             ("forward DELIVERY [--number N] [--signed FILE.pdf] [--by NAME]", "ghi nhận đã chuyển tiếp"),
             ("resend DELIVERY [--to ADDRESS] [--why TEXT] [--by NAME]", "gửi lại, có thể đến hộp thư khác"),

@@ -1,4 +1,4 @@
-"""Every delivery of a campaign as an XLSX workbook: one sheet of figures by issuer, one of recipients."""
+"""Every delivery of a campaign as an XLSX workbook: recipients, issuers, and what was reported."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import xlsxwriter
 
+from congvan.acts import answers
 from congvan.commands.show import CHANNELS, DELIVERY_STATES, moment
 
 _RECIPIENTS = (
@@ -37,8 +38,60 @@ def workbook(data: Mapping[str, Any], parks: Mapping[str, str]) -> bytes:
     recipients = [_said(one, parks) for one in data["deliveries"]]
     _fill(book.add_worksheet("Nơi nhận"), _RECIPIENTS, recipients, head, cell)
     _fill(book.add_worksheet("Đơn vị chuyển"), _BRANCHES, data["branches"], head, cell)
+    for level in data["figures"]:
+        _figures(book, level, data, head, cell)
     book.close()
     return buffer.getvalue()
+
+
+def _figures(book: Any, level: Mapping[str, Any], data: Mapping[str, Any], head: Any, cell: Any) -> None:
+    """Two sheets for a level that reports figures: everybody's own, and the sums by park."""
+    questions = level["questions"]
+    own = [("code", "Mã", 22), ("name", "Tổ chức", 44), *((one["key"], _titled(one), 18) for one in questions)]
+    rows = [
+        {"code": one["code"], "name": one["name"]}
+        | {question["key"]: _answer(question, _answers(data, one["id"])) for question in questions}
+        for one in data["deliveries"]
+        if one["level"] == level["level"]
+    ]
+    _fill(book.add_worksheet(f"Báo cáo {level['name']}"[:31]), own, rows, head, cell)
+    _fill(book.add_worksheet(f"Tổng hợp {level['name']}"[:31]), *_sums(level), head, cell)
+
+
+def _sums(level: Mapping[str, Any]) -> tuple[list[tuple[str, str, int]], list[dict[str, Any]]]:
+    columns = [("name", "Khu công nghiệp", 36), ("asked", "Số đơn vị", 12), ("reported", "Đã báo cáo", 12)]
+    rows: list[dict[str, Any]] = []
+    for part in (*level["parks"], {"name": "Tổng cộng", **level}):
+        name = "Tổng cộng" if part.get("level") else part["name"] or "Ngoài khu công nghiệp"
+        row: dict[str, Any] = {"name": name, "asked": part["asked"], "reported": part["reported"]}
+        for question in level["questions"]:
+            for number, (label, unit, value) in enumerate(answers.lines(question, part["totals"][question["key"]])):
+                key = f"{question['key']}/{number}"
+                row[key] = value
+                if not rows:
+                    columns.append((key, f"{label} ({unit})" if unit else label, 18))
+        rows.append(row)
+    return columns, rows
+
+
+def _answers(data: Mapping[str, Any], delivery_id: str) -> Mapping[str, Any]:
+    answers: Mapping[str, Any] = data["reports"].get(delivery_id, {}).get("answers", {})
+    return answers
+
+
+def _titled(question: Mapping[str, Any]) -> str:
+    return f"{question['title']} ({question['unit']})" if question["unit"] else str(question["title"])
+
+
+def _answer(question: Mapping[str, Any], said: Mapping[str, Any]) -> Any:
+    value = said.get(question["key"])
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "Có" if value else "Không"
+    if isinstance(value, Mapping):
+        return value["name"]
+    return question["choices"].get(value, value) if question["choices"] else value
 
 
 def _said(one: Mapping[str, Any], parks: Mapping[str, str]) -> dict[str, Any]:

@@ -11,9 +11,14 @@ from congvan.acts.confirmations import Answer, PassOn
 from congvan.acts.views import Obligation
 from congvan.errors import LetterRefused
 from congvan.mail.address import parse_address
+from congvan.rules import requirements, uploads
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Settles
+from congvan.rules.requirements import LONGEST_TEXT, Wrong
+from congvan.rules.uploads import Upload
 
+#: How the fields of a plan are named in a form, and the files beside them.
+QUESTION, ATTACHED = "q_", "attached"
 _LONGEST = {"reason": 2_000, "note": 1_000, "email": 254, "number": 7}
 _LONGEST_LINE = 120
 #: What neither a log nor PostgreSQL takes: control and formatting characters, lone surrogates.
@@ -28,7 +33,9 @@ class Filled:
     """A form as it was sent: cleaned values, and faults {field: name of the message in words.yaml}."""
 
     values: Mapping[str, str] = field(default_factory=dict)
-    faults: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str | Wrong] = field(default_factory=dict)
+    #: Files that were chosen, by field.
+    files: Mapping[str, Upload] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ def pass_on(sent: Mapping[str, str], page: Obligation, own_pdf: bytes | None) ->
     faults = dict(filled.faults)
     if filled.values["number"] and not _NUMBER.fullmatch(filled.values["number"]):
         faults["number"] = "bad_number"
-    if own_pdf is not None and not is_pdf(own_pdf):
+    if own_pdf is not None and uploads.fault_of(Upload("own.pdf", own_pdf)):
         faults["own_pdf"] = "bad_pdf"
     return Filled(filled.values, faults)
 
@@ -113,9 +120,23 @@ def reject(sent: Mapping[str, str]) -> Filled:
     return fill(sent, ("name", "position", "reason"), ("name", "reason"))
 
 
-def report(sent: Mapping[str, str], page: Obligation) -> Filled:
-    """What was done, and who says so; with the tick, in case the letter was confirmed by telephone."""
-    return _tick(fill(sent, ("name", "position", "reason", "segment"), ("name", "position", "reason")), page)
+def report(sent: Mapping[str, str], page: Obligation, files: Mapping[str, Upload]) -> Filled:
+    """What was done, the fields that the plan asks for, files, and who says so.
+
+    With the tick, in case the letter was confirmed by telephone. Where fields are asked for, words are free.
+    """
+    required = ("name", "position") if page.questions else ("name", "position", "reason")
+    filled = _tick(fill(sent, ("name", "position", "reason", "segment"), required), page)
+    own = {one.key: sent.get(QUESTION + one.key, "")[: LONGEST_TEXT + 1] for one in page.questions}
+    wanted = {one.key: files[QUESTION + one.key] for one in page.questions if QUESTION + one.key in files}
+    wrong = {QUESTION + key: fault for key, fault in requirements.read(page.questions, own, wanted).wrong.items()}
+    beside = {name: file for name, file in files.items() if name.startswith(ATTACHED)}
+    for file in beside.values():
+        if fault := uploads.fault_of(file):
+            wrong[ATTACHED] = Wrong(fault)
+    values = dict(filled.values) | {QUESTION + key: value for key, value in own.items()}
+    kept = {QUESTION + key: file for key, file in wanted.items()} | beside
+    return Filled(values, wrong | dict(filled.faults), kept)
 
 
 def contact(sent: Mapping[str, str]) -> Filled:
@@ -128,11 +149,6 @@ def contact(sent: Mapping[str, str]) -> Filled:
         except LetterRefused:
             faults["email"] = "bad_email"
     return Filled(filled.values, faults)
-
-
-def is_pdf(data: bytes) -> bool:
-    """A whole PDF by its first and last bytes (ISO 32000-1, 7.5.2 and 7.5.5), not by what it is called."""
-    return data[:5] == b"%PDF-" and b"%%EOF" in data[-2048:]
 
 
 def acknowledged(sent: Mapping[str, str]) -> Answer:
@@ -149,10 +165,14 @@ def rejected(filled: Filled) -> Answer:
 
 def completed(filled: Filled) -> Answer:
     """The answer "hoàn thành", with what was done."""
-    values = filled.values
+    values, files = filled.values, filled.files
+    own = {name.removeprefix(QUESTION): value for name, value in values.items() if name.startswith(QUESTION)}
     return Answer(
-        Event.COMPLETED, values["name"], values["position"], data={"report": values["reason"]},
-        segment_ticked=values["segment"] == "yes",
+        Event.COMPLETED, values["name"], values["position"],
+        data={"report": values["reason"]} if values["reason"] else {},
+        segment_ticked=values["segment"] == "yes", fields=own,
+        files={name.removeprefix(QUESTION): file for name, file in files.items() if name.startswith(QUESTION)},
+        attached=[file for name, file in sorted(files.items()) if name.startswith(ATTACHED)],
     )  # fmt: skip
 
 

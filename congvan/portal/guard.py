@@ -19,12 +19,12 @@ log = logging.getLogger("congvan.portal")
 
 #: A form of names and reasons.
 LARGEST_FORM_BYTES = 64 * 1024
-#: A form that may bring a company's own PDF.
+#: A form that may bring files.
 LARGEST_UPLOAD_BYTES = 12 * 1024 * 1024
 #: A signed letter, scanned: a hundred pages.
 LARGEST_SIGNED_BYTES = 31 * 1024 * 1024
 _UPLOADS = (
-    (re.compile(r"/v/[^/]+/pass-on/?$"), LARGEST_UPLOAD_BYTES),
+    (re.compile(r"/v/[^/]+/(?:pass-on|report)/?$"), LARGEST_UPLOAD_BYTES),
     (re.compile(r"/office/c/[^/]+/d/[^/]+/(confirm|forward)$"), LARGEST_UPLOAD_BYTES),
     (re.compile(r"/office/letters/[^/]+/issue$"), LARGEST_SIGNED_BYTES),
 )

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from congvan.letters import numbering
 from congvan.rules.calendar import local
+from congvan.rules.requirements import Wrong, shown
 
 LANGUAGES = ("vi", "en")
 _MONTHS = (
@@ -80,8 +81,12 @@ class Pages:
         return HTMLResponse(self.html(name, lang, values), status, headers=dict(headers or {}))
 
     def _tools(self, lang: str) -> dict[str, Any]:
-        def t(key: str, **values: object) -> str:
-            return self.word(key, lang, **values)
+        said_day = day_en if lang == "en" else numbering.short_day
+
+        def t(key: str | Wrong, **values: object) -> str:
+            name, said = (key.code, key.values) if isinstance(key, Wrong) else (key, values)
+            shown_days = {one: said_day(value) if isinstance(value, date) else value for one, value in said.items()}
+            return self.word(name, lang, **shown_days)
 
         def url(*parts: str, **query: str | int) -> str:
             return self.url(*parts, **{"lang": lang, **query})  # type: ignore[arg-type]
@@ -92,8 +97,9 @@ class Pages:
             "t": t,
             "url": url,
             "moment": moment_en if lang == "en" else numbering.moment,
-            "day": day_en if lang == "en" else numbering.short_day,
+            "day": said_day,
             "size": size,
+            "shown": lambda question, value: shown(question, value, lang),
             "style_url": self.url("static", "style.css", v=self.style_version),
         }
 

@@ -18,11 +18,15 @@ from congvan.portal.desk import Desk, Visit
 from congvan.portal.files import FILE_POLICY, disposition
 from congvan.portal.pages import language
 from congvan.rules.protocol import Event, State
+from congvan.rules.uploads import Upload, upload
 
 #: Recipients of a branch on one page.
 PAGE_ROWS = 100
 #: Opened in the browser; everything else is saved. No page of ours may be made of a file's content.
 _INLINE = frozenset({"application/pdf"})
+
+#: Of one form: what a plan asks for, and a few beside.
+_MOST_FILES, _MOST_FIELDS = 20, 100
 
 Act = Callable[[], Awaitable[object]]
 
@@ -127,13 +131,14 @@ class RecipientPages:
         return await self._act(visit, "reject", filled, act)
 
     async def report(self, request: Request) -> Response:
-        """Hoàn thành: what was done."""
+        """Hoàn thành: what was done, the fields of the plan, files."""
         visit = await self._desk.visit(request)
-        async with request.form(max_files=0, max_fields=20) as form:
+        async with request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS) as form:
             sent = self._checked(request, visit.token, form)
+            files = await _files(form)
         if not forms.offers(visit.page).report and not _said(visit, Event.COMPLETED):
             return await self._page(visit, 409, notice="not_by_page")
-        filled = forms.report(sent, visit.page)
+        filled = forms.report(sent, visit.page, files)
 
         def act() -> Awaitable[object]:
             return confirmations.answer(self._desk.house, visit.page.delivery_id, forms.completed(filled), visit.link)
@@ -223,3 +228,13 @@ async def _uploaded(value: UploadFile | str | None) -> bytes | None:
         return None
     data = await value.read()
     return data if data or value.filename else None
+
+
+async def _files(form: FormData) -> dict[str, Upload]:
+    """Every file that was chosen, by its field; several of one field are counted on."""
+    found: dict[str, Upload] = {}
+    for name, value in form.multi_items():
+        data = await _uploaded(value)
+        if data is not None and isinstance(value, UploadFile):
+            found[f"{name}-{len(found)}" if name == forms.ATTACHED else name] = upload(value.filename or "", data)
+    return found

@@ -14,6 +14,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from congvan.rules.requirements import Question
+
 
 def nfc(text: object) -> object:
     """Text in Unicode NFC with plain line ends (TCVN 6909:2001 is met by precomposed letters)."""
@@ -336,6 +338,8 @@ class CampaignPlan(Record):
     audience: Audience = Audience()
     #: By recipient level; what is not named here keeps the cascade's policy.
     policies: dict[Code, Policy] = {}
+    #: What the report of a recipient level has to say, field by field; its policy asks for `complete`.
+    questions: dict[Code, tuple[Question, ...]] = {}
     secrecy: Text = ""
 
     @model_validator(mode="after")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from python_calamine import CalamineWorkbook
+
 from tests.contract.conftest import Desk
 
 
@@ -35,3 +37,46 @@ def test_retention_says_what_it_would_purge(desk: Desk) -> None:
     desk.launched()
     assert "Không có gì quá thời hạn giữ" in desk.must("retention", "--dry-run").out
     assert desk.must("retention", "--dry-run", "--json").json["purged"] == []
+
+
+FIELDS = """
+questions:
+  department:
+    - {key: boxes, title: Số hộp tài liệu, kind: number, unit: hộp, min: 0}
+    - {key: sound, title: Còn nguyên vẹn, kind: yes_no}
+    - {key: list, title: Danh mục, kind: file, required: false}
+"""
+
+
+def test_the_fields_of_a_report_are_given_by_telephone_and_stand_in_workbook_and_data(desk: Desk) -> None:
+    desk.plan.write_text(desk.plan.read_text("utf-8") + FIELDS, "utf-8")
+    first, second, *_ = desk.sent()
+    (desk.folder / "danh-muc.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    wrong = desk.run("confirm", first["id"], "--by", "Lan", "--completed", "--field", "boxes=-1", "--json")
+    assert wrong.status == 2
+    assert {fault["field"] for fault in wrong.json["faults"]} == {"boxes", "sound"}
+    assert "không nhỏ hơn 0" in wrong.err
+    for one, boxes in ((first, "1.200"), (second, "34")):
+        desk.must(
+            "confirm", one["id"], "--by", "Lan", "--completed", "--field", f"boxes={boxes}", "--field", "sound=yes",
+            "--file", f"list={desk.folder / 'danh-muc.pdf'}", "--note", "Đã kiểm đếm.",
+        )  # fmt: skip
+    for kind in ("xlsx", "json"):
+        desk.must("report", "ra-soat-kho", "--format", kind, "--out", f"report.{kind}")
+    data = json.loads((desk.folder / "report.json").read_text("utf-8"))
+    assert data["figures"][0]["totals"]["boxes"]["sum"] == 1234
+    assert data["reports"][first["id"]]["report"] == "Đã kiểm đếm."
+    book = CalamineWorkbook.from_path(str(desk.folder / "report.xlsx"))
+    own = book.get_sheet_by_name("Báo cáo Đơn vị thuộc Bộ").to_python()
+    assert own[0][2:] == ["Số hộp tài liệu (hộp)", "Còn nguyên vẹn", "Danh mục"]
+    assert {tuple(row[2:]) for row in own[1:3]} == {(1200.0, "Có", "danh-muc.pdf"), (34.0, "Có", "danh-muc.pdf")}
+    sums = book.get_sheet_by_name("Tổng hợp Đơn vị thuộc Bộ").to_python()
+    assert sums[-1][0] == "Tổng cộng"
+    assert sums[-1][3] == 1234.0
+
+
+def test_fields_without_a_report_are_refused(desk: Desk) -> None:
+    first, *_ = desk.sent()
+    assert desk.run("confirm", first["id"], "--by", "Lan", "--field", "boxes=1").status == 2
+    assert desk.run("confirm", first["id"], "--by", "Lan", "--completed", "--field", "boxes").status == 2
+    assert desk.run("confirm", first["id"], "--by", "Lan", "--completed", "--file", "no-such.pdf").status == 2

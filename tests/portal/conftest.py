@@ -17,7 +17,7 @@ from congvan.house import House
 from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
 from tests.portal.office_world import Clerk, account, sign_in
-from tests.portal.world import BASE, Desk, build_house, run_campaign
+from tests.portal.world import BASE, Desk, asking, build_house, run_campaign
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +36,26 @@ def campaign_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, of a plan that asks every tenant for a report with fields."""
+    folder = tmp_path_factory.mktemp("reporting")
+    path = folder / "congvan.db"
+    asyncio.run(run_campaign(f"sqlite+aiosqlite:///{path}", folder, asking()))
+    return path
+
+
 @pytest.fixture
-async def house(campaign_file: Path, tmp_path: Path) -> AsyncIterator[House]:
+def database(request: pytest.FixtureRequest) -> Path:
+    """The campaign's database; for a module that says `CAMPAIGN = "report_file"`, the other one's."""
+    made: Path = request.getfixturevalue(getattr(request.module, "CAMPAIGN", "campaign_file"))
+    return made
+
+
+@pytest.fixture
+async def house(database: Path, tmp_path: Path) -> AsyncIterator[House]:
     path = tmp_path / "congvan.db"
-    shutil.copy(campaign_file, path)
+    shutil.copy(database, path)
     house = build_house(f"sqlite+aiosqlite:///{path}", tmp_path)
     assert isinstance(house.clock, HandClock)
     house.clock.forward(hours=2)

@@ -28,7 +28,7 @@ from congvan.reading import read_cascade, read_plan
 from congvan.registry import read_register
 from congvan.rules.calendar import Calendars
 from congvan.rules.protocol import Event
-from congvan.rules.records import Organisation, Register
+from congvan.rules.records import CampaignPlan, Organisation, Policy, Register
 from congvan.settings import Settings
 from congvan.store.database import Store
 from congvan.store.tables import Delivery, EventRow
@@ -103,11 +103,32 @@ async def turn_all(house: House) -> None:
             await hops.release(house, lease)
 
 
-async def run_campaign(url: str, home: Path) -> None:
+def asking() -> CampaignPlan:
+    """The plan of the demo, with a report of every tenant: a field of each kind."""
+    plan = read_plan(Settings(_env_file=None).config / "campaigns" / "8184.yaml")[0]
+    choices = [{"key": "fire", "title": "Cháy", "title_en": "Fire"}, {"key": "spill", "title": "Tràn đổ"}]
+    questions = [
+        {"key": "drills", "title": "Số cuộc diễn tập", "title_en": "Drills held", "kind": "number", "unit": "cuộc",
+         "unit_en": "drills", "min": 0, "max": 100},
+        {"key": "held", "title": "Ngày diễn tập gần nhất", "title_en": "Last drill on", "kind": "date",
+         "required": False, "max": "2023-12-31"},
+        {"key": "about", "title": "Tình huống", "title_en": "Situation", "kind": "choice", "choices": choices},
+        {"key": "plan", "title": "Đã có phương án được duyệt", "title_en": "Approved plan exists", "kind": "yes_no"},
+        {"key": "words", "title": "Khó khăn", "title_en": "Difficulties", "kind": "text", "required": False,
+         "max": 200},
+        {"key": "file", "title": "Phương án", "title_en": "The plan", "kind": "file", "required": False},
+    ]  # fmt: skip
+    tenant = Policy.model_validate({"settles": "complete"})
+    return CampaignPlan.model_validate(
+        plan.model_dump() | {"policies": {**plan.policies, "tenant": tenant}, "questions": {"tenant": questions}}
+    )
+
+
+async def run_campaign(url: str, home: Path, plan: CampaignPlan | None = None) -> None:
     house = build_house(url, home)
     await house.store.create_tables()
     await registry.take_over(house, small_register(house.settings))
-    plan, _ = read_plan(house.settings.config / "campaigns" / "8184.yaml")
+    plan = plan or read_plan(house.settings.config / "campaigns" / "8184.yaml")[0]
     cascade = read_cascade(house.settings.config / "cascade.yaml")
     order = campaigns.Launch(plan, cascade, mode="exercise", by="test", folder=house.settings.config / "campaigns")
     await campaigns.launch(house, order)
