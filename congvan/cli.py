@@ -61,6 +61,7 @@ _COMMANDS = {
     "extend": "decisions:extend",
     "exempt": "decisions:exempt",
     "withdraw": "decisions:withdraw",
+    "recalled": "decisions:recalled",
     "case": "decisions:case",
     "audit": "audit:audit",
     "retention": "audit:retention",

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import demo, held
+from congvan.acts import demo, held, pausing
 from congvan.acts import registry as registry_acts
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import ActRefused, BadInput, NotFound
@@ -266,12 +266,17 @@ async def hold_once(house: House, campaign_id: str, key: str, why: str) -> bool:
 
 
 async def resume(house: House, name: str, by: str) -> None:
-    """Let a held campaign go on: every hop looks at once at what has become due."""
+    """Let a held or paused campaign go on: every hop looks at once at what has become due.
+
+    Of a paused one all clocks are moved by the working time that it stood still.
+    """
     now = await house.clock.now()
     async with house.store.act() as ledger:
         campaign = await ledger.take(Campaign, (await find(ledger, name)).id)
         if campaign.held_at is not None:
-            await ledger.write(campaign, now, Entry(Fact.RESUMED, actor=by), held_at=None, held_by=None)
+            moved = await pausing.go_on(house, ledger, campaign, now, by) if campaign.paused_at else {}
+            entry = Entry(Fact.RESUMED, moved, actor=by)
+            await ledger.write(campaign, now, entry, held_at=None, held_by=None, paused_at=None)
             await ledger.change(
                 Hop,
                 Hop.campaign_id == campaign.id,

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from sqlalchemy import case, insert, literal, select, text, update
 
 from congvan.acts.frozen import is_urgent
-from congvan.acts.mails import CHASERS, HELD, PATIENCE, carried_with
+from congvan.acts.mails import CHASERS, FAREWELLS, PATIENCE, carried_with, not_held
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
@@ -88,14 +88,13 @@ async def _candidates(
 ) -> list[Message]:
     ready = Message.state.in_(("QUEUED", "UNKNOWN")) & (Message.not_before <= now)
     abandoned = (Message.state == "CLAIMED") & (Message.lease_until < wall)
-    held = select(Campaign.id).where(Campaign.held_at.is_not(None))
     # All mail of one hop is of one urgency; ordering by it would sort the whole queue for every batch.
     first = () if hop_id else (Message.urgent.desc(),)
     query = (
         select(*_MESSAGE)
         .where(_OPEN, carried_with(hop_id))
         .where(ready | abandoned)
-        .where(Message.campaign_id.is_(None) | Message.campaign_id.not_in(held) | (Message.kind == HELD))
+        .where(not_held())
         .order_by(*first, Message.not_before, *(() if hop_id else (Message.id,)))
         .limit(limit)
     )
@@ -154,7 +153,7 @@ def _pointless(work: Work) -> bool:
         return False
     state = State(delivery.state)
     if state in (State.WITHDRAWN, State.EXEMPT):
-        return True
+        return message.kind not in FAREWELLS
     return message.kind in CHASERS and (
         settled(state, Settles(delivery.settles)) or state in (State.REJECTED, State.UNDELIVERABLE)
     )

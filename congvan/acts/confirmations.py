@@ -152,7 +152,9 @@ async def _record(
     now: datetime,
 ) -> None:
     done = settled(new, Settles(delivery.settles))
-    late = delivery.late or (done and delivery.due_at is not None and now > delivery.due_at)
+    # While the campaign is paused its clock stands still.
+    clock = campaign.paused_at or now
+    late = delivery.late or (done and delivery.due_at is not None and clock > delivery.due_at)
     data = dict(said.data) | ({"reason": said.reason} if said.reason else {})
     data |= {"evidence": said.evidence} if said.evidence else {}
     entries = [Entry(said.event, data, said.actor, said.channel)]

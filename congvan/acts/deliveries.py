@@ -1,4 +1,7 @@
-"""What operators do to one delivery: resend, readdress, extend, exempt, withdraw. Each has a name and a reason."""
+"""What operators do to one delivery: resend, readdress, exempt, withdraw. Each has a name and a reason.
+
+More time for one, many or all is given in `extending`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from congvan.acts import confirmations, escalations, hops, letters, mails
 from congvan.acts.frozen import is_urgent
 from congvan.errors import ActRefused, NotFound
 from congvan.house import House
-from congvan.rules.protocol import Event, Fact, State, advance, settled
+from congvan.rules.protocol import Event, State, advance, reached, settled
 from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Message
@@ -37,10 +40,12 @@ async def resend(house: House, delivery_id: str, by: str, *, address: str | None
         campaign = await ledger.get(Campaign, delivery.campaign_id)
         _check_running(campaign)
         if delivery.due_at is None:
-            raise ActRefused("its hop has not opened yet; the letter goes out when it does")
+            raise ActRefused("Bước chuyển đến nơi nhận này chưa mở; văn bản sẽ được gửi khi mở.")
         to = address or delivery.address
         if to is None:
-            raise ActRefused("no mailbox is known: add --to ADDRESS")
+            raise ActRefused("Chưa có hộp thư nào: thêm --to ĐỊA_CHỈ.")
+        if settled(State(delivery.state), Settles(delivery.settles)):
+            raise ActRefused("Nơi nhận này đã trả lời; không gửi lại nữa.")
         state = advance(State(delivery.state), Event.READDRESSED)
         hop = await ledger.get(Hop, delivery.hop_id)
         await _drop_open_mail(ledger, delivery_id)
@@ -48,9 +53,11 @@ async def resend(house: House, delivery_id: str, by: str, *, address: str | None
         entries += await escalations.close_cases(
             ledger, delivery, now, by=by, why="readdressed", kinds=("undeliverable", "rejected")
         )
+        # Who has answered keeps his answer: then only the letter goes out once more.
+        anew = {"wake_at": now, "sent_at": None} if state is State.QUEUED else {}
         await ledger.write(
             delivery, now, entries, state=state, address=to, round=delivery.round + 1,
-            link_version=delivery.link_version + 1, wake_at=now, sent_at=None,
+            link_version=delivery.link_version + 1, **anew,
         )  # fmt: skip
         await escalations.keep_told(house, ledger, delivery, now)
         enclosed = await letters.enclosures(ledger, campaign, hop)
@@ -63,43 +70,13 @@ async def resend(house: House, delivery_id: str, by: str, *, address: str | None
 def _check_running(campaign: Campaign) -> None:
     # After the closing nobody would be reminded, and nobody told of a silence.
     if campaign.state == "CLOSED":
-        raise ActRefused("the campaign is closed; late answers are still accepted")
+        raise ActRefused("Đợt triển khai đã kết thúc; trả lời muộn vẫn được nhận.")
 
 
 async def _drop_open_mail(ledger: Ledger, delivery_id: str) -> None:
     await ledger.change(
         Message, Message.delivery_id == delivery_id, Message.state.in_(("QUEUED", "UNKNOWN")), state="CANCELLED"
     )
-
-
-async def extend(house: House, delivery_id: str, due_at: datetime, by: str, why: str) -> None:
-    """Give more time, with a notice to the recipient; a deadline that was told never moves earlier."""
-    now = await house.clock.now()
-    async with house.store.act() as ledger:
-        delivery = await ledger.take(Delivery, delivery_id)
-        if delivery.due_at is None or due_at <= delivery.due_at:
-            raise ActRefused("the new deadline must lie after the present one")
-        if due_at <= now:
-            raise ActRefused("the new deadline lies in the past")
-        if settled(State(delivery.state), Settles(delivery.settles)):
-            raise ActRefused("nothing more is asked of this recipient")
-        campaign = await ledger.get(Campaign, delivery.campaign_id)
-        _check_running(campaign)
-        old = delivery.due_at
-        entries = [Entry(Fact.EXTENDED, {"from": old.isoformat(), "to": due_at.isoformat(), "why": why}, actor=by)]
-        entries += await escalations.close_cases(ledger, delivery, now, by=by, why="extended", kinds=("silent",))
-        await ledger.write(
-            delivery, now, entries, due_at=due_at, extended=delivery.extended + 1, escalated_at=None,
-            steps_taken=0, wake_at=now,
-        )  # fmt: skip
-        if delivery.address and State(delivery.state) in (State.SENT, State.DELIVERED, State.ACKNOWLEDGED):
-            mail = mails.Mail(
-                kind="extension", step=str(delivery.extended), recipient=delivery.recipient, address=delivery.address,
-                not_before=now, delivery_id=delivery.id, hop_id=delivery.hop_id, campaign_id=campaign.id,
-                urgent=is_urgent(campaign), context={"old_due_at": old.isoformat(), "why": why},
-            )  # fmt: skip
-            await mails.queue(house, ledger, [mail], now)
-        await mails.wake_hop(ledger, delivery.hop_id, now)
 
 
 async def exempt(house: House, delivery_id: str, by: str, why: str) -> None:
@@ -114,7 +91,7 @@ async def withdraw(house: House, delivery_id: str, by: str, why: str) -> None:
 
 async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) -> None:
     if not why.strip():
-        raise ActRefused("a reason is needed: --why TEXT")
+        raise ActRefused("Cần ghi rõ lý do.")
     now = await house.clock.now()
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
@@ -128,6 +105,19 @@ async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) 
             "state": advance(state, event), "reason": why, "settled_at": now, "wake_at": None,
             "link_version": delivery.link_version + (event is Event.WITHDRAWN),
         }  # fmt: skip
+        told = reached(state) and delivery.due_at is not None and delivery.address is not None
         await _drop_open_mail(ledger, delivery_id)
         await ledger.write(delivery, now, entries, **values)
+        if told:
+            await mails.queue(house, ledger, [_farewell(campaign, delivery, event, why, now)], now)
+            await mails.wake_hop(ledger, delivery.hop_id, now)
         await confirmations.wake_whom_it_concerns(house, ledger, campaign, delivery, now, done=True)
+
+
+def _farewell(campaign: Campaign, delivery: Delivery, event: Event, why: str, now: datetime) -> mails.Mail:
+    assert delivery.address is not None, "the caller looked"
+    return mails.Mail(
+        kind="exemption" if event is Event.EXEMPTED else "withdrawal", step=str(delivery.event_seq),
+        recipient=delivery.recipient, address=delivery.address, not_before=now, delivery_id=delivery.id,
+        hop_id=delivery.hop_id, campaign_id=campaign.id, urgent=is_urgent(campaign), context={"why": why},
+    )  # fmt: skip

@@ -6,18 +6,23 @@ at which something happens: a wake, a digest, a mail that may leave, a played ac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import escalations
+from congvan.acts import escalations, mails
+from congvan.acts.played import office_time, play
 from congvan.clock import DemoClock
 from congvan.house import House
 from congvan.rules.calendar import local
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Message, PlayedAct
+
+__all__ = [
+    "advance", "due_acts", "intend", "next_instant", "office_time", "over", "play", "played", "progress",
+    "start_clock",
+]  # fmt: skip
 
 _OPEN_MAIL = ("QUEUED", "UNKNOWN", "CLAIMED")
 
@@ -27,21 +32,6 @@ async def start_clock(house: House, at: datetime) -> None:
     async with house.store.act() as ledger:
         if await ledger.note(DemoClock.NOTE) is None:
             await ledger.set_note(DemoClock.NOTE, {"now": at.isoformat()})
-
-
-async def play(
-    house: House,
-    ledger: Ledger,
-    actor: str,
-    kind: str,
-    at: datetime,
-    data: Mapping[str, Any],
-    campaign_id: str | None = None,
-) -> None:
-    """Write down what a played party will do, once for each party, kind and campaign."""
-    await ledger.add_if_absent(
-        PlayedAct, id=house.new_id(at), campaign_id=campaign_id, at=at, actor=actor, kind=kind, data=dict(data)
-    )
 
 
 async def intend(house: House, actor: str, at: datetime, link: str) -> None:
@@ -93,9 +83,7 @@ async def _busy(ledger: Ledger, now: datetime, wall: datetime) -> bool:
     questions = (
         select(Hop.id).where(Hop.wake_at <= now, Hop.campaign_id.not_in(held), Hop.campaign_id.not_in(closed)),
         select(Hop.id).where(Hop.lease_until > wall),
-        select(Message.id).where(
-            Message.state.in_(_OPEN_MAIL), Message.not_before <= now, Message.campaign_id.not_in(held)
-        ),
+        select(Message.id).where(Message.state.in_(_OPEN_MAIL), Message.not_before <= now, mails.not_held()),
         select(Message.id).where(Message.state == "CLAIMED"),
         select(PlayedAct.id).where(PlayedAct.done_at.is_(None), PlayedAct.at <= now),
         select(Campaign.id).where(Campaign.wake_at <= now, Campaign.state == "RUNNING", Campaign.held_at.is_(None)),
@@ -112,7 +100,9 @@ async def next_instant(ledger: Ledger) -> datetime | None:
     running = select(Campaign.id).where(Campaign.held_at.is_(None), Campaign.state == "RUNNING")
     questions: tuple[Any, ...] = (
         select(Hop.wake_at).where(Hop.wake_at.is_not(None), Hop.campaign_id.in_(running)).order_by(Hop.wake_at),
-        select(Message.not_before).where(Message.state.in_(_OPEN_MAIL)).order_by(Message.not_before),
+        select(Message.not_before)
+        .where(Message.state.in_(_OPEN_MAIL), mails.not_held())
+        .order_by(Message.not_before),
         select(PlayedAct.at).where(PlayedAct.done_at.is_(None)).order_by(PlayedAct.at),
         select(Campaign.wake_at)
         .where(Campaign.wake_at.is_not(None), Campaign.id.in_(running))
@@ -133,11 +123,6 @@ async def over(house: House) -> bool:
         if await ledger.first(select(PlayedAct.id).where(PlayedAct.done_at.is_(None))) is not None:
             return False
         return await ledger.first(select(Message.id).where(Message.state.in_(_OPEN_MAIL))) is None
-
-
-def office_time(house: House, now: datetime, hours: float) -> datetime:
-    """That many hours later, within office hours: played clerks do not work at night."""
-    return house.calendars.state.sending_time(now + timedelta(hours=hours), first_letter=True)
 
 
 async def progress(house: House) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
 from congvan.rules.deadlines import due_at, personal_due_at
 from congvan.rules.protocol import Fact
-from congvan.rules.records import HopRule, Issue, Organisation, Person
+from congvan.rules.records import CampaignPlan, HopRule, Issue, LetterText, Organisation, Person
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, ParkRow, WayRow
 
@@ -33,14 +33,30 @@ class Draft:
     due_at: datetime
 
 
-async def draft(house: House, hop_id: str, *, number: str = "", day: date | None = None) -> Draft:
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """A letter that takes the place of an issued one. words: its own; old: what is cited of the old one."""
+
+    words: LetterText
+    old: Mapping[str, Any]
+
+
+async def draft(
+    house: House, hop_id: str, *, number: str = "", day: date | None = None, instead: Instead | None = None
+) -> Draft:
     """The sheet of a hop's letter as of now; a number and a day make it the issued one."""
     now = await house.clock.now()
     async with house.store.view() as ledger:
         hop = await ledger.get(Hop, hop_id)
         campaign = await ledger.get(Campaign, hop.campaign_id)
         due = await _deadline(house, ledger, campaign, hop, now)
-        return Draft(await _sheet(house, ledger, campaign, hop, due, number, day), due)
+        plan = plan_of(campaign)
+        if instead is not None:
+            plan = plan.model_copy(update={"letter": instead.words})
+        sheet = await _sheet(ledger, campaign, hop, plan, due, number, day)
+        if instead is not None:
+            sheet = sheet.model_copy(update={"context": sheet.context | {"replaces": dict(instead.old)}})
+        return Draft(sheet, due)
 
 
 async def _deadline(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, now: datetime) -> datetime:
@@ -65,11 +81,11 @@ async def above_of(ledger: Ledger, hop: Hop) -> Hop | None:
 
 
 async def _sheet(
-    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, due: datetime, number: str, day: date | None
+    ledger: Ledger, campaign: Campaign, hop: Hop, plan: CampaignPlan, due: datetime, number: str, day: date | None
 ) -> Sheet:
-    plan, rule = plan_of(campaign), rule_of(campaign, hop)
+    rule = rule_of(campaign, hop)
     issuer = await registry.organisation(ledger, await _author(ledger, hop, rule))
-    head = await _letterhead(ledger, issuer)
+    head = await letterhead(ledger, issuer)
     own_words = rule.issue is Issue.SIGNED and issuer.code == cascade_of(campaign).speaks_for
     words = plan.letter
     signer = words.signer if own_words else _signer(issuer, day or local(campaign.launched_at).date())
@@ -86,7 +102,7 @@ async def _sheet(
         signer=signer,
         urgency=plan.urgency,
         illustration=campaign.mode != "live",
-        context=await _context(ledger, campaign, hop, due),
+        context=await _context(ledger, campaign, hop, plan, due),
     )
 
 
@@ -98,7 +114,8 @@ async def _author(ledger: Ledger, hop: Hop, rule: HopRule) -> str:
     return str(await ledger.first(select(Delivery.recipient).where(Delivery.hop_id == hop.id)))
 
 
-async def _letterhead(ledger: Ledger, issuer: Organisation) -> dict[str, Any]:
+async def letterhead(ledger: Ledger, issuer: Organisation) -> dict[str, Any]:
+    """What a sheet says of its issuer at the top and the foot of the page."""
     parent = await registry.organisation(ledger, issuer.parent) if issuer.parent else None
     phone = next((contact.phone for contact in issuer.contacts if contact.phone), "")
     return {
@@ -118,8 +135,10 @@ def _signer(issuer: Organisation, day: date) -> Person | None:
     return next(valid, None)
 
 
-async def _context(ledger: Ledger, campaign: Campaign, hop: Hop, due: datetime) -> dict[str, Any]:
-    plan, cascade = plan_of(campaign), cascade_of(campaign)
+async def _context(
+    ledger: Ledger, campaign: Campaign, hop: Hop, plan: CampaignPlan, due: datetime
+) -> dict[str, Any]:
+    cascade = cascade_of(campaign)
     speaker = await registry.organisation(ledger, cascade.speaks_for)
     unit = await registry.organisation(ledger, cascade.drafting_unit) if cascade.drafting_unit else None
     parks = await ledger.all(
@@ -203,6 +222,24 @@ async def insert(
     entry = Entry(Fact.LETTER_DRAFTED, {"letter": letter_id, "sha256": sha256})
     await ledger.write(hop, now, entry, letter_id=letter_id)
     return letter_id
+
+
+async def redraft(house: House, hop_ids: Sequence[str]) -> None:
+    """Draft anew what companies will pass on: the letter above it is another one now."""
+    for hop_id in hop_ids:
+        async with house.store.view() as ledger:
+            hop = await ledger.get(Hop, hop_id)
+            letter = await ledger.find(Letter, hop.letter_id) if hop.letter_id else None
+        if letter is None or letter.state != "DRAFT":
+            continue
+        made = await draft(house, hop_id)
+        rendered = house.press.render(made.sheet)
+        async with house.store.act() as ledger:
+            sha256 = await ledger.keep_file(rendered.pdf, PDF)
+            await ledger.change(
+                Letter, Letter.id == letter.id, Letter.state == "DRAFT", subject=rendered.subject,
+                sheet=as_json(made), html=rendered.page, sha256=sha256,
+            )  # fmt: skip
 
 
 def as_json(made: Draft) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import figures, mails, registry, wording
+from congvan.acts import figures, mails, papers, registry, wording
 from congvan.acts.digest import Line, workbook
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.house import House
@@ -87,14 +87,14 @@ def next_reading(house: House, now: datetime) -> datetime:
 
 
 async def next_digest_at(ledger: Ledger) -> datetime | None:
-    """When the next rung is to be told of something; None: of nothing."""
-    found: datetime | None = await ledger.first(
+    """When the next rung is to be told of something, or somebody of a letter in his hand; None: of nothing."""
+    told: datetime | None = await ledger.first(
         select(Case.tell_at)
         .join(Campaign, Campaign.id == Case.campaign_id)
         .where(Case.closed_at.is_(None), Case.tell_at.is_not(None), Campaign.held_at.is_(None))
         .order_by(Case.tell_at)
     )
-    return found
+    return min((at for at in (told, await papers.next_chase_at(ledger)) if at is not None), default=None)
 
 
 async def tell(house: House) -> list[str]:
@@ -104,7 +104,9 @@ async def tell(house: House) -> list[str]:
     2. Group them by the owner of their next rung; a rung that consists of the silent party alone is passed by.
        What is not urgent waits for the owner's next reading: at night, on days off, after the day's digest.
     3. One digest, its table and its mail for each owner; each delivery's log names the digest.
+    4. Who has a letter of no hop in hand that should have been issued is reminded of it as well.
     """
+    await papers.chase(house)
     now = await house.clock.now()
     async with house.store.act() as ledger:
         due = await _due_cases(ledger, now)

@@ -12,9 +12,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import figures, mails, numbers, registry, validity
+from congvan.acts import consequences, mails, numbers, validity
 from congvan.acts.drafting import PDF, Draft, as_json, draft, insert, reread
-from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.errors import ActRefused, BadInput, Fault
 from congvan.house import House
 from congvan.letters import comparing, numbering, upload
@@ -125,8 +124,9 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
             await _chase_no_more(ledger, hop)
             await mails.wake_hop(ledger, hop.id, now)
         else:
-            await _send_report(house, ledger, campaign, row, data, now)
-        return row
+            await consequences.issued(house, ledger, campaign, row, data, now, entered.by)
+    await consequences.afterwards(house, row)
+    return row
 
 
 def check_signed(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, Any]:
@@ -258,34 +258,3 @@ async def issue_company(
     if letter.state != "ISSUED":
         campaign = await ledger.get(Campaign, hop.campaign_id)
         await _become(ledger, letter, made, rendered, entered, numbers.year_of(entered.day, campaign.mode), now)
-
-
-# ------------------------------------------------------------------------------------ the report
-
-
-def file_name(letter: Letter) -> str:
-    """A name that a clerk files it under: number and symbol, "05_BQL.pdf", else kind and issuer."""
-    stem = letter.symbol.replace("/", "_") if letter.symbol else f"{letter.kind}-{letter.issuer}"
-    return f"{stem}.pdf"
-
-
-async def _send_report(
-    house: House, ledger: Ledger, campaign: Campaign, letter: Letter, data: dict[str, Any], now: datetime
-) -> None:
-    """The issued report goes to whoever gave the directive; nothing else is ever addressed to them unissued."""
-    city = await registry.organisation(ledger, cascade_of(campaign).reports_to)
-    if not city.contacts:
-        return
-    enclosed = [{"name": file_name(letter), "sha256": letter.sha256 or "", "media_type": PDF}]
-    mail = mails.Mail(
-        kind="report", step=letter.id, recipient=city.code, address=city.contacts[0].email, not_before=now,
-        campaign_id=campaign.id, urgent=is_urgent(campaign), enclosures=enclosed,
-        context={
-            "subject": letter.subject, "name": city.name, "figures": await figures.for_mail(ledger, campaign.id, now),
-            "document": f"Báo cáo số {letter.symbol} ngày {short_day(letter.issued_on)}",
-        },
-    )  # fmt: skip
-    await mails.queue(house, ledger, [mail], now)
-    row = await ledger.take(Campaign, campaign.id)
-    entry = Entry(Fact.REPORTED, data)
-    await ledger.write(row, now, entry)

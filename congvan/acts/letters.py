@@ -18,17 +18,17 @@ from congvan.acts.frozen import cascade_of, is_urgent, rule_of
 from congvan.acts.issuing import (
     Issued,
     company_letter,
-    file_name,
     issue,
     issue_company,
     play_issue,
     sheet_to_sign,
     to_sign,
 )
+from congvan.acts.papers import asked_again, file_name, issue_until
 from congvan.errors import NotFound
 from congvan.house import House
 from congvan.letters.numbering import short_day
-from congvan.rules.calendar import instant, local
+from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Issue, Organisation
 from congvan.store.ledger import Entry, Ledger
@@ -94,14 +94,6 @@ async def _await_issue(
         await demo.play(house, ledger, person, "issue", at, {"letter": letter_id}, campaign.id)
 
 
-def issue_until(house: House, campaign: Campaign, now: datetime) -> datetime:
-    """Until when a letter has to be issued: the end of the next working day; urgent ones within the hour."""
-    if is_urgent(campaign):
-        return now
-    state = house.calendars.state
-    return instant(state.add(local(now).date(), 1), state.closes)
-
-
 async def chase(house: House, hop_id: str) -> None:
     """Remind whoever has a letter in hand that should have been issued: clerk, drafting unit, head of the office."""
     now = await house.clock.now()
@@ -112,9 +104,7 @@ async def chase(house: House, hop_id: str) -> None:
             return
         campaign = await ledger.get(Campaign, hop.campaign_id)
         office, address = await _next_in_hand(ledger, campaign, hop, letter.chased)
-        again = issue_until(house, campaign, now) if not is_urgent(campaign) else instant(
-            house.calendars.state.add(local(now).date(), 1), house.calendars.state.opens
-        )  # fmt: skip
+        again = asked_again(house, campaign, now)
         await ledger.change(Letter, Letter.id == letter.id, awaits_until=again, chased=letter.chased + 1)
         await ledger.write(hop, now, Entry(Fact.ISSUE_CHASED, {"whom": office.code, "round": letter.chased + 1}))
         if address:

@@ -15,11 +15,15 @@ from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Hop, Message
 
 #: First letters and their later editions; what carries the obligation.
-LETTERS = frozenset({"letter", "slip", "bypass"})
+LETTERS = frozenset({"letter", "slip", "bypass", "replacement"})
 #: Held in the quiet window and outside office hours, and cancelled once the delivery is settled.
 CHASERS = frozenset({"reminder", "overdue"})
 #: Tells the unit in charge that its campaign is held; leaves although the campaign is.
 HELD = "held"
+#: Say that nothing more is asked: they reach those who were let go.
+FAREWELLS = frozenset({"exemption", "withdrawal", "recall"})
+#: Say that a campaign stands still, and leave although it does.
+WHILE_HELD = frozenset({HELD, "pause"})
 #: How long a server may go on saying "not now" before the mailbox counts as unreachable.
 PATIENCE = timedelta(days=2)
 
@@ -64,7 +68,7 @@ async def next_mail_at(ledger: Ledger, hop_id: str | None) -> datetime | None:
     """When the next message of this hop (None: of no hop) may leave or is to be taken over; None: nothing waits."""
     found: datetime | None = await ledger.first(
         select(Message.not_before)
-        .where(carried_with(hop_id))
+        .where(carried_with(hop_id), not_held())
         .where(Message.state.in_(("QUEUED", "UNKNOWN", "CLAIMED")))
         .order_by(Message.not_before)
     )
@@ -78,6 +82,12 @@ def carried_with(hop_id: str | None) -> Any:
         return Message.hop_id == hop_id
     closed = select(Campaign.id).where(Campaign.state == "CLOSED")
     return or_(Message.hop_id.is_(None), Message.campaign_id.in_(closed))
+
+
+def not_held() -> Any:
+    """The messages that no held campaign keeps back."""
+    held = select(Campaign.id).where(Campaign.held_at.is_not(None))
+    return or_(Message.campaign_id.is_(None), Message.campaign_id.not_in(held), Message.kind.in_(WHILE_HELD))
 
 
 async def cancel_chasers(ledger: Ledger, delivery_id: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from sqlalchemy import select
 
 from congvan.house import House
@@ -66,3 +68,14 @@ async def park_names(ledger: Ledger) -> dict[str, str]:
     """Park codes to names."""
     rows = await ledger.rows(select(ParkRow.code, ParkRow.name))
     return {row.code: row.name for row in rows}
+
+
+def mailboxes(one: Organisation, day: date) -> list[str]:
+    """The mailboxes that are valid on this day, in the order in which they are tried; none twice."""
+    valid = [
+        contact
+        for contact in one.contacts
+        if (contact.valid_from is None or contact.valid_from <= day)
+        and (contact.valid_until is None or day <= contact.valid_until)
+    ]
+    return list(dict.fromkeys(contact.email for contact in sorted(valid, key=lambda contact: contact.order)))

@@ -70,7 +70,8 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
     unit = await registry.organisation(ledger, cascade.drafting_unit) if cascade.drafting_unit else None
     letter = await shown_letter(ledger, campaign, hop) if hop else await speaking_letter(ledger, campaign)
     company = None
-    if hop and hop.bypassed_at is None and rule_of(campaign, hop).issue is Issue.COMPANY:
+    own = letter is None or hop is None or letter.issuer == hop.issuer
+    if hop and own and hop.bypassed_at is None and rule_of(campaign, hop).issue is Issue.COMPANY:
         company = await registry.organisation(ledger, hop.issuer)
     return Scene(
         head=_head(house, campaign, speaker, unit),
@@ -118,16 +119,21 @@ async def _sizes(ledger: Ledger) -> dict[str, int]:
 
 
 async def shown_letter(ledger: Ledger, campaign: Campaign, hop: Hop) -> Letter | None:
-    """The letter that a hop's recipients got: its own, or past a silent issuer the issued one above."""
+    """The letter that a hop's recipients got: its own, past a silent issuer the issued one above, or the one above
+    where that has replaced an earlier one since."""
+    own: Letter | None = None
     at: Hop | None = hop
     while at is not None:
         letter = await ledger.find(Letter, at.letter_id) if at.letter_id else None
         usable = at is hop or rule_of(campaign, at).issue is not Issue.TAKEN_IN
         if letter is not None and letter.state == "ISSUED" and usable:
-            return letter
+            if own is None:
+                own = letter
+            elif letter.about and letter.issued_at and own.issued_at and letter.issued_at > own.issued_at:
+                return letter
         parent = await ledger.get(Delivery, at.parent_delivery_id) if at.parent_delivery_id else None
         at = await ledger.get(Hop, parent.hop_id) if parent else None
-    return None
+    return own
 
 
 async def speaking_letter(ledger: Ledger, campaign: Campaign) -> Letter | None:
@@ -289,7 +295,32 @@ def _extension(_house: House, message: Message, delivery: Delivery, scene: Scene
     )  # fmt: skip
 
 
+def _change(house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
+    fields = _change_fields(message, scene) | {"code": delivery.code, "asked": _asked(delivery)}
+    if delivery.due_at is not None:
+        fields |= _deadlines(delivery)
+    if message.kind == "replacement":
+        fields |= {"again": not message.context.get("inform"), "fragment": scene.fragment}
+    if message.kind == "urge":
+        last = datetime.fromisoformat(message.context["last"])
+        fields |= {"deadline": numbering.moment(last), "deadline_en": moment_en(last)}
+        fields |= {"round": message.context["round"]}
+    return say.CHANGES[message.kind](**(fields | {"recipient": delivery.name}))
+
+
+def _change_fields(message: Message, scene: Scene) -> dict[str, Any]:
+    said = message.context
+    old_due = said.get("old_due_at")
+    return {
+        "head": scene.head, "document": said.get("document") or scene.document,
+        "subject": said.get("subject") or scene.subject, "reason": str(said.get("why", "")),
+        "old_deadline": numbering.moment(datetime.fromisoformat(old_due)) if old_due else "",
+        "old_document": said.get("old_document", ""), "files": _files(message, scene), "urgency": scene.stamp,
+    }  # fmt: skip
+
+
 _PERSONAL = {
+    **dict.fromkeys(say.CHANGES, _change),
     "letter": _letter,
     "bypass": _bypass,
     "slip": _slip,
@@ -301,6 +332,9 @@ _PERSONAL = {
 
 def _standalone(house: House, message: Message, scene: Scene, now: datetime) -> say.Context:
     context = message.context
+    if message.kind in say.CHANGES:
+        fields = _change_fields(message, scene) | {"recipient": context["name"]}
+        return say.CHANGES[message.kind](**fields)
     if message.kind == "copy":
         return say.CopyMail(
             head=scene.head, recipient=context["name"], document=scene.document, subject=scene.subject,
@@ -329,8 +363,9 @@ def _held(house: House, context: Mapping[str, Any], scene: Scene) -> say.Context
 
 def _issue_wanted(house: House, context: Mapping[str, Any], scene: Scene, now: datetime) -> say.Context:
     waiting = say.WaitingLetter(
-        title="Công văn", subject=context["subject"], campaign=scene.plan.code, since=context["since"],
-        wanted_by=context["until"], held_by=context["name"], recipients=int(context["recipients"]),
+        title=context.get("title", "Công văn"), subject=context["subject"], campaign=scene.plan.code,
+        since=context["since"], wanted_by=context["until"], held_by=context["name"],
+        recipients=int(context["recipients"]),
     )  # fmt: skip
     return say.IssueWantedMail(
         head=scene.head, recipient=context["name"], letters=(waiting,), link=house.settings.portal_url,

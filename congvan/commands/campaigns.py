@@ -151,8 +151,81 @@ async def issue(
 
 
 @app.command
+async def pause(campaign: str, /, *, by: str, why: str) -> None:
+    """Tạm dừng: giữ mọi thư lại và ngừng tính mọi thời hạn; nơi nhận được báo.
+
+    Parameters
+    ----------
+    campaign
+        Mã của đợt.
+    by
+        Họ tên người quyết định.
+    why
+        Lý do, ghi trong thư báo.
+    """
+    from congvan.acts import campaigns, pausing
+
+    who, reason = given.person(by), given.words(why, "--why", "lý do")
+    async with opened() as house:
+        async with house.store.view() as ledger:
+            key = (await campaigns.find(ledger, campaign)).id
+        told = await pausing.pause(house, key, who, reason)
+    print(f"Đã tạm dừng; thời hạn ngừng tính, sẽ báo {told} nơi nhận. Cho tiếp tục: congvan campaign resume {campaign}")
+
+
+@app.command
+async def extend(
+    campaign: str,
+    /,
+    *,
+    until: str,
+    why: str,
+    by: str | None = None,
+    issuer: str = "",
+    park: str = "",
+    level: str = "",
+    json: bool = False,
+) -> None:
+    """Gia hạn cho mọi nơi nhận chưa trả lời của đợt, hoặc của một đơn vị chuyển, một khu, một cấp.
+
+    Parameters
+    ----------
+    campaign
+        Mã của đợt.
+    until
+        Thời hạn mới: "2024-02-20 17:00"; chỉ ghi ngày thì là 17:00.
+    why
+        Lý do.
+    by
+        Họ tên người quyết định.
+    issuer
+        Chỉ những nơi nhận của đơn vị chuyển này.
+    park
+        Chỉ những nơi nhận trong khu này.
+    level
+        Chỉ những nơi nhận ở cấp này.
+    json
+        In số nơi nhận theo kết quả.
+    """
+    from congvan.acts import extending
+
+    who, due = given.person(by), given.until(until, "--until")
+    reason = given.words(why, "--why", "lý do")
+    async with opened() as house:
+        whom = extending.Whom(issuer, park, level)
+        counts = await extending.extend_many(house, campaign, due, who, reason, whom)
+    if json:
+        as_json(dict(counts))
+        return
+    print(f"Đã gia hạn cho {counts['extended']} nơi nhận đến {moment(due.isoformat())}.")
+    for key, word in extending.REASONS.items():
+        if counts.get(key):
+            note(f"{counts[key]} nơi nhận giữ nguyên: {word}")
+
+
+@app.command
 async def hold(campaign: str, /, *, by: str, why: str = "") -> None:
-    """Tạm dừng: giữ lại mọi thư chưa gửi.
+    """Giữ lại mọi thư chưa gửi; thời hạn vẫn tính. Để ngừng cả thời hạn: congvan campaign pause.
 
     Parameters
     ----------
@@ -168,12 +241,12 @@ async def hold(campaign: str, /, *, by: str, why: str = "") -> None:
     who = given.person(by)
     async with opened() as house:
         await campaigns.hold(house, campaign, who, why)
-    print("Đã tạm dừng.")
+    print("Đã giữ lại mọi thư chưa gửi; thời hạn vẫn tính.")
 
 
 @app.command
 async def resume(campaign: str, /, *, by: str) -> None:
-    """Tiếp tục một đợt đang tạm dừng.
+    """Tiếp tục một đợt đang tạm dừng hoặc bị giữ lại; thời hạn lùi theo thời gian tạm dừng.
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cyclopts import App
 
 from congvan.commands import given
@@ -55,12 +57,13 @@ async def extend(delivery: str, /, *, until: str, why: str, by: str | None = Non
         In kết quả dạng JSON.
     """
     from congvan.acts import deliveries as acts
+    from congvan.acts import extending
 
     who, due = given.person(by), given.until(until, "--until")
     reason = given.words(why, "--why", "lý do")
     async with opened() as house:
         key = await acts.find(house, delivery)
-        await acts.extend(house, key, due, who, reason)
+        await extending.extend(house, key, due, who, reason)
     _done("extend", key, delivery, f"Đã gia hạn đến {moment(due.isoformat())}", json=json)
 
 
@@ -108,6 +111,45 @@ async def withdraw(delivery: str, /, *, why: str, by: str | None = None, json: b
         key = await acts.find(house, delivery)
         await acts.withdraw(house, key, who, reason)
     _done("withdraw", key, delivery, "Đã thu hồi", json=json)
+
+
+async def recalled(
+    delivery: str,
+    /,
+    *,
+    agreed: bool = False,
+    why: str = "",
+    by: str | None = None,
+    channel: Literal["mail", "phone", "paper"] = "mail",
+    json: bool = False,
+) -> None:
+    """Ghi nhận trả lời của nơi nhận về yêu cầu thu hồi: đồng ý (15), hoặc từ chối kèm lý do (16).
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    agreed
+        Nơi nhận đã hủy văn bản; không ghi: từ chối.
+    why
+        Lý do từ chối.
+    by
+        Họ tên người ghi nhận.
+    channel
+        mail: thư điện tử; phone: điện thoại; paper: văn bản giấy.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+    from congvan.acts import recalls
+
+    who = given.person(by)
+    if not agreed:
+        given.words(why, "--why", "lý do từ chối")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await recalls.answer(house, key, agreed=agreed, by=who, channel=channel, why=why)
+    _done("recalled", key, delivery, "Đã ghi nhận: đồng ý thu hồi" if agreed else "Đã ghi nhận: từ chối", json=json)
 
 
 @case.command

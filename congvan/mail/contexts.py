@@ -145,6 +145,75 @@ class ExtensionMail:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangeMail:
+    """What all mails about a change under way may say. reason: why, as the person who decided wrote it.
+
+    link and code are empty for whoever got the letter for information only.
+    """
+
+    head: Head
+    recipient: str
+    document: str
+    subject: str
+    reason: str
+    link: str = ""
+    code: str = ""
+    asked: Asked = "acknowledge"
+    deadline: str = ""
+    deadline_en: str = ""
+    old_deadline: str = ""
+    old_document: str = ""
+    fragment: str = ""
+    files: tuple[File, ...] = ()
+    urgency: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PauseMail(ChangeMail):
+    """Stem `pause`: the campaign stands still, and so does the term."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeMail(ChangeMail):
+    """Stem `resume`: it goes on; `deadline` is the new term, `old_deadline` the one before the pause."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExemptionMail(ChangeMail):
+    """Stem `exemption`: nothing more is asked of this recipient."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithdrawalMail(ChangeMail):
+    """Stem `withdrawal`: the letter is taken back from this recipient alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecallMail(ChangeMail):
+    """Stem `recall`: the letter is taken back from everybody (13); the recipient agrees or refuses (15, 16)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplacementMail(ChangeMail):
+    """Stem `replacement`: `document` takes the place of `old_document`. again: what was confirmed of the old one
+    is asked once more."""
+
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectionMail(ChangeMail):
+    """Stem `correction`: `document` corrects `old_document`; no answer is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UrgeMail(ChangeMail):
+    """Stem `urge`: the công văn đôn đốc lần `round`, to one who is named in its appendix."""
+
+    round: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class CopyMail:
     """Stem `copy`: who stands in Nơi nhận gets the issued letter. purpose: "để báo cáo", "để biết"."""
 
@@ -331,6 +400,7 @@ Context = (
     | SlipMail
     | IssueWantedMail
     | HeldMail
+    | ChangeMail
 )
 
 STEMS: dict[type[Context], str] = {
@@ -346,4 +416,16 @@ STEMS: dict[type[Context], str] = {
     SlipMail: "slip",
     IssueWantedMail: "issue_wanted",
     HeldMail: "held",
+    PauseMail: "pause",
+    ResumeMail: "resume",
+    ExemptionMail: "exemption",
+    WithdrawalMail: "withdrawal",
+    RecallMail: "recall",
+    ReplacementMail: "replacement",
+    CorrectionMail: "correction",
+    UrgeMail: "urge",
+}
+#: The stems of changes under way.
+CHANGES: dict[str, type[ChangeMail]] = {
+    stem: kind for kind, stem in STEMS.items() if issubclass(kind, ChangeMail)
 }

@@ -16,9 +16,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from congvan.mail.contexts import (
+    CHANGES,
     STEMS,
     Asked,
     BypassMail,
+    ChangeMail,
     Context,
     CopyMail,
     DigestCampaign,
@@ -43,9 +45,11 @@ from congvan.mail.fragment import plain, styled
 from congvan.mail.message import ready
 
 __all__ = [
+    "CHANGES",
     "STEMS",
     "Asked",
     "BypassMail",
+    "ChangeMail",
     "Context",
     "CopyMail",
     "DigestCampaign",

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from math import ceil
 
-from congvan.rules.calendar import Calendars, instant, local
+from congvan.rules.calendar import Calendar, Calendars, instant, local
 from congvan.rules.protocol import State, reached, settled
 from congvan.rules.records import Deadline, Policy, Reminder, Settles
 
@@ -140,6 +141,36 @@ def _passed(times: list[datetime], sent: datetime, taken: int, now: datetime) ->
 
 def _next(times: Iterable[datetime], limit: datetime, now: datetime) -> datetime:
     return min((at for at in (*times, limit) if at > now), default=limit)
+
+
+def paused_days(paused: datetime, resumed: datetime, calendar: Calendar) -> int:
+    """The working time between two instants in whole working days of this calendar, rounded up.
+
+    Rounded up, so that nobody loses an hour and the hour of the day that was printed stays as it is.
+    """
+    return ceil(_working_time(paused, resumed, calendar) / _day_length(calendar))
+
+
+def _day_length(calendar: Calendar) -> timedelta:
+    opens = timedelta(hours=calendar.opens.hour, minutes=calendar.opens.minute)
+    return timedelta(hours=calendar.closes.hour, minutes=calendar.closes.minute) - opens
+
+
+def _working_time(start: datetime, end: datetime, calendar: Calendar) -> timedelta:
+    worked = timedelta()
+    for day in days(local(start).date(), local(end).date()):
+        if calendar.is_working(day):
+            first = max(start, instant(day, calendar.opens))
+            worked += max(timedelta(), min(end, instant(day, calendar.closes)) - first)
+    return worked
+
+
+def moved_on(at: datetime, working_days: int, calendars: Calendars, name: str = "state") -> datetime:
+    """The instant so many working days later, at the same hour; a day off is left as it is for 0 days."""
+    if not working_days:
+        return at
+    wall = local(at)
+    return instant(calendars.term(wall.date(), working_days, name), wall.time())
 
 
 def working_days_late(due: datetime, now: datetime, calendars: Calendars) -> int:

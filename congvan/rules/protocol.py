@@ -30,13 +30,13 @@ class State(StrEnum):
     IN_PROGRESS = "IN_PROGRESS"
     #: "Đã chuyển tiếp": passed on to those below. Settled, unless a report was asked.
     FORWARDED = "FORWARDED"
-    #: "Hoàn thành" (06). The end of every obligation.
+    #: "Hoàn thành" (06). The end of every obligation; only a letter that replaces this one begins it anew.
     COMPLETED = "COMPLETED"
     #: "Từ chối tiếp nhận" (02), with a reason. A person decides; listed in every digest until then.
     REJECTED = "REJECTED"
     #: No mailbox takes it. A person finds another way; listed in every digest until then.
     UNDELIVERABLE = "UNDELIVERABLE"
-    #: Taken back by the issuer. The end.
+    #: Taken back by the issuer. The end, unless the letter was recalled for all and another takes its place.
     WITHDRAWN = "WITHDRAWN"
     #: "Miễn báo cáo", decided by a person with a reason. The end.
     EXEMPT = "EXEMPT"
@@ -55,6 +55,8 @@ class Event(StrEnum):
     REJECTED = "rejected"
     READDRESSED = "readdressed"
     WITHDRAWN = "withdrawn"
+    RECALLED = "recalled"
+    REPLACED = "replaced"
     EXEMPTED = "exempted"
 
 
@@ -88,6 +90,15 @@ class Fact(StrEnum):
     ISSUE_CHASED = "issue_chased"
     SETTLED = "settled"
     HELD = "held"
+    PAUSED = "paused"
+    MOVED = "moved"
+    LETTER_RECALLED = "letter_recalled"
+    LETTER_REPLACED = "letter_replaced"
+    LETTER_CORRECTED = "letter_corrected"
+    RECALL_AGREED = "recall_agreed"
+    RECALL_REFUSED = "recall_refused"
+    NEXT_MAILBOX = "next_mailbox"
+    DECIDED = "decided"
     RESUMED = "resumed"
     REPORTED = "reported"
     CLOSED = "closed"
@@ -124,6 +135,14 @@ def _table() -> dict[tuple[State, Event], State]:
         moves[state, _E.COMPLETED] = _S.COMPLETED
         moves[state, _E.WITHDRAWN] = _S.WITHDRAWN
         moves[state, _E.EXEMPTED] = _S.EXEMPT
+    for state in (_S.QUEUED, _S.ACKNOWLEDGED, _S.IN_PROGRESS, _S.FORWARDED):
+        # The letter goes out once more and takes nothing back that was said.
+        moves[state, _E.READDRESSED] = state
+    for state in (*_OPEN, *_UNREACHED, _S.COMPLETED):
+        moves[state, _E.RECALLED] = _S.WITHDRAWN
+        moves[state, _E.REPLACED] = _S.QUEUED
+    # Whether a person took the letter back from this one alone is for the act to know.
+    moves[_S.WITHDRAWN, _E.REPLACED] = _S.QUEUED
     return moves
 
 

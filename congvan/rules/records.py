@@ -324,6 +324,15 @@ class Audience(Record):
     exclude: tuple[Code, ...] = ()
 
 
+class Changes(Record):
+    """What recipients are told of, and asked for again, when something changes under way."""
+
+    #: Who confirmed a letter confirms the one that replaces it, too.
+    confirm_replacement: bool = True
+    #: A deadline that a new calendar moves is told to those concerned.
+    tell_of_calendar: bool = False
+
+
 class CampaignPlan(Record):
     """What an operator launches. Prefect draws its form from this model."""
 
@@ -341,6 +350,7 @@ class CampaignPlan(Record):
     #: What the report of a recipient level has to say, field by field; its policy asks for `complete`.
     questions: dict[Code, tuple[Question, ...]] = {}
     secrecy: Text = ""
+    changes: Changes = Changes()
 
     @model_validator(mode="after")
     def refuse_secrets(self) -> Self:

@@ -21,7 +21,8 @@ SETTLED = {
     "forward": {"FORWARDED", "COMPLETED", "EXEMPT", "WITHDRAWN"},
     "complete": {"COMPLETED", "EXEMPT", "WITHDRAWN"},
 }
-LETTERS = {"letter", "slip", "bypass"}
+LETTERS = {"letter", "slip", "bypass", "replacement"}
+FAREWELLS = {"exemption", "withdrawal", "recall"}
 CHASERS = {"reminder", "overdue"}
 
 

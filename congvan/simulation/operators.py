@@ -8,8 +8,20 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
-from congvan.acts import campaigns, closing, confirmations, deliveries, escalations, letters
+from congvan.acts import (
+    amending,
+    campaigns,
+    closing,
+    confirmations,
+    deliveries,
+    escalations,
+    extending,
+    letters,
+    pausing,
+    recalls,
+)
 from congvan.acts.confirmations import Answer
+from congvan.acts.frozen import plan_of
 from congvan.errors import CongvanError
 from congvan.house import House
 from congvan.rules.calendar import local
@@ -18,13 +30,15 @@ from congvan.simulation.faults import stream
 from congvan.simulation.look import rows, some
 from congvan.simulation.processes import Process
 from congvan.simulation.scheduler import Broken, Scheduler
+from congvan.store.tables import Campaign, Letter
 
 BY = "Trần Thị Mẫu"
 WHY = "theo đề nghị"
 #: The chance of each act on a day on which something can be done.
 _DAILY = {
     "extend": 0.12, "exempt": 0.06, "withdraw": 0.05, "resend": 0.08, "telephone": 0.10, "claim": 0.15, "hold": 0.04,
-    "reject on paper": 0.02, "withdraw twice": 0.02,
+    "reject on paper": 0.02, "withdraw twice": 0.02, "pause": 0.03, "recall": 0.01, "replace": 0.03, "correct": 0.02,
+    "extend all": 0.02,
 }  # fmt: skip
 _OPEN = "due_at is not null"
 
@@ -81,8 +95,11 @@ class Operators:
     # ------------------------------------------------------------------ one delivery
 
     def _plan(self, what: str) -> None:
-        if what == "hold":
-            self._plan_hold()
+        if what in ("hold", "pause", "extend all"):
+            self._plan_campaign(what)
+            return
+        if what in ("recall", "replace", "correct"):
+            self._plan_letter(what)
             return
         found = self._some_delivery()
         shuts = found is not None and found["level"] == "board" and self.chance.random() < 0.8
@@ -90,7 +107,7 @@ class Operators:
             key, due = found["id"], some(found["due_at"])
             later = max(due, self.scheduler.now) + timedelta(days=self.chance.randint(1, 7))
             acts = {
-                "extend": on(deliveries.extend, key, later, BY, WHY),
+                "extend": on(extending.extend, key, later, BY, WHY),
                 "exempt": on(deliveries.exempt, key, BY, WHY),
                 "withdraw": on(deliveries.withdraw, key, BY, WHY),
                 "withdraw twice": on(_twice, key),
@@ -105,13 +122,33 @@ class Operators:
         found = rows(self.scheduler.disk, f"select * from deliveries where {_OPEN} order by id")
         return self.chance.choice(found) if found else None
 
-    def _plan_hold(self) -> None:
+    def _plan_campaign(self, what: str) -> None:
         running = rows(self.scheduler.disk, "select id from campaigns where state = 'RUNNING' order by id")
-        if running:
-            key = self.chance.choice(running)["id"]
-            first = self.chance.random() * 10
-            self._soon("hold", on(campaigns.hold, key, BY, WHY), first)
-            self._soon("resume", on(campaigns.resume, key, BY), first + self.chance.random() * 60)
+        if not running:
+            return
+        key = self.chance.choice(running)["id"]
+        first = self.chance.random() * 10
+        if what == "extend all":
+            later = self.scheduler.now + timedelta(days=self.chance.randint(1, 9))
+            self._soon(what, on(extending.extend_many, key, later, BY, WHY), first)
+            return
+        self._soon(what, on(campaigns.hold if what == "hold" else pausing.pause, key, BY, WHY), first)
+        self._soon("resume", on(campaigns.resume, key, BY), first + self.chance.random() * 60)
+
+    def _plan_letter(self, what: str) -> None:
+        """A letter that was issued or taken back is taken back, replaced or corrected; the clerk issues what is new."""
+        known = rows(
+            self.scheduler.disk,
+            "select id from letters where hop_id is not null and state in ('ISSUED', 'CANCELLED') order by id",
+        )
+        if known:
+            key, number = self.chance.choice(known)["id"], self.chance.randrange(1000)
+            acts = {
+                "recall": on(recalls.recall, key, BY, WHY),
+                "replace": on(_replaced, key, number),
+                "correct": on(amending.correct, key, [amending.Slip("mẫu", f"mẫu {number}")], BY),
+            }
+            self._soon(what, acts[what])
 
     def _address_work(self) -> None:
         """Somebody looks after what could not be sent or was rejected."""
@@ -182,6 +219,14 @@ def scan(number: int) -> bytes:
 async def _twice(house: House, key: str) -> None:
     await deliveries.withdraw(house, key, BY, WHY)
     await deliveries.withdraw(house, key, BY, WHY)
+
+
+async def _replaced(house: House, key: str, number: int) -> None:
+    async with house.store.view() as ledger:
+        letter = await ledger.get(Letter, key)
+        words = plan_of(await ledger.get(Campaign, letter.campaign_id)).letter
+    words = words.model_copy(update={"subject": f"{words.subject.partition(' (')[0]} (sửa {number})"})
+    await amending.replace(house, key, words, BY, WHY)
 
 
 def _by_phone(delivery: sqlite3.Row) -> Answer:

@@ -24,10 +24,13 @@ select min(at) from (
   union all select min(wake_at) from campaigns where held_at is null and state = 'RUNNING'
   union all select min(k.tell_at) from cases k join campaigns c on c.id = k.campaign_id
    where k.closed_at is null and c.held_at is null
+  union all select min(l.awaits_until) from letters l join campaigns c on c.id = l.campaign_id
+   where l.state = 'PENDING_ISSUE' and l.hop_id is null and c.held_at is null
   union all select min(case when state = 'CLAIMED' then lease_until else not_before end)
    from messages m where state in ('QUEUED', 'UNKNOWN', 'CLAIMED')
     and (hop_id is null or exists (select 1 from campaigns c where c.id = m.campaign_id and c.state = 'CLOSED'))
-    and not exists (select 1 from campaigns c where c.id = m.campaign_id and c.held_at is not null))
+    and (m.kind in ('pause', 'held')
+         or not exists (select 1 from campaigns c where c.id = m.campaign_id and c.held_at is not null)))
 """
 
 

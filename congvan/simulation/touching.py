@@ -9,7 +9,17 @@ import orjson
 
 from congvan.rules.calendar import local
 from congvan.simulation.look import row, rows, some
-from congvan.simulation.memory import CHASERS, LETTERS, SETTLED, Chain, Memory, delivery_row, due_of, is_settled
+from congvan.simulation.memory import (
+    CHASERS,
+    FAREWELLS,
+    LETTERS,
+    SETTLED,
+    Chain,
+    Memory,
+    delivery_row,
+    due_of,
+    is_settled,
+)
 from congvan.simulation.scheduler import Broken
 
 
@@ -127,7 +137,8 @@ def attempt(memory: Memory, made: sqlite3.Row) -> None:
     hold(memory, not done, "2 sent again although the server had answered", mail["kind"], mail["message_id"], *done)
     hold(memory, some(mail["not_before"]) <= at, "2 sent before it may leave", mail["message_id"])
     campaign = row(memory.disk, "campaigns", mail["campaign_id"])
-    hold(memory, campaign["held_at"] is None, "sent while the campaign was held", mail["message_id"])
+    kept = campaign["held_at"] is not None and mail["kind"] not in ("pause", "held")
+    hold(memory, not kept, "sent while the campaign was held", mail["kind"], mail["message_id"])
     if not mail["urgent"] and not memory.urgent(campaign["code"]):
         hold(memory, memory.at_work(at), "4 sent outside working hours", mail["kind"], made["started_at"])
         quiet = mail["kind"] in CHASERS and memory.is_quiet(at)
@@ -137,7 +148,7 @@ def attempt(memory: Memory, made: sqlite3.Row) -> None:
 
 
 def _to_whom(memory: Memory, mail: sqlite3.Row, delivery: sqlite3.Row) -> None:
-    ended = delivery["state"] in ("WITHDRAWN", "EXEMPT")
+    ended = delivery["state"] in ("WITHDRAWN", "EXEMPT") and mail["kind"] not in FAREWELLS
     hold(memory, not ended, "4 sent to one who was let go", mail["kind"], delivery["code"], delivery["state"])
     if mail["kind"] in CHASERS:
         open_ = not is_settled(delivery) and delivery["state"] not in ("REJECTED", "UNDELIVERABLE")

@@ -221,4 +221,12 @@ SAMPLES: dict[str, words.Context] = {
         step=2,
         files=FILES[:1],
     ),
+    **{
+        stem: kind(
+            **_LETTER, reason="theo đề nghị của đơn vị", old_deadline="17 giờ 00 ngày 05/12/2023",
+            old_document="Công văn số 02/BQL-KH ngày 30/11/2023", fragment=FRAGMENT, files=FILES, urgency="KHẨN",
+            asked="forward",
+        )
+        for stem, kind in words.CHANGES.items()
+    },
 }

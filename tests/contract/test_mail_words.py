@@ -123,7 +123,7 @@ def test_without_the_illustration_flag_no_mail_bears_the_mark() -> None:
     assert "MINH HỌA" not in mail.subject + mail.text + mail.html
 
 
-@pytest.mark.parametrize("stem", ["letter", "bypass", "reminder", "overdue", "extension"])
+@pytest.mark.parametrize("stem", ["letter", "bypass", "reminder", "overdue", "extension", *words.CHANGES])
 def test_a_mould_filled_is_the_mail_rendered(stem: str) -> None:
     names = ("recipient", "link", "code", "deadline", "deadline_en")
     values = {

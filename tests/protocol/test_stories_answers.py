@@ -177,7 +177,7 @@ async def test_the_chemical_sentence_stands_in_the_mail_of_who_it_binds(opened: 
 async def test_exempting_and_withdrawing_need_a_reason(opened: Town) -> None:
     row = await opened.delivery("VP")
     for act in (deliveries.exempt, deliveries.withdraw):
-        with pytest.raises(ActRefused, match="reason"):
+        with pytest.raises(ActRefused, match="lý do"):
             await act(opened.house, row.id, "QHXD", " ")
     assert (await opened.delivery("VP")).state == State.SENT
 

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 import pytest
 from python_calamine import CalamineWorkbook
 
-from congvan.acts import campaigns, deliveries, figures, hops, outbox
+from congvan.acts import campaigns, deliveries, extending, figures, hops, outbox
 from congvan.errors import ActRefused
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.rules.protocol import Event, State
@@ -294,7 +294,7 @@ async def test_an_extension_gives_more_time_and_the_reminders_begin_anew(outside
     await outside.until("2023-12-06", "10:00")
     assert await outside.diary("reminder") == ["06/12 08:00 T-OUT reminder"]
     row = await outside.delivery("T-OUT")
-    await deliveries.extend(outside.house, row.id, at("2023-12-20", "17:00"), "QHXD", "doanh nghiệp đề nghị")
+    await extending.extend(outside.house, row.id, at("2023-12-20", "17:00"), "QHXD", "doanh nghiệp đề nghị")
     await outside.until("2023-12-31")
     assert await outside.diary(to=("T-OUT",)) == [
         "01/12 08:00 T-OUT letter",
@@ -309,7 +309,7 @@ async def test_an_extension_gives_more_time_and_the_reminders_begin_anew(outside
 async def test_an_extension_after_the_escalation_closes_the_case_until_the_new_date(outside: Town) -> None:
     await outside.until("2023-12-12", "09:00")
     row = await outside.delivery("T-OUT")
-    await deliveries.extend(outside.house, row.id, at("2023-12-15", "17:00"), "QHXD", "đã gọi điện")
+    await extending.extend(outside.house, row.id, at("2023-12-15", "17:00"), "QHXD", "đã gọi điện")
     await outside.until("2023-12-18", "16:59")
     assert [case.closed_why for case in await outside.cases("T-OUT")] == ["extended"]
     await outside.until("2023-12-19", "09:00")
@@ -321,7 +321,7 @@ async def test_a_deadline_that_was_told_never_moves_earlier(opened: Town) -> Non
     row = await opened.delivery("T-OUT")
     for when in (at("2023-12-07", "17:00"), at("2023-12-08", "17:00")):
         with pytest.raises(ActRefused):
-            await deliveries.extend(opened.house, row.id, when, "QHXD", "nhầm")
+            await extending.extend(opened.house, row.id, when, "QHXD", "nhầm")
     assert (await opened.delivery("T-OUT")).due_at == at("2023-12-08", "17:00")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, confirmations, escalations, hops, outbox, registry
+from congvan.acts import campaigns, confirmations, escalations, hops, mails, outbox, registry
 from congvan.clock import HandClock
 from congvan.house import House
 from congvan.links import Link
@@ -135,7 +135,6 @@ class Town:
     async def _due(self) -> Due:
         now = self.clock._now
         closed = select(Campaign.id).where(Campaign.state == "CLOSED")
-        held = select(Campaign.id).where(Campaign.held_at.is_not(None))
         async with self.house.store.view() as ledger:
             digest_at = await escalations.next_digest_at(ledger)
             return Due(
@@ -153,7 +152,7 @@ class Town:
                         Message.hop_id.is_(None) | Message.campaign_id.in_(closed),
                         Message.state.in_(("QUEUED", "UNKNOWN", "CLAIMED")),
                         Message.not_before <= now,
-                        Message.campaign_id.not_in(held),
+                        mails.not_held(),
                     )
                 )
                 is not None,
@@ -192,7 +191,7 @@ class Town:
                 ),
                 await ledger.first(
                     select(Message.not_before)
-                    .where(Message.hop_id.is_(None), Message.state.in_(("QUEUED", "UNKNOWN")))
+                    .where(Message.hop_id.is_(None), Message.state.in_(("QUEUED", "UNKNOWN")), mails.not_held())
                     .order_by(Message.not_before)
                 ),
                 await escalations.next_digest_at(ledger),

@@ -1,0 +1,66 @@
+"""What becomes of a letter that belongs to no hop once it is issued: a report, a replacement, a correction…
+
+Nothing of it leaves before: the clerk's issue is what sends it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts import figures, mails, papers, registry, replacing
+from congvan.acts.drafting import redraft
+from congvan.acts.frozen import cascade_of, is_urgent
+from congvan.house import House
+from congvan.letters.numbering import short_day
+from congvan.rules.protocol import Fact
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Campaign, Delivery, Hop, Letter
+
+
+async def issued(
+    house: House, ledger: Ledger, campaign: Campaign, letter: Letter, data: dict[str, Any], now: datetime, by: str
+) -> None:
+    """In the transaction of its issue."""
+    await papers.chase_no_more(ledger, letter.id)
+    if letter.kind == "report":
+        await _send_report(house, ledger, campaign, letter, data, now)
+    elif letter.kind == "correction":
+        await replacing.correct(house, ledger, campaign, letter, now, by)
+    else:
+        await replacing.take_the_place(house, ledger, campaign, letter, now, by)
+
+
+async def afterwards(house: House, letter: Letter) -> None:
+    """After it: what companies below have not passed on yet cites the new letter. A kill in between leaves a page
+    that shows the old draft; what is passed on is drafted anew at that moment."""
+    if letter.about is None or letter.kind in ("report", "correction", "urge"):
+        return
+    async with house.store.view() as ledger:
+        old = await ledger.get(Letter, letter.about)
+        below = select(Delivery.child_hop_id).where(Delivery.hop_id == old.hop_id)
+        unopened: list[str] = await ledger.all(select(Hop.id).where(Hop.id.in_(below), Hop.opened_at.is_(None)))
+    await redraft(house, unopened)
+
+
+async def _send_report(
+    house: House, ledger: Ledger, campaign: Campaign, letter: Letter, data: dict[str, Any], now: datetime
+) -> None:
+    """The issued report goes to whoever gave the directive; nothing else is ever addressed to them unissued."""
+    city = await registry.organisation(ledger, cascade_of(campaign).reports_to)
+    if not city.contacts:
+        return
+    mail = mails.Mail(
+        kind="report", step=letter.id, recipient=city.code, address=city.contacts[0].email, not_before=now,
+        campaign_id=campaign.id, urgent=is_urgent(campaign), enclosures=[papers.enclosure(letter)],
+        context={
+            "subject": letter.subject, "name": city.name, "figures": await figures.for_mail(ledger, campaign.id, now),
+            "document": f"Báo cáo số {letter.symbol} ngày {short_day(letter.issued_on)}",
+        },
+    )  # fmt: skip
+    await mails.queue(house, ledger, [mail], now)
+    row = await ledger.take(Campaign, campaign.id)
+    entry = Entry(Fact.REPORTED, data)
+    await ledger.write(row, now, entry)

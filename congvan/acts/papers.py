@@ -1,0 +1,169 @@
+"""Letters of a campaign that belong to no hop: handed to the clerk, chased, and told apart by what they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from congvan.acts import mails, played, registry
+from congvan.acts.drafting import PDF, Draft, as_json
+from congvan.acts.frozen import cascade_of, is_urgent
+from congvan.house import House
+from congvan.letters.numbering import short_day
+from congvan.letters.press import Rendered
+from congvan.rules.calendar import instant, local
+from congvan.rules.protocol import Fact
+from congvan.rules.records import Cascade
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Campaign, Letter, Message, OrganisationRow
+
+
+def file_name(letter: Letter) -> str:
+    """A name that a clerk files it under: number and symbol, "05_BQL.pdf", else kind and issuer."""
+    stem = letter.symbol.replace("/", "_") if letter.symbol else f"{letter.kind}-{letter.issuer}"
+    return f"{stem}.pdf"
+
+
+def enclosure(letter: Letter) -> dict[str, str]:
+    """A letter as a file of a mail."""
+    return {"name": file_name(letter), "sha256": letter.sha256 or "", "media_type": PDF}
+
+
+def issue_until(house: House, campaign: Campaign, now: datetime) -> datetime:
+    """Until when a letter has to be issued: the end of the next working day; urgent ones within the hour."""
+    if is_urgent(campaign):
+        return now
+    state = house.calendars.state
+    return instant(state.add(local(now).date(), 1), state.closes)
+
+
+def asked_again(house: House, campaign: Campaign, now: datetime) -> datetime:
+    """Until when it is asked for next, after a reminder."""
+    if not is_urgent(campaign):
+        return issue_until(house, campaign, now)
+    return instant(house.calendars.state.add(local(now).date(), 1), house.calendars.state.opens)
+
+
+async def speaker_level(ledger: Ledger, cascade: Cascade) -> str:
+    """The level of the organisation that the engine speaks for."""
+    return (await ledger.get(OrganisationRow, cascade.speaks_for)).level
+
+
+async def clerks(ledger: Ledger, cascade: Cascade) -> list[str]:
+    """Who has the authority's letters in hand, in order; the drafting unit last."""
+    rule = cascade.rule_of(await speaker_level(ledger, cascade))
+    people = rule.issue_by if rule else ()
+    return list(dict.fromkeys([*people, cascade.drafting_unit or cascade.speaks_for]))
+
+
+async def symbol_of(ledger: Ledger, cascade: Cascade) -> str:
+    """Số, ký hiệu of the authority's công văn."""
+    rule = cascade.rule_of(await speaker_level(ledger, cascade))
+    return rule.symbol if rule else ""
+
+
+async def submit(
+    house: House, ledger: Ledger, campaign: Campaign, made: Draft, rendered: Rendered, now: datetime, *, about: str
+) -> str:
+    """Write a drafted letter down and hand it to the clerk; return its id. It leaves when he has issued it."""
+    letter_id = house.new_id(now)
+    person = (await clerks(ledger, cascade_of(campaign)))[0]
+    await ledger.add(
+        Letter,
+        id=letter_id, campaign_id=campaign.id, hop_id=None, kind=made.sheet.template, about=about,
+        issuer=cascade_of(campaign).speaks_for, state="PENDING_ISSUE", symbol="", subject=rendered.subject,
+        sheet=as_json(made), html=rendered.page, sha256=await ledger.keep_file(rendered.pdf, PDF), created_at=now,
+        awaits=person, awaits_until=issue_until(house, campaign, now),
+    )  # fmt: skip
+    if campaign.mode == "demo" and made.sheet.template != "report":
+        at = played.office_time(house, now, 3)
+        await played.play(house, ledger, f"clerk {letter_id[-8:]}", "issue", at, {"letter": letter_id}, campaign.id)
+    return letter_id
+
+
+async def pending(ledger: Ledger, campaign_id: str, kind: str) -> Letter | None:
+    """The letter of a kind, of no hop, that awaits its issue; there is at most one."""
+    found: Letter | None = await ledger.first(
+        select(Letter).where(
+            Letter.campaign_id == campaign_id, Letter.kind == kind, Letter.hop_id.is_(None),
+            Letter.state == "PENDING_ISSUE",
+        )
+    )  # fmt: skip
+    return found
+
+
+# ------------------------------------------------------------------------------------ chased
+
+
+def _waiting() -> Any:
+    held = select(Campaign.id).where(Campaign.held_at.is_not(None))
+    return (Letter.state == "PENDING_ISSUE") & Letter.hop_id.is_(None) & Letter.campaign_id.not_in(held)
+
+
+async def next_chase_at(ledger: Ledger) -> datetime | None:
+    """When somebody is to be reminded of a letter of no hop that awaits its issue."""
+    found: datetime | None = await ledger.first(
+        select(Letter.awaits_until).where(_waiting()).order_by(Letter.awaits_until)
+    )
+    return found
+
+
+async def chase(house: House) -> int:
+    """Remind whoever has a report, a công văn đôn đốc… in hand that should have been issued; how many letters."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        rows: list[Letter] = await ledger.all(
+            select(Letter).where(_waiting(), Letter.awaits_until <= now).order_by(Letter.id), lock=True
+        )
+        for row in rows:
+            campaign = await ledger.take(Campaign, row.campaign_id)
+            again = asked_again(house, campaign, now)
+            people = list(dict.fromkeys([row.awaits or "", *await clerks(ledger, cascade_of(campaign))]))
+            # From then on the head of the clerk's office, whose mailbox is the last of that office.
+            office = await registry.organisation(ledger, people[row.chased] if row.chased < len(people) else people[0])
+            said = {"letter": row.id, "whom": office.code, "round": row.chased + 1}
+            await ledger.change(Letter, Letter.id == row.id, awaits_until=again, chased=row.chased + 1)
+            await ledger.write(campaign, now, Entry(Fact.ISSUE_CHASED, said))
+            boxes = registry.mailboxes(office, local(now).date())
+            if boxes:
+                box = boxes[0] if row.chased < len(people) else boxes[-1]
+                mail = _wanted(row, campaign, office.code, office.name, box, again, now)
+                await mails.queue(house, ledger, [mail], now)
+        return len(rows)
+
+
+def _wanted(
+    row: Letter, campaign: Campaign, code: str, name: str, box: str, again: datetime, now: datetime
+) -> mails.Mail:
+    context = {
+        "subject": row.subject, "name": name, "since": short_day(local(row.created_at).date()),
+        "until": short_day(local(again).date()), "recipients": row.sheet.get("context", {}).get("recipients", 1),
+        "step": row.chased + 1, "title": TITLES.get(row.kind, "Công văn"),
+    }  # fmt: skip
+    return mails.Mail(
+        kind="issue_wanted", step=f"{row.id}-{row.chased + 1}", recipient=code, address=box, not_before=now,
+        campaign_id=campaign.id, urgent=is_urgent(campaign), context=context,
+    )  # fmt: skip
+
+
+#: What a letter is called in a list of those that await their issue.
+TITLES = {"report": "Báo cáo", "urge": "Công văn đôn đốc", "correction": "Công văn đính chính"}
+
+
+async def chase_no_more(ledger: Ledger, letter_id: str) -> None:
+    """It was issued or dropped: a reminder that waits for office hours would ask for what has been done."""
+    await ledger.change(
+        Message, Message.kind == "issue_wanted", Message.step.like(f"{letter_id}-%"),
+        or_(Message.state == "QUEUED", Message.state == "UNKNOWN"), state="CANCELLED",
+    )  # fmt: skip
+
+
+async def drop(ledger: Ledger, letters: Sequence[Letter]) -> None:
+    """Letters that are not wanted any more before they were issued."""
+    for row in letters:
+        guard = Letter.id == row.id, Letter.state == "PENDING_ISSUE"
+        await ledger.change(Letter, *guard, state="CANCELLED", awaits=None, awaits_until=None)
+        await chase_no_more(ledger, row.id)

@@ -1,0 +1,155 @@
+"""Thu hồi: an issued letter is taken back from everybody who got it (codes 13, 15, 16 of QCVN 102)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts import campaigns, escalations, mails, registry, wording
+from congvan.acts.frozen import is_urgent
+from congvan.errors import ActRefused
+from congvan.house import House
+from congvan.rules.protocol import Event, Fact, State, advance, reached
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message
+
+REQUESTED, AGREED, REFUSED = "requested", "agreed", "refused"
+
+
+async def hops_of(ledger: Ledger, hop: Hop) -> list[Hop]:
+    """A hop and all below it: everybody who gets its letter, whichever letter carries it down."""
+    found, above = [hop], [hop.id]
+    while above:
+        issuers = select(Delivery.child_hop_id).where(Delivery.hop_id.in_(above), Delivery.child_hop_id.is_not(None))
+        rows: list[Hop] = await ledger.all(select(Hop).where(Hop.id.in_(issuers)).order_by(Hop.ordinal))
+        rows = [row for row in rows if row.id not in {one.id for one in found}]
+        found += rows
+        above = [row.id for row in rows]
+    return found
+
+
+async def branch(ledger: Ledger, hop: Hop) -> tuple[list[Delivery], dict[str, Hop]]:
+    """Every obligation that a hop and those below it carry, locked, and these hops by id."""
+    hops = {one.id: one for one in await hops_of(ledger, hop)}
+    rows: list[Delivery] = await ledger.all(
+        select(Delivery).where(Delivery.hop_id.in_(hops)).order_by(Delivery.id), lock=True
+    )
+    return rows, hops
+
+
+async def recall(house: House, letter_id: str, by: str, why: str) -> int:
+    """Take an issued letter back from everybody who got it; return how many are asked to give it back (13).
+
+    NĐ 30/2020 Điều 18.4: who got an electronic document destroys it and tells the sender. Nothing more is asked
+    of them until another letter takes its place; what has not left stays here.
+    """
+    if not why.strip():
+        raise ActRefused("Cần ghi rõ lý do thu hồi.")
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        letter = await ledger.get(Letter, letter_id)
+        hop = await ledger.get(Hop, letter.hop_id) if letter.hop_id else None
+        if hop is None or letter.state != "ISSUED":
+            raise ActRefused("Chỉ thu hồi được văn bản đã ban hành của một bước chuyển.")
+        rows, hops = await branch(ledger, hop)
+        hop = await ledger.take(Hop, hop.id)
+        campaign = await ledger.get(Campaign, letter.campaign_id)
+        if campaign.state == "CLOSED":
+            raise ActRefused("Đợt triển khai đã kết thúc.")
+        asked = await _take_back(house, ledger, campaign, letter, rows, now, by, why)
+        await _from_copies(house, ledger, campaign, hop, letter, now, why)
+        await ledger.change(Letter, Letter.id == letter.id, Letter.state == "ISSUED", state="CANCELLED")
+        entry = Entry(Fact.LETTER_RECALLED, {"letter": letter.id, "why": why, "asked": asked}, actor=by)
+        await ledger.write(hop, now, entry)
+        for one in hops.values():
+            if one.opened_at is not None:
+                await mails.wake_hop(ledger, one.id, now)
+        await campaigns.wake(ledger, campaign.id, now)
+        return asked
+
+
+async def _take_back(
+    house: House, ledger: Ledger, campaign: Campaign, letter: Letter, rows: Sequence[Delivery], now: datetime,
+    by: str, why: str,
+) -> int:  # fmt: skip
+    changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
+    told: list[mails.Mail] = []
+    for row in rows:
+        state = State(row.state)
+        if state in (State.WITHDRAWN, State.EXEMPT):
+            continue
+        had_it = reached(state) and row.address is not None and row.due_at is not None
+        entries = [Entry(Event.RECALLED, {"why": why, "letter": letter.id}, actor=by)]
+        entries += await escalations.close_cases(ledger, row, now, by=by, why=Event.RECALLED.value)
+        values: dict[str, Any] = {
+            "state": advance(state, Event.RECALLED), "reason": why, "settled_at": now, "wake_at": None,
+            "recall": REQUESTED if had_it else None, "link_version": row.link_version + 1,
+        }  # fmt: skip
+        if row.due_at is None:
+            values["recall"] = None
+        changes.append((row, entries, values))
+        if had_it:
+            told.append(_request(campaign, letter, row, now, why))
+    keys = [row.id for row, _, _ in changes]
+    await ledger.change(
+        Message, Message.delivery_id.in_(keys), Message.state.in_(("QUEUED", "UNKNOWN")), state="CANCELLED"
+    )
+    await ledger.write_many(changes, now)
+    await mails.queue(house, ledger, told, now)
+    return len(told)
+
+
+def _request(campaign: Campaign, letter: Letter, row: Delivery, now: datetime, why: str) -> mails.Mail:
+    assert row.address is not None, "the caller looked"
+    return mails.Mail(
+        kind="recall", step=f"{row.round}-{row.link_version}", recipient=row.recipient, address=row.address,
+        not_before=now, delivery_id=row.id, campaign_id=campaign.id, urgent=is_urgent(campaign),
+        context=said_of(letter, why),
+    )  # fmt: skip
+
+
+def said_of(letter: Letter, why: str) -> dict[str, Any]:
+    """What a mail about a letter says of it."""
+    return {"document": wording.document(letter), "subject": letter.subject, "why": why}
+
+
+async def _from_copies(
+    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, letter: Letter, now: datetime, why: str
+) -> None:
+    told = [
+        mails.Mail(
+            kind="recall", step=f"{letter.id}-{code}"[:40], recipient=code, address=address, not_before=now,
+            campaign_id=campaign.id, urgent=is_urgent(campaign), context=said_of(letter, why) | {"name": name},
+        )
+        for code, address, name in await copies(ledger, hop)
+    ]  # fmt: skip
+    await mails.queue(house, ledger, told, now)
+
+
+async def copies(ledger: Ledger, hop: Hop) -> list[tuple[str, str, str]]:
+    """(code, mailbox, name) of everybody who got this hop's letter for information."""
+    rows: list[Message] = await ledger.all(
+        select(Message).where(Message.hop_id == hop.id, Message.kind == "copy", Message.state == "SENT")
+    )
+    return [(row.recipient, row.address, (await registry.organisation(ledger, row.recipient)).name) for row in rows]
+
+
+async def answer(
+    house: House, delivery_id: str, *, agreed: bool, by: str, channel: str = "phone", why: str = ""
+) -> None:
+    """A recipient has destroyed the letter that was taken back (15), or refuses to, with a reason (16)."""
+    if not agreed and not why.strip():
+        raise ActRefused("Cần ghi rõ lý do từ chối yêu cầu thu hồi.")
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        row = await ledger.take(Delivery, delivery_id)
+        if row.recall is None:
+            raise ActRefused("Văn bản gửi nơi nhận này không bị thu hồi.")
+        new = AGREED if agreed else REFUSED
+        if row.recall != new:
+            fact = Fact.RECALL_AGREED if agreed else Fact.RECALL_REFUSED
+            data = {"code": "15" if agreed else "16"} | ({"why": why} if why else {})
+            await ledger.write(row, now, Entry(fact, data, by, channel), recall=new)
