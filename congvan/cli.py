@@ -43,6 +43,8 @@ _COMMANDS = {
     "simulate": "running:simulate",
     "registry": "registry:app",
     "lint": "plans:lint",
+    "audience": "plans:audience",
+    "join": "joining:join",
     "deadline": "calendar:deadline",
     "campaign": "campaigns:app",
     "status": "campaigns:status",

@@ -176,6 +176,9 @@ def _audience(ground: _Ground, plan: CampaignPlan, cascade: Cascade, register: R
     yield from ground.unknown(
         "audience.parks", audience.parks, {park.code for park in register.parks}, "khu công nghiệp"
     )
+    yield from ground.unknown(
+        "audience.zones", audience.zones, {park.zone for park in register.parks if park.zone}, "vùng"
+    )
     yield from ground.unknown("audience.segments", audience.segments, segments, "nhóm ngành")
     for field, codes in (("audience.include", audience.include), ("audience.exclude", audience.exclude)):
         yield from ground.unknown(field, codes, ground.organisations, "tổ chức")

@@ -188,15 +188,21 @@ def _delivery_row(
 ) -> dict[str, Any]:
     hop = frozen.hops[hop_number]
     exempt = one.code == order.cascade.drafting_unit
+    return recipient_row(order.plan.code, campaign_id, one, delivery_id) | {
+        "hop_id": hop_ids[hop.issuer],
+        "park": next((way.park for way in hop.ways if way.recipient == one.code), ""),
+        "settles": frozen.settles[one.code].value, "child_hop_id": hop_ids.get(one.code),
+        "state": State.EXEMPT if exempt else State.QUEUED,
+    }  # fmt: skip
+
+
+def recipient_row(plan_code: str, campaign_id: str, one: Organisation, delivery_id: str) -> dict[str, Any]:
+    """What a delivery takes over from the registry."""
     contacts = sorted(one.contacts, key=lambda contact: contact.order)
     return {
-        "id": delivery_id, "campaign_id": campaign_id, "hop_id": hop_ids[hop.issuer],
-        "code": f"{order.plan.code}-{one.code}", "recipient": one.code, "name": one.name,
-        "folded": fold(f"{one.name} {one.code}"), "level": one.level,
-        "park": next((way.park for way in hop.ways if way.recipient == one.code), ""),
-        "segments": list(one.segments), "settles": frozen.settles[one.code].value,
-        "child_hop_id": hop_ids.get(one.code), "state": State.EXEMPT if exempt else State.QUEUED,
-        "address": contacts[0].email if contacts else None,
+        "id": delivery_id, "campaign_id": campaign_id, "code": f"{plan_code}-{one.code}", "recipient": one.code,
+        "name": one.name, "folded": fold(f"{one.name} {one.code}"), "level": one.level,
+        "segments": list(one.segments), "address": contacts[0].email if contacts else None,
     }  # fmt: skip
 
 

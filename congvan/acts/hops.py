@@ -225,6 +225,8 @@ async def _open(house: House, hop_id: str) -> None:
         hop = await ledger.take(Hop, hop_id)
         if hop.opened_at is not None:
             return
+        # Whoever joined between the two locks would be forgotten.
+        deliveries = await _on_the_way(ledger, hop_id)
         campaign = await ledger.get(Campaign, first.campaign_id)
         due_at = await _printed_due(house, ledger, campaign, hop, now)
         await ledger.write(

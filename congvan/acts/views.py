@@ -184,7 +184,7 @@ async def obligation(house: House, link: Link) -> Obligation:
             illustration=campaign.mode != "live",
             urgency=plan.urgency,
             issuer=plan.directives[0].issuer if taken_in else await _issuer_name(ledger, hop, letter),
-            directive=wording.cited(plan.directives[0]),
+            directive=wording.all_cited(plan.directives),
             taken_in=taken_in,
             office=await _office(ledger, campaign),
             letter=_shown(letter),

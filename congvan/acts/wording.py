@@ -5,7 +5,7 @@ Mails of one hop differ in three fields only (name, link, code), so their templa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -79,7 +79,7 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
         letter=letter,
         document=document(letter),
         subject=letter.subject if letter else plan.letter.subject,
-        directive=cited(plan.directives[0]),
+        directive=all_cited(plan.directives),
         fragment=house.press.render_fragment(_sheet_of(letter)) if letter else "",
         issuer=hop.issuer_name if hop else speaker.name,
         on_behalf_of=company.name if company else "",
@@ -165,6 +165,11 @@ def cited(directive: Directive) -> str:
     """How the document from above is cited."""
     name = directive.kind[:1].lower() + directive.kind[1:]
     return f"{name} số {directive.code} ngày {numbering.short_day(directive.issued_on)} của {directive.issuer}"
+
+
+def all_cited(directives: Sequence[Directive]) -> str:
+    """How the documents from above are cited where there are several."""
+    return "; ".join(cited(one) for one in directives)
 
 
 def answer_link(house: House, delivery_id: str, version: int, now: datetime) -> str:

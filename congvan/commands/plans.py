@@ -1,12 +1,16 @@
-"""`congvan lint`: what of a plan is against the rules of form, before anybody signs it."""
+"""`congvan lint` and `congvan audience`: a plan looked at before anybody signs it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
 
-from congvan.commands.session import settings
-from congvan.commands.show import as_json
+from congvan.commands.session import opened, settings
+from congvan.commands.show import as_json, note, table
+
+_ROLES = {
+    "recipient": "nhận", "carrier": "nhận để chuyển tiếp", "exempt": "miễn", "root": "gốc", "": "không",
+}  # fmt: skip
 
 
 def lint(plan: Path, /, *, json: bool = False) -> int:
@@ -32,3 +36,51 @@ def lint(plan: Path, /, *, json: bool = False) -> int:
             print(one)
         print(f"{plan}: {len(errors(remarks))} lỗi, {len(remarks) - len(errors(remarks))} lưu ý.")
     return 2 if errors(remarks) else 0
+
+
+async def audience(plan: Path, /, *, only: str = "", json: bool = False) -> None:
+    """Xem trước kế hoạch chọn ai, vì sao; không chọn ai, vì sao. Không khởi động gì.
+
+    Parameters
+    ----------
+    plan
+        Tệp kế hoạch .yaml.
+    only
+        in: chỉ những nơi sẽ nhận; out: chỉ những nơi không nhận.
+    json
+        In mỗi dòng một đối tượng JSON.
+    """
+    from congvan.acts import registry
+    from congvan.commands.given import refuse
+    from congvan.reading import read_cascade, read_plan
+    from congvan.rules.audience import preview
+
+    if only not in ("", "in", "out"):
+        raise refuse("--only", f"«{only}» không có trong danh sách", "ghi in hoặc out")
+    read, _ = read_plan(plan)
+    async with opened() as house:
+        cascade = read_cascade(house.settings.cascade_file)
+        looks = preview(await registry.present(house), cascade, read)
+    shown = [look for look in looks if not only or look.reached == (only == "in")]
+    if json:
+        for look in shown:
+            one = look.organisation
+            as_json(
+                {
+                    "code": one.code, "name": one.name, "level": one.level, "parks": one.parks, "role": look.role,
+                    "reached": look.reached, "via": look.via, "settles": look.settles, "why": look.why,
+                    "mailbox": look.mailbox,
+                }
+            )  # fmt: skip
+        return
+    table(
+        ["Mã", "Tổ chức", "Cấp", "Khu", "Nhận", "Qua", "Vì sao"],
+        [
+            [look.organisation.code, look.organisation.name, look.organisation.level,
+             ", ".join(look.organisation.parks), _ROLES[look.role], ", ".join(look.via),
+             look.why + ("" if look.mailbox or not look.reached else "; KHÔNG CÓ HỘP THƯ")]
+            for look in shown
+        ],
+    )  # fmt: skip
+    reached = sum(look.reached for look in looks)
+    note(f"{reached} nơi nhận, {len(looks) - reached} nơi không nhận.")

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         ),
         "Kế hoạch": (
             ("lint PLAN.yaml [--json]", "soát thể thức theo NĐ 30/2020/NĐ-CP"),
+            ("audience PLAN.yaml [--only in|out] [--json]", "xem trước ai nhận, ai không, vì sao"),
             ("letter render PLAN.yaml --issuer CODE --out FILE.pdf|.html|.docx", "xem trước văn bản, không gửi"),
             ("letter trial PLAN.yaml --recipient CODE --to ADDRESS", "gửi thử thư của một nơi nhận cho chính mình"),
             (
@@ -42,6 +43,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "gia hạn cho tất cả hoặc cho nhiều nơi nhận",
             ),
             ("campaign close CAMPAIGN --by NAME", "kết thúc và trình báo cáo"),
+            ("join CAMPAIGN ORGANISATION --by NAME [--direct]", "thêm một đơn vị đăng ký sau khi đã khởi động"),
             ("status [CAMPAIGN] [--json]", "tình hình các đợt"),
             ("report CAMPAIGN --format pdf|xlsx|json --out FILE", "báo cáo"),
         ),

@@ -54,7 +54,7 @@ class Route:
         return first
 
 
-class _Directory:
+class Directory:
     """Lookups over a register."""
 
     def __init__(self, register: Register) -> None:
@@ -72,6 +72,7 @@ class _Directory:
                 self.run_by.setdefault(park.investor, []).append(park.code)
 
     def parks_of(self, one: Organisation) -> set[str]:
+        """The parks that it lies in or runs."""
         return {*one.parks, *self.run_by.get(one.code, ())}
 
     def below(self, issuer: Organisation, who: Recipients) -> Iterable[Way]:
@@ -118,13 +119,21 @@ def selected(audience: Audience, one: Organisation, parks: set[str]) -> bool:
     )
 
 
+def resolved(audience: Audience, register: Register) -> Audience:
+    """The audience with the parks of its zones among its parks."""
+    if not audience.zones:
+        return audience
+    inside = {park.code for park in register.parks if park.zone in audience.zones}
+    return audience.model_copy(update={"parks": tuple(sorted({*audience.parks, *inside})), "zones": ()})
+
+
 def route(register: Register, cascade: Cascade, plan: CampaignPlan) -> Route:
     """The frozen route of a campaign: breadth first from the root, each issuer once.
 
     Whoever is not selected stays on the route only when somebody selected is reached through it.
     """
-    directory = _Directory(register)
-    hops = _prune(_spread(directory, cascade), directory, plan.audience)
+    directory = Directory(register)
+    hops = _prune(spread(directory, cascade), directory, resolved(plan.audience, register))
     issuers = {hop.issuer for hop in hops}
     settles: dict[str, Settles] = {}
     for hop in hops:
@@ -136,7 +145,8 @@ def route(register: Register, cascade: Cascade, plan: CampaignPlan) -> Route:
     return Route(tuple(hops), settles)
 
 
-def _spread(directory: _Directory, cascade: Cascade) -> list[RouteHop]:
+def spread(directory: Directory, cascade: Cascade) -> list[RouteHop]:
+    """Every hop that the chain has with this registry, whoever is selected; breadth first from the root."""
     roots = directory.by_level.get(cascade.root, [])[:1]
     queue: deque[tuple[Organisation, str | None]] = deque((root, None) for root in roots)
     seen, hops = {root.code for root in roots}, []
@@ -156,7 +166,7 @@ def _spread(directory: _Directory, cascade: Cascade) -> list[RouteHop]:
     return hops
 
 
-def _prune(hops: list[RouteHop], directory: _Directory, audience: Audience) -> list[RouteHop]:
+def _prune(hops: list[RouteHop], directory: Directory, audience: Audience) -> list[RouteHop]:
     wanted = {
         code
         for code, one in directory.organisations.items()

@@ -65,6 +65,7 @@ class Fact(StrEnum):
 
     CREATED = "created"
     ANOTHER_WAY = "another_way"
+    JOINED = "joined"
     ATTEMPTED = "attempted"
     DELAYED = "delayed"
     REMINDED = "reminded"

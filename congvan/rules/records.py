@@ -319,6 +319,8 @@ class Audience(Record):
 
     levels: tuple[Code, ...] = ()
     parks: tuple[Code, ...] = ()
+    #: Zones of the registry, by name: every park in one of them.
+    zones: tuple[Line, ...] = ()
     segments: tuple[Code, ...] = ()
     include: tuple[Code, ...] = ()
     exclude: tuple[Code, ...] = ()

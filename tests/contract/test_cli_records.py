@@ -80,3 +80,29 @@ def test_fields_without_a_report_are_refused(desk: Desk) -> None:
     assert desk.run("confirm", first["id"], "--by", "Lan", "--field", "boxes=1").status == 2
     assert desk.run("confirm", first["id"], "--by", "Lan", "--completed", "--field", "boxes").status == 2
     assert desk.run("confirm", first["id"], "--by", "Lan", "--completed", "--file", "no-such.pdf").status == 2
+
+
+def test_the_audience_is_shown_with_reasons_and_nothing_is_launched(desk: Desk) -> None:
+    desk.must("registry", "import", desk.registry)
+    lines = desk.must("audience", desk.plan, "--json").lines
+    assert {one["role"] for one in lines} >= {"recipient", "root", ""}
+    assert all(one["why"] for one in lines)
+    assert all(one["reached"] for one in desk.must("audience", desk.plan, "--only", "in", "--json").lines)
+    assert "Vì sao" in desk.must("audience", desk.plan, "--only", "out").out
+    assert desk.run("audience", desk.plan, "--only", "some").status == 2
+    assert desk.must("status", "--json").json == {"campaigns": []}
+
+
+def test_a_late_joiner_is_taken_in_from_the_registry(desk: Desk) -> None:
+    campaign = desk.launched()
+    desk.turn()
+    path = desk.registry / "organisations.csv"
+    rows = path.read_text("utf-8-sig").splitlines()
+    known = next(row for row in rows if ",department," in row)
+    path.write_text("\n".join([*rows, "DV-MOI" + known[known.index(",") :]]) + "\n", "utf-8")
+    desk.must("registry", "import", desk.registry)
+    joined = desk.must("join", campaign, "DV-MOI", "--by", "Lan", "--json").json
+    assert joined["code"].endswith("DV-MOI")
+    assert joined["due_at"]
+    assert desk.run("join", campaign, "DV-MOI", "--by", "Lan").status == 1
+    assert desk.must("audit", campaign, "--json").json["sound"]

@@ -1,0 +1,244 @@
+"""Who a plan reaches and why; who registers afterwards comes in by an act of a named person."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from congvan.acts import audit, campaigns, joining, registry
+from congvan.errors import ActRefused, NotFound
+from congvan.rules.audience import Look, preview
+from congvan.rules.cascade import route
+from congvan.rules.protocol import Event
+from congvan.rules.records import Audience, CampaignPlan, Park, Register
+from congvan.store.tables import WayRow
+from tests.conftest import at
+from tests.protocol.world import CASCADE, PLAN, Town, address, organisation, register, to
+
+ZONED = Register(
+    organisations=register().organisations,
+    parks=(Park(code="P1", name="KCN Một", investor="INV-A", zone="KKT Một"), *register().parks[1:]),
+)
+
+
+def plan_for(audience: Audience) -> CampaignPlan:
+    return PLAN.model_copy(update={"audience": audience})
+
+
+def looks(audience: Audience, people: Register = ZONED) -> dict[str, Look]:
+    return {look.organisation.code: look for look in preview(people, CASCADE, plan_for(audience))}
+
+
+# ------------------------------------------------------------------------------------ the preview
+
+
+def test_without_conditions_everyone_on_the_chain_is_reached_and_the_reason_says_so() -> None:
+    found = looks(Audience())
+    assert found["T1"].role == "recipient"
+    assert found["T1"].why == "không đặt điều kiện: mọi tổ chức trên chuỗi"
+    assert found["T1"].via == ("INV-A",)
+    assert found["T-BOTH"].via == ("INV-A", "INV-B")
+    assert found["T-OUT"].via == ("BQL",)
+    assert (found["UBND-HP"].role, found["QHXD"].role) == ("root", "exempt")
+    assert (found["TB"].role, found["TB"].why) == ("", "không có bước chuyển nào trong chuỗi dẫn đến")
+
+
+@pytest.mark.parametrize(
+    ("audience", "code", "role", "why"),
+    [
+        (Audience(levels=("tenant",)), "T1", "recipient", "cấp tenant"),
+        (Audience(levels=("tenant",)), "INV-A", "carrier", "đường chuyển đến 4 đơn vị"),
+        (Audience(levels=("tenant",)), "VP", "", "cấp unit không được chọn"),
+        (Audience(parks=("P2",)), "T3", "recipient", "khu P2"),
+        (Audience(parks=("P2",)), "T1", "", "không ở khu, vùng được chọn"),
+        (Audience(zones=("KKT Một",)), "T1", "recipient", "khu P1"),
+        (Audience(zones=("KKT Một",)), "T3", "", "không ở khu, vùng được chọn"),
+        (Audience(segments=("chemical",)), "T-CHEM", "recipient", "nhóm ngành chemical"),
+        (Audience(segments=("chemical",)), "T1", "", "không thuộc nhóm ngành được chọn"),
+        (Audience(include=("T1",)), "T1", "recipient", "đích danh"),
+        (Audience(include=("T1",)), "T2", "", "chỉ gửi các đơn vị nêu đích danh"),
+        (Audience(exclude=("T1",)), "T1", "", "bị loại trừ"),
+        (Audience(exclude=("INV-A",)), "INV-A", "carrier", "dù có tên trong exclude"),
+        (Audience(levels=("tenant",), segments=("chemical",)), "T2", "", "không thuộc nhóm ngành"),
+    ],
+)
+def test_the_preview_says_who_is_reached_and_why(audience: Audience, code: str, role: str, why: str) -> None:
+    look = looks(audience)[code]
+    assert look.role == role
+    assert why in look.why
+
+
+def test_one_without_a_mailbox_is_seen_before_the_launch() -> None:
+    assert not looks(Audience(), register(T1={"contacts": ()}))["T1"].mailbox
+
+
+_CODES = st.lists(st.sampled_from(["T1", "T2", "T3", "T-CHEM", "T-OUT", "INV-A", "VP"]), max_size=3, unique=True)
+
+
+@given(
+    st.lists(st.sampled_from(["tenant", "investor", "unit"]), max_size=2, unique=True),
+    st.lists(st.sampled_from(["P1", "P2"]), max_size=2, unique=True),
+    st.booleans(),
+    _CODES,
+    _CODES,
+)
+def test_the_preview_and_the_frozen_route_agree(
+    levels: list[str], parks: list[str], chemical: bool, inside: list[str], outside: list[str]
+) -> None:
+    audience = Audience(
+        levels=tuple(levels), parks=tuple(parks), segments=("chemical",) if chemical else (), include=tuple(inside),
+        exclude=tuple(outside),
+    )  # fmt: skip
+    frozen = route(ZONED, CASCADE, plan_for(audience)).recipients()
+    found = looks(audience)
+    assert {code for code, look in found.items() if look.reached or look.role == "exempt"} == set(frozen)
+    assert all(look.why for look in found.values()), "everybody has a reason"
+
+
+# ------------------------------------------------------------------------------------ frozen at launch
+
+
+async def test_a_later_change_of_the_registry_moves_no_running_campaign(opened: Town) -> None:
+    newcomer = organisation("T-NEW", "tenant", parks=("P1",))
+    await registry.take_over(opened.house, Register(organisations=(newcomer,)))
+    await opened.pass_on("INV-A")
+    await opened.work()
+    assert opened.postbox.to(address("T-NEW")) == []
+    assert len(opened.postbox.to(address("T1"))) == 1
+
+
+async def test_a_campaign_of_several_documents_cites_and_encloses_them_all(town: Town) -> None:
+    first = PLAN.directives[0]
+    second = first.model_copy(update={"number": "9001", "issuer": "Bộ Mẫu"})
+    await town.launch(directives=(first, second), audience=to("T-OUT"))
+    await town.work()
+    await town.say("BQL")
+    await town.work()
+    (mail,) = town.postbox.to(address("T-OUT"))
+    body = mail.get_body(("plain",))
+    assert body is not None
+    text = " ".join(str(body.get_content()).split())
+    assert "8184/VP-NCKTGS" in text
+    assert "9001/VP-NCKTGS" in text
+    assert len(list(mail.iter_attachments())) >= 3, "the Board's letter and both documents"
+
+
+# ------------------------------------------------------------------------------------ late joiners
+
+
+async def _registered(town: Town, code: str = "T-NEW", **more: object) -> None:
+    newcomer = organisation(code, "tenant", **({"parks": ("P1",)} | more))
+    await registry.take_over(town.house, Register(organisations=(newcomer,)))
+
+
+async def test_who_joins_after_the_passing_on_gets_the_investors_letter_and_a_deadline_of_its_own(opened: Town) -> None:
+    await opened.pass_on("INV-A", "15")
+    await opened.until("2023-12-07", "09:00")
+    await _registered(opened)
+    joined = await joining.join(opened.house, opened.campaign, "T-NEW", "Bà Mẫu")
+    await opened.work()
+    (mail,) = opened.postbox.to(address("T-NEW"))
+    assert "INV-A" in str(mail["From"]) or "INV-A" in str(mail["Subject"])
+    printed = (await opened.hop("INV-A")).due_at
+    assert printed == at("2023-12-08", "17:00")
+    assert joined.due_at == at("2023-12-12", "17:00"), "three working days of its own: reached after half of the time"
+    row = await opened.delivery("T-NEW")
+    assert (row.state, row.due_at) == ("SENT", joined.due_at)
+    await opened.until("2023-12-12", "08:00")
+    assert "12/12 08:00 T-NEW reminder" in await opened.diary("reminder", to=("T-NEW",))
+    await opened.until("2023-12-15", "09:00")
+    assert [case.kind for case in await opened.cases("T-NEW")] == ["silent"]
+    assert (await audit.audit(opened.house, opened.campaign)).findings == []
+
+
+async def test_a_hop_that_had_settled_is_open_again_for_the_newcomer(opened: Town) -> None:
+    await opened.pass_on("INV-A")
+    await opened.work()
+    for code in ("T1", "T2", "T-CHEM", "T-BOTH"):
+        await opened.say(code)
+    await opened.work()
+    assert (await opened.hop("INV-A")).state == "SETTLED"
+    await _registered(opened)
+    await joining.join(opened.house, opened.campaign, "T-NEW", "Bà Mẫu")
+    await opened.work()
+    assert (await opened.hop("INV-A")).state == "OPEN"
+    await opened.say("T-NEW")
+    await opened.work()
+    assert (await opened.hop("INV-A")).state == "SETTLED"
+
+
+async def test_who_joins_before_the_passing_on_waits_for_the_letter_like_the_others(opened: Town) -> None:
+    await _registered(opened)
+    joined = await joining.join(opened.house, opened.campaign, "T-NEW", "Bà Mẫu")
+    assert joined.due_at is None
+    await opened.work()
+    assert opened.postbox.to(address("T-NEW")) == []
+    await opened.pass_on("INV-A")
+    await opened.work()
+    assert len(opened.postbox.to(address("T-NEW"))) == 1
+    row = await opened.delivery("T-NEW")
+    assert [way.park for way in await opened.all(WayRow, WayRow.delivery_id == row.id)] == ["P1"]
+
+
+async def test_a_newcomer_in_two_parks_has_one_obligation_by_the_way_that_is_open(opened: Town) -> None:
+    await opened.pass_on("INV-B")
+    await opened.work()
+    await _registered(opened, parks=("P1", "P2"))
+    joined = await joining.join(opened.house, opened.campaign, "T-NEW", "Bà Mẫu")
+    assert joined.issuer == "INV-B"
+    await opened.work()
+    await opened.pass_on("INV-A")
+    await opened.work()
+    assert len(opened.postbox.to(address("T-NEW"))) == 1
+    assert "another_way" in await opened.log("T-NEW")
+
+
+async def test_a_newcomer_without_a_mailbox_is_address_work_from_the_start(opened: Town) -> None:
+    await opened.pass_on("INV-A")
+    await opened.work()
+    await _registered(opened, contacts=())
+    await joining.join(opened.house, opened.campaign, "T-NEW", "Bà Mẫu")
+    assert (await opened.delivery("T-NEW")).state == "UNDELIVERABLE"
+    assert [case.kind for case in await opened.cases("T-NEW")] == ["undeliverable"]
+
+
+async def test_joining_is_refused_where_no_letter_leads_and_direct_sends_the_authoritys_own(opened: Town) -> None:
+    people = Register(
+        organisations=(organisation("INV-C", "investor"), organisation("T-NEW", "tenant", parks=("P3",))),
+        parks=(Park(code="P3", name="KCN Ba", investor="INV-C"),),
+    )
+    await registry.take_over(opened.house, people)
+    with pytest.raises(ActRefused, match="INV-C passes nothing on"):
+        await joining.join(opened.house, opened.campaign, "T-NEW", "Bà Mẫu")
+    joined = await joining.join(opened.house, opened.campaign, "T-NEW", "Bà Mẫu", direct=True)
+    assert joined.issuer == "BQL"
+    await opened.work()
+    assert len(opened.postbox.to(address("T-NEW"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "by", "error"), [("T1", "A", ActRefused), ("T-NEW", " ", ActRefused), ("?", "A", NotFound)]
+)
+async def test_nobody_joins_twice_unnamed_or_unknown(
+    opened: Town, code: str, by: str, error: type[Exception]
+) -> None:
+    await _registered(opened)
+    with pytest.raises(error):
+        await joining.join(opened.house, opened.campaign, code, by)
+
+
+async def test_nobody_joins_a_held_campaign(opened: Town) -> None:
+    await _registered(opened)
+    await campaigns.hold(opened.house, opened.campaign, "A")
+    with pytest.raises(ActRefused, match="held"):
+        await joining.join(opened.house, opened.campaign, "T-NEW", "A")
+
+
+async def test_a_newcomer_is_counted_everywhere(opened: Town) -> None:
+    await _registered(opened)
+    before = len(await opened.all(WayRow))
+    await joining.join(opened.house, opened.campaign, "T-NEW", "A")
+    assert len(await opened.all(WayRow)) == before + 1
+    await opened.say("T-NEW", Event.ACKNOWLEDGED, channel="phone", actor="QHXD")
+    assert (await opened.delivery("T-NEW")).state == "ACKNOWLEDGED"
