@@ -25,7 +25,7 @@ LARGEST_UPLOAD_BYTES = 12 * 1024 * 1024
 LARGEST_SIGNED_BYTES = 31 * 1024 * 1024
 _UPLOADS = (
     (re.compile(r"/v/[^/]+/(?:pass-on|report)/?$"), LARGEST_UPLOAD_BYTES),
-    (re.compile(r"/office/c/[^/]+/d/[^/]+/(confirm|forward)$"), LARGEST_UPLOAD_BYTES),
+    (re.compile(r"/office/c/[^/]+/d/[^/]+/(?:confirm|report|forward)$"), LARGEST_UPLOAD_BYTES),
     (re.compile(r"/office/letters/[^/]+/issue$"), LARGEST_SIGNED_BYTES),
 )
 _TOKEN = re.compile(r"^(.*?/v/)[^/]+")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
@@ -17,21 +17,27 @@ from congvan.acts.progress import Progress
 from congvan.house import Carrier, House
 from congvan.portal import forms
 from congvan.portal.desk import Desk
+from congvan.portal.office.saying import Words
+from congvan.rules.uploads import Upload, upload
 
 BASE = "office"
 #: A form's text fields and files, at most.
-_MOST_FIELDS, _MOST_FILES = 200, 1
+_MOST_FIELDS, _MOST_FILES = 200, 6
 _LONGEST = 4_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A form as it was sent: cleaned texts, all values of fields that may be repeated, one file at most."""
+    """A form as it was sent: texts, all values of fields that may be repeated, files under clean names."""
 
-    texts: Mapping[str, str]
-    lists: Mapping[str, list[str]]
-    file: bytes | None = None
-    file_name: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, list[str]] = field(default_factory=dict)
+    files: Mapping[str, Upload] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Upload | None:
+        """The form's own file, if one was chosen."""
+        return self.files.get("file")
 
     def text(self, name: str, longest: int = 200) -> str:
         """One line, cut at the longest; "" where it was not sent."""
@@ -79,6 +85,7 @@ class Counter:
         # The prefix makes browsers refuse the cookie from any other host or path (RFC 6265bis 4.1.3.2).
         self.cookie = "__Host-congvan" if https else "congvan"
         self.door_cookie = f"{self.cookie}-door"
+        self.words = Words(desk.house.settings.templates / "portal" / "office")
         #: Counts of campaigns and when they were made, by the loop's clock; an act of ours makes them old.
         self.recent: dict[str, tuple[float, Progress]] = {}
 
@@ -169,16 +176,16 @@ async def read(form: FormData) -> Sent:
     """What a form holds; a file field without a file is none."""
     texts: dict[str, str] = {}
     lists: dict[str, list[str]] = {}
-    file, file_name = None, ""
+    files: dict[str, Upload] = {}
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             data = await value.read()
             if data or value.filename:
-                file, file_name = data, forms.clean(value.filename or "", 200)
+                files[name] = upload(value.filename or "", data)
         else:
             texts[name] = value[:_LONGEST]
             lists.setdefault(name, []).append(value[:_LONGEST])
-    return Sent(texts, lists, file, file_name)
+    return Sent(texts, lists, files)
 
 
 def address(request: Request) -> str | None:

@@ -1,0 +1,262 @@
+"""What operators do to one delivery, each act under their name; and what they may not."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from congvan.acts import escalations, figures, inbox
+from congvan.house import House
+from congvan.mail.imap import Fetched
+from congvan.portal.office.delivery import ACTIONS
+from congvan.rules.protocol import Event, Fact
+from congvan.rules.uploads import LARGEST_BYTES
+from congvan.store.tables import Case, Delivery, EventRow, Letter, Message
+from tests.conftest import ROOT
+from tests.portal.office_world import Clerk
+from tests.portal.world import Desk
+
+PDF = b"%PDF-1.7\nscanned\n%%EOF\n"
+
+
+def at(delivery: Delivery, act: str = "") -> str:
+    return f"/office/c/8184/d/{delivery.id}" + (f"/{act}" if act else "")
+
+
+async def last_event(house: House, delivery: Delivery) -> EventRow:
+    async with house.store.view() as ledger:
+        row: EventRow = await ledger.first(
+            select(EventRow).where(EventRow.stream == delivery.id).order_by(EventRow.seq.desc())
+        )
+        return row
+
+
+# ------------------------------------------------------------------------------------ acting
+
+
+async def test_an_answer_by_telephone_is_recorded_under_the_operators_name(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    form = {"answer": "acknowledged", "channel": "phone", "name": "Trần Văn Bình", "position": "Văn thư"}
+    await clerk.do(at(tenant, "confirm"), **form, evidence="gọi 0225 000 111")
+    row = await desk.delivery(tenant.recipient)
+    assert (row.state, row.channel) == ("ACKNOWLEDGED", "phone")
+    assert row.answered_by == {"name": "Trần Văn Bình", "position": "Văn thư"}
+    said = await last_event(desk.house, tenant)
+    assert (said.kind, said.actor, said.data["evidence"]) == (Event.ACKNOWLEDGED, "hoa", "gọi 0225 000 111")
+    page = await clerk.see(at(tenant))
+    assert "Trần Văn Bình" in page
+    assert "gọi 0225 000 111" in page
+
+
+async def test_a_paper_is_kept_as_evidence_and_comes_back_byte_for_byte(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    files = {"file": ("../../etc/Công văn trả lời.pdf", PDF, "text/html")}
+    await clerk.do(at(tenant, "confirm"), files=files, channel="paper", name="Bình")
+    page = await clerk.see(at(tenant))
+    link = re.search(r'href="([^"]+/papers/[0-9a-f]{64})">([^<]+)<', page)
+    assert link is not None
+    assert link[2] == "Công văn trả lời.pdf"
+    answer = await clerk.web.get(link[1])
+    assert answer.content == PDF
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    other = await desk.delivery("CDT-VSIP")
+    stolen = link[1].replace(tenant.id, other.id)
+    assert (await clerk.web.get(stolen)).status_code == 404
+
+
+async def test_no_file_of_the_database_is_reached_through_a_delivery_that_does_not_name_it(
+    clerk: Clerk, desk: Desk
+) -> None:
+    async with desk.house.store.view() as ledger:
+        letter = await ledger.first(select(Letter.sha256).where(Letter.sha256.is_not(None)))
+    await clerk.see(at(await desk.tenant(), f"papers/{letter}"), 404)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("x.exe", b"MZ\x90"), ("x.pdf", b"<html><script>alert(1)</script>"), ("x.svg", b"<svg onload='x'/>"),
+        ("x.png", b"GIF89a"), ("x.xlsx", b"PK\x03\x04 not a workbook"), ("x.pdf", b""),
+    ],
+)  # fmt: skip
+async def test_a_file_that_is_not_what_it_says_is_refused_and_nothing_is_recorded(
+    clerk: Clerk, desk: Desk, name: str, data: bytes
+) -> None:
+    tenant, before = await desk.tenant(), await desk.trace()
+    await clerk.do(at(tenant, "confirm"), 422, files={"file": (name, data, "application/pdf")}, name="Bình")
+    assert await desk.trace() == before
+
+
+async def test_a_file_of_fifty_megabytes_is_refused_before_it_is_read(clerk: Clerk, desk: Desk) -> None:
+    tenant, before = await desk.tenant(), await desk.trace()
+    huge = {"file": ("to.pdf", b"%PDF-" + b"0" * (50 * 1024 * 1024), "application/pdf")}
+    await clerk.do(at(tenant, "confirm"), 413, files=huge, name="Bình")
+    large = {"file": ("to.pdf", b"%PDF-" + b"0" * LARGEST_BYTES + b"%%EOF", "application/pdf")}
+    await clerk.do(at(tenant, "confirm"), 422, files=large, name="Bình")
+    assert await desk.trace() == before
+
+
+async def test_a_refusal_by_telephone_needs_its_reason(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    page = await clerk.do(at(tenant, "confirm"), 422, answer="rejected", name="Bình")
+    assert "Lý do từ chối" in page.text
+    assert 'value="Bình"' in page.text, "what was typed is not lost"
+    await clerk.do(at(tenant, "confirm"), answer="rejected", name="Bình", reason="không thuộc phạm vi")
+    assert (await desk.delivery(tenant.recipient)).state == "REJECTED"
+
+
+async def test_the_letter_is_sent_again_to_another_mailbox(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    old = desk.token(tenant)
+    await clerk.do(at(tenant, "resend"), 422, to="không phải thư")
+    await clerk.do(at(tenant, "resend"), to="moi@cong-ty.example", why="đổi hộp thư")
+    row = await desk.delivery(tenant.recipient)
+    assert (row.address, row.state, row.round) == ("moi@cong-ty.example", "QUEUED", 2)
+    assert (await clerk.web.get(f"/v/{old}")).status_code == 410
+    async with desk.house.store.view() as ledger:
+        mails = await ledger.all(select(Message.address).where(Message.delivery_id == tenant.id))
+    assert "moi@cong-ty.example" in mails
+
+
+async def test_more_time_is_given_and_never_less(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    for wrong in ({"day": "01/12/2023"}, {"day": "32/12/2023"}, {"day": "x"}, {"day": "20/12/2023", "hour": "99"}):
+        await clerk.do(at(tenant, "extend"), 422, **wrong, why="đề nghị của đơn vị")
+    await clerk.do(at(tenant, "extend"), 422, day="20/12/2023", why=" ")
+    await clerk.do(at(tenant, "extend"), day="20/12/2023", hour="11:30", why="đề nghị của đơn vị")
+    row = await desk.delivery(tenant.recipient)
+    assert row.due_at is not None
+    assert row.due_at.isoformat() == "2023-12-20T04:30:00+00:00"
+    assert (await last_event(desk.house, tenant)).actor == "hoa"
+
+
+async def test_a_recipient_is_exempted_by_an_operator_and_withdrawn_only_by_a_leader(
+    clerk: Clerk, leader: Clerk, desk: Desk
+) -> None:
+    tenant = await desk.tenant()
+    await clerk.do(at(tenant, "withdraw"), 403, why="gửi nhầm")
+    assert "withdraw" not in await clerk.see(at(tenant))
+    await clerk.do(at(tenant, "exempt"), why="đã giải thể")
+    assert (await desk.delivery(tenant.recipient)).state == "EXEMPT"
+    other = await desk.delivery("CDT-VSIP")
+    await leader.do(at(other, "withdraw"), why="gửi nhầm")
+    assert (await desk.delivery("CDT-VSIP")).state == "WITHDRAWN"
+    assert (await last_event(desk.house, other)).actor == "dung"
+
+
+async def test_a_case_is_taken_in_hand_with_a_note(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    async with desk.house.store.act() as ledger:
+        row = await ledger.take(Delivery, tenant.id)
+        await escalations.open_case(desk.house, ledger, row, "silent", await desk.house.clock.now())
+    assert "Chưa ai nhận" in await clerk.see(at(tenant))
+    await clerk.do(at(tenant, "claim"), note="đã gọi, hẹn chiều nay")
+    page = await clerk.see(at(tenant))
+    assert "hoa đang xử lý" in page
+    assert "đã gọi, hẹn chiều nay" in page
+    async with desk.house.store.view() as ledger:
+        assert await ledger.first(select(Case.claimed_by).where(Case.delivery_id == tenant.id)) == "hoa"
+    assert ">1</b> nơi nhận" in await clerk.see("/office/c/8184/deliveries?mark=mine")
+
+
+async def test_a_company_passes_on_by_telephone_and_its_letter_leaves(clerk: Clerk, desk: Desk) -> None:
+    investor = await desk.delivery("CDT-VSIP")
+    await clerk.do(at(investor, "forward"), 422, files={"file": ("a.pdf", b"no pdf", "application/pdf")}, name="Lan")
+    await clerk.do(at(investor, "forward"), 422, name="Lan", number="không số")
+    await clerk.do(at(investor, "forward"), name="Lê Thị Lan", position="Giám đốc", number="15")
+    assert (await desk.delivery("CDT-VSIP")).state == "FORWARDED"
+    said = await last_event(desk.house, investor)
+    assert (said.kind, said.actor, said.channel) == (Event.FORWARDED, "hoa", "phone")
+    async with desk.house.store.view() as ledger:
+        issued = await ledger.first(select(Letter.symbol).where(Letter.issuer == "CDT-VSIP"))
+    assert str(issued).startswith("15/")
+
+
+async def test_a_persons_mail_stands_beside_the_delivery_and_confirms_nothing(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+
+    class Box:
+        name = "imap://a/INBOX"
+
+        async def newer(self, _validity: int, _uid: int) -> Any:
+            token = desk.house.links.mail_token(tenant.id)
+            raw = (
+                f"From: Binh <binh@cong-ty.example>\r\nTo: congvan+{token}@bql.example\r\nSubject: Re: 8184\r\n"
+                "Message-ID: <a@b>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n<b>Đã nhận</b> đủ\r\n"
+            )
+            yield Fetched(1, 7, raw.encode())
+
+    await inbox.read(desk.house, Box())
+    page = await clerk.see(at(tenant))
+    assert "Thư trả lời của người nhận" in page
+    assert "&lt;b&gt;Đã nhận&lt;/b&gt; đủ" in page
+    assert (await desk.delivery(tenant.recipient)).state == "SENT"
+
+
+# ------------------------------------------------------------------------------------ not acting
+
+
+async def test_whoever_may_only_look_changes_nothing(viewer: Clerk, desk: Desk) -> None:
+    tenant, before = await desk.tenant(), await desk.trace()
+    page = await viewer.see(at(tenant))
+    assert "Thực hiện" not in page
+    for act in ACTIONS:
+        await viewer.do(at(tenant, act), 403, name="x", why="x", day="20/12/2023")
+    assert await desk.trace() == before
+
+
+async def test_no_act_is_done_by_a_get_or_without_the_forms_token(clerk: Clerk, desk: Desk) -> None:
+    tenant, before = await desk.tenant(), await desk.trace()
+    for act in ACTIONS:
+        assert (await clerk.web.get(at(tenant, act), params={"why": "x"})).status_code == 405
+        page = await clerk.web.post(at(tenant, act), data={"why": "x", "name": "x"})
+        assert page.status_code == 403
+    assert await desk.trace() == before
+
+
+async def test_nothing_is_done_or_shown_without_a_session(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant, before = await desk.tenant(), await desk.trace()
+    assert (await web.get(at(tenant))).status_code == 303
+    for act in ACTIONS:
+        page = await web.post(at(tenant, act), data={"why": "x", "name": "x"})
+        assert (page.status_code, page.headers["location"]) == (303, "/office/sign-in")
+    assert await desk.trace() == before
+
+
+async def test_a_delivery_is_reached_through_its_own_campaign_only(leader: Clerk, desk: Desk) -> None:
+    tenant, before = await desk.tenant(), await desk.trace()
+    code = (await figures.status(desk.house))["campaigns"][0]["code"]
+    assert code == "8184"
+    for path in (f"/office/c/khac/d/{tenant.id}", "/office/c/8184/d/" + "0" * 32, "/office/c/8184/d/..%2F..%2Fx"):
+        await leader.see(path, 404)
+        for act in ACTIONS:
+            await leader.do(f"{path}/{act}", 404, name="x", why="x")
+    assert await desk.trace() == before
+
+
+async def test_two_who_press_at_once_are_told_what_stands(clerk: Clerk, leader: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    await clerk.do(at(tenant, "exempt"), why="đã giải thể")
+    page = await leader.do(at(tenant, "confirm"), 422, name="Bình")
+    assert "trạng thái hiện tại" in page.text
+    assert (await desk.delivery(tenant.recipient)).state == "EXEMPT"
+
+
+async def test_a_script_in_a_note_is_only_words(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    await clerk.do(at(tenant, "exempt"), why="<script>alert(1)</script>")
+    page = await clerk.see(at(tenant))
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_every_line_of_a_log_has_its_word() -> None:
+    words = (ROOT / "templates" / "portal" / "office" / "_events.html").read_text("utf-8")
+    assert [kind for kind in (*Event, *Fact) if f'"{kind.value}":' not in words] == []
+
+
