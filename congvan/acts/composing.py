@@ -103,9 +103,8 @@ class Composer:
         def pieces() -> Pieces:
             if to is None:
                 raise LetterRefused("an exercise reaches no real address; set CONGVAN_EXERCISE_MAILBOX")
-            mail = self._moulds.words(work, scene, now)
-            text, page = mail.octets or (mail.text, mail.html)
-            return compose_pieces(self._headers(work, scene, mail, back, to, now), text, page, shared)
+            mail = self._moulds.carried(work, scene, now)
+            return compose_pieces(self._headers(work, scene, mail.subject, back, to, now), mail.text, mail.html, shared)
 
         def payload() -> Payload:
             made = Payload(b"".join(pieces()))
@@ -128,7 +127,7 @@ class Composer:
         return address if any(domain == one or domain.endswith(f".{one}") for one in _RESERVED) else None
 
     def _headers(
-        self, work: Work, scene: wording.Scene | None, mail: Mail, back: str, to: str, now: datetime
+        self, work: Work, scene: wording.Scene | None, subject: str, back: str, to: str, now: datetime
     ) -> Headers:
         message = work.message
         first = self._first(work, scene)
@@ -137,7 +136,7 @@ class Composer:
             from_address=self._house.settings.mail_from,
             to_name=work.delivery.name if work.delivery else "",
             to_address=to,
-            subject=mail.subject,
+            subject=subject,
             date=now,
             message_id=message.message_id,
             reply_to=back,

@@ -51,7 +51,7 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
     judged = [_Judged(by_key[outcome.key], outcome, now, house.random) for outcome in outcomes]
     async with house.store.act() as ledger:
         keys = sorted({one.message.delivery_id for one in judged if one.message.delivery_id is not None})
-        query = select(*_NEEDED).where(Delivery.id.in_(keys)).order_by(Delivery.id).with_for_update()
+        query = select(*_NEEDED).where(ledger.among(Delivery.id, keys)).order_by(Delivery.id).with_for_update()
         deliveries = {row.id: cast(Delivery, row) for row in await ledger.rows(query)}
         await _write_attempts(ledger, judged, now)
         judged = await _not_overtaken(ledger, judged)
@@ -141,8 +141,8 @@ def refusal(delivery: Delivery, data: dict[str, Any], channel: str = "system") -
 async def _not_overtaken(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Judged]:
     """Those whose attempt is still the last one, and late acceptances that nobody has written down."""
     keys = sorted(one.message.id for one in judged)
-    query = select(Message.id, Message.state, Message.attempts).where(Message.id.in_(keys)).order_by(Message.id)
-    rows = {row.id: row for row in await ledger.rows(query.with_for_update())}
+    query = select(Message.id, Message.state, Message.attempts).where(ledger.among(Message.id, keys))
+    rows = {row.id: row for row in await ledger.rows(query.order_by(Message.id).with_for_update())}
     return [
         one
         for one in judged
@@ -186,7 +186,7 @@ async def _write(ledger: Ledger, statement: Any, key: Any, members: Sequence[_Ju
     connection = await ledger.session.connection()
     if len(said) <= _FEW:
         for reply, keys in said.items():
-            await connection.execute(statement.where(key.in_(keys)).values(reply=reply))
+            await connection.execute(statement.where(ledger.among(key, keys)).values(reply=reply))
     else:
         rows = [{"the_key": one.message.id, "said": one.outcome.reply[:500]} for one in members]
         await connection.execute(statement.where(key == bindparam("the_key")).values(reply=bindparam("said")), rows)

@@ -22,7 +22,7 @@ from congvan.letters.filters import moment_en
 from congvan.letters.sheet import Sheet
 from congvan.links import Link
 from congvan.mail import contexts as say
-from congvan.mail.words import Mail, Mould
+from congvan.mail.words import Carried, Mail, Mould
 from congvan.rules.calendar import local
 from congvan.rules.deadlines import working_days_late
 from congvan.rules.records import CampaignPlan, Directive, Issue, Organisation
@@ -190,6 +190,15 @@ class Moulds:
 
     def words(self, work: Work, scene: Scene | None, now: datetime) -> Mail:
         """The mail of one message."""
+        made = self._made(work, scene, now)
+        return made if isinstance(made, Mail) else made[0].fill(made[1])
+
+    def carried(self, work: Work, scene: Scene | None, now: datetime) -> Mail | Carried:
+        """The same as it travels, where a mould has prepared it."""
+        made = self._made(work, scene, now)
+        return made if isinstance(made, Mail) else made[0].carried(made[1])
+
+    def _made(self, work: Work, scene: Scene | None, now: datetime) -> Mail | tuple[Mould, dict[str, str]]:
         assert scene is not None, "every message belongs to a campaign"
         message, delivery = work.message, work.delivery
         if delivery is None or message.kind in ("digest", "copy", "report", "issue_wanted", HELD):
@@ -203,7 +212,7 @@ class Moulds:
             context = _PERSONAL[message.kind](self._house, message, delivery, scene, now)
             mould = self._moulds[key] = self._house.words.mould(context, VARYING)
         link = answer_link(self._house, delivery.id, delivery.link_version, now)
-        return mould.fill({"recipient": delivery.name, "link": link, "code": delivery.code})
+        return mould, {"recipient": delivery.name, "link": link, "code": delivery.code}
 
 
 def _asked(delivery: Delivery) -> say.Asked:

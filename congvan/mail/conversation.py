@@ -297,4 +297,6 @@ def _point(command: bytes) -> str:
 
 def _xtext(text: str) -> str:
     """RFC 3461 section 4."""
+    if text.isascii() and text.isalnum():
+        return text
     return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in text)

@@ -14,6 +14,7 @@ from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from urllib.parse import quote
 
 from congvan.mail.address import Address, parse_address, verp_sender, verp_token
@@ -23,6 +24,8 @@ __all__ = [
     "NOTHING_SHARED",
     "Address",
     "Enclosure",
+    "Encoded",
+    "Encoder",
     "HeaderRefused",
     "Headers",
     "Payload",
@@ -68,6 +71,10 @@ class Payload(bytes):
     """Octets that are known to hold one message with one end; others are looked through before they leave."""
 
 
+class Encoded(bytes):
+    """The body of a text part in lines of base64, ready to stand in a message."""
+
+
 class Pieces(tuple[bytes, ...]):
     """A `Payload` that has not been put together; the last piece is the final dot."""
 
@@ -92,14 +99,13 @@ def encode_enclosures(enclosures: Sequence[Enclosure]) -> SharedParts:
 
 def compose(
     headers: Headers,
-    text: str | bytes,
-    html: str | bytes = "",
+    text: str | Encoded,
+    html: str | Encoded = "",
     shared: SharedParts = NOTHING_SHARED,
     extra: Sequence[Enclosure] = (),
 ) -> Payload:
     """One message, ready for DATA: text and HTML as alternatives, then the shared files, then its own.
 
-    Bytes in the place of text are what `ready` makes of it.
     Raises HeaderRefused or AddressUnusable; both are LetterRefused.
     """
     return Payload(b"".join(compose_pieces(headers, text, html, shared, extra)))
@@ -107,8 +113,8 @@ def compose(
 
 def compose_pieces(
     headers: Headers,
-    text: str | bytes,
-    html: str | bytes = "",
+    text: str | Encoded,
+    html: str | Encoded = "",
     shared: SharedParts = NOTHING_SHARED,
     extra: Sequence[Enclosure] = (),
 ) -> Pieces:
@@ -132,7 +138,7 @@ def compose_pieces(
     return Pieces(pieces)
 
 
-def _alternative(text: str | bytes, html: str | bytes) -> bytes:
+def _alternative(text: str | Encoded, html: str | Encoded) -> bytes:
     return b"".join(
         (
             b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n' % _ALTERNATIVE,
@@ -151,12 +157,45 @@ def ready(text: str) -> bytes:
     return lines.replace("\n", "\r\n").encode() + b"\r\n"
 
 
-def _text_part(subtype: bytes, text: str | bytes) -> bytes:
-    octets = ready(text) if isinstance(text, str) else text
-    return (
-        b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n' % subtype
-        + _base64_lines(octets.rstrip(b"\r\n") + b"\r\n")
-    )
+def _text_part(subtype: bytes, text: str | Encoded) -> bytes:
+    head = b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n' % subtype
+    return head + (text if isinstance(text, Encoded) else _base64_lines(ready(text).rstrip(b"\r\n") + b"\r\n"))
+
+
+class Encoder:
+    """Base64 of a text with open places, whose fixed pieces are encoded once and not once per recipient.
+
+    Three octets make four characters, so a fixed piece is kept in three ways: for 0, 1 and 2 octets that
+    what stands before it leaves over. Lines may be shorter than 76 characters (RFC 2045 section 6.8).
+    """
+
+    def __init__(self, fixed: Sequence[str]) -> None:
+        # What `ready` puts behind a text belongs behind the last piece only.
+        octets = [ready(piece)[:-2] for piece in fixed[:-1]] + [ready(fixed[-1]).rstrip(b"\r\n") + b"\r\n"]
+        self._fixed = [tuple(_divided(piece, over) for over in range(3)) for piece in octets]
+
+    def fill(self, values: Sequence[bytes]) -> Encoded:
+        """The whole text; `values` stand between the fixed pieces and are in the form that `ready` gives."""
+        done: list[bytes] = []
+        pending = b""
+        for ways, value in zip_longest(self._fixed, values, fillvalue=b""):
+            head, middle, tail = ways[len(pending) % 3]  # type: ignore[misc]
+            pending += head
+            if middle:
+                done += (_base64_lines(pending), middle) if pending else (middle,)
+                pending = tail
+            pending += value
+        done.append(_base64_lines(pending))
+        return Encoded(b"".join(done))
+
+
+def _divided(octets: bytes, over: int) -> tuple[bytes, bytes, bytes]:
+    """(what completes the three octets begun before it, lines of base64, what is left over)."""
+    first = -over % 3
+    last = first + max(0, len(octets) - first) // 3 * 3
+    if last == first:
+        return octets, b"", b""
+    return octets[:first], _base64_lines(octets[first:last]), octets[last:]
 
 
 def _attachment(enclosure: Enclosure) -> bytes:
@@ -173,6 +212,8 @@ def _attachment(enclosure: Enclosure) -> bytes:
 
 def _base64_lines(data: bytes) -> bytes:
     """Base64 in lines of 76 characters with CRLF (RFC 2045 section 6.8)."""
+    if len(data) <= 57:
+        return b2a_base64(data, newline=False) + b"\r\n" if data else b""
     whole = b2a_base64(data, newline=False)
     return b"".join([whole[start : start + 76] + b"\r\n" for start in range(0, len(whole), 76)])
 

@@ -34,7 +34,7 @@ class Wire(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._buffer = bytearray()
+        self._buffer = b""
         self._lines: list[str] = []
         self._octets = 0
         self._replies: deque[Reply] = deque()
@@ -50,10 +50,9 @@ class Wire(asyncio.Protocol):
     # ------------------------------------------------------------ what asyncio calls
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
+        *lines, rest = (self._buffer + data).split(b"\n")
+        self._buffer = rest
+        for line in lines:
             self._take_line(line.rstrip(b"\r"))
         if len(self._buffer) > _LINE:
             self._fail(WireBroken("a reply line of more than 64 KiB"))
@@ -148,7 +147,7 @@ class Wire(asyncio.Protocol):
         if not (code.isdigit() and b"200" <= code < b"600" and mark in (b" ", b"-", b"")):
             self._fail(WireBroken(f"not an SMTP reply: {line[:80]!r}"))
             return
-        if sum(map(len, self._lines)) < _KEPT:
+        if not self._lines or sum(map(len, self._lines)) < _KEPT:
             self._lines.append(line[4:].decode("utf-8", "replace").strip()[:_KEPT])
         if mark != b"-":
             self._replies.append(Reply(int(code), "\n".join(self._lines)))

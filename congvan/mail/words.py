@@ -7,10 +7,10 @@ StrictUndefined: no letter leaves with a hole in it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, AnyStr, Generic
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
@@ -42,7 +42,7 @@ from congvan.mail.contexts import (
     WaitingLetter,
 )
 from congvan.mail.fragment import plain, styled
-from congvan.mail.message import ready
+from congvan.mail.message import Encoded, Encoder, ready
 
 __all__ = [
     "CHANGES",
@@ -77,15 +77,20 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """The words of one message. `subject` is one line.
-
-    octets: text and page as `message.ready` makes them, where a mould has prepared them.
-    """
+    """The words of one message. `subject` is one line."""
 
     subject: str
     text: str
     html: str
-    octets: tuple[bytes, bytes] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The same as it travels: text and page in lines of base64."""
+
+    subject: str
+    text: Encoded
+    html: Encoded
 
 
 class Words:
@@ -134,52 +139,59 @@ class Mould:
     marks: tuple[tuple[str, str], ...]
 
     @cached_property
-    def _cut(self) -> tuple[_Cut[str], _Cut[str], _Cut[str], _Cut[bytes], _Cut[bytes]]:
-        """Subject, text and page; text and page once more in the form in which they travel."""
-        subject, text, page = (self._cut_one(one) for one in (self.mail.subject, self.mail.text, self.mail.html))
-        return subject, text, page, text.ready(), page.ready()
-
-    def _cut_one(self, text: str) -> _Cut[str]:
+    def _cut(self) -> tuple[_Cut, _Cut, _Cut]:
+        """Subject, text and page."""
         order = {mark: number for number, (_, mark) in enumerate(self.marks)}
         marks = "|".join(map(re.escape, order))
-        pieces = re.split(f"({marks})", text) if marks else [text]
-        return _Cut(pieces, [(place, order[pieces[place]]) for place in range(1, len(pieces), 2)])
+        return tuple(  # type: ignore[return-value]
+            _Cut.of(re.split(f"({marks})", text) if marks else [text], order)
+            for text in (self.mail.subject, self.mail.text, self.mail.html)
+        )
+
+    @cached_property
+    def _encoded(self) -> tuple[Encoder, Encoder]:
+        _, text, page = self._cut
+        return Encoder(text.fixed), Encoder(page.fixed)
 
     def fill(self, values: dict[str, str]) -> Mail:
         """The mail of one recipient; raise KeyError for an open place that `values` leaves open."""
-        plain = [values[name] for name, _ in self.marks]
-        escaped = [str(escape(value)) for value in plain]
-        subject, text, page, text_octets, page_octets = self._cut
-        return Mail(
-            " ".join(subject.fill("", plain).split()),
-            text.fill("", plain),
-            page.fill("", escaped),
-            (
-                text_octets.fill(b"", [ready(value)[:-2] for value in plain]),
-                page_octets.fill(b"", [ready(value)[:-2] for value in escaped]),
-            ),
+        plain, escaped = self._values(values)
+        subject, text, page = self._cut
+        return Mail(" ".join(subject.fill(plain).split()), text.fill(plain), page.fill(escaped))
+
+    def carried(self, values: dict[str, str]) -> Carried:
+        """As `fill`, in the form in which it travels; a tenth of the work."""
+        plain, escaped = self._values(values)
+        subject, text, page = self._cut
+        for_text, for_page = self._encoded
+        plain_octets, escaped_octets = [ready(one)[:-2] for one in plain], [ready(one)[:-2] for one in escaped]
+        return Carried(
+            " ".join(subject.fill(plain).split()),
+            for_text.fill([plain_octets[which] for which in text.holes]),
+            for_page.fill([escaped_octets[which] for which in page.holes]),
         )
 
+    def _values(self, values: dict[str, str]) -> tuple[list[str], list[str]]:
+        plain = [values[name] for name, _ in self.marks]
+        return plain, [str(escape(value)) for value in plain]
 
-class _Cut(Generic[AnyStr]):
-    """A text cut at its open places: (where among the pieces, which value)."""
 
-    __slots__ = ("_holes", "_pieces")
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A text cut at its open places. holes: which value stands behind each fixed piece but the last."""
 
-    def __init__(self, pieces: list[AnyStr], holes: list[tuple[int, int]]) -> None:
-        self._pieces: list[AnyStr] = pieces
-        self._holes = holes
+    fixed: tuple[str, ...]
+    holes: tuple[int, ...]
 
-    def fill(self, empty: AnyStr, values: list[AnyStr]) -> AnyStr:
-        pieces = self._pieces.copy()
-        for place, which in self._holes:
-            pieces[place] = values[which]
-        return empty.join(pieces)
+    @classmethod
+    def of(cls, pieces: list[str], order: dict[str, int]) -> _Cut:
+        return cls(tuple(pieces[::2]), tuple(order[mark] for mark in pieces[1::2]))
 
-    def ready(self) -> _Cut[bytes]:
-        # The line end that `ready` puts at the end belongs behind the last piece only.
-        texts = [str(piece) for piece in self._pieces]
-        return _Cut([ready(piece)[:-2] for piece in texts[:-1]] + [ready(texts[-1])], self._holes)
+    def fill(self, values: list[str]) -> str:
+        pieces = [""] * (2 * len(self.holes) + 1)
+        pieces[::2] = self.fixed
+        pieces[1::2] = [values[hole] for hole in self.holes]
+        return "".join(pieces)
 
 
 def _values(context: Context) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import JSON, Select, String, any_, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -124,25 +125,25 @@ class Ledger:
         )
         return int(result.rowcount)
 
-    async def change_many(
-        self, table: type[Table], rows: Sequence[Mapping[str, Any]], keys: Sequence[str] = ("id",)
-    ) -> None:
-        """Update many rows by key, one statement for all that change the same columns."""
+    async def change_many(self, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Update many rows by id, one statement for all that change the same columns."""
         shapes: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
         for row in rows:
             shapes.setdefault(tuple(sorted(row)), []).append(row)
         connection = await self.session.connection()
-        columns = table.__table__.c
-        for names, alike in shapes.items():
-            statement = (
-                update(table.__table__)  # type: ignore[arg-type]
-                .where(*(columns[key] == bindparam(f"old_{key}") for key in keys))
-                .values({name: bindparam(f"new_{name}") for name in names if name not in keys})
-            )
+        for alike in shapes.values():
+            sheet = Sheet(table, alike, self.is_sqlite)
+            values = {name: value for name, value in sheet.values.items() if name != "id"}
             await connection.execute(
-                statement,
-                [{f"{'old' if name in keys else 'new'}_{name}": row[name] for name in names} for row in alike],
+                update(sheet.table).where(sheet.table.c.id == sheet.values["id"]).values(values)
             )
+
+    def among(self, column: Any, keys: Iterable[str]) -> Any:
+        """`column IN keys` with one parameter, however many keys there are: a batch has hundreds."""
+        if self.is_sqlite:
+            source = func.json_each(_text(list(keys))).table_valued("value")
+            return column.in_(select(source.c.value))
+        return column == any_(literal(list(keys), ARRAY(String)))
 
     async def remove(self, table: type[Table], *guards: Any) -> int:
         """DELETE … WHERE guards."""
@@ -177,7 +178,12 @@ class Ledger:
             rows.append({"id": row.id, **new})
             _keep(row, new)
         await self.change_many(Delivery, rows)
-        await self.add_all(EventRow, events)
+        if events:
+            sheet = Sheet(EventRow, events, self.is_sqlite)
+            connection = await self.session.connection()
+            await connection.execute(
+                insert(sheet.table).from_select(list(sheet.values), select(*sheet.values.values()))
+            )
 
     @staticmethod
     def _chain(
@@ -220,6 +226,52 @@ class Ledger:
     async def set_note(self, name: str, value: Mapping[str, Any]) -> None:
         """Set a named value."""
         await self.put(Note, {"name": name}, value=dict(value))
+
+
+class Sheet:
+    """Rows of one shape as one parameter of JSON, taken apart by the database.
+
+    values: by column, what stands in each row; what is the same in all of them is bound once. Row by row
+    SQLAlchemy and the driver spend more on a parameter than the database on the row.
+    """
+
+    def __init__(
+        self, table: type[Table], rows: Sequence[Mapping[str, Any]], is_sqlite: bool
+    ) -> None:
+        self.table: Any = table.__table__
+        self._is_sqlite = is_sqlite
+        names = list(rows[0])
+        differ = [name for name in names if name == names[0] or any(row[name] != rows[0][name] for row in rows)]
+        differ = list(dict.fromkeys([*differ, *(["id"] if "id" in names else [])]))
+        told = [[self._told(row[name]) for name in differ] for row in rows]
+        self._source: Any = (
+            func.json_each(_text(told)) if is_sqlite else func.json_array_elements(literal(told, JSON))
+        ).table_valued("value", name="sheet")
+        self.values: dict[str, Any] = {
+            name: self._taken(differ.index(name), self.table.c[name])
+            if name in differ
+            else literal(rows[0][name], self.table.c[name].type)
+            for name in names
+        }
+
+    def _told(self, value: Any) -> Any:
+        """As the column's own type would write it."""
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise ValueError("a naive datetime reached the store")
+            value = value.astimezone(UTC)
+            return value.replace(tzinfo=None).isoformat(" ", "microseconds") if self._is_sqlite else value.isoformat()
+        return _text(value) if isinstance(value, dict | list | tuple) else value
+
+    def _taken(self, place: int, column: Any) -> Any:
+        value = self._source.c.value
+        if self._is_sqlite:
+            return func.json_extract(value, f"$[{place}]")
+        return cast(value.op("->>")(place), column.type)
+
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _keep(row: Table, new: Mapping[str, Any]) -> None:

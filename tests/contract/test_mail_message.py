@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import hashlib
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -20,6 +21,7 @@ from congvan.mail.address import AddressUnusable
 from congvan.mail.ics import deadline_ics
 from congvan.mail.message import (
     Enclosure,
+    Encoder,
     HeaderRefused,
     Headers,
     compose,
@@ -28,6 +30,7 @@ from congvan.mail.message import (
     encoded_size,
     message_id,
     parse_address,
+    ready,
     verp_sender,
     verp_token,
 )
@@ -35,6 +38,22 @@ from tests.contract.smtp_samples import DATE, ID, headers
 
 PDF = Enclosure.of("Công văn số 01.pdf", "application/pdf", b"%PDF-1.7\n" + bytes(range(256)) * 240)
 CITY = Enclosure.of("Văn bản 4321 của Văn phòng Ủy ban.pdf", "application/pdf", b"%PDF-1.4\n.\n..\n" * 500)
+
+
+@given(
+    st.lists(st.text(alphabet="aếđ 🙂\n=", max_size=90), min_size=1, max_size=6),
+    st.lists(st.text(alphabet="Công ty&<>\n", max_size=120), min_size=5, max_size=5),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_text_that_is_encoded_in_pieces_is_the_text(fixed: list[str], values: list[str]) -> None:
+    values = values[: len(fixed) - 1]
+    whole = fixed[0] + "".join(value + piece for value, piece in zip(values, fixed[1:], strict=True))
+    carried = Encoder(fixed).fill([ready(value)[:-2] for value in values])
+    last_end = ready(fixed[-1]).rstrip(b"\r\n")
+    said = ready(whole.removesuffix(fixed[-1]))[:-2] + last_end + b"\r\n"
+    assert b64decode(carried, validate=False) == said
+    assert all(len(line) <= 76 for line in carried.split(b"\r\n"))
+    assert carried.endswith(b"\r\n")
 
 
 def parsed(payload: bytes) -> EmailMessage:

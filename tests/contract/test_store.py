@@ -141,6 +141,32 @@ async def test_many_deliveries_change_in_one_act_and_keep_their_own_columns(fill
         assert [(row.reminders, row.urged) for row in rows] == [(0, 9), (1, 0), (2, 0)]
 
 
+async def test_many_rows_change_as_one_row_would(filled: Store) -> None:
+    """Instants, lists, truth values, nothing at all: what differs between the rows and what does not."""
+    async with filled.act() as ledger:
+        rows = await ledger.all(select(Delivery).order_by(Delivery.id), lock=True)
+        changes = [
+            {"due_at": NOW + timedelta(hours=n, microseconds=n), "segments": ["hóa chất", n], "late": n == 1,
+             "reason": None if n else 'vì "bận"', "wake_at": None, "state": "SENT"}
+            for n in range(3)
+        ]  # fmt: skip
+        await ledger.write_many(
+            [(row, [Entry(Fact.NOTED, {"n": n})], one) for n, (row, one) in enumerate(zip(rows, changes, strict=True))],
+            NOW,
+        )
+    async with filled.view() as ledger:
+        found = await ledger.all(select(Delivery).order_by(Delivery.id))
+        assert [{name: getattr(row, name) for name in changes[0]} for row in found] == changes
+        assert [row.data for row in await ledger.all(select(EventRow).order_by(EventRow.stream))] == [
+            {"n": 0}, {"n": 1}, {"n": 2},
+        ]  # fmt: skip
+    with pytest.raises(ValueError, match="naive"):
+        async with filled.act() as ledger:
+            await ledger.change_many(
+                Delivery, [{"id": f"{n:032d}", "due_at": (NOW + timedelta(n)).replace(tzinfo=None)} for n in range(2)]
+            )
+
+
 async def test_instants_come_back_aware_and_naive_ones_are_refused(filled: Store) -> None:
     async with filled.act() as ledger:
         await ledger.change(Delivery, Delivery.id == f"{0:032d}", due_at=NOW.astimezone())
