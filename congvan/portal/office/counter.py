@@ -17,7 +17,7 @@ from congvan.acts.progress import Progress
 from congvan.house import Carrier, House
 from congvan.portal import forms
 from congvan.portal.desk import Desk
-from congvan.portal.office.saying import Words
+from congvan.portal.office.saying import Refusals
 from congvan.rules.uploads import Upload, upload
 
 BASE = "office"
@@ -85,7 +85,7 @@ class Counter:
         # The prefix makes browsers refuse the cookie from any other host or path (RFC 6265bis 4.1.3.2).
         self.cookie = "__Host-congvan" if https else "congvan"
         self.door_cookie = f"{self.cookie}-door"
-        self.words = Words(desk.house.settings.templates / "portal" / "office")
+        self.words = Refusals(desk.house.settings.templates / "portal" / "office")
         #: Counts of campaigns and when they were made, by the loop's clock; an act of ours makes them old.
         self.recent: dict[str, tuple[float, Progress]] = {}
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from congvan.acts import confirmations, deliveries, escalations
+from congvan.acts import confirmations, deliveries, escalations, extending
 from congvan.acts import dossier as dossiers
 from congvan.acts.accounts import Role
 from congvan.acts.confirmations import Answer, AnswersWrong, PassOn
@@ -95,7 +95,7 @@ async def extend(order: Order) -> None:
     sent = order.sent
     due = until(sent.text("day", 10), sent.text("hour", 5), "Thời hạn mới")
     why = required(sent.words("why"), "Lý do")
-    await deliveries.extend(order.house, order.delivery_id, due, order.by, why)
+    await extending.extend(order.house, order.delivery_id, due, order.by, why)
 
 
 async def exempt(order: Order) -> None:

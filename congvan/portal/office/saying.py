@@ -12,7 +12,7 @@ from congvan.commands import given
 from congvan.errors import BadInput, CongvanError, Fault, ImpossibleMove, StaleDelivery
 
 
-class Words:
+class Refusals:
     """Refusals of the acts as operators read them: `templates/portal/office/refusals.yaml`."""
 
     def __init__(self, folder: Path) -> None:
