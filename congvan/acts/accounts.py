@@ -115,6 +115,13 @@ async def set_password(house: House, name: str, password: str) -> None:
         await ledger.remove(Session, Session.operator == row.name)
 
 
+async def set_email(house: House, name: str, email: str) -> None:
+    """Where the trial mails of this account go."""
+    async with house.store.act() as ledger:
+        row = await _existing(ledger, name)
+        await ledger.change(Operator, Operator.name == row.name, email=email)
+
+
 async def unlock(house: House, name: str) -> None:
     """Open an account again: failures under its name are forgotten, and it is no longer disabled."""
     async with house.store.act() as ledger:

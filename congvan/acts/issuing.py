@@ -50,17 +50,38 @@ async def issue(house: House, letter_id: str, entered: Issued) -> Letter:
     3. The date lies within the validity of signer and units; the number is free.
     4. The file is kept byte for byte; the date that the draft printed is the deadline.
     """
-    async with house.store.view() as ledger:
-        letter = await ledger.get(Letter, letter_id)
-        campaign = await ledger.get(Campaign, letter.campaign_id)
+    letter, campaign = await _of(house, letter_id)
     if letter.state == "ISSUED":
         return letter
+    await _refuse(house, letter, campaign, entered)
+    return await _issue(house, letter, campaign, entered)
+
+
+async def examine(house: House, letter_id: str, entered: Issued) -> dict[str, Any]:
+    """What `issue` would find, and nothing is issued: the evidence with accepted differences; raise as `issue`."""
+    letter, campaign = await _of(house, letter_id)
+    await _refuse(house, letter, campaign, entered)
+    made, rendered = await _numbered(house, letter, entered)
+    evidence = check_signed(made, rendered, entered) if entered.signed is not None else {}
+    async with house.store.view() as ledger:
+        await validity.refuse_outside(ledger, campaign, letter.issuer, made.sheet.signer, entered.day)
+        symbol = made.sheet.code if entered.number else ""
+        await _refuse_taken(ledger, letter, symbol, numbers.year_of(entered.day, campaign.mode))
+    return evidence
+
+
+async def _of(house: House, letter_id: str) -> tuple[Letter, Campaign]:
+    async with house.store.view() as ledger:
+        letter = await ledger.get(Letter, letter_id)
+        return letter, await ledger.get(Campaign, letter.campaign_id)
+
+
+async def _refuse(house: House, letter: Letter, campaign: Campaign, entered: Issued) -> None:
     if letter.state != "PENDING_ISSUE":
         raise ActRefused(f"this letter is {letter.state}; only one that awaits its issue can be issued")
     if campaign.mode == "live" and entered.signed is None:
         raise ActRefused("an authority's letter leaves only as a signed file: add --signed FILE.pdf")
     await _refuse_day(house, entered.day)
-    return await _issue(house, letter, campaign, entered)
 
 
 async def play_issue(house: House, letter_id: str, by: str) -> Letter:
@@ -100,12 +121,17 @@ async def _refuse_day(house: House, day: date) -> None:
         raise ActRefused(f"ngày {short_day(day)} còn ở phía trước; ghi ngày ban hành, không sau {short_day(today)}")
 
 
-async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issued) -> Letter:
+async def _numbered(house: House, letter: Letter, entered: Issued) -> tuple[Draft, Rendered]:
+    """The approved draft with the number and the date that were entered."""
     made = reread(letter)
     if letter.hop_id and entered.signed is None:
         made = await draft(house, letter.hop_id, number=entered.number, day=entered.day)
     made = Draft(made.sheet.model_copy(update={"number": entered.number, "issued_on": entered.day}), made.due_at)
-    rendered = house.press.render(made.sheet)
+    return made, house.press.render(made.sheet)
+
+
+async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issued) -> Letter:
+    made, rendered = await _numbered(house, letter, entered)
     evidence = check_signed(made, rendered, entered) if entered.signed is not None else {}
     now = await house.clock.now()
     async with house.store.act() as ledger:

@@ -102,6 +102,25 @@ async def password(name: str, /) -> None:
 
 
 @app.command
+async def email(name: str, address: str, /) -> None:
+    """Đặt hộp thư nhận thư gửi thử.
+
+    Parameters
+    ----------
+    name
+        Tên đăng nhập.
+    address
+        Hộp thư.
+    """
+    from congvan.acts import accounts
+
+    to = given.address(address, "ADDRESS") or ""
+    async with opened() as house:
+        await accounts.set_email(house, name, to)
+    print("Đã đặt hộp thư.")
+
+
+@app.command
 async def disable(name: str, /) -> None:
     """Khóa một tài khoản; phiên đang mở kết thúc, việc đã làm vẫn ghi tên.
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import StaticPool
 
 from congvan.store import accounts as _accounts  # noqa: F401 - its tables belong to every database
+from congvan.store import office as _office  # noqa: F401 - as above
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Table
 

@@ -8,12 +8,18 @@ from starlette.routing import Route
 
 from congvan.house import Carrier
 from congvan.portal.desk import Desk
-from congvan.portal.office import campaigns, delivery, sign_in
+from congvan.portal.office import campaigns, delivery, letters, plans, sign_in
 from congvan.portal.office.counter import Counter
 
 
 def routes(desk: Desk, carrier: Callable[[], Carrier]) -> list[Route]:
     """Every route of the operators' pages. carrier: makes the mail server's hand for trial mails."""
     counter = Counter(desk, carrier)
-    pages = (sign_in.SignIn(counter), campaigns.Campaigns(counter), delivery.DeliveryPages(counter))
+    pages = (
+        sign_in.SignIn(counter),
+        campaigns.Campaigns(counter),
+        delivery.DeliveryPages(counter),
+        letters.LetterPages(counter),
+        plans.PlanPages(counter),
+    )
     return [route for page in pages for route in page.routes()]

@@ -1,0 +1,175 @@
+"""The clerk's desk: letters that await their issue, what was entered for them, and who says yes to it.
+
+A file that differs from the approved draft waits for a person who has seen the differences; where the
+settings ask for two, whatever was entered waits for a second account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from congvan.acts import issuing
+from congvan.acts.drafting import PDF
+from congvan.acts.issuing import Issued
+from congvan.acts.papers import file_name
+from congvan.errors import ActRefused, BadInput, NotFound
+from congvan.house import House
+from congvan.rules.protocol import Fact
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.office import Entered
+from congvan.store.tables import Campaign, File, Hop, Letter, OrganisationRow
+
+#: Stands for a person while a file is looked at: are there faults besides those that a person may accept?
+_SOMEBODY = "?"
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A letter as the clerk sees it. entered: what waits for a second person, or for somebody who has looked."""
+
+    letter: Letter
+    campaign: str
+    live: bool
+    issuer: str
+    awaits: str
+    overdue: bool
+    file: str
+    entered: Entered | None
+
+
+async def waiting(house: House) -> list[Paper]:
+    """Every letter that awaits its issue, the one that is due first at the top."""
+    now = await house.clock.now()
+    async with house.store.view() as ledger:
+        rows: list[Letter] = await ledger.all(
+            select(Letter).where(Letter.state == "PENDING_ISSUE").order_by(Letter.awaits_until, Letter.id)
+        )
+        return await _papers(ledger, rows, now)
+
+
+async def paper(house: House, letter_id: str) -> Paper:
+    """One letter; raise NotFound."""
+    now = await house.clock.now()
+    async with house.store.view() as ledger:
+        row = await ledger.find(Letter, letter_id)
+        if row is None:
+            raise NotFound(f"no letter {letter_id!r}")
+        return (await _papers(ledger, [row], now))[0]
+
+
+async def _papers(ledger: Ledger, rows: Sequence[Letter], now: datetime) -> list[Paper]:
+    campaigns = {
+        one.id: one for one in await ledger.all(select(Campaign).where(Campaign.id.in_({r.campaign_id for r in rows})))
+    }
+    codes = {code for row in rows for code in (row.issuer, row.awaits) if code}
+    names = dict(
+        await ledger.rows(
+            select(OrganisationRow.code, OrganisationRow.name).where(OrganisationRow.code.in_(codes))
+        )
+    )
+    entered = {
+        one.letter_id: one
+        for one in await ledger.all(select(Entered).where(Entered.letter_id.in_([row.id for row in rows])))
+    }
+    return [
+        Paper(
+            row, campaigns[row.campaign_id].code, campaigns[row.campaign_id].mode == "live",
+            names.get(row.issuer, row.issuer), names.get(row.awaits or "", row.awaits or ""),
+            row.awaits_until is not None and row.awaits_until < now, file_name(row), entered.get(row.id),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def stored(house: House, letter_id: str, *, entered: bool = False) -> tuple[str, bytes]:
+    """(name, bytes) of a letter's own PDF, or of the file that was entered for it; raise NotFound."""
+    async with house.store.view() as ledger:
+        row = await ledger.find(Letter, letter_id)
+        waits = await ledger.find(Entered, letter_id) if entered else None
+        key = waits.sha256 if waits else row.sha256 if row and not entered else None
+        if row is None or key is None:
+            raise NotFound("this letter has no such file")
+        return file_name(row), await ledger.file(key)
+
+
+# ------------------------------------------------------------------------------------ issuing
+
+
+async def enter(house: House, letter_id: str, what: Issued) -> Letter | None:
+    """Issue a letter, or keep what was entered for whoever has to say yes; None: it waits.
+
+    1. What nobody may accept is refused at once, with every fault; raise BadInput or ActRefused.
+    2. Differences from the draft wait for somebody who has seen them.
+    3. Where two are needed, everything waits for the second.
+    """
+    try:
+        await issuing.examine(house, letter_id, what)
+        differences: list[str] = []
+    except BadInput:
+        seen = Issued(what.number, what.day, what.by, what.signed, what.paper_scan, _SOMEBODY)
+        differences = list((await issuing.examine(house, letter_id, seen)).get("differences", []))
+    if not differences and not house.settings.issue_needs_two:
+        return await _issue(house, letter_id, what)
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        kept = await ledger.keep_file(what.signed, PDF) if what.signed is not None else None
+        await ledger.put(
+            Entered, {"letter_id": letter_id},
+            number=what.number, day=what.day, sha256=kept, paper_scan=what.paper_scan, differences=differences,
+            entered_by=what.by, entered_at=now,
+        )  # fmt: skip
+        await _note(ledger, letter_id, now, what.by, {"entered": what.number, "file": kept or ""})
+    return None
+
+
+async def approve(house: House, letter_id: str, by: str) -> Letter:
+    """Say yes to what was entered: the differences are accepted and the letter is issued; raise as `issue`."""
+    async with house.store.view() as ledger:
+        row = await ledger.find(Entered, letter_id)
+        if row is None:
+            raise ActRefused("nothing was entered for this letter")
+        if house.settings.issue_needs_two and row.entered_by == by:
+            raise ActRefused("a second person has to approve it")
+        signed = bytes((await ledger.get(File, row.sha256)).data) if row.sha256 else None
+    names = row.entered_by if row.entered_by == by else f"{row.entered_by}, {by}"
+    accepted = by if row.differences else ""
+    letter = await _issue(
+        house, letter_id, Issued(row.number, row.day, names, signed, row.paper_scan, accepted)
+    )
+    async with house.store.act() as ledger:
+        await ledger.remove(Entered, Entered.letter_id == letter_id)
+    return letter
+
+
+async def send_back(house: House, letter_id: str, by: str, why: str) -> None:
+    """Drop what was entered; the letter awaits its issue as before."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        if await ledger.remove(Entered, Entered.letter_id == letter_id) != 1:
+            raise ActRefused("nothing was entered for this letter")
+        await _note(ledger, letter_id, now, by, {"sent_back": True, "why": why})
+
+
+async def _note(ledger: Ledger, letter_id: str, now: datetime, by: str, data: dict[str, Any]) -> None:
+    letter = await ledger.get(Letter, letter_id)
+    entry = Entry(Fact.NOTED, {"letter": letter_id, **data}, actor=by)
+    if letter.hop_id:
+        await ledger.write(await ledger.take(Hop, letter.hop_id), now, entry)
+    else:
+        await ledger.write(await ledger.take(Campaign, letter.campaign_id), now, entry)
+
+
+async def _issue(house: House, letter_id: str, what: Issued) -> Letter:
+    try:
+        made = await issuing.issue(house, letter_id, what)
+    except IntegrityError as error:
+        raise ActRefused(f"số {what.number} đã có văn bản khác trong năm {what.day.year} mang") from error
+    if made.issued_on != what.day:
+        raise ActRefused("somebody else issued this letter first")
+    return made
