@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from congvan.acts import closing, escalations, hops, seals
+from congvan.acts import closing, hops, seals, telling
 from congvan.acts.hops import Lease
 from tasks import effect, house
 
@@ -24,7 +24,7 @@ async def rest(lease: Lease) -> datetime | None:
 @effect
 async def tell() -> int:
     """Write the digests that are due; how many."""
-    return len(await escalations.tell(house()))
+    return len(await telling.tell(house()))
 
 
 @effect

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from congvan.acts import papers, registry
 from congvan.acts.drafting import Draft, Instead, draft, letterhead
 from congvan.acts.frozen import plan_of, rule_of
 from congvan.acts.issuing import play_issue
+from congvan.acts.papers import cited_of
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.letters.sheet import Sheet
@@ -91,14 +91,6 @@ async def _refuse_second(ledger: Ledger, campaign: Campaign, old: Letter) -> Non
         waiting = await papers.pending(ledger, campaign.id, kind)
         if waiting is not None and waiting.about == old.id:
             raise ActRefused("Đã có văn bản thay thế hoặc đính chính đang chờ ban hành.")
-
-
-def cited_of(letter: Letter) -> dict[str, Any]:
-    """How a later letter cites this one."""
-    return {
-        "number": str(letter.number or ""), "symbol": letter.symbol.partition("/")[2], "issuer": letter.sheet["issuer"],
-        "date": letter.issued_on.isoformat() if letter.issued_on else "", "subject": letter.subject,
-    }  # fmt: skip
 
 
 async def _submit(house: House, campaign_id: str, old: Letter, made: Draft, by: str, why: str) -> str:

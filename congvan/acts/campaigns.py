@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from congvan.acts import demo, held, pausing
 from congvan.acts import registry as registry_acts
+from congvan.acts.escalations import DECIDED
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import ActRefused, BadInput, NotFound
 from congvan.house import House
@@ -314,7 +315,8 @@ async def ready_to_close(ledger: Ledger, campaign: Campaign) -> bool:
     told = set(
         await ledger.all(
             select(Case.delivery_id).where(
-                Case.campaign_id == campaign.id, Case.closed_at.is_(None), Case.rung >= last
+                Case.campaign_id == campaign.id,
+                ((Case.rung >= last) & Case.closed_at.is_(None)) | (Case.closed_why == DECIDED),
             )
         )
     )

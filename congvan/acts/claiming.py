@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from sqlalchemy import case, insert, literal, select, text, update
 
 from congvan.acts.frozen import is_urgent
-from congvan.acts.mails import CHASERS, FAREWELLS, PATIENCE, carried_with, not_held
+from congvan.acts.mails import ASKING, CHASERS, FAREWELLS, PATIENCE, carried_with, not_held
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
@@ -154,7 +154,7 @@ def _pointless(work: Work) -> bool:
     state = State(delivery.state)
     if state in (State.WITHDRAWN, State.EXEMPT):
         return message.kind not in FAREWELLS
-    return message.kind in CHASERS and (
+    return message.kind in ASKING and (
         settled(state, Settles(delivery.settles)) or state in (State.REJECTED, State.UNDELIVERABLE)
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import answers, campaigns, demo, escalations, figures, letters, registry, seals, wording
+from congvan.acts import answers, campaigns, demo, escalations, figures, letters, papers, registry, seals, wording
 from congvan.acts.digest import Line
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import ActRefused
@@ -41,6 +41,9 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         row = await ledger.take(Campaign, campaign.id)
         if row.state == "CLOSED" and row.report_letter_id:
             return row.report_letter_id
+        # What the ladder had prepared says less than this one.
+        interim = await papers.pending(ledger, row.id, "report")
+        await papers.drop(ledger, [interim] if interim else [])
         letter_id = house.new_id(now)
         sha256 = await ledger.keep_file(rendered.pdf, letters.PDF)
         until = letters.issue_until(house, row, now)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import figures, mails, papers, registry, replacing
+from congvan.acts import figures, mails, papers, registry, replacing, urging
 from congvan.acts.drafting import redraft
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.house import House
@@ -29,6 +29,8 @@ async def issued(
         await _send_report(house, ledger, campaign, letter, data, now)
     elif letter.kind == "correction":
         await replacing.correct(house, ledger, campaign, letter, now, by)
+    elif letter.kind == "urge":
+        await urging.send(house, ledger, campaign, letter, now, by)
     else:
         await replacing.take_the_place(house, ledger, campaign, letter, now, by)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 import xlsxwriter
 
 from congvan.rules.calendar import Calendars, local
 from congvan.rules.deadlines import working_days_late
-from congvan.store.tables import Campaign, Case, Delivery, Hop
+from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop
 
 #: Vietnamese names of the cases, in the order in which they are listed.
 CASES = {
@@ -21,10 +22,10 @@ CASES = {
     "rejected": "Từ chối tiếp nhận, trả lại",
 }
 _COLUMNS = (
-    ("campaign", "Đợt triển khai", 14), ("park", "Khu công nghiệp", 26), ("issuer", "Đơn vị chuyển", 32),
-    ("code", "Mã", 18), ("name", "Tổ chức", 44), ("case_name", "Tình trạng", 24), ("due", "Thời hạn", 18),
-    ("days_late", "Số ngày làm việc quá hạn", 12), ("reminders", "Số lần nhắc", 10),
-    ("address", "Hộp thư", 30), ("reason", "Lý do", 40), ("claimed_by", "Người đang xử lý", 20),
+    ("campaign", "Đợt triển khai", 10), ("issuer", "Đơn vị chuyển", 22), ("code", "Mã", 14), ("name", "Tổ chức", 28),
+    ("due", "Thời hạn", 11), ("days_late", "Số ngày làm việc quá hạn", 9), ("reminders", "Số lần nhắc", 6),
+    ("contact", "Đầu mối liên hệ", 24), ("address", "Hộp thư", 22), ("reason", "Lý do", 16),
+    ("claimed_by", "Người đang xử lý", 14), ("history", "Diễn biến", 36),
 )  # fmt: skip
 
 
@@ -48,6 +49,8 @@ class Line:
     reason: str
     claimed_by: str
     chemical: bool
+    contact: str = ""
+    history: str = ""
 
     @classmethod
     def of(
@@ -59,6 +62,9 @@ class Line:
         parks: Mapping[str, str],
         calendars: Calendars,
         now: datetime,
+        *,
+        contact: str = "",
+        history: str = "",
     ) -> Line:
         """The line of one delivery."""
         due = delivery.due_at
@@ -71,11 +77,36 @@ class Line:
             days_late=working_days_late(due, now, calendars) if due else 0,
             reminders=delivery.reminders, address=delivery.address or "", reason=delivery.reason or "",
             claimed_by=(case.claimed_by or "") if case else "", chemical=bool(delivery.segments),
+            contact=contact, history=history,
         )  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
         return asdict(self)
+
+
+#: Height of one line of text, in points.
+_LINE_PT = 15
+
+#: What the log of a delivery says in one word, for those who are told of it.
+_SAYS = {
+    "sent": "gửi văn bản", "arrived": "đã mở", "acknowledged": "tiếp nhận", "started": "đang xử lý",
+    "reminded": "nhắc", "urged": "đôn đốc", "escalated": "quá hạn", "told": "đã báo cáo", "extended": "gia hạn",
+    "moved": "lùi thời hạn", "refused": "không gửi được", "rejected": "từ chối", "readdressed": "gửi lại",
+    "next_mailbox": "thử hộp thư kế tiếp", "claimed": "nhận xử lý", "replaced": "văn bản thay thế",
+}  # fmt: skip
+
+
+def history_of(events: Iterable[EventRow], case: Case | None) -> str:
+    """What has been done about a delivery, day by day: "06/12 nhắc; 12/12 đã báo cáo"; then the notes of its case."""
+    said = [(event.at, _SAYS[event.kind]) for event in events if event.kind in _SAYS]
+    lines = list(dict.fromkeys(f"{local(at):%d/%m} {word}" for at, word in said))
+    notes = [f"{local(datetime.fromisoformat(one['at'])):%d/%m} {one['by']}: {one['note']}" for one in _notes(case)]
+    return "; ".join([*lines, *notes])
+
+
+def _notes(case: Case | None) -> list[Any]:
+    return [one for one in case.notes if one.get("note")] if case is not None else []
 
 
 def workbook(lines: Sequence[Line], now: datetime) -> bytes:
@@ -87,29 +118,62 @@ def workbook(lines: Sequence[Line], now: datetime) -> bytes:
     buffer = io.BytesIO()
     book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
     book.set_properties({"created": now.replace(tzinfo=None)})
-    head = book.add_format({"bold": True, "text_wrap": True, "border": 1, "bg_color": "#E8EEF4", "valign": "vcenter"})
-    cell = book.add_format({"text_wrap": True, "border": 1, "valign": "top"})
+    looks = _Looks(
+        book.add_format({"bold": True, "text_wrap": True, "border": 1, "bg_color": "#E8EEF4", "valign": "vcenter"}),
+        book.add_format({"bold": True, "border": 1, "bg_color": "#F6F8FA"}),
+        book.add_format({"text_wrap": True, "border": 1, "valign": "top"}),
+    )
     for kind, title in CASES.items():
-        chosen = sorted(
-            (line for line in lines if line.case == kind), key=lambda line: (line.park, -line.days_late, line.code)
-        )
-        _fill(book.add_worksheet(title[:31]), chosen, head, cell)
+        groups: dict[str, list[Line]] = {}
+        for line in sorted(lines, key=lambda line: (line.park, -line.days_late, line.code)):
+            if line.case == kind:
+                groups.setdefault(line.park, []).append(line)
+        _fill(book.add_worksheet(title[:31]), groups, looks)
     book.close()
     return buffer.getvalue()
 
 
-def _fill(sheet: Any, lines: Sequence[Line], head: Any, cell: Any) -> None:
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """The formats of headings, of a park's line and of cells."""
+
+    head: Any
+    park: Any
+    cell: Any
+
+
+def _fill(sheet: Any, groups: Mapping[str, Sequence[Line]], looks: _Looks) -> None:
     for column, (_key, title, width) in enumerate(_COLUMNS):
         sheet.set_column(column, column, width)
-        sheet.write_string(0, column, title, head)
-    for row, line in enumerate(lines, start=1):
-        for column, (key, _title, _width) in enumerate(_COLUMNS):
-            value = getattr(line, key)
-            if isinstance(value, int):
-                sheet.write_number(row, column, value, cell)
-            else:
-                sheet.write_string(row, column, value, cell)
+        sheet.write_string(0, column, title, looks.head)
+    sheet.set_row(0, 4 * _LINE_PT)
+    row = 1
+    for park, lines in groups.items():
+        sheet.merge_range(row, 0, row, len(_COLUMNS) - 1, f"{park} ({len(lines)})", looks.park)
+        row += 1
+        for line in lines:
+            _write(sheet, row, line, looks.cell)
+            sheet.set_row(row, _height(line), None, {"level": 1})
+            row += 1
     sheet.freeze_panes(1, 0)
-    sheet.autofilter(0, 0, max(1, len(lines)), len(_COLUMNS) - 1)
+    sheet.outline_settings(True, False, True, False)
+    sheet.repeat_rows(0)
     sheet.set_landscape()
+    sheet.set_paper(8)  # A3
+    sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.5)
     sheet.fit_to_pages(1, 0)
+
+
+def _height(line: Line) -> float:
+    """Points that the longest cell needs: not every program sets the height of a wrapped row by itself."""
+    lines = max(ceil(len(str(getattr(line, key))) * 1.15 / width) for key, _title, width in _COLUMNS)
+    return _LINE_PT * max(1, lines)
+
+
+def _write(sheet: Any, row: int, line: Line, cell: Any) -> None:
+    for column, (key, _title, _width) in enumerate(_COLUMNS):
+        value = getattr(line, key)
+        if isinstance(value, int):
+            sheet.write_number(row, column, value, cell)
+        else:
+            sheet.write_string(row, column, value, cell)

@@ -92,7 +92,7 @@ async def _overdue(ledger: Ledger, where: Any, now: datetime) -> int:
 async def for_mail(ledger: Ledger, campaign_id: str, now: datetime) -> dict[str, int]:
     """The figures as `mail.contexts.Figures` names them."""
     counts = await totals(ledger, campaign_id, now)
-    waiting = counts.get("total", 0) - counts.get("settled", 0)
+    waiting = max(0, counts.get("total", 0) - counts.get("settled", 0) - counts["overdue"])
     return {
         "total": counts.get("total", 0), "settled": counts.get("settled", 0), "waiting": waiting,
         "overdue": counts["overdue"], "undeliverable": counts.get("UNDELIVERABLE", 0),

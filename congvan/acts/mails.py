@@ -20,6 +20,8 @@ LETTERS = frozenset({"letter", "slip", "bypass", "replacement"})
 CHASERS = frozenset({"reminder", "overdue"})
 #: Tells the unit in charge that its campaign is held; leaves although the campaign is.
 HELD = "held"
+#: Pointless once nothing more is asked: cancelled then. A công văn đôn đốc is no soft reminder: nothing holds it.
+ASKING = CHASERS | {"urge"}
 #: Say that nothing more is asked: they reach those who were let go.
 FAREWELLS = frozenset({"exemption", "withdrawal", "recall"})
 #: Say that a campaign stands still, and leave although it does.
@@ -95,7 +97,7 @@ async def cancel_chasers(ledger: Ledger, delivery_id: str) -> None:
     await ledger.change(
         Message,
         Message.delivery_id == delivery_id,
-        Message.kind.in_(CHASERS),
+        Message.kind.in_(ASKING),
         Message.state.in_(("QUEUED", "UNKNOWN")),
         state="CANCELLED",
     )

@@ -27,6 +27,14 @@ def file_name(letter: Letter) -> str:
     return f"{stem}.pdf"
 
 
+def cited_of(letter: Letter) -> dict[str, Any]:
+    """How a later letter cites this one."""
+    return {
+        "number": str(letter.number or ""), "symbol": letter.symbol.partition("/")[2], "issuer": letter.sheet["issuer"],
+        "date": letter.issued_on.isoformat() if letter.issued_on else "", "subject": letter.subject,
+    }  # fmt: skip
+
+
 def enclosure(letter: Letter) -> dict[str, str]:
     """A letter as a file of a mail."""
     return {"name": file_name(letter), "sha256": letter.sha256 or "", "media_type": PDF}
@@ -66,9 +74,13 @@ async def symbol_of(ledger: Ledger, cascade: Cascade) -> str:
 
 
 async def submit(
-    house: House, ledger: Ledger, campaign: Campaign, made: Draft, rendered: Rendered, now: datetime, *, about: str
-) -> str:
-    """Write a drafted letter down and hand it to the clerk; return its id. It leaves when he has issued it."""
+    house: House, ledger: Ledger, campaign: Campaign, made: Draft, rendered: Rendered, now: datetime, *,
+    about: str | None, tell: bool = False,
+) -> str:  # fmt: skip
+    """Write a drafted letter down and hand it to the clerk; return its id. It leaves when he has issued it.
+
+    tell: he is told of it by mail at once, where no digest encloses it.
+    """
     letter_id = house.new_id(now)
     person = (await clerks(ledger, cascade_of(campaign)))[0]
     await ledger.add(
@@ -78,6 +90,8 @@ async def submit(
         sheet=as_json(made), html=rendered.page, sha256=await ledger.keep_file(rendered.pdf, PDF), created_at=now,
         awaits=person, awaits_until=issue_until(house, campaign, now),
     )  # fmt: skip
+    if tell:
+        await _tell_clerk(house, ledger, campaign, await ledger.get(Letter, letter_id), now)
     if campaign.mode == "demo" and made.sheet.template != "report":
         at = played.office_time(house, now, 3)
         await played.play(house, ledger, f"clerk {letter_id[-8:]}", "issue", at, {"letter": letter_id}, campaign.id)
@@ -104,11 +118,20 @@ def _waiting() -> Any:
 
 
 async def next_chase_at(ledger: Ledger) -> datetime | None:
-    """When somebody is to be reminded of a letter of no hop that awaits its issue."""
+    """When somebody is to be reminded of a letter of no hop that awaits its issue, or a last date has passed."""
     found: datetime | None = await ledger.first(
-        select(Letter.awaits_until).where(_waiting()).order_by(Letter.awaits_until)
+        select(Letter.awaits_until).where(_waiting() | last_dates()).order_by(Letter.awaits_until)
     )
     return found
+
+
+def last_dates() -> Any:
+    """Issued công văn đôn đốc whose last date is still to be looked at."""
+    running = select(Campaign.id).where(Campaign.held_at.is_(None), Campaign.state == "RUNNING")
+    return (
+        (Letter.kind == "urge") & (Letter.state == "ISSUED") & Letter.awaits_until.is_not(None)
+        & Letter.campaign_id.in_(running)
+    )  # fmt: skip
 
 
 async def chase(house: House) -> int:
@@ -133,6 +156,15 @@ async def chase(house: House) -> int:
                 mail = _wanted(row, campaign, office.code, office.name, box, again, now)
                 await mails.queue(house, ledger, [mail], now)
         return len(rows)
+
+
+async def _tell_clerk(house: House, ledger: Ledger, campaign: Campaign, row: Letter, now: datetime) -> None:
+    office = await registry.organisation(ledger, row.awaits or "")
+    boxes = registry.mailboxes(office, local(now).date())
+    if boxes and row.awaits_until is not None:
+        mail = _wanted(row, campaign, office.code, office.name, boxes[0], row.awaits_until, now)
+        await mails.queue(house, ledger, [mail], now)
+        await ledger.change(Letter, Letter.id == row.id, chased=1)
 
 
 def _wanted(

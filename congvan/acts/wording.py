@@ -394,11 +394,12 @@ def _digest(house: House, message: Message, scene: Scene, now: datetime) -> say.
         say.DigestCampaign(
             code=one["code"], document=one["document"], subject=one["subject"], figures=say.Figures(**one["figures"]),
             silent=_groups(lines, one["code"], "silent"), undeliverable=_groups(lines, one["code"], "undeliverable"),
-            rejected=_groups(lines, one["code"], "rejected"),
+            rejected=_groups(lines, one["code"], "rejected"), note=one.get("note", ""),
         )
         for one in context["campaigns"]
     )  # fmt: skip
-    return say.DigestMail(
+    kind = say.LeaderMail if context.get("template") == "leader" else say.DigestMail
+    return kind(
         head=scene.head, recipient=context["name"], day=numbering.short_day(local(now).date()), campaigns=chapters,
         link=house.settings.portal_url, files=_files(message, scene),
     )  # fmt: skip

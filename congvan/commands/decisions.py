@@ -153,8 +153,8 @@ async def recalled(
 
 
 @case.command
-async def claim(delivery: str, /, *, by: str, note: str = "", json: bool = False) -> None:
-    """Nhận xử lý trường hợp của một nơi nhận.
+async def claim(delivery: str, /, *, by: str, note: str = "", next: str | None = None, json: bool = False) -> None:
+    """Nhận xử lý trường hợp của một nơi nhận; có --next thì đến ngày ấy mới báo cáo lên bậc trên.
 
     Parameters
     ----------
@@ -164,17 +164,69 @@ async def claim(delivery: str, /, *, by: str, note: str = "", json: bool = False
         Họ tên người nhận xử lý.
     note
         Ghi chú.
+    next
+        Ngày xem lại: "2024-02-20 17:00"; chỉ ghi ngày thì là 17:00.
     json
         In kết quả dạng JSON.
     """
     from congvan.acts import deliveries as acts
     from congvan.acts import escalations
 
-    who = given.person(by)
+    who, later = given.person(by), given.until(next, "--next") if next else None
     async with opened() as house:
         key = await acts.find(house, delivery)
-        await escalations.claim(house, key, who, note)
+        await escalations.claim(house, key, who, note, later)
     _done("claim", key, delivery, "Đã nhận xử lý", json=json)
+
+
+@case.command(name="note")
+async def note_(delivery: str, words: str, /, *, by: str, json: bool = False) -> None:
+    """Ghi việc đã làm về trường hợp của một nơi nhận: cuộc gọi, buổi làm việc.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    words
+        Nội dung.
+    by
+        Họ tên người ghi.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+    from congvan.acts import escalations
+
+    who, said = given.person(by), given.words(words, "WORDS", "nội dung")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await escalations.note(house, key, who, said)
+    _done("note", key, delivery, "Đã ghi", json=json)
+
+
+@case.command
+async def decide(delivery: str, /, *, why: str, by: str, json: bool = False) -> None:
+    """Khép trường hợp bằng quyết định của người có thẩm quyền: không báo cáo tiếp lên trên; trả lời vẫn được nhận.
+
+    Parameters
+    ----------
+    delivery
+        Mã của nơi nhận trong đợt.
+    why
+        Lý do.
+    by
+        Họ tên người quyết định.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import deliveries as acts
+    from congvan.acts import escalations
+
+    who, reason = given.person(by), given.words(why, "--why", "lý do")
+    async with opened() as house:
+        key = await acts.find(house, delivery)
+        await escalations.decide(house, key, who, reason)
+    _done("decide", key, delivery, "Đã khép trường hợp", json=json)
 
 
 def _done(act: str, key: str, code: str, words: str, *, json: bool) -> None:

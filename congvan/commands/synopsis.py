@@ -87,7 +87,9 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("history DELIVERY [--json]", "từng lần gửi, câu trả lời của máy chủ, thư đến và sự kiện"),
             ("withdraw DELIVERY --why TEXT [--by NAME]", "thu hồi từ một nơi nhận"),
             ("recalled DELIVERY --agreed|--why TEXT [--by NAME]", "ghi nhận trả lời yêu cầu thu hồi"),
-            ("case claim DELIVERY --by NAME [--note TEXT]", "nhận xử lý một trường hợp"),
+            ("case claim DELIVERY --by NAME [--note TEXT] [--next DATETIME]", "nhận xử lý, hẹn ngày xem lại"),
+            ("case note DELIVERY TEXT --by NAME", "ghi việc đã làm"),
+            ("case decide DELIVERY --why TEXT --by NAME", "khép trường hợp bằng quyết định"),
         ),
         "Trang cán bộ": (
             (

@@ -296,6 +296,11 @@ class DigestMail:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeaderMail(DigestMail):
+    """Stem `leader`: the same for the leaders of the authority: what the department was told of and is still open."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportMail:
     """Stem `report`: the issued report upwards. document: "Báo cáo số … ngày …"."""
 
@@ -395,6 +400,7 @@ Context = (
     | ExtensionMail
     | CopyMail
     | DigestMail
+    | LeaderMail
     | ReportMail
     | ReceiptMail
     | SlipMail
@@ -411,6 +417,7 @@ STEMS: dict[type[Context], str] = {
     ExtensionMail: "extension",
     CopyMail: "copy",
     DigestMail: "digest",
+    LeaderMail: "leader",
     ReportMail: "report",
     ReceiptMail: "receipt",
     SlipMail: "slip",

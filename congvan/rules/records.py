@@ -170,12 +170,27 @@ class Reminder(Record):
 
 
 class Rung(Record):
-    """One step of the ladder of escalation: whom to tell, how long after the rung before it."""
+    """One step of the ladder of escalation: whom to tell, how long after the rung before it.
+
+    also: who gets the same mail. template: digest (the department's), leader (its leaders'), or report: then
+    nobody is told by mail, and a Báo cáo to whoever gave the directive is prepared for the clerk.
+    """
 
     to: Code
+    also: tuple[Code, ...] = ()
     after_working_days: int = Field(0, ge=0, le=60)
     after_hours: int = Field(0, ge=0, le=240)
-    template: Code = "digest"
+    template: Literal["digest", "leader", "report"] = "digest"
+
+
+class Urging(Record):
+    """The formal công văn đôn đốc: one for all who are silent, at most `rounds` of them in a campaign.
+
+    deadline: its last date (hạn chót), from the day on which it is drafted; the next round waits for it.
+    """
+
+    deadline: Deadline = Deadline(working_days=3)
+    rounds: int = Field(2, ge=0, le=9)
 
 
 class Policy(Record):
@@ -237,6 +252,7 @@ class Cascade(Record):
     root: Code
     hops: tuple[HopRule, ...] = Field(min_length=1)
     ladder: tuple[Rung, ...] = Field(min_length=1)
+    urging: Urging = Urging()
     #: Who the engine speaks for in From and in the ladder: the code of an organisation.
     speaks_for: Code
     #: The organisation that is told the result at the end.

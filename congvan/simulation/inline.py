@@ -41,6 +41,9 @@ class _Cursor(sqlite3.Cursor):
             await_only(_nothing())
         return super().executemany(*given)
 
+    async def _async_soft_close(self) -> None:
+        """What SQLAlchemy awaits where a result holds its rows already (RETURNING)."""
+
 
 class _Connection(sqlite3.Connection):
     def cursor(self, *_given: Any, **_more: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
-from congvan.acts import campaigns, escalations, hops, mails, outbox
+from congvan.acts import campaigns, escalations, hops, mails, outbox, telling
 from congvan.acts.composing import Composer
 from congvan.errors import StaleDelivery
 from congvan.house import House
@@ -26,6 +26,7 @@ select min(at) from (
    where k.closed_at is null and c.held_at is null
   union all select min(l.awaits_until) from letters l join campaigns c on c.id = l.campaign_id
    where l.state = 'PENDING_ISSUE' and l.hop_id is null and c.held_at is null
+      or l.kind = 'urge' and l.state = 'ISSUED' and c.held_at is null and c.state = 'RUNNING'
   union all select min(case when state = 'CLAIMED' then lease_until else not_before end)
    from messages m where state in ('QUEUED', 'UNKNOWN', 'CLAIMED')
     and (hop_id is null or exists (select 1 from campaigns c where c.id = m.campaign_id and c.state = 'CLOSED'))
@@ -149,7 +150,7 @@ class Relay:
         await hops.release(house, lease)
 
     async def _watch(self, house: House, worker: Process) -> None:
-        await escalations.tell(house)
+        await telling.tell(house)
         await self._send(house, worker, None)
 
     async def _send(self, house: House, worker: Process, hop_id: str | None) -> None:

@@ -154,6 +154,10 @@ SAMPLES: dict[str, words.Context] = {
         more=4,
         files=FILES[:1],
     ),
+    "leader": words.LeaderMail(
+        head=HEAD, recipient="Phó Trưởng ban", day="15/12/2023", campaigns=(_CAMPAIGN,), link=LINK, more=4,
+        files=FILES[:1],
+    ),
     "report": words.ReportMail(
         head=HEAD,
         recipient="Văn phòng Ủy ban nhân dân thành phố Mẫu",

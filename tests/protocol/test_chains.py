@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import campaigns, closing, confirmations, demo, escalations, figures, hops, letters, outbox, registry
+from congvan.acts import (
+    campaigns,
+    closing,
+    confirmations,
+    demo,
+    figures,
+    hops,
+    letters,
+    outbox,
+    papers,
+    registry,
+    telling,
+)
 from congvan.clock import HandClock
 from congvan.house import House
 from congvan.letters.press import Press
@@ -55,7 +67,7 @@ class Chain:
                 await hops.release(self.house, lease)
             for campaign_id in await campaigns.due(self.house):
                 await campaigns.turn(self.house, campaign_id)
-            told = await escalations.tell(self.house)
+            told = await telling.tell(self.house)
             sent = await outbox.dispatch(self.house, self.postbox)
             if not (due or told or sent):
                 return
@@ -84,11 +96,20 @@ class Chain:
                 )
         return done
 
+    async def issue_reports(self) -> None:
+        """The clerk issues what the ladder has prepared for whoever gave the directive."""
+        async with self.house.store.view() as ledger:
+            waiting = await papers.pending(ledger, self.campaign, "report")
+        if waiting is not None:
+            await letters.play_issue(self.house, waiting.id, "An")
+            await self.work()
+
     async def run_on(self) -> None:
         """Jump from wake to wake until the clock has nothing left."""
         assert isinstance(self.house.clock, HandClock)
         for _ in range(200):
             await self.work()
+            await self.issue_reports()
             async with self.house.store.view() as ledger:
                 then = await demo.next_instant(ledger)
             if then is None:

@@ -108,6 +108,12 @@ def urge(rows: int = 40) -> Sheet:
     return plain_frame("urge", number="2600", context=context(reports_to="UBND thành phố", **more), appendices=(table,))
 
 
+def correction() -> Sheet:
+    old = {"number": "2514", "symbol": "BQL-QHXD", "date": "2023-12-01", "issuer": "Ban Quản lý", "subject": "việc mẫu"}
+    slips = [{"wrong": "ngày 29/11/2022", "right": "ngày 29/11/2023"}]
+    return plain_frame("correction", number="2601", context={"corrects": old, "slips": slips, "why": "Do sơ suất"})
+
+
 def report(**changes: Any) -> Sheet:
     table = {"title": "Bảng 1. Kết quả theo cấp", "columns": ["Cấp", "Tổng số"], "rows": [["Doanh nghiệp", 1700]]}
     more = {
@@ -144,6 +150,7 @@ SAMPLES = {
     "slip": slip,
     "placeholder": placeholder,
     "urge": urge,
+    "correction": correction,
     "report": report,
     "dispatch": dispatch,
 }
@@ -265,7 +272,7 @@ def test_the_placeholder_says_plainly_that_it_is_none_of_the_document() -> None:
 def test_the_urging_letter_cites_counts_and_sets_a_last_date_with_names_in_an_appendix() -> None:
     printed = text_of(PRESS.render(urge()).pdf)
     assert "V/v đôn đốc (lần 2) việc thực hiện Công văn số 2514/BQL-QHXD" in printed
-    assert "1.640/1.734 đơn vị đã xác nhận; còn 94 đơn vị" in printed
+    assert "1.640/1.734 đơn vị đã xác nhận; 94 đơn vị đã quá thời hạn" in printed
     assert "Hạn chót: trước 17 giờ 00 ngày 08/12/2023" in printed
     assert "DANH SÁCH CÁC ĐƠN VỊ CHƯA XÁC NHẬN" in printed
     assert "40 Công ty TNHH Mẫu số 40 KCN Mẫu Đông" in printed

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from congvan.acts import campaigns, deliveries, escalations, hops, outbox
+from congvan.acts import campaigns, deliveries, hops, outbox, telling
 from congvan.house import House
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.rules.protocol import State
@@ -204,10 +204,10 @@ async def test_a_reminder_that_died_on_the_wire_is_not_sent_again_after_the_answ
 async def test_mail_of_no_hop_and_mail_of_a_hop_are_carried_apart(outside: Town) -> None:
     await outside.until("2023-12-12", "07:59")
     outside.clock.set(at("2023-12-12"))
-    await escalations.tell(outside.house)
+    await telling.tell(outside.house)
     hop = await outside.hop("BQL")
     assert await outbox.claim(outside.house, hop.id) == []
-    assert [work.message.kind for work in await outbox.claim(outside.house, None)] == ["digest"]
+    assert [work.message.kind for work in await outbox.claim(outside.house, None)] == ["digest", "urge"]
 
 
 # ------------------------------------------------------------------------------------ the right hour

@@ -50,6 +50,9 @@ async def test_a_pause_of_three_working_days_moves_term_reminders_and_escalation
         "13/12 08:00 T-OUT reminder",
         "14/12 08:00 T-OUT overdue",
         "15/12 08:00 QHXD digest",
+        "15/12 08:00 T-OUT urge",
+        "21/12 08:00 T-OUT urge",
+        "29/12 07:30 QHXD issue_wanted",
     ]
 
 

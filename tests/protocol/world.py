@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, confirmations, escalations, hops, mails, outbox, registry
+from congvan.acts import campaigns, confirmations, escalations, hops, mails, outbox, registry, telling
 from congvan.clock import HandClock
 from congvan.house import House
 from congvan.links import Link
@@ -121,7 +121,7 @@ class Town:
         for _ in range(40):
             due = await self._due()
             if due.digest:
-                await escalations.tell(self.house)
+                await telling.tell(self.house)
             for hop_id in due.hops:
                 await self.turn(hop_id)
             for campaign_id in due.campaigns:

@@ -1,0 +1,282 @@
+"""The digests: each rung of the ladder is told in one mail a day, with what it needs to act.
+
+A department gets at most one mail each working day over all campaigns; urgent directives are told of
+once a round. Silent, undeliverable and rejected are never mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts import closing, figures, mails, papers, registry, urging, wording
+from congvan.acts.digest import workbook
+from congvan.acts.drafting import Draft
+from congvan.acts.escalations import DIGEST_AT, describe, next_reading, tell_at
+from congvan.acts.frozen import cascade_of, is_urgent
+from congvan.acts.issuing import play_issue
+from congvan.house import House
+from congvan.letters.press import Rendered
+from congvan.rules.calendar import instant, local
+from congvan.rules.protocol import Fact
+from congvan.rules.records import Rung
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Campaign, Case, Delivery, Digest, Letter
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What was drafted and set before the digests are written down, by campaign; and the đôn đốc looked at."""
+
+    urges: Mapping[str, urging.Prepared] = field(default_factory=dict)
+    reports: Mapping[str, tuple[Draft, Rendered]] = field(default_factory=dict)
+    passed: Sequence[Letter] = ()
+
+
+async def tell(house: House) -> list[str]:
+    """Write the digests that are due, one for each rung's owner; return their ids.
+
+    1. Lock the due cases of every campaign that is not held.
+    2. Group them by the owner of their next rung; a rung that consists of the silent party alone is passed by.
+       What is not urgent waits for the owner's next reading: at night, on days off, after the day's digest.
+    3. One digest, its table and its mail for each owner; each delivery's log names the digest.
+    4. Who has a letter of no hop in hand that should have been issued is reminded of it as well.
+    """
+    await papers.chase(house)
+    now = await house.clock.now()
+    ready = await _prepare(house, now)
+    submitted: list[str] = []
+    async with house.store.act() as ledger:
+        due = await _due_cases(ledger, now)
+        keys = {delivery.campaign_id for _, delivery in due}
+        campaigns = {one.id: one for one in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
+        groups: dict[str, list[tuple[Case, Delivery, Rung]]] = {}
+        for case, delivery in due:
+            ladder = cascade_of(campaigns[case.campaign_id]).ladder
+            rung = ladder[min(case.rung, len(ladder) - 1)]
+            groups.setdefault(rung.to, []).append((case, delivery, rung))
+        made = []
+        for owner, members in sorted(groups.items()):
+            told = await _put_off(house, ledger, owner, members, campaigns, now)
+            if told:
+                submitted += await _submit(house, ledger, told, campaigns, ready, now)
+                made.append(await _tell_one(house, ledger, owner, told, campaigns, now))
+        submitted += await _next_round(house, ledger, ready, now)
+    for letter_id in submitted:
+        # Nobody else plays the clerk of an exercise.
+        await play_issue(house, letter_id, "exercise")
+    return made
+
+
+async def _next_round(house: House, ledger: Ledger, ready: _Ready, now: datetime) -> list[str]:
+    """Where the last date of a đôn đốc has passed and somebody is still silent, the next one goes to the clerk."""
+    played = []
+    for letter in ready.passed:
+        campaign = await ledger.take(Campaign, letter.campaign_id)
+        guard = Letter.id == letter.id, Letter.awaits_until.is_not(None)
+        if await ledger.change(Letter, *guard, awaits_until=None) == 1 and campaign.id in ready.urges:
+            letter_id = await urging.submit(house, ledger, campaign, ready.urges[campaign.id], now, tell=True)
+            played += [letter_id] if letter_id and campaign.mode == "exercise" else []
+    return played
+
+
+async def _prepare(house: House, now: datetime) -> _Ready:
+    """Draft what the rungs that are due need, outside any transaction: pages take their time."""
+    urged, reported = set(), set()
+    async with house.store.view() as ledger:
+        for case, _delivery in await _due_cases(ledger, now):
+            campaign = await ledger.get(Campaign, case.campaign_id)
+            ladder = cascade_of(campaign).ladder
+            if ladder[min(case.rung, len(ladder) - 1)].template == "report":
+                reported.add(case.campaign_id)
+            elif case.kind == "silent":
+                urged.add(case.campaign_id)
+        passed = await urging.passed(ledger, now)
+    reports = {}
+    for campaign_id in sorted(reported):
+        async with house.store.view() as ledger:
+            campaign = await ledger.get(Campaign, campaign_id)
+            if await _reported(ledger, campaign):
+                continue
+            sheet = await closing.report_sheet(house, ledger, campaign, now)
+        reports[campaign_id] = Draft(sheet, now), house.press.render(sheet)
+    urged |= {letter.campaign_id for letter in passed}
+    return _Ready(await urging.prepare(house, sorted(urged), now), reports, passed)
+
+
+async def _reported(ledger: Ledger, campaign: Campaign) -> bool:
+    """A Báo cáo to whoever gave the directive is prepared once from the ladder; the last one follows the closing."""
+    known = select(Letter.id).where(
+        Letter.campaign_id == campaign.id, Letter.kind == "report", Letter.state != "CANCELLED"
+    )
+    return await ledger.first(known) is not None
+
+
+async def _submit(
+    house: House,
+    ledger: Ledger,
+    members: Sequence[tuple[Case, Delivery, Rung]],
+    campaigns: Mapping[str, Campaign],
+    ready: _Ready,
+    now: datetime,
+) -> list[str]:
+    """Hand the drafts to the clerk; the letters of exercises that he need not issue himself."""
+    played = []
+    for key in sorted({case.campaign_id for case, _, _ in members}):
+        rungs = {rung.template for case, _, rung in members if case.campaign_id == key}
+        campaign = campaigns[key]
+        if key in ready.urges and rungs - {"report"}:
+            letter_id = await urging.submit(house, ledger, campaign, ready.urges[key], now, tell=False)
+            played += [letter_id] if letter_id and campaign.mode == "exercise" else []
+        if key in ready.reports and "report" in rungs and not await _reported(ledger, campaign):
+            made, rendered = ready.reports[key]
+            letter_id = await papers.submit(house, ledger, campaign, made, rendered, now, about=None, tell=True)
+            said = {"letter": letter_id, "kind": "report"}
+            await ledger.write(campaign, now, Entry(Fact.LETTER_DRAFTED, said))
+    return played
+
+
+async def _put_off(
+    house: House,
+    ledger: Ledger,
+    owner: str,
+    members: Sequence[tuple[Case, Delivery, Rung]],
+    campaigns: Mapping[str, Campaign],
+    now: datetime,
+) -> list[tuple[Case, Delivery, Rung]]:
+    """Put off what this owner does not read now; return the rest.
+
+    Digests come late after a standstill, and clocks differ a little: neither may bring a second one.
+    """
+    wall, state = local(now), house.calendars.state
+    had = Digest.owner == owner, Digest.day == wall.date(), Digest.ordinal == 0
+    if await ledger.first(select(Digest.id).where(*had)) is not None:
+        later = next_reading(house, instant(wall.date() + timedelta(days=1), time()))
+    elif state.is_working(wall.date()) and DIGEST_AT <= wall.time() < state.closes:
+        return list(members)
+    else:
+        later = next_reading(house, now)
+    routine = [case.id for case, _, _ in members if not is_urgent(campaigns[case.campaign_id])]
+    await ledger.change(Case, Case.id.in_(routine), tell_at=later)
+    return [member for member in members if member[0].id not in routine]
+
+
+async def _due_cases(ledger: Ledger, now: datetime) -> list[tuple[Case, Delivery]]:
+    held = select(Campaign.id).where(Campaign.held_at.is_not(None))
+    query = select(Case.delivery_id).where(
+        Case.closed_at.is_(None), Case.tell_at <= now, Case.campaign_id.not_in(held)
+    )
+    keys = sorted(set(await ledger.all(query)))
+    deliveries = {
+        row.id: row
+        for row in await ledger.all(
+            select(Delivery).where(Delivery.id.in_(keys)).order_by(Delivery.id), lock=True
+        )
+    }
+    cases: list[Case] = await ledger.all(
+        select(Case)
+        .where(Case.delivery_id.in_(keys), Case.closed_at.is_(None), Case.tell_at <= now)
+        .order_by(Case.id),
+        lock=True,
+    )
+    return [(case, deliveries[case.delivery_id]) for case in cases]
+
+
+async def _tell_one(
+    house: House,
+    ledger: Ledger,
+    owner: str,
+    members: Sequence[tuple[Case, Delivery, Rung]],
+    campaigns: Mapping[str, Campaign],
+    now: datetime,
+) -> str:
+    digest_id, day = house.new_id(now), local(now).date()
+    ordinal = 0
+    if all(is_urgent(campaigns[case.campaign_id]) for case, _, _ in members):
+        ordinal = 1 + await ledger.count(
+            select(Digest.id).where(Digest.owner == owner, Digest.day == day, Digest.ordinal > 0)
+        )
+    # The last rung is the report upwards, which leaves only as an issued document: no mail tells of it.
+    others = [row for row in members if row[1].recipient != owner and row[2].template != "report"]
+    if others:
+        await _mail(house, ledger, owner, others, campaigns, now, digest_id)
+    await ledger.add(
+        Digest, id=digest_id, owner=owner, day=day, ordinal=ordinal, made_at=now, cases=len(members)
+    )
+    for case, _delivery, _rung in members:
+        rung = case.rung + 1
+        then = tell_at(house, campaigns[case.campaign_id], rung, now)
+        await ledger.change(Case, Case.id == case.id, rung=rung, tell_at=then, digest_id=digest_id)
+    changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
+    for case, delivery, _rung in members:
+        data = {"digest": digest_id, "to": owner, "rung": case.rung + 1, "case": case.kind}
+        changes.append((delivery, [Entry(Fact.TOLD, data)], {}))
+    await ledger.write_many(_merged(changes), now)
+    for campaign_id in sorted({case.campaign_id for case, _d, _r in members}):
+        await ledger.change(
+            Campaign, Campaign.id == campaign_id, wake_at=now, wake_seq=Campaign.wake_seq + 1
+        )
+    return digest_id
+
+
+def _merged(
+    changes: Sequence[tuple[Delivery, list[Entry], dict[str, Any]]],
+) -> list[tuple[Delivery, list[Entry], dict[str, Any]]]:
+    # A delivery may stand in two cases; its chain is written once.
+    by_id: dict[str, tuple[Delivery, list[Entry], dict[str, Any]]] = {}
+    for delivery, entries, values in changes:
+        known = by_id.setdefault(delivery.id, (delivery, [], {}))
+        known[1].extend(entries)
+        known[2].update(values)
+    return list(by_id.values())
+
+
+async def _mail(
+    house: House,
+    ledger: Ledger,
+    owner: str,
+    members: Sequence[tuple[Case, Delivery, Rung]],
+    campaigns: Mapping[str, Campaign],
+    now: datetime,
+    digest_id: str,
+) -> None:
+    lines = await describe(house, ledger, [(case, delivery) for case, delivery, _ in members], campaigns, now)
+    sheet = await ledger.keep_file(workbook(lines, now), XLSX)
+    told_of = {delivery.campaign_id for _, delivery, _ in members}
+    context = {
+        "template": members[0][2].template,
+        "lines": [line.as_dict() for line in lines],
+        "campaigns": [await _chapter(ledger, campaigns[key], now) for key in sorted(told_of)],
+    }
+    enclosed = [{"name": f"tong-hop-{local(now):%Y-%m-%d}.xlsx", "sha256": sheet, "media_type": XLSX}]
+    for key in sorted(told_of):
+        _, draft = await urging.shown(ledger, campaigns[key])
+        enclosed += [draft] if draft else []
+    also = dict.fromkeys(code for _, _, rung in members for code in rung.also)
+    queued: list[mails.Mail] = []
+    for code in (owner, *(code for code in also if code != owner)):
+        reader = await registry.organisation(ledger, code)
+        boxes = registry.mailboxes(reader, local(now).date())
+        if boxes:  # refused at launch; a mailbox removed later is shown by `doctor`
+            queued.append(
+                mails.Mail(
+                    kind="digest", step=digest_id if code == owner else f"{digest_id}-{len(queued)}", recipient=code,
+                    address=boxes[0], not_before=now, campaign_id=min(told_of), urgent=True,
+                    context=context | {"name": reader.name}, enclosures=enclosed,
+                )
+            )  # fmt: skip
+    await mails.queue(house, ledger, queued, now)
+
+
+async def _chapter(ledger: Ledger, campaign: Campaign, now: datetime) -> dict[str, Any]:
+    letter = await wording.speaking_letter(ledger, campaign)
+    return {
+        "code": campaign.code, "subject": campaign.subject, "document": wording.document(letter),
+        "figures": await figures.for_mail(ledger, campaign.id, now), "note": (await urging.shown(ledger, campaign))[0],
+    }  # fmt: skip
