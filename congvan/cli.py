@@ -52,6 +52,7 @@ _COMMANDS = {
     "letter": "letters:app",
     "number": "numbers:app",
     "report": "reports:report",
+    "register": "registers:register",
     "mail": "mail:app",
     "history": "mail:history",
     "reconcile": "mail:reconcile",

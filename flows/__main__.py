@@ -14,13 +14,14 @@ from uuid import UUID
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.runner import Runner
+from prefect.schedules import Cron, Interval, Schedule
 from prefect.types.entrypoint import EntrypointType
 
 from congvan.house import build
 from flows.campaign import campaign
 from flows.hop import hop
 from flows.relay import Relay
-from flows.report import report
+from flows.report import WEEKLY, ZONE, report
 from flows.runs import NAME, Deployments
 from flows.watch import watch
 from tasks.board import delivery, recipients
@@ -30,14 +31,15 @@ _POLL_S = 1.0
 
 async def _deployments(runner: Runner, client: PrefectClient) -> dict[str, UUID]:
     """Register every deployment; the pictures are never executed, so they have no runner."""
-    served: tuple[tuple[Flow[..., Any], timedelta | None], ...] = (
-        (campaign, None), (hop, None), (watch, timedelta(minutes=10)), (report, None),
+    served: tuple[tuple[Flow[..., Any], Schedule | None], ...] = (
+        (campaign, None), (hop, None), (watch, Interval(timedelta(minutes=10))), (report, Cron(WEEKLY, timezone=ZONE)),
     )  # fmt: skip
     ids = {}
-    for one, interval in served:
+    for one, schedule in served:
         deployment = await one.ato_deployment(
-            NAME, entrypoint_type=EntrypointType.MODULE_PATH, interval=interval, description=one.description
-        )
+            NAME, entrypoint_type=EntrypointType.MODULE_PATH, schedule=schedule,
+            description=one.description,
+        )  # fmt: skip
         ids[one.name] = await runner.aadd_deployment(deployment)
     for picture in (recipients, delivery):
         flow_id = await client.create_flow(picture)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from congvan.acts import campaigns, closing
+from congvan.acts import campaigns, reporting
 from tasks import effect, house
 
 
@@ -15,7 +15,7 @@ async def interim_report(campaign: str) -> str:
     now = await house().clock.now()
     async with house().store.view() as ledger:
         row = await campaigns.find(ledger, campaign)
-        sheet = await closing.report_sheet(house(), ledger, row, now)
+        sheet = await reporting.report_sheet(house(), ledger, row, now, interim=row.state == "RUNNING")
     rendered = house().press.render(sheet)
     folder: Path = house().settings.home / "reports"
     path = folder / f"{row.code}-{now:%Y%m%d-%H%M}.pdf"

@@ -45,9 +45,13 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("campaign close CAMPAIGN --by NAME", "kết thúc và trình báo cáo"),
             ("join CAMPAIGN ORGANISATION --by NAME [--direct]", "thêm một đơn vị đăng ký sau khi đã khởi động"),
             ("status [CAMPAIGN] [--json]", "tình hình các đợt"),
-            ("report CAMPAIGN --format pdf|xlsx|json --out FILE", "báo cáo"),
+            ("report CAMPAIGN --format pdf|docx|xlsx|json --out FILE", "báo cáo, lúc nào cũng được"),
         ),
         "Lưu trữ": (
+            (
+                "register outgoing|incoming|tracking --year Y --out FILE.pdf|.xlsx [--exercises] [--json]",
+                "sổ văn bản đi, văn bản đến, theo dõi giải quyết",
+            ),
             ("audit CAMPAIGN [--export FILE.jsonl] [--seal HASH] [--json]", "kiểm tra nhật ký; có sai lệch thì 1"),
             ("retention [--dry-run] [--by NAME] [--json]", "xóa dữ liệu liên hệ và nội dung thư quá thời hạn giữ"),
         ),

@@ -10,6 +10,7 @@ from typing import Any
 import xlsxwriter
 
 from congvan.acts import answers
+from congvan.acts.results import SAYS
 from congvan.commands.show import CHANNELS, DELIVERY_STATES, moment
 
 _RECIPIENTS = (
@@ -21,6 +22,18 @@ _RECIPIENTS = (
 _BRANCHES = (
     ("name", "Đơn vị chuyển", 44), ("total", "Số nơi nhận", 14), ("reached", "Đã gửi đến", 14),
     ("answered", "Đã trả lời", 14),
+)  # fmt: skip
+_GROUPS = (
+    ("name", "Khu công nghiệp, nhóm đơn vị", 44), ("total", "Tổng số", 10), ("asked", "Phải trả lời", 12),
+    ("done", "Đã hoàn thành", 12), ("late", "Trong đó sau thời hạn", 12), ("silent", "Chưa xác nhận", 12),
+    ("partial", "Đã tiếp nhận, chưa hoàn thành", 14), ("undeliverable", "Không gửi được", 12),
+    ("rejected", "Từ chối tiếp nhận", 12), ("not_sent", "Chưa được gửi đến", 12), ("exempt", "Miễn báo cáo", 12),
+    ("withdrawn", "Đã thu hồi", 12),
+)  # fmt: skip
+_OPEN = (
+    ("code", "Mã", 22), ("name", "Tổ chức", 44), ("park", "Khu công nghiệp", 26), ("issuer", "Đơn vị chuyển", 36),
+    ("kind", "Tình trạng", 24), ("due_at", "Thời hạn", 18), ("reminders", "Số lần nhắc", 10), ("reason", "Lý do", 36),
+    ("done", "Việc đã làm", 50),
 )  # fmt: skip
 _Columns = Sequence[tuple[str, str, int]]
 
@@ -38,6 +51,9 @@ def workbook(data: Mapping[str, Any], parks: Mapping[str, str]) -> bytes:
     recipients = [_said(one, parks) for one in data["deliveries"]]
     _fill(book.add_worksheet("Nơi nhận"), _RECIPIENTS, recipients, head, cell)
     _fill(book.add_worksheet("Đơn vị chuyển"), _BRANCHES, data["branches"], head, cell)
+    _fill(book.add_worksheet("Theo khu và nhóm"), _GROUPS, data["groups"], head, cell)
+    still = [{**one, "kind": SAYS[one["kind"]], "due_at": moment(one["due_at"])} for one in data["open"]]
+    _fill(book.add_worksheet("Chưa hoàn thành"), _OPEN, still, head, cell)
     for level in data["figures"]:
         _figures(book, level, data, head, cell)
     book.close()
@@ -115,7 +131,10 @@ def _fill(sheet: Any, columns: _Columns, rows: Sequence[Mapping[str, Any]], head
                 sheet.write_number(number, column, value, cell)
             else:
                 sheet.write_string(number, column, str(value), cell)
+    sheet.set_row(0, 48)
     sheet.freeze_panes(1, 0)
+    sheet.repeat_rows(0)
+    sheet.set_paper(9)
     sheet.autofilter(0, 0, max(1, len(rows)), len(columns) - 1)
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)

@@ -28,6 +28,8 @@ from congvan.letters.sheet import Sheet
 
 _HEAD = re.compile(r"\A\{#-?(.*?)-?#\}", re.DOTALL)
 _MAIN = '#import "/page.typ": letter\n#letter(json(bytes("%s")))\n'
+_REGISTER = '#import "/register.typ": register\n#register(json(bytes("%s")))\n'
+_DRAWING = '#set page(width: auto, height: auto, margin: 0pt)\n#image(bytes("%s"), format: "svg", width: %s)\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,24 @@ class Press:
         """All of the page but its body, and the body's tree: for renditions that lay out by themselves."""
         made = self._compose(sheet)
         return made.frame, made.body
+
+    def register(self, data: Mapping[str, Any]) -> bytes:
+        """A register as PDF, A4 across: title, year, issuer, parent, illustration, columns, widths, rows."""
+        written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        main = _REGISTER % written.replace("\\", "\\\\").replace('"', '\\"')
+        pdf = self._compiler().compile(main.encode(), format="pdf", timestamp=0)
+        if not isinstance(pdf, bytes):
+            raise TypeError(f"Typst gave {type(pdf).__name__} instead of one PDF")
+        return pdf
+
+    def picture(self, drawing: str, width_mm: float) -> bytes:
+        """An SVG drawing as PNG, for renditions that show none."""
+        written = drawing.replace("\\", "\\\\").replace('"', '\\"')
+        main = _DRAWING % (written, f"{width_mm:g}mm")
+        made = self._compiler().compile(main.encode(), format="png", ppi=220)
+        if not isinstance(made, bytes):
+            raise TypeError(f"Typst gave {type(made).__name__} instead of one picture")
+        return made
 
     def file(self, name: str) -> Path | None:
         """A file beside the templates; the first folder that has it wins."""

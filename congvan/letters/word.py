@@ -7,8 +7,9 @@ replaces with its own; a folder before the shipped one wins.
 from __future__ import annotations
 
 import io
+import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from congvan.letters.press import Press
 from congvan.letters.sheet import Sheet
 
 TEMPLATE = "word/letter.docx"
+#: Before the name of a drawing, where it is to stand; a private-use character, which no letter holds.
+_MARK = "\ue000"
+#: A cell that holds a number and nothing else.
+_FIGURE = re.compile(r"\d[\d.]*")
 #: A column that only counts the rows.
 _COUNTER_MM = 14.0
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -39,14 +44,33 @@ def document(press: Press, sheet: Sheet, template: Path | None = None) -> bytes:
     frame, tree = press.composed(sheet)
     made = DocxTemplate(source)
     made.render(_context(frame, tree), jinja_env=SandboxedEnvironment(autoescape=True))
+    _draw(made.docx, press, sheet.images, _width_mm(frame["profile"]["page"]))
+    # Tables of the words come before those of the appendices, each in its order.
+    shares: Iterator[list[str]] = iter([node["widths"] for node in tree if node["t"] == "table"])
     for table in _tables(made.docx):
-        _fit(table, _width_mm(frame["profile"]["page"]))
+        _fit(table, _width_mm(frame["profile"]["page"]), next(shares, []))
     core = made.docx.core_properties
     core.title, core.subject = frame["document"]["title"], frame["document"]["subject"]
     core.author, core.language = frame["document"]["author"], str(frame["language"])
     out = io.BytesIO()
     made.save(out)
     return _settled(out.getvalue())
+
+
+def _draw(made: Any, press: Press, images: Mapping[str, str], width_mm: float) -> None:
+    """The drawings in place of their marks, as pictures: Word shows no SVG of ours."""
+    from docx.oxml.ns import qn
+    from docx.shared import Mm
+    from docx.text.paragraph import Paragraph
+
+    for element in list(made.element.body.iter(qn("w:p"))):
+        paragraph = Paragraph(element, made)
+        name = paragraph.text.removeprefix(_MARK)
+        if paragraph.text.startswith(_MARK) and name in images:
+            for run in list(paragraph.runs):
+                element.remove(run._r)
+            picture = io.BytesIO(press.picture(images[name], width_mm))
+            paragraph.add_run().add_picture(picture, width=Mm(width_mm))
 
 
 def _width_mm(page: Mapping[str, float]) -> float:
@@ -64,8 +88,9 @@ def _tables(made: Any) -> Iterator[Any]:
             yield table
 
 
-def _fit(table: Any, width_mm: float) -> None:
-    """Widths for the columns that the letter has; the template's table knows none of them."""
+def _fit(table: Any, width_mm: float, shares: Sequence[str]) -> None:
+    """Widths for the columns that the letter has, of which the template's table knows none; numbers to the right."""
+    from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
     from docx.shared import Mm
@@ -75,6 +100,8 @@ def _fit(table: Any, width_mm: float) -> None:
     narrow = [_COUNTER_MM if head in COUNTERS else 0 for head in heads]
     share = (width_mm - sum(narrow)) / max(1, narrow.count(0))
     widths = [Mm(one or share) for one in narrow]
+    if len(shares) == len(heads) and all(shares):
+        widths = [Mm(width_mm * float(one.strip("%")) / 100) for one in shares]
     grid = table._tbl.tblGrid
     for old in list(grid):
         grid.remove(old)
@@ -85,6 +112,9 @@ def _fit(table: Any, width_mm: float) -> None:
     for row in rows:
         for cell, width in zip(row, widths, strict=False):
             cell.width = width
+            if _FIGURE.fullmatch("".join(text.text or "" for text in cell.iter(qn("w:t")))):
+                for paragraph in cell.iter(qn("w:p")):
+                    paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
 
 
 def _settled(data: bytes) -> bytes:
@@ -127,8 +157,7 @@ def _blocks(tree: Tree, small: float) -> Iterator[dict[str, Any]]:
         elif tag == "hr":
             yield {"kind": "p", "text": _rich(["…" * 54]), "align": "left"}
         elif tag == "img":
-            # Word shows no SVG of ours; the clerk puts the drawing in.
-            yield {"kind": "p", "text": _rich([f"[{node.get('alt', '')}]"]), "align": "center"}
+            yield {"kind": "p", "text": _rich([f"{_MARK}{node['src']}"]), "align": "center"}
 
 
 def _leads(children: list[Any]) -> bool:

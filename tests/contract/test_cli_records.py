@@ -106,3 +106,26 @@ def test_a_late_joiner_is_taken_in_from_the_registry(desk: Desk) -> None:
     assert joined["due_at"]
     assert desk.run("join", campaign, "DV-MOI", "--by", "Lan").status == 1
     assert desk.must("audit", campaign, "--json").json["sound"]
+
+
+def test_a_register_is_written_as_pdf_and_workbook_with_all_columns(desk: Desk) -> None:
+    desk.sent()
+    for kind, columns in (("outgoing", 10), ("incoming", 10), ("tracking", 7)):
+        for ending in ("pdf", "xlsx"):
+            desk.must("register", kind, "--year", "2024", "--out", f"{kind}.{ending}", "--exercises")
+        assert (desk.folder / f"{kind}.pdf").read_bytes().startswith(b"%PDF-")
+        book = CalamineWorkbook.from_path(str(desk.folder / f"{kind}.xlsx"))
+        sheet = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+        assert sheet[3] == [f"({number})" for number in range(1, columns + 1)]
+    said = desk.must("register", "incoming", "--year", "2024", "--exercises", "--json").json
+    assert said["rows"][0][1] == "310"
+    assert desk.must("register", "incoming", "--year", "2024", "--json").json["rows"] == []
+    assert desk.run("register", "outgoing", "--year", "2024").status == 2
+    assert desk.run("register", "outgoing", "--year", "2024", "--out", "x.odt").status == 2
+    assert desk.run("register", "sideways", "--year", "2024", "--out", "x.pdf").status == 2
+
+
+def test_a_report_comes_as_word_too(desk: Desk) -> None:
+    desk.sent()
+    desk.must("report", "ra-soat-kho", "--format", "docx", "--out", "report.docx")
+    assert (desk.folder / "report.docx").read_bytes().startswith(b"PK")

@@ -118,10 +118,15 @@ def report(**changes: Any) -> Sheet:
     table = {"title": "Bảng 1. Kết quả theo cấp", "columns": ["Cấp", "Tổng số"], "rows": [["Doanh nghiệp", 1700]]}
     more = {
         "as_of": DEADLINE,
-        "counts": {"asked": 1734, "answered": 1640, "late": 12, "silent": 94},
+        "interim": False,
+        "counts": {"asked": 1734, "done": 1640, "late": 12, "silent": 93, "rejected": 1, "exempt": 2, "withdrawn": 0},
+        "says": {"silent": "chưa xác nhận", "rejected": "từ chối tiếp nhận"},
         "tables": [table],
         "silent": [["Công ty TNHH Mẫu 1", "KCN Mẫu Đông"]],
         "silent_columns": ["Đơn vị", "Khu công nghiệp"],
+        "silent_widths": ["60%", "40%"],
+        "open_total": 94,
+        "seal": "ab" * 32,
         "findings": ["Một số địa chỉ thư điện tử không còn dùng."],
         "proposals": [],
         "chart": "",
@@ -291,7 +296,9 @@ def test_a_report_has_its_type_title_figures_and_the_silent_by_name() -> None:
     assert "Số: 312/BC-BQL" in printed
     assert "Doanh nghiệp 1.700" in printed
     assert "Công ty TNHH Mẫu 1 KCN Mẫu Đông" in printed
-    assert "(trong đó 12 đơn vị xác nhận sau thời hạn)" in printed
+    assert "(trong đó 12 đơn vị sau thời hạn)" in printed
+    assert "chưa xác nhận 93 đơn vị; từ chối tiếp nhận 1 đơn vị" in printed
+    assert "Có 2 đơn vị được miễn báo cáo." in printed
     assert "data:image/svg+xml;base64," in rendered.html
 
 

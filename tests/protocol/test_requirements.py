@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from congvan.acts import answers, campaigns, closing, confirmations
+from congvan.acts import answers, campaigns, confirmations, reporting
 from congvan.acts.confirmations import Answer, AnswersWrong
 from congvan.errors import BadInput
 from congvan.reading import lines_of, read_cascade, read_plan
@@ -23,7 +23,7 @@ from congvan.rules.records import CampaignPlan, Policy
 from congvan.rules.requirements import Kind, Question
 from congvan.rules.uploads import Upload, fault_of, upload
 from congvan.store.tables import EventRow, File
-from tests.conftest import ROOT
+from tests.conftest import ROOT, at
 from tests.protocol.world import PLAN, Town
 
 PDF = b"%PDF-1.7\nplan\n%%EOF\n"
@@ -318,7 +318,7 @@ async def test_figures_are_summed_by_park_and_as_a_whole_and_stand_in_the_report
     async with town.house.store.view() as ledger:
         campaign = await campaigns.find(ledger, town.campaign)
         (level,) = await answers.rolled(ledger, campaign)
-        sheet = await closing.report_sheet(town.house, ledger, campaign, await town.house.clock.now())
+        sheet = await reporting.report_sheet(town.house, ledger, campaign, at("2023-12-05"), interim=True)
     assert (level["asked"], level["reported"]) == (6, 3)
     assert level["totals"]["drills"]["sum"] == 10
     assert level["totals"]["plan"]["counts"] == {"yes": 2, "no": 1}

@@ -1,0 +1,246 @@
+"""The registers of an office (NĐ 30/2020 Phụ lục IV): documents out, documents in, how each is being answered.
+
+What was entered stays: voided numbers and replaced letters stand in the register with their reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from congvan.acts import registry, results
+from congvan.acts.frozen import cascade_of, plan_of
+from congvan.house import House
+from congvan.letters import numbering
+from congvan.reading import read_cascade
+from congvan.rules.calendar import local
+from congvan.rules.records import Directive
+from congvan.store.ledger import Ledger
+from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message, Number
+
+#: Column headings and their shares of the width, in the order of the decree's forms.
+OUTGOING = (
+    ("Số, ký hiệu văn bản", 10), ("Ngày tháng văn bản", 9), ("Tên loại và trích yếu nội dung", 23), ("Người ký", 11),
+    ("Nơi nhận văn bản", 20), ("Đơn vị, người nhận bản lưu", 9), ("Số lượng bản", 6), ("Ngày chuyển", 9),
+    ("Ký nhận", 7), ("Ghi chú", 10),
+)  # fmt: skip
+INCOMING = (
+    ("Ngày đến", 9), ("Số đến", 6), ("Tác giả", 15), ("Số, ký hiệu văn bản", 11), ("Ngày tháng văn bản", 9),
+    ("Tên loại và trích yếu nội dung", 24), ("Đơn vị hoặc người nhận", 13), ("Ngày chuyển", 9), ("Ký nhận", 7),
+    ("Ghi chú", 10),
+)  # fmt: skip
+TRACKING = (
+    ("Số đến", 6), ("Tên loại, số, ký hiệu, ngày tháng và tác giả văn bản", 25), ("Đơn vị hoặc người nhận", 13),
+    ("Thời hạn giải quyết", 11), ("Tiến độ giải quyết", 24), ("Số, ký hiệu văn bản trả lời", 12), ("Ghi chú", 9),
+)  # fmt: skip
+_KINDS = {"report": "Báo cáo", "dispatch": "Công điện", "urge": "Công văn", "correction": "Công văn"}
+_REST = {"REPLACED": "Đã được thay thế", "CANCELLED": "Đã hủy"}
+_KEPT = re.compile(r"^\s*-?\s*Lưu:\s*(.+?)\s*[.;]?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One register of one year. kind: outgoing, incoming or tracking; columns: heading and share of the width."""
+
+    kind: str
+    title: str
+    year: int
+    issuer: str
+    parent: str
+    illustration: bool
+    columns: Sequence[tuple[str, int]]
+    rows: list[list[str]]
+
+
+async def register(house: House, kind: str, year: int, *, exercises: bool = False) -> Register:
+    """The register of the office that the engine speaks for. exercises: with exercises and demos, so marked."""
+    async with house.store.view() as ledger:
+        campaigns: list[Campaign] = await ledger.all(select(Campaign).order_by(Campaign.launched_at, Campaign.code))
+        campaigns = [one for one in campaigns if exercises or one.mode == "live"]
+        cascade = cascade_of(campaigns[-1]) if campaigns else read_cascade(house.settings.cascade_file)
+        code = cascade.speaks_for
+        office = await registry.organisation(ledger, code)
+        parent = await registry.organisation(ledger, office.parent) if office.parent else None
+        title, columns, read = _FORMS[kind]
+        now = await house.clock.now()
+        return Register(
+            kind, title, year, office.name, (parent.short_name or parent.name) if parent else "",
+            any(one.mode != "live" for one in campaigns), columns, await read(ledger, campaigns, code, year, now),
+        )  # fmt: skip
+
+
+def _day(day: date | datetime | None) -> str:
+    if isinstance(day, datetime):
+        day = local(day).date()
+    return f"{day:%d/%m/%Y}" if day else ""
+
+
+# ------------------------------------------------------------------------------------ out
+
+
+async def _outgoing(
+    ledger: Ledger, campaigns: Sequence[Campaign], issuer: str, year: int, _now: datetime
+) -> list[list[str]]:
+    by_id = {one.id: one for one in campaigns}
+    letters: list[Letter] = await ledger.all(
+        select(Letter).where(
+            Letter.campaign_id.in_(by_id), Letter.issuer == issuer, Letter.issued_on.is_not(None), Letter.symbol != "",
+            Letter.issued_on >= date(year, 1, 1), Letter.issued_on <= date(year, 12, 31),
+        )
+    )  # fmt: skip
+    copies, left = await _copies(ledger, letters), await _left(ledger, letters)
+    rows = [
+        (
+            (one.issued_on or date.min, one.number or 0, one.symbol),
+            _out(one, by_id[one.campaign_id], copies.get(one.id, 1), left.get(one.id)),
+        )
+        for one in letters
+    ]
+    rows += [
+        ((local(one.taken_at).date(), one.number, one.series), _voided(one))
+        for one in await ledger.all(
+            select(Number).where(Number.issuer == issuer, Number.year == year, Number.voided_why.is_not(None))
+        )
+    ]
+    return [row for _key, row in sorted(rows, key=lambda pair: pair[0])]
+
+
+def _out(letter: Letter, campaign: Campaign, copies: int, left: datetime | None) -> list[str]:
+    sheet = letter.sheet
+    lines = [str(line) for line in sheet.get("distribution") or ()] or list(plan_of(campaign).letter.distribution)
+    kept = next((found[1] for line in lines if (found := _KEPT.match(line))), "VT")
+    others = [line.strip(" -;.") for line in lines if not _KEPT.match(line)]
+    addressees = [str(one) for one in sheet.get("addressees") or ()]
+    to = [*addressees, *(one for one in others if one != "Như trên")]
+    notes = [_REST.get(letter.state, ""), "diễn tập" if campaign.mode != "live" else "", campaign.code]
+    return [
+        letter.symbol, _day(letter.issued_on), f"{_KINDS.get(letter.kind, 'Công văn')} {letter.subject}".strip(),
+        str((sheet.get("signer") or {}).get("name", "")), "; ".join(to), kept, str(copies), _day(left), "",
+        "; ".join(note for note in notes if note),
+    ]  # fmt: skip
+
+
+def _voided(one: Number) -> list[str]:
+    code = f"{one.number:02d}/{one.series}"
+    return [code, _day(one.taken_at), "Số hủy", *[""] * (len(OUTGOING) - 4), one.voided_why or ""]
+
+
+async def _copies(ledger: Ledger, letters: Sequence[Letter]) -> dict[str, int]:
+    """To how many mailboxes each letter went."""
+    of_hop = {one.hop_id: one.id for one in letters if one.hop_id}
+    rows = await ledger.rows(
+        select(Message.hop_id, func.count(func.distinct(Message.recipient)))
+        .where(Message.hop_id.in_(of_hop), Message.kind.in_(("letter", "bypass", "copy")), Message.state == "SENT")
+        .group_by(Message.hop_id)
+    )
+    return {of_hop[hop]: int(number) for hop, number in rows}
+
+
+async def _left(ledger: Ledger, letters: Sequence[Letter]) -> dict[str, datetime]:
+    """When each letter first left."""
+    of_hop = {one.hop_id: one.id for one in letters if one.hop_id}
+    rows = await ledger.rows(
+        select(Message.hop_id, func.min(Message.sent_at))
+        .where(Message.hop_id.in_(of_hop), Message.kind.in_(("letter", "copy")), Message.sent_at.is_not(None))
+        .group_by(Message.hop_id)
+    )
+    return {of_hop[hop]: at for hop, at in rows} | {
+        one.id: one.issued_at for one in letters if not one.hop_id and one.issued_at
+    }
+
+
+# ------------------------------------------------------------------------------------ in
+
+
+def _directives(campaigns: Sequence[Campaign], year: int) -> list[tuple[Directive, Campaign]]:
+    """Each document that came in that year once, by its number of arrival."""
+    found: dict[tuple[str, date], tuple[Directive, Campaign]] = {}
+    for campaign in campaigns:
+        for one in plan_of(campaign).directives:
+            arrived = one.arrived_on or local(campaign.launched_at).date()
+            if arrived.year == year:
+                found.setdefault((one.code, one.issued_on), (one, campaign))
+    return sorted(found.values(), key=lambda pair: (int(pair[0].arrival_number or 0), pair[0].issued_on))
+
+
+async def _incoming(
+    ledger: Ledger, campaigns: Sequence[Campaign], _issuer: str, year: int, _now: datetime
+) -> list[list[str]]:
+    rows = []
+    for one, campaign in _directives(campaigns, year):
+        unit = await _resolver(ledger, campaign)
+        handed = await ledger.first(
+            select(func.min(Delivery.sent_at)).join(Hop, Hop.id == Delivery.hop_id).where(
+                Hop.campaign_id == campaign.id, Hop.parent_delivery_id.is_(None)
+            )
+        )  # fmt: skip
+        rows.append(
+            [
+                _day(one.arrived_on), one.arrival_number, one.issuer, one.code, _day(one.issued_on),
+                f"{one.kind} {one.subject}", unit, _day(handed), "", _noted(campaign),
+            ]
+        )  # fmt: skip
+    return rows
+
+
+async def _tracking(
+    ledger: Ledger, campaigns: Sequence[Campaign], issuer: str, year: int, now: datetime
+) -> list[list[str]]:
+    rows = []
+    for one, campaign in _directives(campaigns, year):
+        rows.append(
+            [
+                one.arrival_number,
+                f"{one.kind} số {one.code} ngày {numbering.short_day(one.issued_on)} của {one.issuer}",
+                await _resolver(ledger, campaign), await _term(ledger, campaign, issuer),
+                await _progress(ledger, campaign, now), await _answered_by(ledger, campaign, issuer), _noted(campaign),
+            ]
+        )  # fmt: skip
+    return rows
+
+
+async def _resolver(ledger: Ledger, campaign: Campaign) -> str:
+    unit = cascade_of(campaign).drafting_unit
+    return (await registry.organisation(ledger, unit)).name if unit else ""
+
+
+def _noted(campaign: Campaign) -> str:
+    return f"{campaign.code}; diễn tập" if campaign.mode != "live" else campaign.code
+
+
+async def _term(ledger: Ledger, campaign: Campaign, issuer: str) -> str:
+    """The deadline that the office's own letter prints."""
+    due = await ledger.first(select(Hop.due_at).where(Hop.campaign_id == campaign.id, Hop.issuer == issuer))
+    return f"{local(due):%H:%M %d/%m/%Y}" if due else ""
+
+
+async def _progress(ledger: Ledger, campaign: Campaign, now: datetime) -> str:
+    total = (await results.results(ledger, campaign, now)).total
+    said = [f"đã hoàn thành {total.counts['done']}/{total.asked} đơn vị"]
+    said += [f"{words} {total.counts[kind]}" for kind, words in results.SAYS.items() if total.counts[kind]]
+    if campaign.closed_at:
+        said.append(f"kết thúc ngày {_day(campaign.closed_at)}")
+    return "; ".join(said)
+
+
+async def _answered_by(ledger: Ledger, campaign: Campaign, issuer: str) -> str:
+    codes = await ledger.all(
+        select(Letter.symbol)
+        .where(
+            Letter.campaign_id == campaign.id, Letter.issuer == issuer, Letter.state == "ISSUED", Letter.symbol != ""
+        )
+        .order_by(Letter.issued_at)
+    )
+    return "; ".join(codes)
+
+
+_FORMS: dict[str, tuple[str, Sequence[tuple[str, int]], Any]] = {
+    "outgoing": ("Sổ đăng ký văn bản đi", OUTGOING, _outgoing),
+    "incoming": ("Sổ đăng ký văn bản đến", INCOMING, _incoming),
+    "tracking": ("Sổ theo dõi giải quyết văn bản đến", TRACKING, _tracking),
+}
