@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import closing, figures, mails, papers, registry, urging, wording
+from congvan.acts import figures, mails, papers, registry, reporting, urging, wording
 from congvan.acts.digest import workbook
 from congvan.acts.drafting import Draft
 from congvan.acts.escalations import DIGEST_AT, describe, next_reading, tell_at
@@ -104,7 +104,7 @@ async def _prepare(house: House, now: datetime) -> _Ready:
             campaign = await ledger.get(Campaign, campaign_id)
             if await _reported(ledger, campaign):
                 continue
-            sheet = await closing.report_sheet(house, ledger, campaign, now)
+            sheet = await reporting.report_sheet(house, ledger, campaign, now, interim=True)
         reports[campaign_id] = Draft(sheet, now), house.press.render(sheet)
     urged |= {letter.campaign_id for letter in passed}
     return _Ready(await urging.prepare(house, sorted(urged), now), reports, passed)

@@ -99,7 +99,7 @@ async def test_the_report_names_who_has_not_answered(outside: Town) -> None:
     letter_id = await closing.close(outside.house, "8184", "Chu Đức Anh")
     letter = await outside.one(Letter, Letter.id == letter_id)
     context = letter.sheet["context"]
-    done = "đã nhắc 3 lần; đã báo cáo Tổ chức QHXD, Tổ chức PTB"
+    done = "đã nhắc 3 lần; đã đôn đốc 2 lần; đã báo cáo Tổ chức QHXD, Tổ chức PTB"
     assert context["silent"] == [["1", "Tổ chức T-OUT", "–", "chưa xác nhận", done]]
     counts = {key: number for key, number in context["counts"].items() if number and key != "name"}
     assert counts == {"total": 2, "asked": 2, "done": 1, "silent": 1}
