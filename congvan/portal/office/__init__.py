@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from congvan.house import Carrier
 from congvan.portal.desk import Desk
-from congvan.portal.office import bulk, campaigns, decisions, delivery, letters, plans, sign_in
+from congvan.portal.office import book, bulk, campaigns, decisions, delivery, export, letters, plans, sign_in
 from congvan.portal.office.counter import Counter
 
 
@@ -21,7 +21,9 @@ def routes(desk: Desk, carrier: Callable[[], Carrier]) -> list[Route]:
         delivery.DeliveryPages(counter),
         letters.LetterPages(counter),
         plans.PlanPages(counter),
+        export.ExportPages(counter),
         bulk.BulkPages(counter),
+        book.BookPages(counter),
         decisions.DecisionPages(counter),
     )
     return [route for page in pages for route in page.routes()]

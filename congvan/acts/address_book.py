@@ -1,0 +1,259 @@
+"""The address book by hand: found, added, corrected, ended; each change under a name, with the paper it rests on.
+
+Running campaigns do not move: a correction is offered to every open delivery, and a person takes it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import func, not_, select
+
+from congvan.acts.registry import found_by, mailboxes
+from congvan.acts.roll import is_settled
+from congvan.errors import ActRefused, BadInput, Fault, NotFound
+from congvan.house import House
+from congvan.registry.cells import BadCell, mailbox
+from congvan.registry.faults import explain
+from congvan.rules.calendar import local
+from congvan.rules.names import fold
+from congvan.rules.records import Contact, Organisation
+from congvan.store.ledger import Ledger
+from congvan.store.office import BookChange
+from congvan.store.tables import Campaign, Delivery, OrganisationRow, ParkRow
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One organisation in the list. mailbox: the first that is valid today, or empty."""
+
+    code: str
+    name: str
+    level: str
+    parks: tuple[str, ...]
+    mailbox: str
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOne:
+    """An open delivery of an organisation. mailbox: where its letter goes now."""
+
+    id: str
+    campaign: str
+    code: str
+    state: str
+    mailbox: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One organisation with all that was changed by hand, newest first, and its open deliveries."""
+
+    organisation: Organisation
+    today: date
+    changes: Sequence[BookChange]
+    open_ones: Sequence[OpenOne]
+    parks: Mapping[str, str]
+
+
+# ------------------------------------------------------------------------------------ looking
+
+
+async def find(house: House, search: str, level: str, *, limit: int, offset: int) -> tuple[list[Line], int]:
+    """Organisations by name, and how many there are."""
+    today = local(await house.clock.now()).date()
+    where: list[Any] = [OrganisationRow.folded.contains(word, autoescape=True) for word in fold(search).split()[:8]]
+    if search.strip() and not where:
+        return [], 0
+    if level:
+        where.append(OrganisationRow.level == level)
+    async with house.store.view() as ledger:
+        total = int(await ledger.session.scalar(select(func.count()).select_from(OrganisationRow).where(*where)) or 0)
+        query = select(OrganisationRow).where(*where).order_by(OrganisationRow.folded, OrganisationRow.code)
+        rows: list[OrganisationRow] = await ledger.all(query.limit(limit).offset(offset))
+    return [_line(Organisation.model_validate(row.record), today) for row in rows], total
+
+
+def _line(one: Organisation, today: date) -> Line:
+    ended = one.valid_until is not None and one.valid_until < today
+    return Line(one.code, one.name, one.level, one.parks, next(iter(mailboxes(one, today)), ""), ended)
+
+
+async def card(house: House, code: str) -> Card:
+    """One organisation; raise NotFound."""
+    today = local(await house.clock.now()).date()
+    async with house.store.view() as ledger:
+        row = await ledger.find(OrganisationRow, code)
+        if row is None:
+            raise NotFound(f"no organisation {code!r}")
+        changes = await ledger.all(
+            select(BookChange).where(BookChange.organisation == code).order_by(BookChange.id.desc()).limit(50)
+        )
+        parks = dict(await ledger.rows(select(ParkRow.code, ParkRow.name)))
+        return Card(Organisation.model_validate(row.record), today, changes, await _open_ones(ledger, code), parks)
+
+
+async def _open_ones(ledger: Ledger, code: str) -> list[OpenOne]:
+    query = (
+        select(Delivery.id, Campaign.code.label("campaign"), Delivery.code, Delivery.state, Delivery.address)
+        .join(Campaign, Campaign.id == Delivery.campaign_id)
+        .where(Delivery.recipient == code, Campaign.state == "RUNNING", not_(is_settled()))
+        .order_by(Campaign.code)
+    )
+    return [
+        OpenOne(row.id, row.campaign, row.code, row.state, row.address or "") for row in await ledger.rows(query)
+    ]
+
+
+async def levels(house: House) -> list[str]:
+    """The levels that occur."""
+    async with house.store.view() as ledger:
+        return sorted(set(await ledger.all(select(OrganisationRow.level).distinct())))
+
+
+# ------------------------------------------------------------------------------------ changing
+
+
+async def add(house: House, words: Mapping[str, Any], by: str, why: str) -> Organisation:
+    """A new organisation; raise BadInput for what cannot be one, ActRefused for a code that is taken."""
+    one = _read(words)
+    async with house.store.act() as ledger:
+        if await ledger.find(OrganisationRow, one.code) is not None:
+            raise ActRefused(f"mã «{one.code}» đã có trong danh bạ")
+        await _write(house, ledger, None, one, by, why)
+    return one
+
+
+async def correct(house: House, code: str, words: Mapping[str, Any], by: str, why: str) -> Organisation:
+    """Change what is said of an organisation; its code stays, and so do its mailboxes and signers."""
+    async with house.store.act() as ledger:
+        old = await _old(ledger, code)
+        one = _read(old.model_dump(mode="json") | dict(words) | {"code": code})
+        await _write(house, ledger, old, one, by, why)
+    return one
+
+
+async def put_mailbox(house: House, code: str, words: Mapping[str, Any], by: str, why: str) -> Organisation:
+    """Add a mailbox, or correct the one of this address. Who designated it, and by which paper, stands with it."""
+    try:
+        email = mailbox(str(words.get("email", "")).strip())
+    except BadCell as error:
+        raise BadInput([Fault("danh bạ", "Hộp thư", error.message, error.remedy)]) from None
+    if not str(words.get("designated_by", "")).strip():
+        remedy = "ghi người hoặc văn bản chỉ định hộp thư này"
+        raise BadInput([Fault("danh bạ", "Chỉ định bởi", "còn thiếu", remedy)])
+    async with house.store.act() as ledger:
+        old = await _old(ledger, code)
+        others = [one.model_dump(mode="json") for one in old.contacts if one.email.lower() != email.lower()]
+        record = old.model_dump(mode="json") | {"contacts": [*others, {**words, "email": email}]}
+        one = _read(record)
+        contacts = tuple(sorted(one.contacts, key=lambda contact: contact.order))
+        one = one.model_copy(update={"contacts": contacts})
+        await _write(house, ledger, old, one, by, why)
+    return one
+
+
+async def end_mailbox(house: House, code: str, email: str, until: date, by: str, why: str) -> Organisation:
+    """The last day on which a mailbox is used; it stays in the book with its dates."""
+    async with house.store.act() as ledger:
+        old = await _old(ledger, code)
+        if email not in {one.email for one in old.contacts}:
+            raise NotFound(f"no mailbox {email!r} of {code}")
+        contacts = tuple(_ended(one, until) if one.email == email else one for one in old.contacts)
+        one = old.model_copy(update={"contacts": contacts})
+        await _write(house, ledger, old, one, by, why)
+    return one
+
+
+def _ended(one: Contact, until: date) -> Contact:
+    return one.model_copy(update={"valid_until": until})
+
+
+async def _old(ledger: Ledger, code: str) -> Organisation:
+    row = await ledger.take(OrganisationRow, code)
+    return Organisation.model_validate(row.record)
+
+
+#: How the form calls its fields.
+_FIELDS = {
+    "code": "Mã", "name": "Tên", "level": "Cấp", "parent": "Đơn vị cấp trên", "parks": "Khu công nghiệp",
+    "segments": "Nhóm", "tax_code": "Mã số thuế", "valid_from": "Hiệu lực từ", "valid_until": "Hiệu lực đến",
+    "abbreviation": "Viết tắt", "contacts": "Hộp thư", "name_en": "Tên tiếng Anh", "address": "Địa chỉ",
+}  # fmt: skip
+
+
+def _read(words: Mapping[str, Any]) -> Organisation:
+    try:
+        one = Organisation.model_validate(dict(words))
+    except ValidationError as error:
+        raise BadInput(
+            Fault("danh bạ", _FIELDS.get(str(found["loc"][0]), str(found["loc"][0])), *explain(found))
+            for found in error.errors(include_url=False)
+        ) from None
+    if one.valid_from and one.valid_until and one.valid_until < one.valid_from:
+        raise BadInput([Fault("danh bạ", "Hiệu lực đến", "trước ngày bắt đầu", "ghi ngày sau ngày bắt đầu")])
+    return one
+
+
+async def _write(
+    house: House, ledger: Ledger, old: Organisation | None, one: Organisation, by: str, why: str
+) -> None:
+    """Check what it refers to, write it, and write down who changed what; nothing where nothing changed."""
+    if not why.strip():
+        raise BadInput([Fault("danh bạ", "Căn cứ", "còn thiếu", "ghi văn bản hoặc người làm căn cứ")])
+    if old == one:
+        return
+    await _check_references(ledger, one)
+    now = await house.clock.now()
+    await ledger.put(
+        OrganisationRow, {"code": one.code},
+        name=one.name, level=one.level, folded=found_by(one), record=one.model_dump(mode="json"), changed_at=now,
+    )  # fmt: skip
+    await ledger.add(
+        BookChange,
+        id=house.new_id(now), organisation=one.code, at=now, by=by, why=why,
+        before=old.model_dump(mode="json") if old else None, after=one.model_dump(mode="json"),
+    )  # fmt: skip
+
+
+async def _check_references(ledger: Ledger, one: Organisation) -> None:
+    faults = []
+    known = set(await ledger.all(select(ParkRow.code).where(ParkRow.code.in_(one.parks))))
+    faults += [
+        Fault("danh bạ", "Khu công nghiệp", f"không có khu «{park}»", "chọn một khu trong danh bạ")
+        for park in one.parks
+        if park not in known
+    ]
+    if one.parent and (one.parent == one.code or await ledger.find(OrganisationRow, one.parent) is None):
+        faults.append(Fault("danh bạ", "Đơn vị cấp trên", f"không có «{one.parent}»", "ghi mã của một đơn vị khác"))
+    if faults:
+        raise BadInput(faults)
+
+
+def differences(change: BookChange) -> list[tuple[str, str, str]]:
+    """What a change did: (field, before, after), mailboxes as their addresses with their last days."""
+    before, after = change.before or {}, change.after
+    found = []
+    for key in after:
+        old, new = _said(key, before.get(key)), _said(key, after[key])
+        if old != new:
+            found.append((_FIELDS.get(key, key), old, new))
+    return found
+
+
+def _said(key: str, value: Any) -> str:
+    if key == "contacts":
+        return "; ".join(_contact(one) for one in value or ())
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
+    return "" if value is None else str(value)
+
+
+def _contact(one: Mapping[str, Any]) -> str:
+    until = f" (đến {one['valid_until']})" if one.get("valid_until") else ""
+    return f"{one['email']}{until}"

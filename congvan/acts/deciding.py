@@ -1,0 +1,100 @@
+"""What a recipient has asked is decided by a person: another mailbox is taken up or not, a letter applies or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from congvan.acts import address_book, deliveries, requests
+from congvan.errors import ActRefused, NotFound
+from congvan.house import House
+from congvan.rules.protocol import State, settled
+from congvan.rules.records import Settles
+from congvan.store.tables import Campaign, Delivery, Request
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request with whom it is about."""
+
+    request: Request
+    delivery: Delivery
+    campaign: str
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is decided. book: the mailbox goes into the address book, designated by whom; readdress: the letter goes
+    there now."""
+
+    accept: bool
+    by: str
+    why: str = ""
+    book: bool = False
+    designated_by: str = ""
+    readdress: bool = False
+
+
+async def waiting(house: House) -> list[dict[str, Any]]:
+    """Every request that waits, oldest first."""
+    found = await requests.waiting(house)
+    return [one | {"made_at": datetime.fromisoformat(one["made_at"])} for one in found]
+
+
+async def asked(house: House, request_id: str) -> Asked:
+    """One request; raise NotFound."""
+    async with house.store.view() as ledger:
+        request = await ledger.find(Request, request_id)
+        if request is None:
+            raise NotFound(f"no request {request_id!r}")
+        delivery = await ledger.get(Delivery, request.delivery_id)
+        campaign = await ledger.get(Campaign, request.campaign_id)
+    return Asked(request, delivery, campaign.code, campaign.state == "RUNNING")
+
+
+async def decide(house: House, request_id: str, verdict: Verdict) -> None:
+    """Write the decision down, once, and do what it says; raise ActRefused where somebody else has decided."""
+    known = await asked(house, request_id)
+    if known.request.state != "OPEN":
+        raise ActRefused("this request has been decided already")
+    if not verdict.accept and not verdict.why.strip():
+        raise ActRefused("a reason is needed: --why TEXT")
+    if known.request.kind == "not_applicable":
+        await _let_go(house, known, verdict)
+        return
+    email = str(known.request.words.get("email", ""))
+    if verdict.accept and verdict.book and email:
+        words = _mailbox(known, verdict)
+        await address_book.put_mailbox(house, known.delivery.recipient, words, verdict.by, _paper(known))
+    await requests.decide_contact(house, request_id, verdict.by, accept=verdict.accept, why=verdict.why)
+    open_still = not settled(State(known.delivery.state), Settles(known.delivery.settles))
+    if verdict.accept and verdict.readdress and email and open_still and known.delivery.due_at is not None:
+        await deliveries.resend(house, known.delivery.id, verdict.by, address=email, why=verdict.why)
+
+
+async def _let_go(house: House, known: Asked, verdict: Verdict) -> None:
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = await ledger.take(Delivery, known.delivery.id)
+        request = await ledger.get(Request, known.request.id)
+        await requests.close(
+            ledger, delivery, request, verdict.by, accept=verdict.accept, why=verdict.why, now=now
+        )
+    if verdict.accept:
+        why = verdict.why or str(known.request.words.get("reason", "")) or "không thuộc phạm vi áp dụng"
+        await deliveries.exempt(house, known.delivery.id, verdict.by, why)
+
+
+def _mailbox(known: Asked, verdict: Verdict) -> dict[str, Any]:
+    words = known.request.words
+    return {
+        "email": words.get("email", ""), "name": words.get("contact_name", ""), "role": words.get("role", ""),
+        "phone": words.get("phone", ""), "designated_by": verdict.designated_by or _paper(known), "order": 1,
+    }  # fmt: skip
+
+
+def _paper(known: Asked) -> str:
+    said = known.request.words.get("by", "")
+    return f"đề nghị của nơi nhận{f' ({said})' if said else ''}, {known.delivery.code}"

@@ -1,0 +1,260 @@
+"""The address book by hand, what recipients asked to have changed, and the table as a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+
+import pytest
+from python_calamine import CalamineWorkbook
+from sqlalchemy import select
+
+from congvan.acts import address_book, registry, requests
+from congvan.house import House
+from congvan.store.office import BookChange
+from congvan.store.tables import Delivery, Request
+from tests.portal.grown import grow
+from tests.portal.office_world import Clerk
+from tests.portal.world import Desk
+
+AT = "/office/book/CDT-VSIP"
+NEW = {
+    "code": "DN-MOI", "name": "Công ty TNHH Mới", "level": "tenant", "parks": "VSIP", "why": "công văn 12/VP",
+    "valid_from": "01/12/2023",
+}  # fmt: skip
+
+
+async def book(house: House, code: str = "CDT-VSIP") -> address_book.Card:
+    return await address_book.card(house, code)
+
+
+async def a_park(house: House) -> str:
+    return (await registry.present(house)).parks[0].code
+
+
+# ------------------------------------------------------------------------------------ organisations
+
+
+async def test_an_organisation_is_found_by_name_code_and_tax_code_however_it_is_typed(clerk: Clerk) -> None:
+    for typed in ("vsip", "VSIP Hai Phong", "cdt-vsip"):
+        assert AT in await clerk.see(f"/office/book?q={typed}")
+    assert AT not in await clerk.see("/office/book?q=khong%20co%20ai")
+    assert "Không có đơn vị nào khớp" in await clerk.see("/office/book?q=%25")
+
+
+async def test_an_organisation_is_added_with_the_paper_it_rests_on(clerk: Clerk, house: House) -> None:
+    await clerk.do("/office/book-new", **(NEW | {"parks": await a_park(house)}))
+    card = await book(house, "DN-MOI")
+    assert card.organisation.name == "Công ty TNHH Mới"
+    (change,) = card.changes
+    assert (change.by, change.why, change.before) == ("hoa", "công văn 12/VP", None)
+    assert "công văn 12/VP" in await clerk.see("/office/book/DN-MOI")
+    assert "/office/book/DN-MOI" in await clerk.see("/office/book?q=cong ty moi")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"code": "mã có dấu"}, {"code": "CDT-VSIP"}, {"name": ""}, {"why": ""}, {"parks": "KHU-KHONG-CO"},
+        {"parent": "KHONG-CO"}, {"valid_until": "31/02/2024"}, {"valid_until": "01/01/2020"}, {"code": "../../x"},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_what_cannot_be_an_organisation_is_refused_and_nothing_is_written(
+    clerk: Clerk, house: House, wrong: dict[str, str]
+) -> None:
+    before = len((await registry.present(house)).organisations)
+    page = await clerk.do("/office/book-new", 422, **(NEW | {"parks": await a_park(house)} | wrong))
+    assert "notice bad" in page.text
+    assert len((await registry.present(house)).organisations) == before
+    async with house.store.view() as ledger:
+        assert await ledger.count(select(BookChange.id)) == 0
+
+
+async def test_a_correction_says_what_it_was_before_and_moves_no_running_campaign(clerk: Clerk, desk: Desk) -> None:
+    one = (await book(desk.house)).organisation
+    form = {"name": "Công ty TNHH VSIP (đổi tên)", "level": one.level, "parks": ";".join(one.parks), "why": "giấy ĐKDN"}
+    await clerk.do(f"{AT}/correct", **form)
+    card = await book(desk.house)
+    assert card.organisation.name == "Công ty TNHH VSIP (đổi tên)"
+    assert card.organisation.contacts == one.contacts
+    assert card.organisation.signers == one.signers
+    assert ("Tên", one.name, "Công ty TNHH VSIP (đổi tên)") in address_book.differences(card.changes[0])
+    assert (await desk.delivery("CDT-VSIP")).name == one.name
+
+
+async def test_an_organisation_ends_on_a_day_and_stays_in_the_book(clerk: Clerk, house: House) -> None:
+    one = (await book(house)).organisation
+    form = {"name": one.name, "level": one.level, "valid_until": "30/11/2023", "why": "giải thể"}
+    await clerk.do(f"{AT}/correct", **form)
+    assert "đã hết hiệu lực" in await clerk.see("/office/book?q=vsip hai phong cdt")
+
+
+# ------------------------------------------------------------------------------------ mailboxes
+
+
+async def test_a_mailbox_stands_with_who_designated_it_and_is_offered_to_what_is_open(
+    clerk: Clerk, desk: Desk
+) -> None:
+    box = {"email": "vanthu.moi@vsip.example", "name": "Văn thư", "designated_by": "công văn 15/VSIP ngày 01/12/2023"}
+    await clerk.do(f"{AT}/mailbox", 422, email="vanthu.moi@vsip.example")
+    page = await clerk.do(f"{AT}/mailbox", **box)
+    shown = await clerk.see(page.headers["location"])
+    assert "công văn 15/VSIP" in shown
+    delivery = await desk.delivery("CDT-VSIP")
+    assert f'value="{delivery.id}" checked' in shown
+    assert delivery.address != box["email"], "nothing moves by itself"
+    await clerk.do(f"{AT}/offer", email=box["email"], delivery=[delivery.id, "0" * 32])
+    after = await desk.delivery("CDT-VSIP")
+    assert (after.address, after.round) == (box["email"], 2)
+
+
+async def test_a_correction_is_offered_only_to_the_organisations_own_open_deliveries(clerk: Clerk, desk: Desk) -> None:
+    other = await desk.delivery("CDT-NAMDINHVU")
+    mine = (await book(desk.house)).organisation.contacts[0].email
+    await clerk.do(f"{AT}/offer", email=mine, delivery=[other.id])
+    assert (await desk.delivery("CDT-NAMDINHVU")).round == 1
+    own = (await desk.delivery("CDT-VSIP")).id
+    page = await clerk.do(f"{AT}/offer", 422, email="ke-la@evil.example", delivery=[own])
+    assert "không có trong danh bạ" in page.text
+    assert (await desk.delivery("CDT-VSIP")).round == 1
+
+
+async def test_a_mailbox_ends_on_a_day_and_stays_with_its_dates(clerk: Clerk, house: House) -> None:
+    email = (await book(house)).organisation.contacts[0].email
+    await clerk.do(f"{AT}/end-mailbox", 422, email=email, until="hôm qua", why="nghỉ việc")
+    await clerk.do(f"{AT}/end-mailbox", 422, email="khac@x.example", until="30/11/2023", why="nghỉ việc")
+    await clerk.do(f"{AT}/end-mailbox", email=email, until="30/11/2023", why="nghỉ việc")
+    card = await book(house)
+    assert email not in registry.mailboxes(card.organisation, card.today)
+    assert email in {one.email for one in card.organisation.contacts}
+    assert "nghỉ việc" in await clerk.see(AT)
+
+
+async def test_whoever_may_only_look_changes_no_card(viewer: Clerk, house: House) -> None:
+    before = await registry.present(house)
+    await viewer.see(AT)
+    for act in ("correct", "mailbox", "end-mailbox", "offer"):
+        await viewer.do(f"{AT}/{act}", 403, **NEW)
+    await viewer.do("/office/book-new", 403, **NEW)
+    assert await registry.present(house) == before
+
+
+async def test_a_script_in_a_name_is_only_a_name(clerk: Clerk, house: House) -> None:
+    await clerk.do("/office/book-new", **(NEW | {"parks": "", "name": "<script>alert(1)</script>", "why": "<b>x"}))
+    for path in ("/office/book/DN-MOI", "/office/book?q=script"):
+        page = await clerk.see(path)
+        assert "<script>" not in page
+        assert "<b>x" not in page
+
+
+# ------------------------------------------------------------------------------------ what recipients ask
+
+
+async def ask(desk: Desk, **words: str) -> str:
+    tenant, said = await desk.tenant(), {"email": "moi@cong-ty.example", "by": "Hoa"} | words
+    return await requests.propose_contact(desk.house, tenant.id, said, None)
+
+
+async def test_a_proposed_contact_is_taken_up_by_an_operator(clerk: Clerk, desk: Desk) -> None:
+    tenant, key = await desk.tenant(), await ask(desk)
+    assert "đang chờ quyết định" in await clerk.see("/office/book")
+    assert key in await clerk.see("/office/requests")
+    assert key in await clerk.see(f"/office/c/8184/d/{tenant.id}")
+    form = {"verdict": "accept", "book": "yes", "readdress": "yes", "designated_by": "điện thoại 0225 000 111"}
+    await clerk.do(f"/office/requests/{key}/decide", **form)
+    assert (await desk.delivery(tenant.recipient)).address == "moi@cong-ty.example"
+    contacts = (await book(desk.house, tenant.recipient)).organisation.contacts
+    assert ("moi@cong-ty.example", "điện thoại 0225 000 111") in [(one.email, one.designated_by) for one in contacts]
+    async with desk.house.store.view() as ledger:
+        row = await ledger.get(Request, key)
+    assert (row.state, row.decided_by) == ("ACCEPTED", "hoa")
+    page = await clerk.do(f"/office/requests/{key}/decide", 422, **form)
+    assert "đã có người quyết định" in page.text
+    assert (await desk.delivery(tenant.recipient)).round == 2, "pressing twice sends once"
+
+
+async def test_a_proposed_contact_that_is_declined_changes_nothing(clerk: Clerk, desk: Desk) -> None:
+    tenant, key = await desk.tenant(), await ask(desk)
+    before = (await book(desk.house, tenant.recipient)).organisation
+    await clerk.do(f"/office/requests/{key}/decide", 422, verdict="decline", why=" ")
+    await clerk.do(f"/office/requests/{key}/decide", verdict="decline", why="không xác minh được")
+    assert (await book(desk.house, tenant.recipient)).organisation == before
+    assert (await desk.delivery(tenant.recipient)).round == 1
+
+
+async def test_a_letter_that_does_not_apply_is_let_go_by_a_named_person(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    now = await desk.house.clock.now()
+    async with desk.house.store.act() as ledger:
+        row = await ledger.take(Delivery, tenant.id)
+        words = {"reason": "không có người nước ngoài"}
+        key = await requests._file(desk.house, ledger, row, "not_applicable", words, now, None)
+    assert "không có người nước ngoài" in await clerk.see(f"/office/requests/{key}")
+    await clerk.do(f"/office/requests/{key}/decide", verdict="accept")
+    after = await desk.delivery(tenant.recipient)
+    assert (after.state, after.reason) == ("EXEMPT", "không có người nước ngoài")
+
+
+async def test_a_request_that_is_not_there_is_not_found(clerk: Clerk, viewer: Clerk, desk: Desk) -> None:
+    await clerk.see(f"/office/requests/{'0' * 32}", 404)
+    await clerk.do(f"/office/requests/{'0' * 32}/decide", 404, verdict="accept")
+    key = await ask(desk)
+    await viewer.do(f"/office/requests/{key}/decide", 403, verdict="accept")
+
+
+# ------------------------------------------------------------------------------------ the table as a file
+
+FORMULA = '=HYPERLINK("http://evil.example";"Xem")'
+
+
+@pytest.fixture
+async def dangerous(house: House) -> str:
+    async with house.store.act() as ledger:
+        row = await ledger.first(select(Delivery).where(Delivery.level == "investor").order_by(Delivery.code))
+        await ledger.change(Delivery, Delivery.id == row.id, name=FORMULA, reason="@SUM(1+1)|cmd")
+    return str(row.recipient)
+
+
+def read_csv(data: bytes) -> list[list[str]]:
+    assert data.startswith(b"\xef\xbb\xbf"), "a spreadsheet opened by double click shows the diacritics"
+    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
+
+
+async def test_the_table_is_saved_as_it_is_filtered(viewer: Clerk, house: House) -> None:
+    await grow(house, 120)
+    page = await viewer.web.get("/office/c/8184/export.csv?state=SENT")
+    rows = read_csv(page.content)
+    async with house.store.view() as ledger:
+        sent = await ledger.count(select(Delivery.id).where(Delivery.state == "SENT"))
+    assert len(rows) == sent + 1
+    assert page.headers["content-disposition"].startswith("attachment;")
+    saved = (await viewer.web.get("/office/c/8184/export.xlsx?state=SENT")).content
+    lines = CalamineWorkbook.from_filelike(io.BytesIO(saved)).get_sheet_by_index(0).to_python()
+    assert len(lines) == sent + 1
+    assert [str(cell) for cell in lines[0]] == rows[0]
+    assert lines[1][0] == rows[1][0]
+
+
+async def test_no_cell_of_an_export_is_a_formula(clerk: Clerk, dangerous: str) -> None:
+    rows = read_csv((await clerk.web.get("/office/c/8184/export.csv")).content)
+    (mine,) = [row for row in rows if row[0] == dangerous]
+    assert mine[1] == "'" + FORMULA
+    assert not [cell for row in rows for cell in row if cell[:1] in "=+-@\t" and cell]
+    data = (await clerk.web.get("/office/c/8184/export.xlsx")).content
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+    assert "<f>" not in sheet
+    assert "hyperlink" not in sheet.lower().replace("hyperlink(", "")
+
+
+async def test_an_export_holds_no_mailbox_and_no_telephone(clerk: Clerk) -> None:
+    rows = read_csv((await clerk.web.get("/office/c/8184/export.csv")).content)
+    assert not [cell for row in rows for cell in row if "@" in cell]
+
+
+async def test_twenty_five_hundred_rows_leave_once_each(clerk: Clerk, house: House) -> None:
+    await grow(house, 2_500)
+    rows = read_csv((await clerk.web.get("/office/c/8184/export.csv")).content)
+    assert len({row[0] for row in rows}) == len(rows) == 2_501
