@@ -20,6 +20,7 @@ from congvan.errors import ActRefused, BadInput, NotFound
 from congvan.house import House
 from congvan.letters.sheet import Sheet
 from congvan.plan_check import check
+from congvan.rules.calendar import local
 from congvan.rules.cascade import Route, route
 from congvan.rules.names import fold
 from congvan.rules.protocol import Fact, State, settling_states
@@ -147,7 +148,7 @@ async def _write(
     delivery_ids = {code: house.new_id(now) for code in first}
     await ledger.add_all(Hop, _hop_rows(frozen, campaign_id, hop_ids, delivery_ids, organisations, now))
     rows = [
-        _delivery_row(order, campaign_id, frozen, organisations[code], delivery_ids[code], hop_ids, number)
+        _delivery_row(order, campaign_id, frozen, organisations[code], delivery_ids[code], hop_ids, number, now)
         for code, number in first.items()
     ]
     await ledger.add_all(EventRow, [_first_event(row, campaign_id, order, now) for row in rows])
@@ -186,10 +187,11 @@ def _delivery_row(
     delivery_id: str,
     hop_ids: Mapping[str, str],
     hop_number: int,
+    now: datetime,
 ) -> dict[str, Any]:
     hop = frozen.hops[hop_number]
     exempt = one.code == order.cascade.drafting_unit
-    return recipient_row(order.plan.code, campaign_id, one, delivery_id) | {
+    return recipient_row(order.plan.code, campaign_id, one, delivery_id, now) | {
         "hop_id": hop_ids[hop.issuer],
         "park": next((way.park for way in hop.ways if way.recipient == one.code), ""),
         "settles": frozen.settles[one.code].value, "child_hop_id": hop_ids.get(one.code),
@@ -197,13 +199,15 @@ def _delivery_row(
     }  # fmt: skip
 
 
-def recipient_row(plan_code: str, campaign_id: str, one: Organisation, delivery_id: str) -> dict[str, Any]:
-    """What a delivery takes over from the registry."""
-    contacts = sorted(one.contacts, key=lambda contact: contact.order)
+def recipient_row(
+    plan_code: str, campaign_id: str, one: Organisation, delivery_id: str, now: datetime
+) -> dict[str, Any]:
+    """What a delivery takes over from the registry; its mailboxes are those that are valid now, in their order."""
+    boxes = registry_acts.mailboxes(one, local(now).date())
     return {
         "id": delivery_id, "campaign_id": campaign_id, "code": f"{plan_code}-{one.code}", "recipient": one.code,
         "name": one.name, "folded": fold(f"{one.name} {one.code}"), "level": one.level,
-        "segments": list(one.segments), "address": contacts[0].email if contacts else None,
+        "segments": list(one.segments), "address": boxes[0] if boxes else None, "mailboxes": boxes[1:],
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from congvan.acts.drafting import redraft
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.house import House
 from congvan.letters.numbering import short_day
+from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter
@@ -52,10 +53,11 @@ async def _send_report(
 ) -> None:
     """The issued report goes to whoever gave the directive; nothing else is ever addressed to them unissued."""
     city = await registry.organisation(ledger, cascade_of(campaign).reports_to)
-    if not city.contacts:
+    boxes = registry.mailboxes(city, local(now).date())
+    if not boxes:
         return
     mail = mails.Mail(
-        kind="report", step=letter.id, recipient=city.code, address=city.contacts[0].email, not_before=now,
+        kind="report", step=letter.id, recipient=city.code, address=boxes[0], not_before=now,
         campaign_id=campaign.id, urgent=is_urgent(campaign), enclosures=[papers.enclosure(letter)],
         context={
             "subject": letter.subject, "name": city.name, "figures": await figures.for_mail(ledger, campaign.id, now),

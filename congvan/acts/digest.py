@@ -93,7 +93,7 @@ _SAYS = {
     "sent": "gửi văn bản", "arrived": "đã mở", "acknowledged": "tiếp nhận", "started": "đang xử lý",
     "reminded": "nhắc", "urged": "đôn đốc", "escalated": "quá hạn", "told": "đã báo cáo", "extended": "gia hạn",
     "moved": "lùi thời hạn", "refused": "không gửi được", "rejected": "từ chối", "readdressed": "gửi lại",
-    "next_mailbox": "thử hộp thư kế tiếp", "claimed": "nhận xử lý", "replaced": "văn bản thay thế",
+    "claimed": "nhận xử lý", "replaced": "văn bản thay thế",
 }  # fmt: skip
 
 

@@ -17,8 +17,9 @@ from sqlalchemy import or_, select
 
 from congvan.acts import campaigns, escalations, letters, mails, wording
 from congvan.acts.frozen import is_urgent, plan_of, policy_of, rule_of, standing
-from congvan.acts.registry import organisation
+from congvan.acts.registry import mailboxes, organisation
 from congvan.house import House
+from congvan.rules.calendar import local
 from congvan.rules.deadlines import Step, due, personal_due_at
 from congvan.rules.protocol import Event, Fact, State, advance, reached, releases, settled, settling_states
 from congvan.rules.records import Issue, OnSilence, Settles
@@ -327,10 +328,11 @@ async def _copies(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, no
     wanted = []
     for copy in plan_of(campaign).copies:
         one = await organisation(ledger, copy.organisation)
-        if one.contacts:
+        boxes = mailboxes(one, local(now).date())
+        if boxes:
             wanted.append(
                 mails.Mail(
-                    kind="copy", step=f"{hop.id}-{one.code}", recipient=one.code, address=one.contacts[0].email,
+                    kind="copy", step=f"{hop.id}-{one.code}", recipient=one.code, address=boxes[0],
                     not_before=leaves, hop_id=hop.id, campaign_id=campaign.id, urgent=is_urgent(campaign),
                     context={"purpose": copy.purpose, "name": one.name}, enclosures=enclosed,
                 )

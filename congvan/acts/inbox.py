@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import func, select
 
-from congvan.acts import escalations
+from congvan.acts import escalations, mailboxes
 from congvan.acts.mails import CHASERS, LETTERS
 from congvan.acts.outcomes import refusal
 from congvan.house import House
@@ -187,10 +187,12 @@ async def _effect(
         # About a letter that was sent to another mailbox since, or about a notice beside it.
         await ledger.write(delivery, now, Entry(Fact.NOTED, data | {"report": found.kind}, channel=_MAIL))
     elif found.kind == "bounce_hard":
-        changed, entries, values = refusal(delivery, data, _MAIL)
+        changed, entries, values = refusal(delivery, data, now, _MAIL)
         await ledger.write(changed, now, entries, **values)
         if entries[0].kind == Event.REFUSED:
             await escalations.open_case(house, ledger, delivery, "undeliverable", now)
+        elif entries[0].kind == Event.READDRESSED:
+            await mailboxes.send_anew(house, ledger, delivery.id, now)
     elif found.kind == "bounce_soft":
         await ledger.write(delivery, now, Entry(Fact.DELAYED, data, channel=_MAIL))
     elif State(delivery.state) is State.SENT:

@@ -114,7 +114,7 @@ async def _insert(
     policy = policy_of(campaign, hop, one.level)
     # Nobody stands below who joins now, so nothing can be passed on.
     settles = Settles.ACKNOWLEDGE if policy.settles is Settles.FORWARD else policy.settles
-    row = campaigns.recipient_row(campaign.code, campaign.id, one, house.new_id(now))
+    row = campaigns.recipient_row(campaign.code, campaign.id, one, house.new_id(now), now)
     await ledger.add(
         Delivery, **row, hop_id=hop.id, park=way.park, settles=settles.value, state=State.QUEUED
     )

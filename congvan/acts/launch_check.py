@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -15,6 +16,8 @@ from congvan.house import House
 from congvan.letters.lint import Remark, lint
 from congvan.plan_check import check
 from congvan.rules.calendar import local
+from congvan.rules.cascade import route
+from congvan.rules.records import Register
 from congvan.store.tables import Campaign
 
 #: Shows what does not stop a launch.
@@ -48,9 +51,21 @@ async def refuse_faulty(house: House, order: Launch, text: str, warn: Warn | Non
     faults = list({(one.file, one.field, one.message): one for one in found}.values())
     if faults:
         raise BadInput(faults)
-    for remark in remarks:
+    for remark in [*remarks, *unreachable(order, register, now)]:
         if warn is not None:
             warn(remark)
+
+
+def unreachable(order: Launch, register: Register, now: datetime) -> Iterator[Remark]:
+    """A warning for each organisation on the route that no mail reaches today: it would be address work from the
+    start, never counted as silent."""
+    known = {one.code: one for one in register.organisations}
+    for code in sorted(route(register, order.cascade, order.plan).recipients()):
+        if not registry.mailboxes(known[code], local(now).date()):
+            yield Remark(
+                "mailbox", "audience", f"{known[code].name} ({code}) không có hộp thư còn hiệu lực",
+                "thêm hộp thư ở bảng «Đầu mối» của danh bạ; nếu không, phải liên hệ bằng cách khác", "warning",
+            )  # fmt: skip
 
 
 def _form(remarks: Iterable[Remark], source: str, lines: Mapping[str, int]) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import bindparam, select, update
 
-from congvan.acts import escalations
+from congvan.acts import escalations, mailboxes
 from congvan.acts.claiming import Work
 from congvan.acts.mails import CHASERS, LETTERS, PATIENCE
 from congvan.house import House
@@ -29,7 +29,7 @@ JITTER = 0.25
 #: Of a delivery, what an outcome reads and writes: a quarter of its columns, and no instant among them.
 _NEEDED = (
     Delivery.id, Delivery.campaign_id, Delivery.state, Delivery.reminders, Delivery.event_seq, Delivery.event_head,
-    Delivery.board_seq,
+    Delivery.board_seq, Delivery.mailboxes, Delivery.round,
 )  # fmt: skip
 #: As many different replies are written by one statement each; more of them row by row.
 _FEW = 4
@@ -65,6 +65,10 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
         for delivery, entries, _values in changes.values():
             if any(entry.kind == Event.REFUSED for entry in entries):
                 await escalations.open_case(house, ledger, delivery, "undeliverable", now)
+            elif any(entry.kind == Event.READDRESSED for entry in entries):
+                await mailboxes.send_anew(house, ledger, delivery.id, now)
+        offices = [one.message for one in judged if one.refused and one.message.delivery_id is None]
+        await mailboxes.next_for_offices(house, ledger, offices, now)
 
 
 def _merge(changes: dict[str, Change], change: Change) -> None:
@@ -121,7 +125,7 @@ class _Judged:
         # The server's words may quote the address; the code is enough for the log.
         data["code"] = outcome.code
         if self.refused:
-            return refusal(delivery, data) if message.kind in LETTERS | CHASERS else (
+            return refusal(delivery, data, self.now) if message.kind in LETTERS | CHASERS else (
                 delivery, [Entry(Fact.DELAYED, data)], {},
             )  # fmt: skip
         if self.verdict == "untried":
@@ -129,9 +133,17 @@ class _Judged:
         return delivery, [Entry(Fact.DELAYED, data | {"verdict": outcome.verdict})], {}
 
 
-def refusal(delivery: Delivery, data: dict[str, Any], channel: str = "system") -> Change:
-    """No mailbox takes it: undeliverable where it still counts, else a line in the log. The caller opens the case."""
+def refusal(delivery: Delivery, data: dict[str, Any], now: datetime, channel: str = "system") -> Change:
+    """This mailbox does not take it: the next one is tried; after the last it is undeliverable. Where it does not
+    count any more, a line in the log. The caller sends the letter anew, or opens the case."""
     state = State(delivery.state)
+    if state in (State.QUEUED, State.SENT) and delivery.mailboxes:
+        following, *rest = delivery.mailboxes
+        entry = Entry(Event.READDRESSED, data | {"why": "hộp thư kế tiếp", "left": len(rest)}, channel=channel)
+        return delivery, [entry], {
+            "state": advance(state, Event.READDRESSED), "address": following, "mailboxes": rest,
+            "round": delivery.round + 1, "sent_at": None, "wake_at": now,
+        }  # fmt: skip
     if state in (State.QUEUED, State.SENT):
         entry = Entry(Event.REFUSED, data, channel=channel)
         return delivery, [entry], {"state": advance(state, Event.REFUSED), "wake_at": None}

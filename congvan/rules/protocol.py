@@ -98,7 +98,6 @@ class Fact(StrEnum):
     LETTER_CORRECTED = "letter_corrected"
     RECALL_AGREED = "recall_agreed"
     RECALL_REFUSED = "recall_refused"
-    NEXT_MAILBOX = "next_mailbox"
     DECIDED = "decided"
     RESUMED = "resumed"
     REPORTED = "reported"

@@ -117,7 +117,9 @@ def _investor(chance: Random, number: int) -> Organisation:
 def _tenant(chance: Random, number: int, parks: list[Park]) -> Organisation:
     kind = chance.random()
     where = [] if kind < 0.15 else chance.sample(parks, 2 if kind > 0.85 and len(parks) > 1 else 1)
-    contacts = (Contact(email=f"vt@dn-{number:03}.example"),) if chance.random() > 0.02 else ()
+    boxes = ("vt", "hc", "gd")[: chance.choice([1, 1, 1, 2, 3])]
+    contacts = tuple(Contact(email=f"{box}@dn-{number:03}.example", order=n) for n, box in enumerate(boxes, 1))
+    contacts = contacts if chance.random() > 0.02 else ()
     return Organisation(
         code=f"DN-{number:03}", name=f"Doanh nghiệp Mẫu {number}", level="tenant",
         parks=tuple(park.code for park in where), segments=(SEGMENT,) if chance.random() < 0.15 or number == 1 else (),
