@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from congvan.acts.campaigns import Launch, launch
 from congvan.acts.launch_check import Warn, refuse_faulty
+from congvan.errors import BadInput, Fault
 from congvan.house import House
 from congvan.reading import lines_of, read_cascade, read_plan
+from congvan.rules.records import Audience, CampaignPlan
+from congvan.settings import Settings
 
 
-async def launch_file(house: House, path: Path, *, mode: str, by: str, warn: Warn | None = None) -> str:
+def plans(settings: Settings) -> dict[str, str]:
+    """The prepared plans under config/campaigns that can be read: name to title."""
+    found = {}
+    for path in sorted((settings.config / "campaigns").glob("*.yaml")):
+        try:
+            found[path.stem] = read_plan(path)[0].title
+        except BadInput:
+            continue  # `congvan lint` tells of it; nobody can launch it
+    return found
+
+
+def prepared(settings: Settings, name: str) -> Path:
+    """The file of a prepared plan, by its name with or without .yaml; raise BadInput for any other name."""
+    known = {path.stem: path for path in (settings.config / "campaigns").glob("*.yaml")}
+    if name.removesuffix(".yaml") not in known:
+        remedy = f"chọn một trong: {', '.join(sorted(known))}" if known else "đặt kế hoạch vào config/campaigns"
+        raise BadInput([Fault("config/campaigns", "plan", f"không có kế hoạch «{name}»", remedy)])
+    return known[name.removesuffix(".yaml")]
+
+
+async def launch_file(
+    house: House, path: Path, *, mode: str, by: str, warn: Warn | None = None, audience: Audience | None = None
+) -> str:
     """Read, check and launch a plan; the campaign's id. Raise BadInput with every fault; nothing is half done.
 
-    warn: shows each remark of the lint that does not stop the launch.
+    warn: shows each remark of the lint that does not stop the launch. audience: in the place of the plan's own.
     """
     order, text = _read(house, path, mode, by)
+    if audience is not None:
+        order = replace(order, plan=order.plan.model_copy(update={"audience": audience}))
     await refuse_faulty(house, order, text, warn)
+    return await launch(house, order)
+
+
+async def launch_plan(house: House, plan: CampaignPlan, folder: Path, *, mode: str, by: str) -> str:
+    """The same for a plan that is no file; its upstream documents lie in `folder`."""
+    cascade = read_cascade(house.settings.cascade_file)
+    order = Launch(plan, cascade, mode, by, folder=folder, source="biểu mẫu")
+    await refuse_faulty(house, order, "")
     return await launch(house, order)
 
 

@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     #: Held when this share of the letters is refused, counted from the given number on. 0: never.
     refusal_brake: float = Field(0.3, ge=0, le=1)
     refusal_brake_from: int = Field(20, ge=1)
+    #: At half of the term, a hop of whose recipients a smaller share has answered counts as at risk.
+    risk_share: float = Field(0.3, ge=0, le=1)
+    #: Whether what happens is told to Prefect as events, for automations of the operators' own.
+    events: bool = True
     #: Links stay valid this many days after they were made.
     link_days: int = Field(180, ge=1, le=3650)
     #: How long a process may hold work before another may take it over, in seconds.

@@ -7,44 +7,17 @@ import logging
 import os
 import signal
 import sys
-from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.runner import Runner
-from prefect.schedules import Cron, Interval, Schedule
-from prefect.types.entrypoint import EntrypointType
 
 from congvan.house import build
-from flows.campaign import campaign
-from flows.hop import hop
+from flows.deployments import register as register_all
 from flows.relay import Relay
-from flows.report import WEEKLY, ZONE, report
 from flows.runs import NAME, Deployments
-from flows.watch import watch
-from tasks.board import delivery, recipients
 
 _POLL_S = 1.0
-
-
-async def _deployments(runner: Runner, client: PrefectClient) -> dict[str, UUID]:
-    """Register every deployment; the pictures are never executed, so they have no runner."""
-    served: tuple[tuple[Flow[..., Any], Schedule | None], ...] = (
-        (campaign, None), (hop, None), (watch, Interval(timedelta(minutes=10))), (report, Cron(WEEKLY, timezone=ZONE)),
-    )  # fmt: skip
-    ids = {}
-    for one, schedule in served:
-        deployment = await one.ato_deployment(
-            NAME, entrypoint_type=EntrypointType.MODULE_PATH, schedule=schedule,
-            description=one.description,
-        )  # fmt: skip
-        ids[one.name] = await runner.aadd_deployment(deployment)
-    for picture in (recipients, delivery):
-        flow_id = await client.create_flow(picture)
-        ids[picture.name] = await client.create_deployment(flow_id=flow_id, name=NAME, description=picture.description)
-    return ids
 
 
 async def main() -> int:
@@ -54,19 +27,21 @@ async def main() -> int:
         print("PREFECT_API_URL is not set: start a server and set it, or use `congvan up`", file=sys.stderr)
         return 2
     house = build()
+    pool = os.environ.get("CONGVAN_WORK_POOL", "")
     limit = int(os.environ.get("CONGVAN_PROCESSES", "4"))
     runner = Runner(name=NAME, query_seconds=_POLL_S, limit=limit, pause_on_shutdown=False)
     pause_s = float(os.environ.get("CONGVAN_DEMO_PAUSE_S", "0"))
 
     async def register(client: PrefectClient) -> dict[str, UUID]:
-        return await _deployments(runner, client)
+        return await register_all(None if pool else runner, client, house.settings, pool)
 
     deployments = Deployments(register)
     relay = Relay(house, deployments, every_s=0.3 if house.settings.demo else 1.0, pause_s=pause_s)
     loop = asyncio.get_running_loop()
     relaying = asyncio.create_task(relay.run(), name="relay")
     await deployments.known(relaying)
-    serving = asyncio.create_task(runner.start(), name="runner")
+    # With a work pool its workers run the flows, and this process is the relay alone.
+    serving = asyncio.create_task(_for_ever() if pool else runner.start(), name="runner")
 
     def stop() -> None:
         relay.stop()
@@ -80,6 +55,10 @@ async def main() -> int:
     for fault in faults:
         logging.getLogger("congvan").error("ended by a fault", exc_info=fault)
     return 1 if faults else 0
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from prefect import flow
@@ -10,35 +11,57 @@ from prefect.context import get_run_context
 from congvan.acts import board as board_acts
 from congvan.acts import campaigns
 from congvan.house import House
-from congvan.launching import launch_file
+from congvan.launching import launch_file, launch_plan, prepared
+from congvan.rules.records import Audience, CampaignPlan
 from flows.sleep import leave, quiet, set_state
 from tasks import at_work, board
 
+Mode = Literal["live", "exercise", "demo"]
+
 
 @flow(name="campaign", persist_result=False)
-async def campaign(
-    plan: str = "", mode: Literal["live", "exercise", "demo"] = "live", by: str = "", campaign_id: str = ""
-) -> None:
+async def campaign(plan: str, by: str, mode: Mode = "live", audience: Audience | None = None) -> None:
     """Launch a prepared plan and follow it to its end.
 
     Args:
-        plan: the plan's file name under config/campaigns, for example bao-so-5.yaml.
-        mode: live sends signed letters only; exercise and demo mark every page "BẢN MINH HỌA".
+        plan: the name of a plan under config/campaigns, for example bao-so-5.
         by: who launches it.
-        campaign_id: left empty; filled in when the campaign was launched from the command line.
+        mode: live sends signed letters only; exercise and demo mark every page "BẢN MINH HỌA".
+        audience: in the place of the plan's own; empty: as the plan says.
     """
+
+    async def launched(house: House) -> str:
+        return await launch_file(house, prepared(house.settings, plan), mode=mode, by=by, audience=audience)
+
+    await _follow(launched)
+
+
+@flow(name="campaign-in-full", persist_result=False)
+async def campaign_in_full(plan: CampaignPlan, by: str, mode: Mode = "live") -> None:
+    """Launch a plan that is written in the form, field by field, and follow it to its end.
+
+    Args:
+        plan: every field of the plan; its upstream files lie in config/campaigns.
+        by: who launches it.
+        mode: live sends signed letters only; exercise and demo mark every page "BẢN MINH HỌA".
+    """
+
+    async def launched(house: House) -> str:
+        return await launch_plan(house, plan, house.settings.config / "campaigns", mode=mode, by=by)
+
+    await _follow(launched)
+
+
+async def _follow(launched: Callable[[House], Awaitable[str]]) -> None:
+    """Launch, and let this run be the campaign's page; where the relay has made one meanwhile, end."""
     quiet()
     async with at_work() as house:
-        key = campaign_id or await launch_file(house, house.settings.config / "campaigns" / plan, mode=mode, by=by)
-        await _remember(house, key)
-        if await campaigns.is_over(house, key):
+        key = await launched(house)
+        run = get_run_context().flow_run  # type: ignore[union-attr]
+        assert run is not None, "a flow runs in a run"
+        ours = await board_acts.claim_page(house, key, str(run.id))
+        if not ours or await campaigns.is_over(house, key):
             return
         sleep = board.asleep("OPEN", False, None, house.clock.wall())
         await set_state(sleep)
     leave(sleep)
-
-
-async def _remember(house: House, key: str) -> None:
-    run = get_run_context().flow_run  # type: ignore[union-attr]
-    assert run is not None, "a flow runs in a run"
-    await board_acts.remember_run(house, "campaign", key, str(run.id))

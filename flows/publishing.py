@@ -19,7 +19,7 @@ from congvan.acts import figures
 from congvan.acts.board import Tile
 from congvan.house import House
 from flows.runs import Deployments, Runs
-from tasks import artifacts, board
+from tasks import artifacts, board, events
 
 log = logging.getLogger("congvan.relay")
 _AT_ONCE = 3
@@ -62,6 +62,15 @@ class Publisher:
             self._changed |= dict.fromkeys(tile.hop_id for tile in tiles)
             await self._create([tile for tile in tiles if tile.run_id is None])
             await self._move([tile for tile in tiles if tile.run_id is not None])
+            await self._tell(tiles)
+
+    async def _tell(self, tiles: Sequence[Tile]) -> None:
+        if self.house.settings.events:
+            try:
+                await events.tell(self.client, tiles, await self.house.clock.now(), self.house.clock.wall())
+            except (PrefectHTTPStatusError, httpx.HTTPError) as fault:
+                # Events are for automations; the board and the mail do not wait for them.
+                log.warning("events could not be told to Prefect: %s", type(fault).__name__)
 
     async def _picture(self) -> None:
         """Renew the artifacts of one changed hop and of its campaign, now and then and only while idle."""

@@ -27,7 +27,7 @@ log = logging.getLogger("congvan.relay")
 
 #: Names under which the deployments stand in the UI: flow/deployment.
 NAME = "congvan"
-FLOWS = ("campaign", "hop", "watch", "report", "recipients", "delivery")
+FLOWS = ("campaign", "campaign-in-full", "hop", "watch", "report", "tell", "recipients", "delivery")
 #: A run that should hold a lease and does not is given this long to take one, or to end.
 STARTING = timedelta(seconds=60)
 _OVER = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED}
@@ -86,15 +86,11 @@ class Runs:
         """Give each campaign its run, and end the run of one that a person has closed."""
         for run in await board_acts.unfinished_campaigns(self.house):
             if run.run_id is None:
-                made = await self.client.create_flow_run_from_deployment(
-                    self.deployments.ids["campaign"],
-                    parameters={"campaign_id": run.id},
-                    name=f"{run.campaign} campaign",
-                    tags=[f"campaign:{run.campaign}"],
-                    state=board.asleep("OPEN", run.held, None, self.house.clock.wall()),
-                )
-                await self.client.set_flow_run_state(made.id, board.waiting(run.held), force=True)
-                await board_acts.remember_run(self.house, "campaign", run.id, str(made.id))
+                flow_id = (await self.client.read_deployment(self.deployments.ids["campaign"])).flow_id
+                made = await board.campaign_page(self.client, flow_id, run)
+                if not await board_acts.claim_page(self.house, run.id, made):
+                    # It was launched from a form, and the run of that form is its page.
+                    await self.client.delete_flow_run(UUID(made))
             elif run.state == "CLOSED":
                 await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
                 await board_acts.campaign_shown(self.house, run.id, run.seq)

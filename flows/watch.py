@@ -11,7 +11,7 @@ from congvan.acts import leases
 from congvan.house import House
 from flows.relay import LEASE, LEASE_FOR, Relay
 from flows.runs import FLOWS, NAME, Deployments, Runs
-from tasks import at_work, mail, records
+from tasks import at_work, events, mail, records
 
 
 @flow(name="watch", persist_result=False)
@@ -23,6 +23,7 @@ async def watch() -> None:
         await records.seal()
         async with get_client() as client:
             await _relay_once(house, client)
+            await events.signal(client)
         # Last, since a mailbox that cannot be read must keep nothing else from being done.
         await mail.take_in()
 

@@ -165,6 +165,18 @@ def hop_name(run: RunOf) -> str:
     return f"{run.campaign} {run.name}{due}"
 
 
+async def campaign_page(client: PrefectClient, flow_id: UUID, run: RunOf) -> str:
+    """Make the page of a campaign that was not launched in Prefect; its run. It is never executed."""
+    body = {
+        "flow_id": str(flow_id), "name": f"{run.campaign} campaign", "tags": [f"campaign:{run.campaign}"],
+        "parameters": {"plan": run.campaign},
+        "state": {"type": StateType.RUNNING.value, "name": waiting(run.held).name},
+    }  # fmt: skip
+    response = await client._client.post("/flow_runs/", json=body)
+    response.raise_for_status()
+    return str(response.json()["id"])
+
+
 def waiting(held: bool) -> RunState:
     """The state of a campaign's run and of a hop's page: open, with no process behind it."""
     return RunState(type=StateType.RUNNING, name="Held" if held else _ASLEEP)

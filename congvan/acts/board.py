@@ -184,6 +184,16 @@ async def remember_run(house: House, kind: str, key: str, run_id: str | None) ->
         await ledger.change(table, table.id == key, run_id=run_id)
 
 
+async def claim_page(house: House, campaign_id: str, run_id: str) -> bool:
+    """Make this run the campaign's page unless it has another one."""
+    async with house.store.act() as ledger:
+        campaign = await ledger.take(Campaign, campaign_id)
+        if campaign.run_id not in (None, run_id):
+            return False
+        await ledger.change(Campaign, Campaign.id == campaign_id, run_id=run_id)
+        return True
+
+
 async def remember_page(house: House, hop_id: str, run_id: str | None) -> None:
     """Cache the run on whose page a hop's recipients stand."""
     async with house.store.act() as ledger:

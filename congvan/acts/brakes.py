@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
-from congvan.acts import campaigns, held
+from congvan.acts import campaigns, notices
 from congvan.acts.frozen import is_urgent
 from congvan.acts.mails import LETTERS
 from congvan.house import House
@@ -64,7 +64,7 @@ class Brakes:
         async with self._house.store.view() as ledger:
             campaign = await _campaign_of(ledger, self._hop_id)
         log.warning("campaign %s is held: %s", campaign.code, self._why)
-        await campaigns.hold(self._house, campaign.id, held.ENGINE, self._why)
+        await campaigns.hold(self._house, campaign.id, notices.ENGINE, self._why)
         self._why = ""
 
 

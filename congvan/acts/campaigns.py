@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import demo, held, pausing
+from congvan.acts import demo, notices, pausing
 from congvan.acts import registry as registry_acts
 from congvan.acts.escalations import DECIDED
 from congvan.acts.frozen import cascade_of, plan_of
@@ -254,8 +254,8 @@ async def hold(house: House, name: str, by: str, why: str = "") -> None:
         if campaign.held_at is None and campaign.state == "RUNNING":
             entry = Entry(Fact.HELD, {"why": why}, actor=by)
             await ledger.write(campaign, now, entry, held_at=now, held_by=by)
-            if by == held.ENGINE:
-                await held.tell(house, ledger, campaign, why, now)
+            if by == notices.ENGINE:
+                await notices.tell(house, ledger, campaign, "held", why, now)
 
 
 async def hold_once(house: House, campaign_id: str, key: str, why: str) -> bool:
@@ -270,9 +270,9 @@ async def hold_once(house: House, campaign_id: str, key: str, why: str) -> bool:
         if not await ledger.add_if_absent(Note, name=f"held:{key}", value={"campaign": campaign_id, "why": why}):
             return False
         if campaign.held_at is None and campaign.state == "RUNNING":
-            entry = Entry(Fact.HELD, {"why": why}, actor=held.PREFECT)
-            await ledger.write(campaign, now, entry, held_at=now, held_by=held.PREFECT)
-            await held.tell(house, ledger, campaign, why, now)
+            entry = Entry(Fact.HELD, {"why": why}, actor=notices.PREFECT)
+            await ledger.write(campaign, now, entry, held_at=now, held_by=notices.PREFECT)
+            await notices.tell(house, ledger, campaign, "held", why, now)
         return True
 
 

@@ -18,14 +18,14 @@ from congvan.store.tables import Campaign, Hop, Message
 LETTERS = frozenset({"letter", "slip", "bypass", "replacement"})
 #: Held in the quiet window and outside office hours, and cancelled once the delivery is settled.
 CHASERS = frozenset({"reminder", "overdue"})
-#: Tells the unit in charge that its campaign is held; leaves although the campaign is.
-HELD = "held"
+#: Tells the unit in charge of something at once; leaves although its campaign is held.
+NOTICE = "notice"
 #: Pointless once nothing more is asked: cancelled then. A công văn đôn đốc is no soft reminder: nothing holds it.
 ASKING = CHASERS | {"urge"}
 #: Say that nothing more is asked: they reach those who were let go.
 FAREWELLS = frozenset({"exemption", "withdrawal", "recall"})
 #: Say that a campaign stands still, and leave although it does.
-WHILE_HELD = frozenset({HELD, "pause"})
+WHILE_HELD = frozenset({NOTICE, "pause"})
 #: How long a server may go on saying "not now" before the mailbox counts as unreachable.
 PATIENCE = timedelta(days=2)
 

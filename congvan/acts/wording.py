@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from congvan.acts import registry
+from congvan.acts import notices, registry
 from congvan.acts.digest import Line
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
-from congvan.acts.mails import HELD
+from congvan.acts.mails import NOTICE
 from congvan.house import House
 from congvan.letters import numbering
 from congvan.letters.filters import moment_en
@@ -201,7 +201,7 @@ class Moulds:
     def _made(self, work: Work, scene: Scene | None, now: datetime) -> Mail | tuple[Mould, dict[str, str]]:
         assert scene is not None, "every message belongs to a campaign"
         message, delivery = work.message, work.delivery
-        if delivery is None or message.kind in ("digest", "copy", "report", "issue_wanted", HELD):
+        if delivery is None or message.kind in ("digest", "copy", "report", "issue_wanted", NOTICE):
             return self._house.words.render(_standalone(self._house, message, scene, now))
         key = (
             message.kind, message.hop_id, delivery.settles, delivery.due_at, tuple(delivery.segments),
@@ -362,15 +362,17 @@ def _standalone(house: House, message: Message, scene: Scene, now: datetime) -> 
         )  # fmt: skip
     if message.kind == "issue_wanted":
         return _issue_wanted(house, context, scene, now)
-    if message.kind == HELD:
-        return _held(house, context, scene)
+    if message.kind == NOTICE:
+        return _notice(house, context, scene)
     return _digest(house, message, scene, now)
 
 
-def _held(house: House, context: Mapping[str, Any], scene: Scene) -> say.Context:
-    return say.HeldMail(
-        head=scene.head, recipient=context["name"], campaign=context["code"], document=scene.document,
-        subject=scene.subject, why=context["why"], since=numbering.moment(datetime.fromisoformat(context["since"])),
+def _notice(house: House, context: Mapping[str, Any], scene: Scene) -> say.Context:
+    words = notices.WORDS[context["what"]]
+    return say.NoticeMail(
+        head=scene.head, recipient=context["name"], campaign=scene.plan.code, document=scene.document,
+        subject=scene.subject, title=words.title, why=context["why"], advice=words.advice,
+        since=numbering.moment(datetime.fromisoformat(context["since"])), held=context["what"] == "held",
         figures=say.Figures(**context["figures"]), link=house.settings.portal_url,
     )  # fmt: skip
 

@@ -377,18 +377,21 @@ class IssueWantedMail:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldMail:
-    """Stem `held`: the engine or Prefect holds a campaign back; a named person has to decide."""
+class NoticeMail:
+    """Stem `notice`: something of a campaign that a person has to know at once. held: nothing leaves any more."""
 
     head: Head
     recipient: str
     campaign: str
     document: str
     subject: str
+    title: str
     why: str
+    advice: str
     since: str
     figures: Figures
     link: str
+    held: bool = False
     files: tuple[File, ...] = ()
 
 
@@ -405,7 +408,7 @@ Context = (
     | ReceiptMail
     | SlipMail
     | IssueWantedMail
-    | HeldMail
+    | NoticeMail
     | ChangeMail
 )
 
@@ -422,7 +425,7 @@ STEMS: dict[type[Context], str] = {
     ReceiptMail: "receipt",
     SlipMail: "slip",
     IssueWantedMail: "issue_wanted",
-    HeldMail: "held",
+    NoticeMail: "notice",
     PauseMail: "pause",
     ResumeMail: "resume",
     ExemptionMail: "exemption",

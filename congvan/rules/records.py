@@ -27,7 +27,8 @@ def nfc(text: object) -> object:
 Text = Annotated[str, BeforeValidator(nfc)]
 #: One line of at most 500 characters: Subject in NĐ 30/2020 Phụ lục VI.
 Line = Annotated[str, BeforeValidator(nfc), Field(min_length=1, max_length=500)]
-Code = Annotated[str, BeforeValidator(nfc), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
+#: The constraint before the validator, or the schema that forms are drawn from would lose it.
+Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"), BeforeValidator(nfc)]
 
 
 class Record(BaseModel):
@@ -275,7 +276,7 @@ class Directive(Record):
     """
 
     number: Annotated[str, Field(pattern=r"^\d{1,6}[a-z]?$", max_length=11)]
-    notation: Annotated[str, BeforeValidator(nfc), Field(pattern=r"^[A-ZĐ][A-ZĐ0-9&._/-]*$", max_length=30)]
+    notation: Annotated[str, Field(pattern=r"^[A-ZĐ][A-ZĐ0-9&._/-]*$", max_length=30), BeforeValidator(nfc)]
     issued_on: date
     issuer: Annotated[str, BeforeValidator(nfc), Field(min_length=1, max_length=200)]
     #: Whose instruction it carries: "chỉ đạo của ‹authority› tại văn bản số …".

@@ -195,12 +195,15 @@ SAMPLES: dict[str, words.Context] = {
         files=FILES,
         **_DEADLINE,
     ),
-    "held": words.HeldMail(
+    "notice": words.NoticeMail(
         head=HEAD,
         recipient="Phòng Kế hoạch",
         campaign="4321",
         document=DOCUMENT,
         subject=SUBJECT,
+        title="đang tạm dừng",
+        advice="Hệ thống không gửi tiếp văn bản của đợt này. Đề nghị người phụ trách kiểm tra.",
+        held=True,
         why="27/80 hộp thư từ chối nhận; cần kiểm tra địa chỉ hoặc máy chủ thư",
         since="08 giờ 15 ngày 04/12/2023",
         figures=words.Figures(total=80, settled=3, waiting=77, overdue=0, undeliverable=27),

@@ -98,8 +98,8 @@ def plan(code: str = "T1") -> CampaignPlan:
         ),
         letter=LetterText(
             subject="triển khai việc thử", addressees=("Các đơn vị",), opening="Thực hiện văn bản số 12/UB-VP.",
-            requests=("Thực hiện nghiêm túc./.",), place="Thành phố",
-            confirmation="Đề nghị các đơn vị xác nhận trước {deadline}.", distribution=("Như trên", "Lưu: VT, DESK"),
+            requests=("Thực hiện nghiêm túc.",), place="Thành phố",
+            confirmation="Đề nghị các đơn vị xác nhận trước {deadline}./.", distribution=("Như trên", "Lưu: VT, DESK"),
             signer=Person(name="Nguyễn Văn Mẫu", position="TRƯỞNG BAN"),
         ),
     )  # fmt: skip

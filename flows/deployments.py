@@ -1,0 +1,106 @@
+"""What Prefect knows of us: the deployments with their forms, the work pool where there is one, the automations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import yaml
+from prefect import Flow
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.runner import Runner
+from prefect.schedules import Cron, Interval, Schedule
+from prefect.types.entrypoint import EntrypointType
+
+from congvan.settings import Settings
+from flows import forms
+from flows.campaign import campaign, campaign_in_full
+from flows.hop import hop
+from flows.report import WEEKLY, ZONE, report
+from flows.runs import NAME
+from flows.tell import tell
+from flows.watch import watch
+from tasks.board import delivery, recipients
+
+log = logging.getLogger("congvan.relay")
+
+#: Flow → (when it is started, its queue in a work pool). A wake must not wait behind a report.
+SERVED: Mapping[Flow[..., Any], tuple[Schedule | None, str]] = MappingProxyType(
+    {
+        campaign: (None, "launching"),
+        campaign_in_full: (None, "launching"),
+        hop: (None, "sending"),
+        watch: (Interval(timedelta(minutes=10)), "waking"),
+        report: (Cron(WEEKLY, timezone=ZONE), "reports"),
+        tell: (None, "waking"),
+    }
+)
+#: Queue → (priority, 1 first; runs at a time, None without a limit).
+QUEUES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
+    {"sending": (1, None), "waking": (2, 2), "launching": (3, 2), "reports": (4, 1)}
+)
+
+
+async def register(runner: Runner | None, client: PrefectClient, settings: Settings, pool: str = "") -> dict[str, UUID]:
+    """Register everything; the deployments' ids by flow. Done again it changes nothing.
+
+    runner: serves them in this process. Else workers of the pool of that name run them.
+    """
+    if pool:
+        await _work_pool(client, pool)
+    ids = {}
+    for one, (schedule, queue) in SERVED.items():
+        deployment = await one.ato_deployment(
+            NAME, entrypoint_type=EntrypointType.MODULE_PATH, schedule=schedule, description=one.description,
+            work_pool_name=pool or None, work_queue_name=queue if pool else None,
+        )  # fmt: skip
+        ids[one.name] = await (deployment.aapply() if runner is None else runner.aadd_deployment(deployment))
+    for picture in (recipients, delivery):
+        flow_id = await client.create_flow(picture)
+        ids[picture.name] = await client.create_deployment(flow_id=flow_id, name=NAME, description=picture.description)
+    await _word_forms(client, ids, settings)
+    await apply_automations(client, ids, settings)
+    return ids
+
+
+async def _work_pool(client: PrefectClient, pool: str) -> None:
+    try:
+        await client.read_work_pool(pool)
+    except ObjectNotFound:
+        await client.create_work_pool(WorkPoolCreate(name=pool, type="process", description="congvan"))
+    for name, (priority, limit) in QUEUES.items():
+        try:
+            await client.create_work_queue(name, work_pool_name=pool, priority=priority, concurrency_limit=limit)
+        except ObjectAlreadyExists:
+            continue
+
+
+async def _word_forms(client: PrefectClient, ids: Mapping[str, UUID], settings: Settings) -> None:
+    for one, draw in ((campaign, forms.short), (campaign_in_full, forms.full)):
+        known = await client.read_deployment(ids[one.name])
+        schema = draw(known.parameter_openapi_schema or {}, settings)
+        changed = DeploymentUpdate(parameter_openapi_schema=schema, enforce_parameter_schema=True)
+        await client.update_deployment(ids[one.name], changed)
+
+
+async def apply_automations(client: PrefectClient, ids: Mapping[str, UUID], settings: Settings) -> None:
+    """Make or renew the automations of config/automations; one that an operator has paused stays paused."""
+    for path in sorted((settings.config / "automations").glob("*.yaml")):
+        text = yaml.safe_load(path.read_text("utf-8"))
+        for action in text["actions"]:
+            if "deployment" in action:
+                action["deployment_id"] = str(ids[action.pop("deployment")])
+        wanted = AutomationCore.model_validate(text)
+        known = await client.read_automations_by_name(wanted.name)
+        if not known:
+            await client.create_automation(wanted)
+        else:
+            kept = wanted.model_copy(update={"enabled": known[0].enabled})
+            await client.update_automation(known[0].id, kept)

@@ -1,0 +1,53 @@
+"""The forms with which a campaign is launched in Prefect: drawn from the plan's records, in a clerk's words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from congvan.launching import plans
+from congvan.settings import Settings
+
+Schema = dict[str, Any]
+
+
+def short(schema: Schema, settings: Settings) -> Schema:
+    """The form for a prepared plan: a list to choose from, a mode, a name, an audience."""
+    made = worded(schema, settings.config, "campaign")
+    titles = plans(settings)
+    plan = made["properties"]["plan"]
+    plan["enum"] = list(titles)
+    if titles:
+        listed = "; ".join(f"{name}: {title}" for name, title in titles.items())
+        plan["description"] = f"{plan.get('description', '')} {listed}".strip()
+    made["properties"]["by"]["minLength"] = 1
+    return made
+
+
+def full(schema: Schema, settings: Settings) -> Schema:
+    """The form with every field of a plan."""
+    made = worded(schema, settings.config, "campaign-in-full")
+    made["properties"]["by"]["minLength"] = 1
+    return made
+
+
+def worded(schema: Schema, config: Path, flow: str) -> Schema:
+    """The schema with the titles and descriptions of config/form.yaml; fields without words keep their names."""
+    words = yaml.safe_load((config / "form.yaml").read_text("utf-8"))
+    records = schema.get("definitions", {})
+    described = {name: _described(record, words.get(name, {})) for name, record in records.items()}
+    return _described(schema, words[flow]) | ({"definitions": described} if described else {})
+
+
+def _described(record: Schema, words: dict[str, list[str]]) -> Schema:
+    if "properties" not in record:
+        return record
+    fields = {}
+    for place, (name, field) in enumerate(record["properties"].items()):
+        title, description = words.get(name, (name, ""))
+        fields[name] = field | {"title": title, "position": field.get("position", place)}
+        if description:
+            fields[name]["description"] = description
+    return record | {"properties": fields}

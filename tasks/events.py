@@ -1,0 +1,93 @@
+"""What happened, as Prefect events for automations: codes and numbers, no address, no person."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from prefect.client.orchestration import PrefectClient
+
+from congvan.acts import notices
+from congvan.acts.board import Tile
+from congvan.acts.notices import Signal
+from congvan.rules.protocol import State
+from tasks import effect, house
+
+_SPACE = uuid.UUID("6f2a3c1e-5d0b-4e55-9a39-0c8b8d3c7f10")
+_SIGNALS = {"at_risk": "congvan.campaign.at-risk", "unclaimed": "congvan.cases.unclaimed"}
+_BY_NAME = (State.EXEMPT, State.WITHDRAWN, State.REJECTED, State.UNDELIVERABLE, State.DELIVERED, State.QUEUED)
+
+
+def happened(tile: Tile, now: datetime) -> str:
+    """What a change of the board amounts to: congvan.delivery.sent, .confirmed, .overdue, .escalated…"""
+    if tile.state in _BY_NAME:
+        name = tile.state.value.lower()
+    elif tile.settled:
+        name = "confirmed"
+    elif tile.escalated:
+        name = "escalated"
+    elif tile.due_at is not None and tile.due_at < now:
+        name = "overdue"
+    elif tile.state is State.SENT:
+        name = "reminded" if tile.reminders else "sent"
+    else:
+        name = "acknowledged"
+    return f"congvan.delivery.{name}"
+
+
+async def tell(client: PrefectClient, tiles: Sequence[Tile], now: datetime, wall: datetime) -> None:
+    """One event for each change of the board; told twice it is the same event."""
+    await _post(client, [_of_tile(tile, happened(tile, now), wall) for tile in tiles if tile.state is not State.QUEUED])
+
+
+def _of_tile(tile: Tile, name: str, wall: datetime) -> dict[str, Any]:
+    return {
+        "id": str(uuid.uuid5(_SPACE, f"{tile.delivery_id}:{tile.seq}")), "occurred": wall.isoformat(), "event": name,
+        "resource": {
+            "prefect.resource.id": f"congvan.delivery.{tile.delivery_id}", "prefect.resource.name": tile.code,
+            "congvan.campaign": tile.campaign, "congvan.level": tile.level, "congvan.park": tile.park or "",
+        },
+        "related": _run(tile.run_id),
+        "payload": {"state": tile.state.value, "late": tile.late, "reminders": tile.reminders},
+    }  # fmt: skip
+
+
+def _run(run_id: str | None) -> list[dict[str, str]]:
+    if run_id is None:
+        return []
+    return [{"prefect.resource.id": f"prefect.flow-run.{run_id}", "prefect.resource.role": "flow-run"}]
+
+
+def _of_signal(signal: Signal, wall: datetime) -> dict[str, Any]:
+    return {
+        "id": str(uuid.uuid5(_SPACE, f"{signal.what}:{signal.campaign}:{wall.isoformat()}")),
+        "occurred": wall.isoformat(), "event": _SIGNALS[signal.what],
+        "resource": {
+            "prefect.resource.id": f"congvan.campaign.{signal.campaign}", "prefect.resource.name": signal.campaign,
+            "congvan.campaign": signal.campaign,
+        },
+        "payload": dict(signal.numbers),
+    }  # fmt: skip
+
+
+async def _post(client: PrefectClient, events: Iterable[dict[str, Any]]) -> None:
+    if body := list(events):
+        (await client._client.post("/events", json=body)).raise_for_status()
+
+
+@effect
+async def signal(client: PrefectClient) -> int:
+    """Look whether a campaign is at risk or nobody takes a case, and tell Prefect; how many signals."""
+    if not house().settings.events:
+        return 0
+    found = await notices.look(house())
+    await _post(client, [_of_signal(one, house().clock.wall()) for one in found])
+    return len(found)
+
+
+@effect
+async def tell_unit(what: notices.What, about: str) -> bool:
+    """Write to the unit in charge; False where it was told today already."""
+    return await notices.tell_once(house(), what, about)

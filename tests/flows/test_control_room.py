@@ -1,0 +1,152 @@
+"""The control room: a campaign is launched by a form in Prefect, followed by events, and told of by automations."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from sqlalchemy import select
+
+from congvan.acts import registry
+from congvan.rules.protocol import Event
+from congvan.store.schema import migrate
+from congvan.store.tables import Campaign
+from tests.flows import world
+from tests.flows.engine import Engine, until
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(280)]
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def _config(folder: Path) -> Path:
+    """The shipped configuration with the chain and the plan of `world`."""
+    shutil.copytree(CONFIG, folder, ignore=shutil.ignore_patterns("registry", "campaigns"))
+    (folder / "campaigns").mkdir()
+    for name, record in (("cascade", world.cascade()), ("campaigns/dien-tap", world.plan())):
+        text = yaml.safe_dump(record.model_dump(mode="json"), allow_unicode=True)
+        (folder / f"{name}.yaml").write_text(text, "utf-8")
+    return folder
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    """An engine with a registry and a prepared plan, and nothing launched."""
+    async with Engine(tmp_path, CONGVAN_CONFIG=str(_config(tmp_path / "config"))) as made:
+        await made.start_server()
+        house = made.house()
+        await migrate(house.store)
+        await registry.take_over(house, world.register(3, 5))
+        await house.close()
+        await made.start_flows()
+        yield made
+
+
+async def _deployment(client: httpx.AsyncClient, flow: str) -> dict[str, Any]:
+    found = await client.get(f"/deployments/name/{flow}/congvan")
+    return dict(found.json()) if found.status_code == 200 else {}
+
+
+async def _form(client: httpx.AsyncClient, flow: str) -> dict[str, Any]:
+    found = await _deployment(client, flow)
+    worded = found.get("parameter_openapi_schema", {}).get("properties", {}).get("by", {}).get("title")
+    return found if worded == "Người khởi động" else {}
+
+
+async def test_a_form_launches_a_prepared_plan_and_says_what_is_wrong_with_any_other(engine: Engine) -> None:
+    async with httpx.AsyncClient(base_url=engine.api, timeout=30) as client:
+        form = await until(lambda: _form(client, "campaign"), 90, "the form")
+        schema = form["parameter_openapi_schema"]
+        assert schema["properties"]["plan"]["enum"] == ["dien-tap"]
+        assert set(schema["required"]) == {"plan", "by"}
+        assert schema["definitions"]["Audience"]["properties"]["parks"]["title"] == "Khu công nghiệp"
+
+        async def fill(**values: object) -> httpx.Response:
+            return await client.post(f"/deployments/{form['id']}/create_flow_run", json={"parameters": values})
+
+        for wrong in ({"plan": "khac", "by": "An"}, {"plan": "dien-tap"}, {"plan": "dien-tap", "by": ""},
+                      {"plan": "dien-tap", "by": "An", "mode": "fast"}):  # fmt: skip
+            assert (await fill(**wrong)).status_code == 409, wrong
+        assert await engine.rows(select(Campaign.id)) == []
+        made = await fill(plan="dien-tap", by="An", mode="exercise", audience={"exclude": ["UNIT-003"]})
+        assert made.status_code == 201
+        await until(lambda: _slips(engine), 90, "the slip to the board")
+        (campaign,) = await engine.rows(select(Campaign.launched_by, Campaign.run_id, Campaign.plan))
+        assert (campaign.launched_by, campaign.run_id) == ("An", made.json()["id"])
+        assert campaign.plan["audience"]["exclude"] == ["UNIT-003"]
+        await engine.answer("BOARD")
+        await until(lambda: _letters(engine, 3), 60, "the letters without the third unit's")
+
+        refused = await fill(plan="dien-tap", by="An", mode="exercise", audience={"include": ["NOBODY"]})
+        run = refused.json()["id"]
+        state = await until(lambda: _over(client, run), 60, "the launch to be refused")
+        assert state["type"] == "FAILED"
+        assert "NOBODY" in state["message"]
+
+
+async def _over(client: httpx.AsyncClient, run: str) -> dict[str, Any]:
+    state = (await client.get(f"/flow_runs/{run}")).json()["state"]
+    return dict(state) if state["type"] in ("FAILED", "COMPLETED", "CRASHED") else {}
+
+
+async def _slips(engine: Engine) -> bool:
+    return bool(engine.inbox.of("slip"))
+
+
+async def _letters(engine: Engine, number: int) -> bool:
+    return len(set(engine.inbox.of("letter"))) >= number
+
+
+async def test_the_long_form_takes_a_whole_plan_and_names_the_field_that_is_wrong(engine: Engine) -> None:
+    async with httpx.AsyncClient(base_url=engine.api, timeout=30) as client:
+        form = await until(lambda: _form(client, "campaign-in-full"), 90, "the form")
+        words = form["parameter_openapi_schema"]["definitions"]
+        assert words["CampaignPlan"]["properties"]["code"]["title"] == "Mã đợt"
+        assert words["LetterText"]["properties"]["subject"]["title"] == "Trích yếu"
+        plan = world.plan().model_dump(mode="json")
+
+        async def fill(**changes: object) -> httpx.Response:
+            values = {"plan": plan | changes, "by": "An", "mode": "exercise"}
+            return await client.post(f"/deployments/{form['id']}/create_flow_run", json={"parameters": values})
+
+        wrong = await fill(code="không được")
+        assert wrong.status_code == 409, wrong.text
+        assert "không được" in wrong.text or "code" in wrong.text
+        assert (await fill(code="tu-bieu-mau")).status_code == 201
+        await until(lambda: _slips(engine), 90, "the slip to the board")
+        assert [row.code for row in await engine.rows(select(Campaign.code))] == ["tu-bieu-mau"]
+
+
+async def test_what_happens_is_told_as_events_and_a_hop_that_breaks_off_by_mail(engine: Engine) -> None:
+    await engine.launch()
+    await until(lambda: _slips(engine), 90, "the slip to the board")
+    await engine.answer("BOARD")
+    await until(lambda: _letters(engine, 4), 60, "the board's letters")
+    await engine.answer("UNIT-001", Event.ACKNOWLEDGED)
+    async with httpx.AsyncClient(base_url=engine.api, timeout=30) as client:
+        told = await until(lambda: _told(client, "congvan.delivery.confirmed", 2), 60, "both confirmations as events")
+        await until(lambda: _told(client, "congvan.delivery.sent", 3), 60, "the letters as events")
+        assert {one["resource"]["prefect.resource.name"] for one in told} == {"BOARD", "UNIT-001"}
+        assert "vanthu@" not in str(told)
+        runs = [run for run in await engine.runs("hop") if "BOARD" in run["name"]]
+        crashed = {"state": {"type": "CRASHED", "message": "played by the test"}, "force": True}
+        await client.post(f"/flow_runs/{runs[0]['id']}/set_state", json=crashed)
+        await until(lambda: _noticed(engine), 90, "the automation's mail to the unit in charge")
+        await asyncio.sleep(3)
+        await client.post(f"/flow_runs/{runs[0]['id']}/set_state", json=crashed)
+        assert len(engine.inbox.of("notice")) == 1, "once a day"
+
+
+async def _told(client: httpx.AsyncClient, name: str, number: int) -> list[dict[str, Any]]:
+    body = {"filter": {"event": {"name": [name]}}, "limit": 50}
+    events: list[dict[str, Any]] = (await client.post("/events/filter", json=body)).json()["events"]
+    return events if len(events) >= number else []
+
+
+async def _noticed(engine: Engine) -> bool:
+    return bool(engine.inbox.of("notice"))
