@@ -22,8 +22,8 @@ from pydantic import AwareDatetime
 from rich.console import Console
 from rich.table import Table
 
+from congvan.acts import accounts, registry
 from congvan.acts import demo as demo_acts
-from congvan.acts import registry
 from congvan.demo.characters import cast
 from congvan.demo.players import Players
 from congvan.demo.verdict import Line, caught_up, verdict
@@ -41,6 +41,7 @@ from congvan.store.schema import migrate
 log = logging.getLogger("congvan")
 console = Console(highlight=False)
 
+_DEMO_ACCOUNT = "minhhoa"
 _PORTS = {"prefect": 4200, "portal": 4280, "smtp": 2525}
 _SERVER_ANSWERS_S = 120
 #: How long a process may take to end before it is killed.
@@ -167,6 +168,7 @@ class _Up:
         os.environ["PREFECT_API_URL"] = self.api
         os.environ["PREFECT_HOME"] = str(self.home / "prefect")
         os.environ["CONGVAN_PORTAL_URL"] = os.environ.get("CONGVAN_PORTAL_URL") or self.portal_url
+        os.environ["CONGVAN_PREFECT_URL"] = os.environ.get("CONGVAN_PREFECT_URL") or self.api.removesuffix("/api")
         if self.demo:
             os.environ["CONGVAN_DEMO"] = "true"
             os.environ["CONGVAN_SMTP_URL"] = f"smtp://127.0.0.1:{self.ports['smtp']}"
@@ -203,6 +205,7 @@ class _Up:
 
     async def _start(self, house: House) -> None:
         self._banner()
+        await self._say_who_signs_in(house)
         await self._start_prefect()
         if self.demo:
             await self._fill(house)
@@ -215,6 +218,20 @@ class _Up:
     @property
     def _mail(self) -> Path | None:
         return self.home / "mail" if self.demo else None
+
+    async def _say_who_signs_in(self, house: House) -> None:
+        """The way to the operators' pages: in a demo an account with a password of its own, shown here once."""
+        if not self.demo:
+            if not await accounts.listed(house):
+                console.print("            chưa có tài khoản: congvan operator add TÊN --role leader")
+            return
+        password = "-".join(f"{house.random.getrandbits(20):05x}" for _ in range(4))
+        if any(one.name == _DEMO_ACCOUNT for one in await accounts.listed(house)):
+            await accounts.set_password(house, _DEMO_ACCOUNT, password)
+        else:
+            leader = accounts.Account(_DEMO_ACCOUNT, "Cán bộ (minh họa)", accounts.Role.LEADER, "can-bo@bql.example")
+            await accounts.add(house, leader, password)
+        console.print(f"            tài khoản {_DEMO_ACCOUNT}, mật khẩu {password}")
 
     async def _start_prefect(self) -> None:
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
@@ -328,6 +345,7 @@ class _Up:
         if self.demo:
             console.print(f"  Hộp thư   {self.portal_url}/mail")
         console.print(f"  Nhật ký   {self.home / 'log'}")
+        console.print(f"  Cán bộ    {self.portal_url}/office")
 
 
 def _print(lines: list[Line]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import orjson
@@ -28,7 +29,8 @@ async def hop(client: PrefectClient, run_id: str, issuer: str, found: dict[str, 
     await _put(client, run_id, f"{key}-table", "table", orjson.dumps(rows).decode(), "Các đơn vị nhận")
     await _progress(client, run_id, key, found["settled"], found["total"])
     lines = "\n".join(f"| {name} | {number} |" for name, number in sorted(found["totals"].items()))
-    text = f"## {found['name']}\n\n| | |\n|---|---:|\n{lines}\n\n[Trang theo dõi]({portal}/status)\n"
+    page = f"{portal}/office/c/{quote(found['campaign'])}/deliveries?issuer={quote(issuer)}"
+    text = f"## {found['name']}\n\n| | |\n|---|---:|\n{lines}\n\n[Trang cán bộ]({page})\n"
     await _put(client, run_id, f"{key}-summary", "markdown", text, "Tóm tắt")
 
 
@@ -44,7 +46,8 @@ async def campaign(client: PrefectClient, run_id: str, status: dict[str, Any], p
     totals = status["totals"]
     await _progress(client, run_id, key, totals.get("settled", 0), totals.get("total", 0))
     lines = "\n".join(f"| {name} | {number} |" for name, number in sorted(totals.items()))
-    text = f"## {status['subject']}\n\n| | |\n|---|---:|\n{lines}\n\n[Trang theo dõi]({portal}/status)\n"
+    page = f"{portal}/office/c/{quote(status['code'])}"
+    text = f"## {status['subject']}\n\n| | |\n|---|---:|\n{lines}\n\n[Trang cán bộ]({page})\n"
     await _put(client, run_id, f"{key}-summary", "markdown", text, "Tóm tắt")
 
 

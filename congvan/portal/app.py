@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from congvan.acts import views
@@ -72,9 +72,12 @@ def app(
 
 def _common(desk: Desk) -> list[Route]:
     async def start(request: Request) -> Response:
-        return desk.page(request, "start.html", has_mail=desk.has_mail)
+        return desk.page(request, "start.html", has_mail=desk.has_mail, demo=desk.house.settings.demo)
 
     async def status(request: Request) -> Response:
+        if not desk.house.settings.demo:
+            # Who stands where is for operators; a demonstration shows it to everybody.
+            return RedirectResponse(desk.pages.url(office.BASE), 303)
         await desk.throttle.request(request.client.host if request.client else None, post=False)
         campaigns = await views.overview(desk.house)
         now = await desk.house.clock.now()

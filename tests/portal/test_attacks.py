@@ -382,7 +382,7 @@ async def test_on_tls_browsers_are_told_to_stay_there(house: House, campaign_fil
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app(safe)), base_url=BASE) as web:
         page = await web.get("/")
         assert page.headers["strict-transport-security"].startswith("max-age=31536000")
-        assert 'href="/cv/status"' in page.text
+        assert 'href="/cv/office"' in page.text
     await safe.store.close()
 
 

@@ -364,6 +364,9 @@ async def test_the_first_page_is_below_50_kb_without_the_letter(web: httpx.Async
 async def test_overview_and_start_page_hold_no_personal_data(web: httpx.AsyncClient, desk: Desk) -> None:
     tenant = await desk.tenant()
     await posted(web, desk.path(tenant), "confirm", **WHO)
+    closed = await web.get("/status")
+    assert (closed.status_code, closed.headers["location"]) == (303, "/office"), "who stands where is for operators"
+    desk.house.settings = desk.house.settings.model_copy(update={"demo": True})
     page = await web.get("/status")
     assert page.status_code == 200
     assert "Công ty TNHH VSIP Hải Phòng" in page.text
