@@ -53,6 +53,7 @@ _COMMANDS = {
     "number": "numbers:app",
     "report": "reports:report",
     "register": "registers:register",
+    "board": "board:app",
     "mail": "mail:app",
     "history": "mail:history",
     "reconcile": "mail:reconcile",

@@ -18,7 +18,6 @@ from prefect.states import Scheduled
 
 from congvan.acts.board import RunOf, Tile
 from congvan.rules.calendar import local
-from congvan.rules.protocol import State
 
 #: Limits of Prefect's bulk calls.
 CREATE_BATCH = 100
@@ -49,25 +48,8 @@ def folder_task() -> None:
 
 def shown(tile: Tile) -> tuple[StateType, str]:
     """The state of a recipient's run: type and name."""
-    if tile.state is State.WITHDRAWN:
-        return StateType.CANCELLED, "Withdrawn"
-    if tile.state is State.EXEMPT:
-        return StateType.COMPLETED, "Exempt"
-    if tile.settled:
-        return StateType.COMPLETED, "ConfirmedLate" if tile.late else "Confirmed"
-    if tile.state is State.REJECTED:
-        return StateType.FAILED, "Rejected"
-    if tile.state is State.UNDELIVERABLE:
-        return StateType.CRASHED, "Undeliverable"
-    if tile.escalated:
-        return StateType.FAILED, "Escalated"
-    if tile.state is State.QUEUED:
-        return StateType.SCHEDULED, "Queued"
-    if tile.state in (State.ACKNOWLEDGED, State.IN_PROGRESS, State.FORWARDED):
-        return StateType.PENDING, "Acknowledged"
-    if tile.state is State.DELIVERED:
-        return StateType.PENDING, "Delivered"
-    return StateType.PENDING, "Reminded" if tile.reminders else "AwaitingConfirmation"
+    kind, name = tile.shown
+    return StateType(kind), name
 
 
 def run_name(tile: Tile) -> str:

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"errors", "rules", "store"},
 }
 #: Where people and other programs come in; nothing inside knows of them.
-DOORS = {"portal", "cli", "commands", "demo", "up", "doctor", "simulate", "simulation", "launching"}
+DOORS = {"portal", "cli", "commands", "demo", "up", "doctor", "board_check", "simulate", "simulation", "launching"}
 #: Who may use SQL: the store, and acts, which ask it questions. Doors that look into the database say why here.
 MAY_SELECT = {"store", "acts", "doctor", "commands", "demo", "simulation"}
 #: Parts with a machine behind them, built by house.py alone.

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts.frozen import is_urgent
+from congvan.errors import NotFound
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
@@ -37,6 +38,30 @@ class Tile:
     due_at: datetime | None
     seq: int
     run_id: str | None
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """Type and name of the state in which Prefect shows it; the type alone tells the truth."""
+        if self.state in _SHOWN:
+            return _SHOWN[self.state]
+        if self.settled:
+            return "COMPLETED", "ConfirmedLate" if self.late else "Confirmed"
+        if self.escalated:
+            return "FAILED", "Escalated"
+        if self.state in (State.ACKNOWLEDGED, State.IN_PROGRESS, State.FORWARDED):
+            return "PENDING", "Acknowledged"
+        if self.state is State.DELIVERED:
+            return "PENDING", "Delivered"
+        if self.state is State.QUEUED:
+            return "SCHEDULED", "Queued"
+        return "PENDING", "Reminded" if self.reminders else "AwaitingConfirmation"
+
+
+#: States that look the same whatever else is true.
+_SHOWN = {
+    State.WITHDRAWN: ("CANCELLED", "Withdrawn"), State.EXEMPT: ("COMPLETED", "Exempt"),
+    State.REJECTED: ("FAILED", "Rejected"), State.UNDELIVERABLE: ("CRASHED", "Undeliverable"),
+}  # fmt: skip
 
 
 async def unpublished(house: House, limit: int = 500) -> list[Tile]:
@@ -214,3 +239,32 @@ async def forget_runs(house: House) -> None:
         for table in (Campaign, Hop, Delivery):
             await ledger.change(table, table.run_id.is_not(None), run_id=None, board_seen=0)
         await ledger.change(Hop, Hop.page_id.is_not(None), page_id=None)
+
+
+async def repaint(house: House, name: str | None = None) -> int:
+    """Have the whole board of a campaign (None: of all) shown again; how many recipients.
+
+    Runs that are still there are set to what the database says, those that are gone are made again.
+    """
+    async with house.store.act() as ledger:
+        query = select(Campaign.id)
+        if name is not None:
+            query = query.where((Campaign.code == name) | (Campaign.id == name))
+        keys = await ledger.all(query)
+        if name is not None and not keys:
+            raise NotFound(f"no campaign {name!r}; `congvan status` lists them")
+        await ledger.change(Campaign, Campaign.id.in_(keys), board_seen=0)
+        return await ledger.change(Delivery, Delivery.campaign_id.in_(keys), board_seen=0)
+
+
+async def tiles(house: House, campaign_id: str) -> list[tuple[Tile, bool]]:
+    """Every recipient of opened hops, and whether the board has seen its last change."""
+    async with house.store.view() as ledger:
+        query = (
+            select(Delivery, Campaign.code)
+            .join(Campaign, Campaign.id == Delivery.campaign_id)
+            .join(Hop, Hop.id == Delivery.hop_id)
+            .where(Delivery.campaign_id == campaign_id, Hop.opened_at.is_not(None))
+            .order_by(Delivery.code)
+        )
+        return [(_tile(row, code), row.board_seen >= row.board_seq) for row, code in await ledger.rows(query)]

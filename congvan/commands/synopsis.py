@@ -71,6 +71,10 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("number void ISSUER SYMBOL NUMBER --year Y --why TEXT --by NAME", "hủy số, giữ trong sổ kèm lý do"),
             ("number register ISSUER --year Y [--json]", "sổ các số do hệ thống cấp"),
         ),
+        "Bảng theo dõi": (
+            ("board check [--json]", "so Prefect với cơ sở dữ liệu"),
+            ("board rebuild [CAMPAIGN] [--json]", "đăng lại từ cơ sở dữ liệu"),
+        ),
         "Thư": (
             ("mail inbox [--json]", "đọc hộp thư đến; thư chưa rõ thuộc nơi nhận nào"),
             ("mail unknown [--json]", "thư chưa rõ máy chủ đã nhận hay chưa"),

@@ -13,7 +13,9 @@ import pytest
 import yaml
 from sqlalchemy import select
 
-from congvan.acts import registry
+from congvan.acts import board, registry
+from congvan.board_check import compare
+from congvan.house import House
 from congvan.rules.protocol import Event
 from congvan.store.schema import migrate
 from congvan.store.tables import Campaign
@@ -150,3 +152,37 @@ async def _told(client: httpx.AsyncClient, name: str, number: int) -> list[dict[
 
 async def _noticed(engine: Engine) -> bool:
     return bool(engine.inbox.of("notice"))
+
+
+async def test_the_board_is_compared_with_the_database_and_built_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.launch()
+    await until(lambda: _slips(engine), 90, "the slip to the board")
+    await engine.answer("BOARD")
+    await until(lambda: _letters(engine, 4), 60, "the board's letters")
+    house = engine.house()
+    try:
+        await until(lambda: _true(house, engine), 60, "a board that shows what is")
+        found = await compare(house, engine.api)
+        # One board, four below it, the exempt unit.
+        assert (found.compared, found.differences) == (6, ())
+        runs = {run["name"].split()[0]: run["id"] for run in await engine.runs("delivery")}
+        async with httpx.AsyncClient(base_url=engine.api, timeout=30) as client:
+            lie = {"state": {"type": "COMPLETED", "name": "Confirmed"}, "force": True}
+            await client.post(f"/flow_runs/{runs['UNIT-001']}/set_state", json=lie)
+            await client.delete(f"/flow_runs/{runs['UNIT-002']}")
+        found = await compare(house, engine.api)
+        assert [(one.recipient, one.shown) for one in found.differences] == [
+            ("UNIT-001", "COMPLETED Confirmed"), ("UNIT-002", None),
+        ]  # fmt: skip
+        # Every recipient of the campaign, also the five below the investor that are not open yet.
+        assert await board.repaint(house) == 11
+        await until(lambda: _true(house, engine), 60, "the board as the database has it")
+    finally:
+        await house.close()
+
+
+async def _true(house: House, engine: Engine) -> bool:
+    found = await compare(house, engine.api)
+    return found.compared > 5 and not found.behind and not found.differences
