@@ -81,7 +81,7 @@ def check(
     faults += _questions(ground, plan, cascade)
     faults += _directives(ground, plan.directives, files_root, exercise)
     faults += _letter(ground, plan)
-    if not faults and not route(register, cascade, plan).hops:
+    if not faults and not route(register, cascade, plan, ground.today).hops:
         faults.append(
             ground.fault(
                 "audience",

@@ -98,7 +98,7 @@ def _checked_route(order: Launch, register: Register, now: datetime) -> Route:
     )  # fmt: skip
     if faults:
         raise BadInput(faults)
-    return route(register, order.cascade, order.plan)
+    return route(register, order.cascade, order.plan, local(now).date())
 
 
 def documents(house: House, order: Launch) -> list[Document]:

@@ -238,7 +238,7 @@ async def pass_on(house: House, delivery_id: str, order: PassOn, link: Link | No
         return await answer(house, delivery_id, said, link)
     assert below is not None, "checked above"
     if rule_of(campaign, below).issue is not Issue.COMPANY:
-        raise ActRefused("an authority passes on by issuing its letter: congvan letter issue")
+        raise ActRefused("Cơ quan chuyển tiếp bằng cách ban hành văn bản của mình: congvan letter issue")
     return await _issue_and_record(house, delivery_id, below, order, said, link)
 
 

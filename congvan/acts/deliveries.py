@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import confirmations, escalations, hops, letters, mails
-from congvan.acts.frozen import is_urgent
+from congvan.acts.frozen import is_urgent, rule_of
 from congvan.errors import ActRefused, NotFound
 from congvan.house import House
-from congvan.rules.protocol import Event, State, advance, reached, settled
-from congvan.rules.records import Settles
+from congvan.rules.protocol import Event, Fact, State, advance, reached, settled
+from congvan.rules.records import Issue, Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Message
 
@@ -108,10 +108,27 @@ async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) 
         told = reached(state) and delivery.due_at is not None and delivery.address is not None
         await _drop_open_mail(ledger, delivery_id)
         await ledger.write(delivery, now, entries, **values)
+        if event is Event.EXEMPTED and campaign.state == "RUNNING":
+            await _open_past(ledger, campaign, delivery, by, why, now)
         if told:
             await mails.queue(house, ledger, [_farewell(campaign, delivery, event, why, now)], now)
             await mails.wake_hop(ledger, delivery.hop_id, now)
         await confirmations.wake_whom_it_concerns(house, ledger, campaign, delivery, now, done=True)
+
+
+async def _open_past(
+    ledger: Ledger, campaign: Campaign, delivery: Delivery, by: str, why: str, now: datetime
+) -> None:
+    """Who need not pass on leaves nobody behind: those below get the letter of the hop above, as past a silent one."""
+    below = await ledger.take(Hop, delivery.child_hop_id) if delivery.child_hop_id else None
+    if below is None or below.opened_at is not None or below.bypassed_at is not None:
+        return
+    above = await ledger.get(Hop, delivery.hop_id)
+    own_letter = rule_of(campaign, above).issue is not Issue.TAKEN_IN and above.opened_at is not None
+    if own_letter and rule_of(campaign, below).issue is Issue.COMPANY:
+        entry = Entry(Fact.BYPASSED, {"exempt": delivery.recipient, "why": why}, actor=by)
+        await ledger.write(below, now, entry, bypassed_at=now)
+        await mails.wake_hop(ledger, below.id, now)
 
 
 def _farewell(campaign: Campaign, delivery: Delivery, event: Event, why: str, now: datetime) -> mails.Mail:

@@ -81,7 +81,9 @@ async def _busy(ledger: Ledger, now: datetime, wall: datetime) -> bool:
     held = select(Campaign.id).where(Campaign.held_at.is_not(None))
     closed = select(Campaign.id).where(Campaign.state == "CLOSED")
     questions = (
-        select(Hop.id).where(Hop.wake_at <= now, Hop.campaign_id.not_in(held), Hop.campaign_id.not_in(closed)),
+        select(Hop.id).where(
+            Hop.wake_at <= now, Hop.campaign_id.not_in(held), Hop.opened_at.is_(None) | Hop.campaign_id.not_in(closed)
+        ),
         select(Hop.id).where(Hop.lease_until > wall),
         select(Message.id).where(Message.state.in_(_OPEN_MAIL), Message.not_before <= now, mails.not_held()),
         select(Message.id).where(Message.state == "CLAIMED"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
 from congvan.rules.deadlines import due_at, personal_due_at
 from congvan.rules.protocol import Fact
-from congvan.rules.records import CampaignPlan, HopRule, Issue, LetterText, Organisation, Person
+from congvan.rules.records import CampaignPlan, Cascade, HopRule, Issue, LetterText, Organisation, Person
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, ParkRow, WayRow
 
@@ -27,10 +27,14 @@ PDF = "application/pdf"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A letter on the way to its page: what it says and until when it asks for an answer."""
+    """A letter on the way to its page: what it says and until when it asks for an answer.
+
+    due_at: its latest deadline. dues: of each level of its recipients, where it has several.
+    """
 
     sheet: Sheet
     due_at: datetime
+    dues: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +53,35 @@ async def draft(
     async with house.store.view() as ledger:
         hop = await ledger.get(Hop, hop_id)
         campaign = await ledger.get(Campaign, hop.campaign_id)
-        due = await _deadline(house, ledger, campaign, hop, now)
+        levels = [who.level for who in rule_of(campaign, hop).recipients]
+        dues = {level: await term_below(house, ledger, campaign, hop, level, now) for level in levels}
         plan = plan_of(campaign)
         if instead is not None:
             plan = plan.model_copy(update={"letter": instead.words})
-        sheet = await _sheet(ledger, campaign, hop, plan, due, number, day)
+        sheet = await _sheet(ledger, campaign, hop, plan, dues, number, day)
         if instead is not None:
             sheet = sheet.model_copy(update={"context": sheet.context | {"replaces": dict(instead.old)}})
-        return Draft(sheet, due)
+        return Draft(sheet, max(dues.values()), dues)
 
 
-async def _deadline(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, now: datetime) -> datetime:
-    """The date that the letter prints: the letter's own term, or the one above where that gives more time."""
-    level = rule_of(campaign, hop).recipients[0].level
-    policy = policy_of(campaign, hop, level)
+async def term_below(
+    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, level: str, now: datetime
+) -> datetime:
+    """The deadline of one level of a hop's recipients, for a letter that leaves now: its own term, or the one
+    that the letter above printed for this level (else for the issuer) where that gives more time."""
+    deadline = policy_of(campaign, hop, level).deadline
     above = await above_of(ledger, hop)
     if above is None or above.due_at is None or above.opened_at is None:
-        return due_at(policy.deadline, now, house.calendars)
+        return due_at(deadline, now, house.calendars)
     # A hop that only registers the letter above has no term of its own to keep to.
     if rule_of(campaign, above).issue is Issue.TAKEN_IN:
-        return due_at(policy.deadline, now, house.calendars)
-    return personal_due_at(policy.deadline, above.due_at, above.opened_at, now, house.calendars)
+        return due_at(deadline, now, house.calendars)
+    letter = await ledger.find(Letter, above.letter_id) if above.letter_id else None
+    printed = above.due_at
+    if letter is not None and len(set((letter.sheet.get("dues") or {}).values())) > 1:
+        parent = await ledger.get(Delivery, hop.parent_delivery_id)
+        printed = printed_due(letter, level if level in letter.sheet["dues"] else parent.level)
+    return personal_due_at(deadline, printed, above.opened_at, now, house.calendars)
 
 
 async def above_of(ledger: Ledger, hop: Hop) -> Hop | None:
@@ -81,8 +93,9 @@ async def above_of(ledger: Ledger, hop: Hop) -> Hop | None:
 
 
 async def _sheet(
-    ledger: Ledger, campaign: Campaign, hop: Hop, plan: CampaignPlan, due: datetime, number: str, day: date | None
-) -> Sheet:
+    ledger: Ledger, campaign: Campaign, hop: Hop, plan: CampaignPlan, dues: Mapping[str, datetime], number: str,
+    day: date | None,
+) -> Sheet:  # fmt: skip
     rule = rule_of(campaign, hop)
     issuer = await registry.organisation(ledger, await _author(ledger, hop, rule))
     head = await letterhead(ledger, issuer)
@@ -102,7 +115,7 @@ async def _sheet(
         signer=signer,
         urgency=plan.urgency,
         illustration=campaign.mode != "live",
-        context=await _context(ledger, campaign, hop, plan, due),
+        context=await _context(ledger, campaign, hop, plan, dues),
     )
 
 
@@ -136,7 +149,7 @@ def _signer(issuer: Organisation, day: date) -> Person | None:
 
 
 async def _context(
-    ledger: Ledger, campaign: Campaign, hop: Hop, plan: CampaignPlan, due: datetime
+    ledger: Ledger, campaign: Campaign, hop: Hop, plan: CampaignPlan, dues: Mapping[str, datetime]
 ) -> dict[str, Any]:
     cascade = cascade_of(campaign)
     speaker = await registry.organisation(ledger, cascade.speaks_for)
@@ -149,13 +162,24 @@ async def _context(
     return {
         "letter": plan.letter.model_dump(mode="json"),
         "directives": [one.model_dump(mode="json") for one in plan.directives],
-        "deadline": due,
+        "deadline": max(dues.values()),
+        "deadlines": _deadlines(cascade, dues),
         "forwarded": await _forwarded(ledger, campaign, hop, speaker),
         "parks": list(parks),
         "authority": speaker.name,
         "leader": f"{spoken(plan.letter.signer.position)} {plan.letter.signer.name}",
         "unit": unit.name if unit else speaker.name,
     }
+
+
+def _deadlines(cascade: Cascade, dues: Mapping[str, datetime]) -> list[dict[str, Any]]:
+    """Each deadline with the levels that it is for; empty where there is one for all."""
+    if len(set(dues.values())) < 2:
+        return []
+    return [
+        {"at": at, "levels": [cascade.levels[level] for level in dues if dues[level] == at]}
+        for at in sorted(set(dues.values()))
+    ]
 
 
 async def _forwarded(
@@ -244,16 +268,18 @@ async def redraft(house: House, hop_ids: Sequence[str]) -> None:
 
 def as_json(made: Draft) -> dict[str, Any]:
     """What a letter was made from, as its row keeps it."""
-    return made.sheet.model_dump(mode="json") | {"due_at": made.due_at.isoformat()}
+    dues = {level: at.isoformat() for level, at in made.dues.items()}
+    return made.sheet.model_dump(mode="json") | {"due_at": made.due_at.isoformat(), "dues": dues}
 
 
 def reread(letter: Letter) -> Draft:
     """The draft that a letter's row keeps."""
     data = dict(letter.sheet)
     due = datetime.fromisoformat(data.pop("due_at"))
-    return Draft(Sheet.model_validate(data), due)
+    dues = {level: datetime.fromisoformat(at) for level, at in (data.pop("dues", None) or {}).items()}
+    return Draft(Sheet.model_validate(data), due, dues)
 
 
-def printed_due(letter: Letter) -> datetime:
-    """The deadline that a letter prints, as an instant."""
-    return datetime.fromisoformat(letter.sheet["due_at"])
+def printed_due(letter: Letter, level: str = "") -> datetime:
+    """The deadline that a letter prints for a level of its recipients, as an instant; else its latest."""
+    return datetime.fromisoformat((letter.sheet.get("dues") or {}).get(level) or letter.sheet["due_at"])

@@ -7,7 +7,7 @@ compare-and-set, never on who called or how often.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from congvan.acts.frozen import is_urgent, plan_of, policy_of, rule_of, standing
 from congvan.acts.registry import mailboxes, organisation
 from congvan.house import House
 from congvan.rules.calendar import local
-from congvan.rules.deadlines import Step, due, personal_due_at
+from congvan.rules.deadlines import Step, due
 from congvan.rules.protocol import Event, Fact, State, advance, reached, releases, settled, settling_states
 from congvan.rules.records import Issue, OnSilence, Settles
 from congvan.store.ledger import Entry, Ledger
@@ -63,6 +63,9 @@ async def turn(house: House, hop_id: str) -> Lease | None:
             await _toward_opening(house, hop)
         await _chase_open(house, hop_id)
         await _settle(house, hop_id)
+    elif campaign.held_at is None and hop.opened_at is None and rule_of(campaign, hop).issue is Issue.COMPANY:
+        # A company passes on after the closing: its letter leaves, and nobody is chased for an answer.
+        await _toward_opening(house, hop)
     return lease
 
 
@@ -151,6 +154,8 @@ async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | Non
     hop = await ledger.get(Hop, hop_id)
     moments = [await mails.next_mail_at(ledger, hop_id)]
     campaign = await ledger.get(Campaign, hop.campaign_id)
+    if campaign.state == "CLOSED":
+        return None  # what is left to send is carried with the mail of no hop
     if hop.state == "PENDING_ISSUE" and hop.letter_id and await released(house, ledger, campaign, hop):
         moments.append((await ledger.get(Letter, hop.letter_id)).awaits_until)
     if hop.state == "OPEN":
@@ -229,12 +234,13 @@ async def _open(house: House, hop_id: str) -> None:
         # Whoever joined between the two locks would be forgotten.
         deliveries = await _on_the_way(ledger, hop_id)
         campaign = await ledger.get(Campaign, first.campaign_id)
-        due_at = await _printed_due(house, ledger, campaign, hop, now)
+        dues = await _printed_dues(house, ledger, campaign, hop, now)
+        due_at = max(dues.values())
         await ledger.write(
             hop, now, Entry(Fact.OPENED, {"due_at": due_at.isoformat(), "bypass": hop.bypassed_at is not None}),
             state="OPEN", opened_at=now, due_at=due_at,
         )  # fmt: skip
-        await _take_over(house, ledger, campaign, hop, deliveries, now)
+        await _take_over(house, ledger, campaign, hop, deliveries, dues, now)
         await _copies(house, ledger, campaign, hop, now)
         await _parent_passed_on(ledger, hop, now)
         below = [one.child_hop_id for one in deliveries if one.child_hop_id and one.hop_id == hop_id]
@@ -261,24 +267,30 @@ async def _on_the_way(ledger: Ledger, hop_id: str) -> list[Delivery]:
     return found
 
 
-async def _printed_due(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, now: datetime) -> datetime:
+async def _printed_dues(
+    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, now: datetime
+) -> dict[str, datetime]:
+    """The deadline of each level of recipients, as the letter prints it."""
+    levels = [who.level for who in rule_of(campaign, hop).recipients]
     letter = await ledger.find(Letter, hop.letter_id) if hop.letter_id else None
     if letter is not None and letter.state == "ISSUED":
-        return letters.printed_due(letter)
+        return {level: letters.printed_due(letter, level) for level in levels}
     # Bypass: these recipients get the letter above; what is printed there counts, or their own minimum.
-    parent = await ledger.get(Delivery, hop.parent_delivery_id)
-    above = await ledger.get(Hop, parent.hop_id)
-    assert above.due_at is not None, "only an open hop bypasses"
-    assert above.opened_at is not None, "only an open hop bypasses"
-    level = rule_of(campaign, hop).recipients[0].level
-    deadline = policy_of(campaign, hop, level).deadline
-    return personal_due_at(deadline, above.due_at, above.opened_at, now, house.calendars)
+    return {level: await letters.term_below(house, ledger, campaign, hop, level, now) for level in levels}
 
 
 async def _take_over(
-    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, deliveries: Sequence[Delivery], now: datetime
+    house: House,
+    ledger: Ledger,
+    campaign: Campaign,
+    hop: Hop,
+    deliveries: Sequence[Delivery],
+    dues: Mapping[str, datetime],
+    now: datetime,
 ) -> None:
     enclosed = await letters.enclosures(ledger, campaign, hop)
+    # After the closing nothing becomes due any more.
+    wake = now if campaign.state == "RUNNING" else None
     leaves = house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True)
     changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
     queued: list[mails.Mail] = []
@@ -286,7 +298,7 @@ async def _take_over(
         if delivery.due_at is not None or settled(State(delivery.state), Settles(delivery.settles)):
             changes.append((delivery, [Entry(Fact.ANOTHER_WAY, {"hop": hop.issuer})], {}))
             continue
-        values: dict[str, Any] = {"hop_id": hop.id, "due_at": hop.due_at, "wake_at": now}
+        values: dict[str, Any] = {"hop_id": hop.id, "due_at": dues.get(delivery.level, hop.due_at), "wake_at": wake}
         entry = Entry(Fact.OPENED, {"by": hop.issuer})
         if delivery.address is None:
             values |= {"state": advance(State(delivery.state), Event.REFUSED), "wake_at": None}
@@ -480,10 +492,13 @@ async def has_open(ledger: Ledger, hop_id: str) -> bool:
 
 async def due_hops(ledger: Ledger, now: datetime, limit: int = 100) -> list[Hop]:
     """Hops at which something is due, longest due first, of campaigns that are not held."""
-    held = select(Campaign.id).where(or_(Campaign.held_at.is_not(None), Campaign.state == "CLOSED"))
+    held = select(Campaign.id).where(Campaign.held_at.is_not(None))
+    closed = select(Campaign.id).where(Campaign.state == "CLOSED")
     found: list[Hop] = await ledger.all(
         select(Hop)
         .where(Hop.wake_at <= now, Hop.campaign_id.not_in(held))
+        # After the closing a hop may still open: a company passes on late.
+        .where(Hop.opened_at.is_(None) | Hop.campaign_id.not_in(closed))
         .order_by(Hop.wake_at, Hop.id)
         .limit(limit)
     )

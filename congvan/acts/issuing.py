@@ -126,7 +126,8 @@ async def _numbered(house: House, letter: Letter, entered: Issued) -> tuple[Draf
     made = reread(letter)
     if letter.hop_id and entered.signed is None:
         made = await draft(house, letter.hop_id, number=entered.number, day=entered.day)
-    made = Draft(made.sheet.model_copy(update={"number": entered.number, "issued_on": entered.day}), made.due_at)
+    sheet = made.sheet.model_copy(update={"number": entered.number, "issued_on": entered.day})
+    made = Draft(sheet, made.due_at, made.dues)
     return made, house.press.render(made.sheet)
 
 
@@ -259,7 +260,7 @@ async def company_letter(house: House, hop_id: str, number: str, by: str) -> tup
     now = await house.clock.now()
     made = await draft(house, hop_id, number=number, day=local(now).date())
     if not number:
-        made = Draft(made.sheet.model_copy(update={"symbol": ""}), made.due_at)
+        made = Draft(made.sheet.model_copy(update={"symbol": ""}), made.due_at, made.dues)
     return made, house.press.render(made.sheet)
 
 

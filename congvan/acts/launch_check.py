@@ -60,7 +60,7 @@ def unreachable(order: Launch, register: Register, now: datetime) -> Iterator[Re
     """A warning for each organisation on the route that no mail reaches today: it would be address work from the
     start, never counted as silent."""
     known = {one.code: one for one in register.organisations}
-    for code in sorted(route(register, order.cascade, order.plan).recipients()):
+    for code in sorted(route(register, order.cascade, order.plan, local(now).date()).recipients()):
         if not registry.mailboxes(known[code], local(now).date()):
             yield Remark(
                 "mailbox", "audience", f"{known[code].name} ({code}) không có hộp thư còn hiệu lực",

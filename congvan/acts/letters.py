@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import demo, mails, registry
-from congvan.acts.drafting import PDF, Draft, above_of, draft, insert, prepare, printed_due
+from congvan.acts.drafting import PDF, Draft, above_of, draft, insert, prepare, printed_due, term_below
 from congvan.acts.frozen import cascade_of, is_urgent, rule_of
 from congvan.acts.issuing import (
     Issued,
@@ -52,6 +52,7 @@ __all__ = [
     "printed_due",
     "sheet_to_sign",
     "submit",
+    "term_below",
     "to_sign",
 ]
 

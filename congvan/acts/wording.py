@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from congvan.acts import notices, registry
 from congvan.acts.digest import Line
+from congvan.acts.drafting import printed_due, reread
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
 from congvan.acts.mails import NOTICE
 from congvan.house import House
@@ -25,6 +26,7 @@ from congvan.mail import contexts as say
 from congvan.mail.words import Carried, Mail, Mould
 from congvan.rules.calendar import local
 from congvan.rules.deadlines import working_days_late
+from congvan.rules.protocol import State
 from congvan.rules.records import CampaignPlan, Directive, Issue, Organisation
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, File, Hop, Letter, Message
@@ -53,6 +55,7 @@ class Scene:
     stamp: str
     sizes: Mapping[str, int]
     bypassed: str = ""
+    bypassed_why: str = ""
     #: The kind of the mail that carried the letter: what reminders are replies to.
     letter_kind: str = "letter"
 
@@ -87,8 +90,15 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
         stamp=numbering.STAMPS[plan.urgency],
         sizes=await _sizes(ledger),
         bypassed=hop.issuer_name if hop and hop.bypassed_at else "",
+        bypassed_why=await _bypassed_why(ledger, hop) if hop and hop.bypassed_at else "",
         letter_kind=letter_kind(campaign, hop) if hop else "letter",
     )
+
+
+async def _bypassed_why(ledger: Ledger, hop: Hop) -> str:
+    parent = await ledger.get(Delivery, hop.parent_delivery_id)
+    exempt = State(parent.state) is State.EXEMPT
+    return "đơn vị được miễn chuyển tiếp văn bản" if exempt else "đến nay chưa chuyển tiếp văn bản"
 
 
 def letter_kind(campaign: Campaign, hop: Hop) -> str:
@@ -150,7 +160,7 @@ async def speaking_letter(ledger: Ledger, campaign: Campaign) -> Letter | None:
 
 
 def _sheet_of(letter: Letter) -> Sheet:
-    return Sheet.model_validate({key: value for key, value in letter.sheet.items() if key != "due_at"})
+    return reread(letter).sheet
 
 
 def document(letter: Letter | None) -> str:
@@ -238,9 +248,9 @@ def _segment_note(delivery: Delivery, scene: Scene) -> str:
 
 
 def _letter_fields(message: Message, delivery: Delivery, scene: Scene) -> dict[str, Any]:
-    printed = datetime.fromisoformat(scene.letter.sheet["due_at"]) if scene.letter else delivery.due_at
+    printed = printed_due(scene.letter, delivery.level) if scene.letter else delivery.due_at
     own = _deadlines(delivery)["deadline"]
-    late = f"Do văn bản đến với Quý đơn vị muộn hơn, thời hạn áp dụng cho Quý đơn vị là {own}."
+    late = f"Thời hạn áp dụng cho Quý đơn vị là {own}, muộn hơn thời hạn in trong văn bản."
     late = "" if printed == delivery.due_at else late
     note = scene.plan.letter.note_to_intermediaries if delivery.child_hop_id else ""
     return {
@@ -263,7 +273,7 @@ def _bypass(_house: House, message: Message, delivery: Delivery, scene: Scene, _
     return say.BypassMail(
         **_letter_fields(message, delivery, scene),
         bypassed=scene.bypassed,
-        reason="đến nay chưa chuyển tiếp văn bản",
+        reason=scene.bypassed_why,
     )
 
 

@@ -49,11 +49,19 @@ def words(context: jinja2.runtime.Context, text: str) -> Markup:
     """A plan's text: a fragment of the small HTML in which {deadline} and Jinja names are filled in."""
     environment = context.environment
     if "{deadline}" in text:
-        deadline: Any = context.resolve("deadline")
-        text = text.replace("{deadline}", moment(deadline))
+        text = text.replace("{deadline}", _deadline(context))
     if "{{" in text or "{%" in text:
         return Markup(environment.from_string(text).render(context.get_all()))
     return Markup(text)
+
+
+def _deadline(context: jinja2.runtime.Context) -> str:
+    """The letter's deadline; where its recipients have several, each with those whom it is for."""
+    several: Any = context.resolve("deadlines") if "deadlines" in context else ()
+    if several:
+        return ", ".join(f"{moment(one['at'])} (đối với: {', '.join(one['levels'])})" for one in several)
+    deadline: Any = context.resolve("deadline")
+    return moment(deadline)
 
 
 def block(text: str) -> Markup:

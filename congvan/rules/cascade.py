@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from congvan.rules.records import (
     Audience,
@@ -127,11 +128,28 @@ def resolved(audience: Audience, register: Register) -> Audience:
     return audience.model_copy(update={"parks": tuple(sorted({*audience.parks, *inside})), "zones": ()})
 
 
-def route(register: Register, cascade: Cascade, plan: CampaignPlan) -> Route:
+def in_force(register: Register, day: date) -> Register:
+    """The register without the organisations that do not exist on this day (valid_from, valid_until inclusive)."""
+    return register.model_copy(
+        update={
+            "organisations": tuple(
+                one
+                for one in register.organisations
+                if (one.valid_from is None or one.valid_from <= day)
+                and (one.valid_until is None or day <= one.valid_until)
+            )
+        }
+    )
+
+
+def route(register: Register, cascade: Cascade, plan: CampaignPlan, day: date | None = None) -> Route:
     """The frozen route of a campaign: breadth first from the root, each issuer once.
 
-    Whoever is not selected stays on the route only when somebody selected is reached through it.
+    Whoever is not selected stays on the route only when somebody selected is reached through it. day: who does
+    not exist then is not on it.
     """
+    if day is not None:
+        register = in_force(register, day)
     directory = Directory(register)
     hops = _prune(spread(directory, cascade), directory, resolved(plan.audience, register))
     issuers = {hop.issuer for hop in hops}

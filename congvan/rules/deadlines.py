@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from math import ceil
 
@@ -119,23 +119,35 @@ def due(standing: Standing, policy: Policy, calendars: Calendars, now: datetime,
     if not reached(standing.state) or standing.sent_at is None:
         return Verdict(None, standing.steps_taken, limit)
     times = [reminder_at(step, standing.due_at, calendars) for step in policy.reminders]
-    passed = _passed(times, standing.sent_at, standing.steps_taken, now)
+    floors = [_floor(step, standing.sent_at, calendars) for step in policy.reminders]
+    passed = _passed(times, floors, standing.steps_taken, now)
     if passed > standing.steps_taken:
         leaves = calendars.named("both").sending_time(now, urgent=urgent)
         if leaves <= now:
             return Verdict(Step.REMIND, passed, _next(times[passed:], limit, now))
         return Verdict(None, standing.steps_taken, min(leaves, limit))
-    skipped = max(standing.steps_taken, _before(times, standing.sent_at))
+    skipped = max(standing.steps_taken, _before(times, floors))
     return Verdict(None, skipped, _next(times[skipped:], limit, now))
 
 
-def _before(times: list[datetime], sent: datetime) -> int:
+def _floor(step: Reminder, sent: datetime, calendars: Calendars) -> datetime:
+    """Up to when a step is passed over: it would come before the letter itself, or on its heels.
+
+    Who is reached late has a short term; "two days before" it is then the morning after the letter, and reminds of
+    nothing. On the day of the deadline and after it everybody is reminded.
+    """
+    if step.hours is not None or step.working_days >= 0:
+        return sent
+    return instant(calendars.named("both").add(local(sent).date(), 1), time.max)
+
+
+def _before(times: list[datetime], floors: list[datetime]) -> int:
     # A reminder that would have come before the letter itself is passed over, not sent late.
-    return sum(at <= sent for at in times)
+    return sum(at <= floor for at, floor in zip(times, floors, strict=True))
 
 
-def _passed(times: list[datetime], sent: datetime, taken: int, now: datetime) -> int:
-    live = [n for n, at in enumerate(times) if n >= taken and sent < at <= now]
+def _passed(times: list[datetime], floors: list[datetime], taken: int, now: datetime) -> int:
+    live = [n for n, at in enumerate(times) if n >= taken and floors[n] < at <= now]
     return max(live) + 1 if live else taken
 
 

@@ -20,7 +20,7 @@ from congvan.simulation.scheduler import Broken, Scheduler
 _DUE = """
 select min(at) from (
   select min(h.wake_at) at from hops h join campaigns c on c.id = h.campaign_id
-   where c.held_at is null and c.state = 'RUNNING'
+   where c.held_at is null and (c.state = 'RUNNING' or h.opened_at is null)
   union all select min(wake_at) from campaigns where held_at is null and state = 'RUNNING'
   union all select min(k.tell_at) from cases k join campaigns c on c.id = k.campaign_id
    where k.closed_at is null and c.held_at is null

@@ -69,7 +69,8 @@ def _opened(memory: Memory, happened: sqlite3.Row) -> None:
     before = memory.deliveries[parent["id"]]
     policy = memory.policy(parent["campaign"], parent["issuer_level"], parent["level"])
     if hop["bypassed_at"] is not None:
-        may = policy.on_silence.value == "bypass" and "escalated" in memory.chains[parent["id"]].kinds
+        silent = policy.on_silence.value == "bypass" and "escalated" in memory.chains[parent["id"]].kinds
+        may = silent or "exempted" in memory.chains[parent["id"]].kinds
     else:
         may = _released(memory, policy.release.value, before.state, before.due_at, some(happened["at"]), hop)
     hold(memory, may, "3 a hop opened before its release", hop["issuer"], before.state, policy.release.value)
@@ -201,5 +202,5 @@ def delivery(memory: Memory, now: sqlite3.Row, chain: Chain) -> None:
         )
     elif now["escalated_at"] is not None:
         hold(memory, bool(cases), "1 an escalated delivery without a case", code)
-    elif due is not None:
+    elif due is not None and now["campaign_state"] != "CLOSED":
         hold(memory, now["wake_at"] is not None, "1 forgotten: open, and nothing will ever be due", code, now["state"])

@@ -95,7 +95,11 @@ def nobody_forgotten(memory: Memory) -> Counter[str]:
             memory.disk, "select * from cases where closed_at is null and digest_id is not null and rung > 0"
         )
     }
-    for one in rows(memory.disk, "select * from deliveries order by id"):
+    question = (
+        "select d.*, h.opened_at > c.closed_at after_closing from deliveries d join hops h on h.id = d.hop_id"
+        " join campaigns c on c.id = d.campaign_id order by d.id"
+    )
+    for one in rows(memory.disk, question):
         end = _end_of(one, told)
         if end is None:
             raise Broken(f"1 somebody is forgotten: {one['code']}, {one['state']}, due {one['due_at']}")
@@ -111,4 +115,6 @@ def _end_of(one: sqlite3.Row, told: set[str]) -> str | None:
         return "settled"
     if one["id"] in told:
         return "told"
-    return "not reached" if one["due_at"] is None else None
+    if one["due_at"] is None:
+        return "not reached"
+    return "reached after the closing" if one["after_closing"] else None

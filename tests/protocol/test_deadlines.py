@@ -335,8 +335,12 @@ def test_nobody_is_escalated_before_deadline_and_grace_and_nobody_is_spared_afte
 def clerk(standing: Standing, policy: Policy, until: datetime, *, urgent: bool) -> list[tuple[datetime, str]]:
     """Looks every quarter of an hour at the paper calendar, and does by hand what is written in DESIGN section 4."""
     assert standing.sent_at is not None
-    times = [reminder_at(step, standing.due_at, SHIPPED) for step in policy.reminders]
-    times = [one for one in times if one > standing.sent_at]
+    times = [
+        at
+        for step in policy.reminders
+        if (at := reminder_at(step, standing.due_at, SHIPPED)) > standing.sent_at
+        and not (step.working_days < 0 and local(at).date() <= _working_day_after(standing.sent_at))
+    ]
     limit = escalates_at(policy, standing.due_at, SHIPPED)
     now, open_ones, done = standing.sent_at, list(times), []
     while now <= until:
@@ -347,6 +351,13 @@ def clerk(standing: Standing, policy: Policy, until: datetime, *, urgent: bool) 
             open_ones = [one for one in open_ones if one > now]
         now += timedelta(minutes=15)
     return done
+
+
+def _working_day_after(sent: datetime) -> date:
+    day = local(sent).date() + oracle.DAY
+    while not oracle.works("both", day):
+        day += oracle.DAY
+    return day
 
 
 QUIET = [

@@ -48,7 +48,7 @@ async def waiting(town: Town, tmp_path: Path) -> Letter:
 
 async def drawn(town: Town, letter: Letter, **changes: Any) -> bytes:
     """The letter's page with its number and date, changed on its way to the signer."""
-    sheet = Sheet.model_validate({key: value for key, value in letter.sheet.items() if key != "due_at"})
+    sheet = Sheet.model_validate({key: value for key, value in letter.sheet.items() if key not in ("due_at", "dues")})
     sheet = sheet.model_copy(update={"number": NUMBER, "issued_on": TODAY})
     return town.house.press.render(sheet.model_copy(update=changes)).pdf
 
@@ -262,7 +262,7 @@ async def test_a_secret_never_leaves(town: Town, waiting: Letter, stamp: str) ->
 
     press = town.house.press
     assert isinstance(press, Press)
-    sheet = Sheet.model_validate({key: value for key, value in waiting.sheet.items() if key != "due_at"})
+    sheet = Sheet.model_validate({key: value for key, value in waiting.sheet.items() if key not in ("due_at", "dues")})
     sheet = sheet.model_copy(update={"number": NUMBER, "issued_on": TODAY})
     file = signed(Stamped(*press._folders).stamped(sheet))
     said = await refused(town, waiting, file, paper_scan=True, accept_differences_by="Lan")

@@ -359,7 +359,7 @@ async def test_a_silent_investor_whose_policy_says_so_keeps_the_way_shut(town: T
 
 async def test_a_company_cannot_issue_an_authoritys_letter(town: Town, tmp_path: Path) -> None:
     await live_town(town, tmp_path)
-    with pytest.raises(ActRefused, match="issuing its letter"):
+    with pytest.raises(ActRefused, match="ban hành văn bản"):
         await town.pass_on("BQL", "5")
     assert (await town.letter("BQL")).state == "PENDING_ISSUE"
 

@@ -393,9 +393,10 @@ async def test_a_refused_address_is_told_of_apart_and_a_new_one_is_written_to(to
     assert await town.diary("digest") == ["04/12 08:00 QHXD digest"]
     row = await town.delivery("T-OUT")
     await deliveries.resend(town.house, row.id, "QHXD", address="moi@t-out.example", why="đã gọi điện")
-    await town.until("2023-12-06")
+    await town.until("2023-12-08")
     assert (await town.delivery("T-OUT")).state == State.SENT
     assert [case.closed_why for case in await town.cases("T-OUT")] == ["readdressed"]
+    # "Two days before" would have come on the morning after the letter: it is passed over.
     letter, reminder = town.postbox.to("moi@t-out.example")
     assert str(reminder["In-Reply-To"]) == str(letter["Message-ID"])
     await town.until("2023-12-31")
@@ -435,11 +436,52 @@ async def test_one_row_that_cannot_move_does_not_keep_the_others(town: Town) -> 
     }  # fmt: skip
 
 
-async def test_those_below_who_is_exempted_are_listed_as_not_sent_to(opened: Town) -> None:
+async def test_those_below_who_is_exempted_get_the_letter_of_the_board_itself(opened: Town) -> None:
+    await opened.until("2023-12-05", "09:00")
     row = await opened.delivery("INV-A")
     await deliveries.exempt(opened.house, row.id, "QHXD", "công ty đang giải thể")
+    await opened.until("2023-12-05", "09:00")
+    assert await opened.diary("bypass") == [f"05/12 09:00 {code} bypass" for code in ("T-BOTH", "T-CHEM", "T1", "T2")]
+    body = opened.postbox.to(address("T1"))[-1].get_body(("plain",))
+    assert body is not None
+    assert "được miễn chuyển tiếp văn bản" in " ".join(body.get_content().split())
+    # Half of the time is over: they get the longer of the printed date and their own minimum.
+    assert (await opened.delivery("T1")).due_at == at("2023-12-08", "17:00")
+    async with opened.house.store.view() as ledger:
+        counted = await figures.totals(ledger, opened.campaign, await opened.house.clock.now())
+    assert counted["not_sent"] == 1, "T3 waits for INV-B"
+
+
+async def test_those_below_are_not_reached_where_the_letter_is_taken_back_from_their_issuer(opened: Town) -> None:
+    row = await opened.delivery("INV-A")
+    await deliveries.withdraw(opened.house, row.id, "QHXD", "gửi nhầm")
     await opened.until("2023-12-12")
     async with opened.house.store.view() as ledger:
         counted = await figures.totals(ledger, opened.campaign, await opened.house.clock.now())
     assert counted["not_sent"] == 3, "T1, T2 and T-CHEM; the one in two parks is reached by the other way"
     assert (await opened.delivery("T-BOTH")).state == State.SENT
+
+
+async def test_a_reminder_never_comes_on_the_heels_of_a_letter_past_a_silent_investor(opened: Town) -> None:
+    await opened.until("2023-12-20")
+    assert await opened.diary(to=("T1",)) == [
+        "11/12 17:00 T1 bypass",
+        # "Two days before" the 14th is the 12th, the morning after the letter.
+        "14/12 08:00 T1 reminder",
+        "15/12 08:00 T1 overdue",
+        "18/12 08:00 T1 urge",
+    ]
+
+
+async def test_one_who_acknowledged_and_still_owes_the_passing_on_is_written_to_at_another_mailbox(
+    opened: Town,
+) -> None:
+    await opened.say("INV-A")
+    row = await opened.delivery("INV-A")
+    await deliveries.resend(opened.house, row.id, "QHXD", address="moi@inv-a.example", why="đổi đầu mối")
+    await opened.work()
+    row = await opened.delivery("INV-A")
+    assert (row.state, row.address) == (State.ACKNOWLEDGED, "moi@inv-a.example")
+    assert len(opened.postbox.to("moi@inv-a.example")) == 1
+    await opened.until("2023-12-06")
+    assert len(opened.postbox.to("moi@inv-a.example")) == 2, "and reminded there"

@@ -1,0 +1,90 @@
+"""Recipients of one hop with different terms, organisations out of their dates, and companies that pass on too late."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from congvan.acts import closing
+from congvan.rules.cascade import route
+from congvan.rules.protocol import State
+from congvan.rules.records import Deadline, Policy, Settles
+from congvan.store.tables import Letter
+from tests.conftest import at
+from tests.protocol.world import CASCADE, PLAN, Town, address, register, to
+
+TERMS = {
+    "investor": Policy(settles=Settles.FORWARD, deadline=Deadline(working_days=3)),
+    "tenant": Policy(deadline=Deadline(working_days=6)),
+    "unit": Policy(deadline=Deadline(working_days=6)),
+}
+
+
+async def begun(town: Town, **changes: object) -> None:
+    """The Board's letter has gone out on Friday 01/12/2023."""
+    await town.launch(**changes)  # type: ignore[arg-type]
+    await town.work()
+    await town.say("BQL")
+    await town.work()
+
+
+async def test_a_letter_prints_the_deadline_of_each_line_of_its_recipients_and_each_is_held_to_its_own(
+    town: Town,
+) -> None:
+    await begun(town, policies=TERMS)
+    letter = await town.letter("BQL")
+    words = " ".join(letter.html.split())
+    assert "17 giờ 00 ngày 06/12/2023 (đối với: Chủ đầu tư kinh doanh hạ tầng)" in words
+    assert "17 giờ 00 ngày 11/12/2023 (đối với: Doanh nghiệp thứ cấp, Đơn vị thuộc Ban)" in words
+    dues = {code: (await town.delivery(code)).due_at for code in ("INV-A", "T-OUT", "VP")}
+    assert dues == {
+        "INV-A": at("2023-12-06", "17:00"), "T-OUT": at("2023-12-11", "17:00"), "VP": at("2023-12-11", "17:00"),
+    }  # fmt: skip
+    mail = town.postbox.to(address("T-OUT"))[0].get_body(("plain",))
+    assert mail is not None
+    assert "muộn hơn thời hạn in trong văn bản" not in mail.get_content(), "its own date is printed"
+
+
+async def test_tenants_below_an_investor_are_held_to_the_line_that_the_board_printed_for_tenants(town: Town) -> None:
+    await begun(town, policies=TERMS)
+    await town.until("2023-12-04", "09:00")
+    await town.pass_on("INV-A")
+    await town.work()
+    assert (await town.delivery("T1")).due_at == at("2023-12-11", "17:00")
+
+
+async def test_one_term_for_all_is_printed_once(opened: Town) -> None:
+    assert "đối với:" not in (await opened.letter("BQL")).html
+
+
+def test_who_does_not_exist_on_the_day_of_the_launch_is_not_on_the_route() -> None:
+    ended, begins, later = date(2023, 11, 30), date(2023, 12, 1), date(2024, 1, 1)
+    people = register(T1={"valid_until": ended}, T2={"valid_from": begins}, INV_B={"valid_from": later})
+    found = set(route(people, CASCADE, PLAN, date(2023, 12, 1)).recipients())
+    assert {"T2", "INV-A", "T-BOTH"} <= found
+    assert not found & {"T1", "INV-B", "T3"}
+    assert "T1" in route(people, CASCADE, PLAN, date(2023, 11, 30)).recipients()
+
+
+async def test_an_organisation_out_of_its_dates_gets_no_obligation(town: Town) -> None:
+    await town.launch(people=register(VP={"valid_until": date(2023, 11, 30)}))
+    codes = {row.recipient for row in await town.all(type(await town.delivery("BQL")))}
+    assert "VP" not in codes
+
+
+# ------------------------------------------------------------------------------------ after the closing
+
+
+async def test_a_company_that_passes_on_after_the_closing_still_reaches_those_below(town: Town) -> None:
+    await begun(town, audience=to("T1", "T2"), policies={"investor": Policy(settles=Settles.FORWARD)})
+    await town.until("2023-12-25", "09:00")
+    await closing.close(town.house, town.campaign, "Chu Đức Anh")
+    await town.until("2023-12-26", "09:00")
+    receipt = await town.pass_on("INV-A")
+    assert receipt.late
+    await town.work()
+    assert await town.diary("letter", to=("T1", "T2")) == ["26/12 09:00 T1 letter", "26/12 09:00 T2 letter"]
+    await town.say("T1")
+    assert (await town.delivery("T1")).state == State.ACKNOWLEDGED
+    await town.until("2024-01-31")
+    assert await town.diary("reminder", "overdue", "urge", to=("T1", "T2")) == [], "nobody is chased after the closing"
+    assert (await town.one(Letter, Letter.kind == "investor")).state == "ISSUED"
