@@ -67,6 +67,8 @@ _COMMANDS = {
     "withdraw": "decisions:withdraw",
     "recalled": "decisions:recalled",
     "case": "decisions:case",
+    "requests": "requests:requests",
+    "decide": "requests:decide",
     "audit": "audit:audit",
     "retention": "audit:retention",
     "operator": "accounts:app",

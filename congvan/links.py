@@ -29,6 +29,8 @@ class Link:
     purpose: str
     version: int
     expires: datetime
+    #: Whose link it is, where a recipient has passed its page to a colleague; stands in no token.
+    delegate: str = ""
 
 
 class Links:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from congvan.acts import escalations, hops, letters, mails
+from congvan.acts import by_hand, escalations, hops, letters, mails, receipts
 from congvan.acts.frozen import plan_of, rule_of
 from congvan.errors import ActRefused, LinkRevoked
 from congvan.house import House
@@ -24,6 +24,8 @@ from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop
 
 _LONGEST = 2_000
+#: Who answered by the link of a colleague.
+DELEGATE = "delegate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ async def answer(house: House, delivery_id: str, said: Answer, link: Link | None
     4. State, answer, closed cases, the log and every wake stand in one transaction.
     """
     now = await house.clock.now()
+    said = _by_a_colleague(said, link)
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
         check_link(delivery, link)
@@ -88,7 +91,18 @@ async def answer(house: House, delivery_id: str, said: Answer, link: Link | None
         new = advance(state, said.event)
         said = replace(said, data={**said.data, **await _reported(ledger, campaign, delivery, said)})
         await _record(house, ledger, campaign, delivery, said, new, now)
+        if said.actor == DELEGATE:
+            await receipts.queue(house, ledger, campaign, delivery, now)
         return _receipt(delivery, now, again=False)
+
+
+def _by_a_colleague(said: Answer, link: Link | None) -> Answer:
+    """A colleague may answer and report; to refuse and to pass on is for the organisation's own mailbox."""
+    if link is None or not link.delegate:
+        return said
+    if said.event in (Event.REJECTED, Event.FORWARDED):
+        raise ActRefused("Việc này chỉ thực hiện được từ đường dẫn gửi đến hộp thư của đơn vị.")
+    return replace(said, actor=DELEGATE, data={**said.data, "delegate": link.delegate})
 
 
 def questions_of(campaign: Campaign, delivery: Delivery) -> tuple[Question, ...]:
@@ -218,20 +232,29 @@ class PassOn:
     channel: str = "link"
     actor: str = "recipient"
     own_pdf: bytes | None = None
+    #: Of those below, by delivery: whom the company has reached by itself, with what it says of each.
+    by_hand: Mapping[str, str] = field(default_factory=dict)
+    how: str = ""
+    on_day: date | None = None
 
 
 async def pass_on(house: House, delivery_id: str, order: PassOn, link: Link | None = None) -> Receipt:
     """Issue the company's letter and let the hop below open: one button, one transaction.
 
     Where those below were already reached past it, the passing-on is recorded and no second letter leaves.
+    Whom the company has reached by itself gets none from us either; the others get it as ever.
     """
     async with house.store.view() as ledger:
         delivery = await ledger.get(Delivery, delivery_id)
         below = await ledger.find(Hop, delivery.child_hop_id) if delivery.child_hop_id else None
         campaign = await ledger.get(Campaign, delivery.campaign_id)
-    said = Answer(
-        Event.FORWARDED, order.name, order.position, order.channel, order.actor, segment_ticked=order.segment_ticked
-    )
+    said = _by_a_colleague(
+        Answer(
+            Event.FORWARDED, order.name, order.position, order.channel, order.actor,
+            segment_ticked=order.segment_ticked, data={"by_hand": len(order.by_hand)} if order.by_hand else {},
+        ),
+        link,
+    )  # fmt: skip
     check_link(delivery, link)
     no_letter = below is None or below.opened_at is not None or below.bypassed_at is not None
     if no_letter or says_nothing_new(State(delivery.state), Event.FORWARDED):
@@ -249,6 +272,7 @@ async def _issue_and_record(
     now = await house.clock.now()
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
+        reached = await by_hand.lock(ledger, below.id, order.by_hand)
         check_link(delivery, link)
         campaign = await ledger.get(Campaign, delivery.campaign_id)
         state = State(delivery.state)
@@ -260,6 +284,8 @@ async def _issue_and_record(
         assert day is not None, "a company's letter leaves today"
         entered = letters.Issued(order.number, day, order.name or "company", order.own_pdf)
         await letters.issue_company(house, ledger, hop, made, rendered, entered, now)
+        how = by_hand.How(order.by_hand, order.how, order.on_day or day, order.own_pdf is not None)
+        await by_hand.mark(ledger, hop, reached, how, made.due_at, now)
         await _record(house, ledger, campaign, delivery, said, advance(state, Event.FORWARDED), now)
         return _receipt(delivery, now, again=False)
 

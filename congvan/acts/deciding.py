@@ -62,7 +62,7 @@ async def decide(house: House, request_id: str, verdict: Verdict) -> None:
     if not verdict.accept and not verdict.why.strip():
         raise ActRefused("a reason is needed: --why TEXT")
     if known.request.kind == "not_applicable":
-        await _let_go(house, known, verdict)
+        await requests.decide_left_out(house, request_id, verdict.by, accept=verdict.accept, why=verdict.why)
         return
     email = str(known.request.words.get("email", ""))
     if verdict.accept and verdict.book and email:
@@ -72,19 +72,6 @@ async def decide(house: House, request_id: str, verdict: Verdict) -> None:
     open_still = not settled(State(known.delivery.state), Settles(known.delivery.settles))
     if verdict.accept and verdict.readdress and email and open_still and known.delivery.due_at is not None:
         await deliveries.resend(house, known.delivery.id, verdict.by, address=email, why=verdict.why)
-
-
-async def _let_go(house: House, known: Asked, verdict: Verdict) -> None:
-    now = await house.clock.now()
-    async with house.store.act() as ledger:
-        delivery = await ledger.take(Delivery, known.delivery.id)
-        request = await ledger.get(Request, known.request.id)
-        await requests.close(
-            ledger, delivery, request, verdict.by, accept=verdict.accept, why=verdict.why, now=now
-        )
-    if verdict.accept:
-        why = verdict.why or str(known.request.words.get("reason", "")) or "không thuộc phạm vi áp dụng"
-        await deliveries.exempt(house, known.delivery.id, verdict.by, why)
 
 
 def _mailbox(known: Asked, verdict: Verdict) -> dict[str, Any]:

@@ -419,7 +419,8 @@ async def _decide(
         verdict = due(standing(delivery), policy, house.calendars, now, urgent=urgent)
         values: dict[str, Any] = {"wake_at": verdict.next_at, "steps_taken": verdict.steps_taken}
         entries: list[Entry] = []
-        if verdict.step is Step.REMIND:
+        # Who was reached by hand may have no mailbox: it is escalated like the others.
+        if verdict.step is Step.REMIND and delivery.address is not None:
             reminders.append(_reminder(campaign, hop, delivery, verdict.steps_taken, now, urgent))
         elif verdict.step is Step.ESCALATE:
             silent.append(delivery)

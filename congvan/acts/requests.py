@@ -8,12 +8,15 @@ from typing import Any
 
 from sqlalchemy import select
 
+from congvan.acts import deliveries, escalations, mails
 from congvan.acts.campaigns import find
 from congvan.acts.confirmations import check_link
+from congvan.acts.frozen import is_urgent
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.links import Link
-from congvan.rules.protocol import Fact
+from congvan.rules.protocol import Fact, State, settled
+from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Request
 
@@ -23,7 +26,7 @@ _FACTS = {
     "not_us": Fact.CONTACT_PROPOSED,
     "not_applicable": Fact.ASKED_TO_BE_LEFT_OUT,
 }
-_LONGEST = 300
+_LONGEST, _LONGEST_REASON = 300, 2_000
 
 
 async def propose_contact(
@@ -40,6 +43,71 @@ async def propose_contact(
         check_link(delivery, link)
         data = {key: str(value)[:_LONGEST] for key, value in words.items()}
         return await _file(house, ledger, delivery, "not_us" if not_us else "contact", data, now, link)
+
+
+async def ask_to_be_left_out(house: House, delivery_id: str, words: Mapping[str, str], link: Link | None) -> str:
+    """ "It does not apply to us, because …": a person is told and decides; raise ActRefused.
+
+    words: reason, name, position. The letter stays to be answered until then; asking twice is one request.
+    """
+    if not words.get("reason", "").strip():
+        raise ActRefused("Cần ghi rõ lý do văn bản không áp dụng đối với đơn vị.")
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = await ledger.take(Delivery, delivery_id)
+        check_link(delivery, link)
+        open_one = select(Request.id).where(
+            Request.delivery_id == delivery_id, Request.kind == "not_applicable", Request.state == "OPEN"
+        )
+        if (known := await ledger.first(open_one)) is not None:
+            return str(known)
+        if delivery.due_at is None or settled(State(delivery.state), Settles(delivery.settles)):
+            raise ActRefused("Văn bản này không còn cần trả lời.")
+        data = {key: str(value)[:_LONGEST_REASON] for key, value in words.items()}
+        key = await _file(house, ledger, delivery, "not_applicable", data, now, link)
+        await ledger.change(Delivery, Delivery.id == delivery.id, reason=f"Đề nghị không áp dụng: {data['reason']}")
+        # As one who refuses: a person has to look, and is told with the next digest.
+        await escalations.open_case(house, ledger, delivery, "rejected", now)
+        return key
+
+
+async def decide_left_out(house: House, request_id: str, by: str, *, accept: bool, why: str) -> None:
+    """Exempt the recipient, or tell it why the letter applies; raise ActRefused where it was decided already.
+
+    Exempting comes first: cut off in between, the request is still open and is decided once more.
+    """
+    async with house.store.view() as ledger:
+        known = await ledger.get(Request, request_id)
+    if known.state != "OPEN":
+        raise ActRefused("this request has been decided already")
+    if accept:
+        reason = why or str(known.words.get("reason", "")) or "không thuộc phạm vi áp dụng"
+        await deliveries.exempt(house, known.delivery_id, by, reason)
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        delivery = await ledger.take(Delivery, known.delivery_id)
+        await close(ledger, delivery, known, by, accept=accept, why=why, now=now)
+        if not accept:
+            await _back(house, ledger, delivery, by, why, now)
+
+
+async def _back(house: House, ledger: Ledger, delivery: Delivery, by: str, why: str, now: datetime) -> None:
+    """The letter applies: nobody has to look any more, and the recipient is told that its answer is still owed."""
+    state = State(delivery.state)
+    if state is not State.REJECTED:
+        entries = await escalations.close_cases(ledger, delivery, now, by=by, why="declined", kinds=("rejected",))
+        await ledger.write(delivery, now, entries, reason=None)
+        await escalations.keep_told(house, ledger, delivery, now)
+    if delivery.address is None or settled(state, Settles(delivery.settles)):
+        return
+    campaign = await ledger.get(Campaign, delivery.campaign_id)
+    mail = mails.Mail(
+        kind="declined", step=str(delivery.event_seq), recipient=delivery.recipient, address=delivery.address,
+        not_before=now, delivery_id=delivery.id, hop_id=delivery.hop_id, campaign_id=campaign.id,
+        urgent=is_urgent(campaign), context={"why": why},
+    )  # fmt: skip
+    await mails.queue(house, ledger, [mail], now)
+    await mails.wake_hop(ledger, delivery.hop_id, now)
 
 
 async def _file(

@@ -21,6 +21,7 @@ from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import (
     Attempt,
     Campaign,
+    Delegate,
     Delivery,
     File,
     Incoming,
@@ -92,6 +93,7 @@ async def _contacts(ledger: Ledger, key: str, dry_run: bool) -> int:
         (Delivery, [Delivery.campaign_id == key, _said(Delivery.mailboxes)], {"mailboxes": []}),
         (Delivery, [Delivery.campaign_id == key, _said(Delivery.answered_by)], {"answered_by": {}}),
         (Request, [Request.campaign_id == key, _said(Request.words)], {"words": {}}),
+        (Delegate, [Delegate.campaign_id == key, Delegate.address != ""], {"address": "", "name": "", "named_by": ""}),
         (Message, [Message.campaign_id == key, Message.address != ""], {"address": ""}),
         (Attempt, [Attempt.message_id.in_(mine), Attempt.address != ""], {"address": ""}),
     ]

@@ -28,6 +28,7 @@ from congvan.store.tables import (
     Letter,
     OrganisationRow,
     ParkRow,
+    Request,
     WayRow,
 )
 
@@ -139,13 +140,19 @@ class Obligation:
     duties: tuple[SegmentDuty, ...]
     #: What a report has to say.
     questions: tuple[Question, ...]
+    #: Where its request to be left out stands: OPEN, DECLINED, or empty.
+    left_out: str
+    #: True behind the link of a colleague to whom the recipient has passed its page.
+    colleague: bool
     branch: Branch | None
 
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """One line of a recipient's branch. own: its letter came by this branch and not by another way."""
+    """One line of a recipient's branch. own: its letter came by this branch and not by another way; fresh: nobody
+    has reached it yet."""
 
+    delivery_id: str
     name: str
     park: str
     state: State
@@ -153,6 +160,7 @@ class Below:
     confirmed_at: datetime | None
     late: bool
     own: bool
+    fresh: bool
 
 
 # ------------------------------------------------------------------------------------ a recipient
@@ -191,6 +199,8 @@ async def obligation(house: House, link: Link) -> Obligation:
             files=await _files(ledger, campaign, hop),
             duties=tuple(duties_of(campaign, delivery)),
             questions=questions_of(campaign, delivery),
+            left_out=await _left_out(ledger, delivery.id),
+            colleague=bool(link.delegate),
             branch=await _branch(ledger, campaign, delivery),
         )
 
@@ -223,6 +233,7 @@ async def below(house: House, link: Link, *, limit: int, offset: int) -> list[Be
         )
         return [
             Below(
+                row.id,
                 row.name,
                 parks.get(row.park, ""),
                 State(row.state),
@@ -230,9 +241,19 @@ async def below(house: House, link: Link, *, limit: int, offset: int) -> list[Be
                 row.confirmed_at,
                 row.late,
                 row.hop_id == delivery.child_hop_id,
+                row.due_at is None and row.state == State.QUEUED,
             )
             for row in rows
         ]
+
+
+async def _left_out(ledger: Ledger, delivery_id: str) -> str:
+    state = await ledger.first(
+        select(Request.state)
+        .where(Request.delivery_id == delivery_id, Request.kind == "not_applicable")
+        .order_by(Request.made_at.desc(), Request.id.desc())
+    )
+    return str(state) if state in ("OPEN", "DECLINED") else ""
 
 
 async def _behind(ledger: Ledger, link: Link) -> Delivery:

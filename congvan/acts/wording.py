@@ -188,6 +188,12 @@ def answer_link(house: House, delivery_id: str, version: int, now: datetime) -> 
     return house.links.url(Link(delivery_id, "answer", version, expires))
 
 
+def delegate_link(house: House, delegate_id: str, version: int, now: datetime) -> str:
+    """Where a colleague answers; it ends with the recipient's own."""
+    expires = now + timedelta(days=house.settings.link_days)
+    return house.links.url(Link(delegate_id, "delegate", version, expires))
+
+
 # ------------------------------------------------------------------------------------ by kind
 
 
@@ -222,6 +228,8 @@ class Moulds:
             context = _PERSONAL[message.kind](self._house, message, delivery, scene, now)
             mould = self._moulds[key] = self._house.words.mould(context, VARYING)
         link = answer_link(self._house, delivery.id, delivery.link_version, now)
+        if message.kind == "delegated":
+            link = delegate_link(self._house, message.context["delegate"], delivery.link_version, now)
         return mould, {"recipient": delivery.name, "link": link, "code": delivery.code}
 
 
@@ -343,7 +351,43 @@ def _change_fields(message: Message, scene: Scene) -> dict[str, Any]:
     }  # fmt: skip
 
 
+#: As a receipt names them.
+_ANSWERS = {
+    "acknowledged": "đã tiếp nhận", "started": "đang xử lý", "forwarded": "đã chuyển tiếp", "completed": "hoàn thành",
+    "rejected": "từ chối tiếp nhận",
+}  # fmt: skip
+
+
+def _receipt(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
+    context = message.context
+    who = [context["answered_by"].get(key, "") for key in ("name", "position")]
+    return say.ReceiptMail(
+        head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject,
+        state=_ANSWERS[context["event"]], recorded_at=numbering.moment(datetime.fromisoformat(context["at"])), link="",
+        code=delivery.code, by=", ".join(one for one in who if one), late=bool(context["late"]), mark=context["mark"],
+    )  # fmt: skip
+
+
+def _delegated(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
+    context = message.context
+    return say.DelegatedMail(
+        head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject, link="",
+        code=delivery.code, name=context["name"], by=context["by"], note=context.get("note", ""),
+        asked=_asked(delivery), **_deadlines(delivery),
+    )  # fmt: skip
+
+
+def _declined(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
+    return say.DeclinedMail(
+        head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject, link="",
+        code=delivery.code, reason=str(message.context.get("why", "")), asked=_asked(delivery), **_deadlines(delivery),
+    )  # fmt: skip
+
+
 _PERSONAL = {
+    "receipt": _receipt,
+    "delegated": _delegated,
+    "declined": _declined,
     **dict.fromkeys(say.CHANGES, _change),
     "letter": _letter,
     "bypass": _bypass,

@@ -91,6 +91,11 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("forward DELIVERY [--number N] [--signed FILE.pdf] [--by NAME]", "ghi nhận đã chuyển tiếp"),
             ("resend DELIVERY [--to ADDRESS] [--why TEXT] [--by NAME]", "gửi lại, có thể đến hộp thư khác"),
             ("extend DELIVERY --until DATETIME --why TEXT [--by NAME]", "gia hạn"),
+            ("requests [CAMPAIGN] [--json]", "đề nghị của nơi nhận đang chờ quyết định"),
+            (
+                "decide REQUEST|DELIVERY --accept|--decline [--why TEXT] [--by NAME] [--book] [--readdress]",
+                "chấp thuận (miễn, đổi đầu mối) hoặc không",
+            ),
             ("exempt DELIVERY --why TEXT [--by NAME]", "miễn báo cáo"),
             ("history DELIVERY [--json]", "từng lần gửi, câu trả lời của máy chủ, thư đến và sự kiện"),
             ("withdraw DELIVERY --why TEXT [--by NAME]", "thu hồi từ một nơi nhận"),

@@ -328,6 +328,42 @@ class ReceiptMail:
     code: str
     by: str = ""
     late: bool = False
+    #: The first letters of the hash under which the answer stands in the log.
+    mark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelegatedMail:
+    """Stem `delegated`: to a colleague to whom the recipient passed the page. name: the colleague; by: who did so."""
+
+    head: Head
+    recipient: str
+    document: str
+    subject: str
+    deadline: str
+    deadline_en: str
+    link: str
+    code: str
+    by: str
+    name: str = ""
+    note: str = ""
+    asked: Asked = "acknowledge"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclinedMail:
+    """Stem `declined`: the letter does apply to the recipient that asked to be left out."""
+
+    head: Head
+    recipient: str
+    document: str
+    subject: str
+    deadline: str
+    deadline_en: str
+    link: str
+    code: str
+    reason: str
+    asked: Asked = "acknowledge"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -406,6 +442,8 @@ Context = (
     | LeaderMail
     | ReportMail
     | ReceiptMail
+    | DelegatedMail
+    | DeclinedMail
     | SlipMail
     | IssueWantedMail
     | NoticeMail
@@ -423,6 +461,8 @@ STEMS: dict[type[Context], str] = {
     LeaderMail: "leader",
     ReportMail: "report",
     ReceiptMail: "receipt",
+    DelegatedMail: "delegated",
+    DeclinedMail: "declined",
     SlipMail: "slip",
     IssueWantedMail: "issue_wanted",
     NoticeMail: "notice",

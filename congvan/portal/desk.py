@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from congvan.acts import views
+from congvan.acts import delegates, views
 from congvan.errors import LinkExpired, LinkInvalid
 from congvan.house import House
 from congvan.links import Link
@@ -51,13 +51,23 @@ class Desk:
         await self.throttle.request(host, post=post)
         try:
             token = canonical(str(request.path_params["token"]))
-            link = self.house.links.read(token, PURPOSE, await self.house.clock.now())
+            link = await self._read(token)
         except LinkInvalid as error:
             if not isinstance(error, LinkExpired):
                 await self.throttle.miss(host)
             raise
         await self.throttle.link(link.delivery_id, post=post)
         return token, link
+
+    async def _read(self, token: str) -> Link:
+        """The recipient's own link, or the one of a colleague to whom it passed its page."""
+        now = await self.house.clock.now()
+        try:
+            return self.house.links.read(token, PURPOSE, now)
+        except LinkExpired:
+            raise
+        except LinkInvalid:
+            return await delegates.behind(self.house, self.house.links.read(token, "delegate", now))
 
     async def visit(self, request: Request) -> Visit:
         """The obligation behind a request; raise as `link`, and LinkRevoked."""

@@ -6,19 +6,24 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
+from congvan.acts.by_hand import WAYS
 from congvan.acts.confirmations import Answer, PassOn
 from congvan.acts.views import Obligation
 from congvan.errors import LetterRefused
 from congvan.mail.address import parse_address
 from congvan.rules import requirements, uploads
-from congvan.rules.protocol import Event, State
+from congvan.rules.protocol import Event, State, settled
 from congvan.rules.records import Settles
-from congvan.rules.requirements import LONGEST_TEXT, Wrong
+from congvan.rules.requirements import LONGEST_TEXT, Question, Wrong
 from congvan.rules.uploads import Upload
 
 #: How the fields of a plan are named in a form, and the files beside them.
 QUESTION, ATTACHED = "q_", "attached"
+#: The tick of one below, and what is said of it; followed by its delivery.
+REACHED, EVIDENCE = "t_", "e_"
+_DAY = Question.model_validate({"key": "day", "title": "day", "kind": "date"})
 _LONGEST = {"reason": 2_000, "note": 1_000, "email": 254, "number": 7}
 _LONGEST_LINE = 120
 #: What neither a log nor PostgreSQL takes: control and formatting characters, lone surrogates.
@@ -47,6 +52,10 @@ class Offers:
     reject: bool
     contact: bool
     report: bool
+    by_hand: bool
+    left_out: bool
+    delegate: bool
+    receipt: bool
 
 
 def offers(page: Obligation) -> Offers:
@@ -55,11 +64,19 @@ def offers(page: Obligation) -> Offers:
     open_ = state not in (State.EXEMPT, State.WITHDRAWN, State.COMPLETED)
     passing = page.settles is Settles.FORWARD if branch is None else branch.company
     held_back = passing and branch is not None and branch.opened_at is None and state is not State.FORWARDED
+    pass_on = passing and (state in _WAITING or state in (State.ACKNOWLEDGED, State.IN_PROGRESS))
+    fresh = branch is not None and branch.company and branch.opened_at is None and branch.bypassed_at is None
+    owed = open_ and not settled(state, page.settles) and page.due_at is not None
+    own = not page.colleague
     return Offers(
         confirm=state in _WAITING,
-        pass_on=passing and (state in _WAITING or state in (State.ACKNOWLEDGED, State.IN_PROGRESS)),
-        reject=state in (State.SENT, State.DELIVERED),
-        contact=open_,
+        pass_on=own and pass_on,
+        reject=own and state in (State.SENT, State.DELIVERED),
+        contact=own and open_,
+        by_hand=own and pass_on and fresh and branch is not None and branch.total > 0,
+        left_out=own and owed and page.left_out != "OPEN",
+        delegate=own and owed,
+        receipt=bool(page.answers),
         # "Done" would let the letter below leave: whoever has somebody below passes on first.
         report=open_ and page.settles is Settles.COMPLETE and not held_back and state not in _WAITING,
     )
@@ -140,8 +157,13 @@ def report(sent: Mapping[str, str], page: Obligation, files: Mapping[str, Upload
 
 
 def contact(sent: Mapping[str, str]) -> Filled:
-    """A new contact: an operator decides, no address changes by itself."""
-    filled = fill(sent, ("contact_name", "email", "phone", "role", "by", "note"), ("email", "by"))
+    """A new contact, or "this mailbox is not theirs": an operator decides, no address changes by itself."""
+    wrong_box = sent.get("not_us") == "yes"
+    wanted = ("contact_name", "email", "phone", "role", "by", "note", "not_us")
+    return _addressed(fill(sent, wanted, ("by",) if wrong_box else ("email", "by")))
+
+
+def _addressed(filled: Filled) -> Filled:
     faults = dict(filled.faults)
     if filled.values["email"] and "email" not in faults:
         try:
@@ -149,6 +171,38 @@ def contact(sent: Mapping[str, str]) -> Filled:
         except LetterRefused:
             faults["email"] = "bad_email"
     return Filled(filled.values, faults)
+
+
+def left_out(sent: Mapping[str, str]) -> Filled:
+    """ "It does not apply to us, because …", and who says so."""
+    return fill(sent, ("name", "position", "reason"), ("name", "position", "reason"))
+
+
+def delegated(sent: Mapping[str, str]) -> Filled:
+    """A colleague: mailbox and name, who passes the page on, a note."""
+    return _addressed(fill(sent, ("email", "contact_name", "by", "note"), ("email", "by")))
+
+
+def by_hand(sent: Mapping[str, str], page: Obligation, own_pdf: bytes | None) -> Filled:
+    """Whom the company has reached by itself, how, on which day, with what evidence."""
+    filled = pass_on(sent, page, own_pdf)
+    more = fill(sent, ("how", "day"), ("how", "day"))
+    faults = dict(filled.faults) | dict(more.faults)
+    if more.values["how"] and more.values["how"] not in WAYS:
+        faults["how"] = "need_how"
+    if more.values["day"] and day_of(more.values["day"]) is None:
+        faults["day"] = "not_date"
+    ticked = {name: "yes" for name, value in sent.items() if name.startswith(REACHED) and value == "yes"}
+    said = {name: clean(sent.get(name, ""), 300)[:300] for name in sent if name.startswith(EVIDENCE)}
+    if not ticked:
+        faults["reached"] = "need_reached"
+    return Filled({**filled.values, **more.values, **ticked, **said}, faults)
+
+
+def day_of(text: str) -> date | None:
+    """A day as 2023-12-05 or 05/12/2023; None for anything else."""
+    found = requirements.read([_DAY], {"day": text}, {}).answers.get("day")
+    return date.fromisoformat(found) if found else None
 
 
 def acknowledged(sent: Mapping[str, str]) -> Answer:
@@ -179,7 +233,12 @@ def completed(filled: Filled) -> Answer:
 def passed_on(filled: Filled, own_pdf: bytes | None) -> PassOn:
     """The company's own act."""
     values = filled.values
+    reached = {
+        name.removeprefix(REACHED): values.get(EVIDENCE + name.removeprefix(REACHED), "")
+        for name in values
+        if name.startswith(REACHED)
+    }
     return PassOn(
         values["name"], values["position"], values["number"], segment_ticked=values["segment"] == "yes",
-        own_pdf=own_pdf,
+        own_pdf=own_pdf, by_hand=reached, how=values.get("how", ""), on_day=day_of(values.get("day", "")),
     )  # fmt: skip

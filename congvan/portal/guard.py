@@ -24,7 +24,7 @@ LARGEST_UPLOAD_BYTES = 12 * 1024 * 1024
 #: A signed letter, scanned: a hundred pages.
 LARGEST_SIGNED_BYTES = 31 * 1024 * 1024
 _UPLOADS = (
-    (re.compile(r"/v/[^/]+/(?:pass-on|report)/?$"), LARGEST_UPLOAD_BYTES),
+    (re.compile(r"/v/[^/]+/(?:pass-on|report|by-hand)/?$"), LARGEST_UPLOAD_BYTES),
     (re.compile(r"/office/c/[^/]+/d/[^/]+/(?:confirm|report|forward)$"), LARGEST_UPLOAD_BYTES),
     (re.compile(r"/office/letters/[^/]+/issue$"), LARGEST_SIGNED_BYTES),
 )

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from congvan.acts import confirmations, requests, views
+from congvan.acts import by_hand, confirmations, delegates, receipts, requests, views
 from congvan.errors import ActRefused, ImpossibleMove, StaleDelivery
 from congvan.portal import forms
 from congvan.portal.desk import Desk, Visit
@@ -27,6 +27,8 @@ _INLINE = frozenset({"application/pdf"})
 
 #: Of one form: what a plan asks for, and a few beside.
 _MOST_FILES, _MOST_FIELDS = 20, 100
+#: Of a branch, on the page on which they are ticked.
+_MOST_BELOW = 1_000
 
 Act = Callable[[], Awaitable[object]]
 
@@ -49,6 +51,11 @@ class RecipientPages:
             Route(f"{at}/reject", self.reject, methods=["POST"]),
             Route(f"{at}/contact", self.contact, methods=["POST"]),
             Route(f"{at}/report", self.report, methods=["POST"]),
+            Route(f"{at}/by-hand", self.by_hand, methods=["GET"]),
+            Route(f"{at}/by-hand", self.reached_by_hand, methods=["POST"]),
+            Route(f"{at}/not-applicable", self.left_out, methods=["POST"]),
+            Route(f"{at}/delegate", self.delegate, methods=["POST"]),
+            Route(f"{at}/receipt", self.receipt, methods=["POST"]),
         ]
 
     # ------------------------------------------------------------------ looking
@@ -154,9 +161,90 @@ class RecipientPages:
 
         def act() -> Awaitable[object]:
             words = {key: value for key, value in filled.values.items() if value}
-            return requests.propose_contact(self._desk.house, visit.page.delivery_id, words, visit.link)
+            not_us = words.pop("not_us", "") == "yes"
+            return requests.propose_contact(
+                self._desk.house, visit.page.delivery_id, words, visit.link, not_us=not_us
+            )
 
         return await self._act(visit, "contact", filled, act)
+
+    async def left_out(self, request: Request) -> Response:
+        """ "It does not apply to us": a person decides."""
+        visit = await self._desk.visit(request)
+        async with request.form(max_files=0, max_fields=20) as form:
+            sent = self._checked(request, visit.token, form)
+        if not forms.offers(visit.page).left_out:
+            return await self._page(visit, 409, notice="already")
+        filled = forms.left_out(sent)
+
+        def act() -> Awaitable[object]:
+            words = {key: value for key, value in filled.values.items() if value}
+            return requests.ask_to_be_left_out(self._desk.house, visit.page.delivery_id, words, visit.link)
+
+        return await self._act(visit, "left_out", filled, act)
+
+    async def delegate(self, request: Request) -> Response:
+        """A colleague gets a link of its own; the organisation's address stays as it is."""
+        visit = await self._desk.visit(request)
+        async with request.form(max_files=0, max_fields=20) as form:
+            sent = self._checked(request, visit.token, form)
+        if not forms.offers(visit.page).delegate:
+            return await self._page(visit, 409, notice="not_by_page")
+        filled = forms.delegated(sent)
+
+        def act() -> Awaitable[object]:
+            said = filled.values
+            return delegates.delegate(
+                self._desk.house, visit.page.delivery_id, said["email"], said["contact_name"], said["by"], visit.link,
+                said["note"],
+            )  # fmt: skip
+
+        return await self._act(visit, "delegate", filled, act)
+
+    async def receipt(self, request: Request) -> Response:
+        """The receipt once more, by mail to the organisation's own mailbox."""
+        visit = await self._desk.visit(request)
+        async with request.form(max_files=0, max_fields=20) as form:
+            self._checked(request, visit.token, form)
+
+        def act() -> Awaitable[object]:
+            return receipts.send(self._desk.house, visit.page.delivery_id, visit.link)
+
+        return await self._act(visit, "receipt", forms.Filled(), act)
+
+    async def by_hand(self, request: Request) -> Response:
+        """Those below, to tick whom the company has reached by itself."""
+        visit = await self._desk.visit(request)
+        if not forms.offers(visit.page).by_hand:
+            return await self._page(visit, 409, notice="not_by_page")
+        return await self._by_hand_page(visit)
+
+    async def reached_by_hand(self, request: Request) -> Response:
+        """The company has passed the letter on by itself, to some or to all."""
+        visit = await self._desk.visit(request)
+        async with request.form(max_files=1, max_fields=4 * _MOST_BELOW) as form:
+            sent = self._checked(request, visit.token, form)
+            own_pdf = await _uploaded(form.get("own_pdf"))
+        if not forms.offers(visit.page).by_hand:
+            return await self._page(visit, 409, notice="already")
+        filled = forms.by_hand(sent, visit.page, own_pdf)
+        if filled.faults:
+            return await self._by_hand_page(visit, filled)
+
+        def act() -> Awaitable[object]:
+            order = forms.passed_on(filled, own_pdf)
+            return confirmations.pass_on(self._desk.house, visit.page.delivery_id, order, visit.link)
+
+        return await self._act(visit, "pass_on", filled, act)
+
+    async def _by_hand_page(self, visit: Visit, filled: forms.Filled | None = None) -> Response:
+        rows = await views.below(self._desk.house, visit.link, limit=_MOST_BELOW, offset=0)
+        values = self._values(visit) | {
+            "rows": [row for row in rows if row.fresh], "form": "by_hand", "ways": by_hand.WAYS,
+            "filled": filled.values if filled else {}, "faults": filled.faults if filled else {},
+            "here": ("v", visit.token, "by-hand"), "here_query": {},
+        }  # fmt: skip
+        return self._desk.pages.response("by_hand.html", visit.lang, values, 422 if filled else 200)
 
     # ------------------------------------------------------------------ how
 

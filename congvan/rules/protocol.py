@@ -82,6 +82,7 @@ class Fact(StrEnum):
     CONTACT_PROPOSED = "contact_proposed"
     ASKED_TO_BE_LEFT_OUT = "asked_to_be_left_out"
     REQUEST_DECIDED = "request_decided"
+    DELEGATED = "delegated"
     ALREADY_SETTLED = "already_settled"
     NOTED = "noted"
     LAUNCHED = "launched"

@@ -541,6 +541,19 @@ class Request(Table):
     )
 
 
+class Delegate(Table):
+    """A colleague to whom a recipient has passed its page: a mailbox of the same organisation, a link of its own."""
+
+    __tablename__ = "delegates"
+    id: Mapped[str] = _id()
+    campaign_id: Mapped[str] = _ref("campaigns.id", index=True)
+    delivery_id: Mapped[str] = _ref("deliveries.id", index=True)
+    address: Mapped[str]
+    name: Mapped[str]
+    named_by: Mapped[str]
+    made_at: Mapped[datetime]
+
+
 class Case(Table):
     """An escalation: somebody has to look at this delivery, and says what became of it."""
 

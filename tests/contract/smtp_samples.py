@@ -179,7 +179,10 @@ SAMPLES: dict[str, words.Context] = {
         code="MAU-012",
         by="Nguyễn Văn Ấ, Trưởng phòng Hành chính",
         late=True,
+        mark="0123456789ab",
     ),
+    "delegated": words.DelegatedMail(**_LETTER, by="Nguyễn Văn Ấ", name="Trần Thị Bình", note="Xử lý giúp"),
+    "declined": words.DeclinedMail(**_LETTER, reason="Văn bản áp dụng cho mọi đơn vị trong khu."),
     "slip": words.SlipMail(
         head=HEAD,
         recipient="Văn phòng Ban Quản lý",

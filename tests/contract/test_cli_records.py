@@ -7,6 +7,8 @@ import sqlite3
 
 from python_calamine import CalamineWorkbook
 
+from congvan.acts import requests
+from congvan.house import House
 from tests.contract.conftest import Desk
 
 
@@ -129,3 +131,24 @@ def test_a_report_comes_as_word_too(desk: Desk) -> None:
     desk.sent()
     desk.must("report", "ra-soat-kho", "--format", "docx", "--out", "report.docx")
     assert (desk.folder / "report.docx").read_bytes().startswith(b"PK")
+
+
+def test_a_request_is_listed_and_decided_by_a_named_person(desk: Desk) -> None:
+    first, second, *_ = desk.sent()
+
+    async def ask(house: House) -> None:
+        for one in (first, second):
+            await requests.ask_to_be_left_out(house, one["id"], {"reason": "Không có kho."}, None)
+
+    desk.within(ask)
+    waiting = desk.must("requests", "--json").lines
+    assert [one["words"]["reason"] for one in waiting] == ["Không có kho."] * 2
+    assert "đề nghị không áp dụng" in desk.must("requests", "ra-soat-kho").out
+    assert desk.run("decide", first["code"], "--by", "Lan").status == 2
+    assert desk.run("decide", first["code"], "--decline", "--by", "Lan").status == 2
+    assert desk.must("decide", first["code"], "--accept", "--by", "Lan", "--json").json["done"] == "accept"
+    desk.must("decide", waiting[1]["id"], "--decline", "--why", "Áp dụng cho mọi đơn vị.", "--by", "Lan")
+    states = {one["id"]: one["state"] for one in desk.must("deliveries", "ra-soat-kho", "--json").lines}
+    assert (states[first["id"]], states[second["id"]]) == ("EXEMPT", "SENT")
+    assert desk.run("decide", first["code"], "--accept", "--by", "Lan").status == 1
+    assert desk.must("audit", "ra-soat-kho", "--json").json["sound"]
