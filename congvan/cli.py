@@ -38,6 +38,7 @@ app = App(
 #: Command → where it lives; imported only when it is asked for, so that `--help` answers at once.
 _COMMANDS = {
     "up": "running:up",
+    "portal": "serving:portal",
     "doctor": "running:doctor",
     "migrate": "running:migrate",
     "simulate": "running:simulate",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     risk_share: float = Field(0.3, ge=0, le=1)
     #: Whether what happens is told to Prefect as events, for automations of the operators' own.
     events: bool = True
+    #: Whoever shows it may read /metrics; empty: only from this machine itself.
+    metrics_token: SecretStr = SecretStr("")
     #: Links stay valid this many days after they were made.
     link_days: int = Field(180, ge=1, le=3650)
     #: How long a process may hold work before another may take it over, in seconds.
@@ -72,6 +74,8 @@ class Settings(BaseSettings):
     #: Where people reach Prefect's UI, for links from the pages to its runs; empty: no links.
     prefect_url: str = ""
     demo: bool = False
+    #: Lines for people, or JSON for a collector of logs.
+    log: Literal["text", "json"] = "text"
 
     @field_validator("secret_keys", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.runner import Runner
 
 from congvan.house import build
+from congvan.logs import configure
 from flows.deployments import register as register_all
 from flows.relay import Relay
 from flows.runs import NAME, Deployments
@@ -27,6 +28,7 @@ async def main() -> int:
         print("PREFECT_API_URL is not set: start a server and set it, or use `congvan up`", file=sys.stderr)
         return 2
     house = build()
+    configure(house.settings)
     pool = os.environ.get("CONGVAN_WORK_POOL", "")
     limit = int(os.environ.get("CONGVAN_PROCESSES", "4"))
     runner = Runner(name=NAME, query_seconds=_POLL_S, limit=limit, pause_on_shutdown=False)

@@ -10,6 +10,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
         "Chạy": (
             ("up [--demo] [--speed N] [--exit] [--home DIR]", "chạy tất cả: máy chủ Prefect, luồng, trang"),
+            ("portal [--host HOST] [--port N]", "chỉ chạy các trang web"),
             ("doctor [--json]", "kiểm tra cấu hình, cơ sở dữ liệu, thư, Prefect, đồng hồ, khóa"),
             ("migrate", "nâng cơ sở dữ liệu lên phiên bản của chương trình"),
             ("simulate [--seed N] [--tenants N] [--days N] [--json]", "diễn quy trình trong thời gian giả, có lỗi"),

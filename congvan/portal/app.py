@@ -18,7 +18,7 @@ from congvan.acts import views
 from congvan.errors import LinkExpired, LinkInvalid, LinkRevoked, NotFound, NothingInstalled
 from congvan.house import Carrier, House
 from congvan.house import carrier as smtp_carrier
-from congvan.portal import office
+from congvan.portal import metrics, office
 from congvan.portal.desk import Desk
 from congvan.portal.guard import AccessLog, BodyCap, Forms, Refused, SecureHeaders, TooLarge, secure_headers
 from congvan.portal.mailbox import MailPages
@@ -58,6 +58,7 @@ def app(
     portal = Starlette(
         routes=[
             *_common(desk),
+            *metrics.routes(house),
             *RecipientPages(desk).routes(),
             *office.routes(desk, carrier or (lambda: smtp_carrier(settings))),
             *(MailPages(desk, mail_folder).routes() if mail_folder else ()),

@@ -186,3 +186,32 @@ async def test_the_board_is_compared_with_the_database_and_built_again(
 async def _true(house: House, engine: Engine) -> bool:
     found = await compare(house, engine.api)
     return found.compared > 5 and not found.behind and not found.differences
+
+
+async def test_workers_of_a_pool_run_the_flows_and_one_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    """One machine's share of a larger installation: the relay alone, and workers that come and go."""
+    async with Engine(tmp_path, CONGVAN_WORK_POOL="congvan") as engine:
+        await engine.start_server()
+        await engine.launch()
+        await engine.start_flows()
+        async with httpx.AsyncClient(base_url=engine.api, timeout=30) as client:
+            pool = await until(lambda: _pool(client), 90, "the work pool with its queues")
+            assert pool == {"sending", "waking", "launching", "reports", "default"}
+        worker = ("-m", "prefect", "worker", "start", "--pool", "congvan", "--type", "process")
+        await engine.start("worker-1", *worker)
+        await engine.start("worker-2", *worker)
+        await until(lambda: _slips(engine), 120, "the slip to the board")
+        await engine.kill("worker-1")
+        await engine.answer("BOARD")
+        await until(lambda: _letters(engine, 4), 120, "the board's letters by the worker that is left")
+        await engine.kill("worker-2")
+        await engine.start("worker-3", *worker)
+        await engine.answer("INV", Event.FORWARDED)
+        await until(lambda: _letters(engine, 9), 120, "the investor's letters by a new worker")
+        assert all(count == 1 for count in engine.inbox.ids().values())
+
+
+async def _pool(client: httpx.AsyncClient) -> set[str]:
+    queues = (await client.post("/work_pools/congvan/queues/filter", json={})).json()
+    names = {queue["name"] for queue in queues} if isinstance(queues, list) else set()
+    return names if len(names) > 4 else set()

@@ -1,0 +1,59 @@
+"""`/metrics`: the counts of the database, for this machine or for whoever has the token."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import func, select
+
+from congvan.house import House
+from congvan.portal.app import app
+from congvan.store.tables import Delivery, Message
+from tests.portal.world import BASE
+
+
+def asked(house: House, peer: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app(house), client=(peer, 4711))
+    return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
+
+
+def numbers(text: str) -> dict[str, float]:
+    lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
+async def test_the_counts_are_those_of_the_database(house: House) -> None:
+    async with asked(house) as web:
+        said = numbers((await web.get("/metrics")).text)
+    async with house.store.view() as ledger:
+        states = dict(await ledger.rows(select(Delivery.state, func.count()).group_by(Delivery.state)))
+        sent = await ledger.count(select(Message.id).where(Message.state == "SENT"))
+    assert {name: said[f'congvan_deliveries{{state="{name}"}}'] for name in states} == states
+    assert said['congvan_messages{state="SENT"}'] == sent > 0
+    assert said["congvan_relay_alive"] == 0
+    assert said["congvan_messages_due"] == 0
+
+
+async def test_nobody_else_sees_them(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with asked(house, "10.0.0.7") as web:
+        assert (await web.get("/metrics")).status_code == 404
+    async with asked(house, **{"X-Forwarded-For": "127.0.0.1"}) as web:
+        assert (await web.get("/metrics")).status_code == 404
+    monkeypatch.setattr(
+        house, "settings", house.settings.model_copy(update={"metrics_token": SecretStr("a-token-of-its-own")})
+    )
+    async with asked(house) as web:
+        assert (await web.get("/metrics")).status_code == 404
+        assert (await web.get("/metrics", headers={"Authorization": "Bearer a-token"})).status_code == 404
+    async with asked(house, "10.0.0.7", Authorization="Bearer a-token-of-its-own") as web:
+        assert (await web.get("/metrics")).status_code == 200
+
+
+async def test_they_hold_no_name_and_no_address(house: House) -> None:
+    async with asked(house) as web:
+        text = (await web.get("/metrics")).text
+    async with house.store.view() as ledger:
+        for name, address in await ledger.rows(select(Delivery.name, Delivery.address)):
+            assert name not in text
+            assert not address or address not in text
