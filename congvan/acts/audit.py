@@ -214,7 +214,8 @@ async def _check_papers(ledger: Ledger, verdict: Verdict, campaign: Campaign) ->
     entries = await ledger.all(
         select(EventRow.data).where(EventRow.campaign_id == campaign.id, EventRow.kind == Fact.LETTER_ISSUED)
     )
-    logged = {data["letter"]: data["sha256"] for data in entries}
+    # The first logs did not name the file.
+    logged = {data["letter"]: data["sha256"] for data in entries if "sha256" in data}
     for letter in await ledger.all(select(Letter).where(Letter.campaign_id == campaign.id, Letter.state == "ISSUED")):
         file = await ledger.find(File, letter.sha256)
         same = file is not None and hashlib.sha256(file.data).hexdigest() == letter.sha256

@@ -1,0 +1,174 @@
+"""Years of running: a backup continues elsewhere, the first release's database is upgraded with a campaign under
+way, keys are changed, and what the shipped files of an installation name is there."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+import sqlite3
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy import func, select
+
+from congvan.acts import audit, confirmations, hops, outbox
+from congvan.clock import HandClock
+from congvan.house import House, build
+from congvan.links import Link
+from congvan.rules.calendar import instant
+from congvan.rules.protocol import Event
+from congvan.settings import Settings
+from congvan.store.schema import migrate, versions
+from congvan.store.tables import Delivery, Message
+from tests.conftest import Postbox
+from tests.contract.conftest import CHAIN, Desk
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "data" / "golden"
+KEY = "golden-" + "x" * 32
+
+
+def house_on(home: Path, *keys: str) -> House:
+    return build(Settings(home=home, secret_keys=keys or (KEY,), letters=CHAIN / "letters", _env_file=None))
+
+
+def laid_out(home: Path, golden: Path) -> None:
+    """A database of another time: a campaign of two levels whose six letters have left and one is answered."""
+    connection = sqlite3.connect(home / "congvan.db")
+    connection.executescript(gzip.decompress(golden.read_bytes()).decode())
+    connection.close()
+
+
+async def turned(house: House) -> Postbox:
+    """Whatever is due is done, with a mail server that takes everything."""
+    postbox = Postbox()
+    async with house.store.view() as ledger:
+        due = await hops.due_hops(ledger, await house.clock.now())
+    for hop in due:
+        lease = await hops.turn(house, hop.id)
+        assert lease is not None
+        await outbox.dispatch(house, postbox, hop.id)
+        await hops.rest(house, lease)
+        await hops.release(house, lease)
+    return postbox
+
+
+@pytest.mark.parametrize("golden", sorted(GOLDEN.glob("*.sql.gz")), ids=lambda path: path.name[:4])
+async def test_an_old_database_is_upgraded_with_its_campaign_under_way(golden: Path, tmp_path: Path) -> None:
+    laid_out(tmp_path, golden)
+    house = house_on(tmp_path)
+    house.clock = HandClock(instant(date(2024, 3, 5), time(10)))
+    try:
+        present, needed = await versions(house.store)
+        assert present == golden.name[:4] != needed
+        await migrate(house.store)
+        assert await versions(house.store) == (needed, needed)
+        async with house.store.view() as ledger:
+            before: list[Delivery] = await ledger.all(select(Delivery).order_by(Delivery.code))
+            messages = await ledger.count(select(Message.id))
+        assert sorted(row.state for row in before) == ["COMPLETED"] + ["SENT"] * 5
+        silent = [row for row in before if row.state == "SENT" and not row.segments]
+        await confirmations.answer(house, silent[0].id, confirmations.Answer(Event.ACKNOWLEDGED, "Hoa", "Văn thư"))
+        assert (await turned(house)).sent == [], "nothing leaves twice"
+        # The day of the deadline, at the hour of the reminder.
+        house.clock = HandClock(instant(date(2024, 3, 6), time(9, 1)))
+        reminded = await turned(house)
+        assert len(reminded.sent) == 5, "whoever has not completed is reminded"
+        async with house.store.view() as ledger:
+            assert await ledger.count(select(Message.id)) == messages + 5
+        assert (await audit.audit(house, "ra-soat-kho")).findings == []
+    finally:
+        await house.close()
+
+
+async def test_a_backup_taken_while_it_runs_goes_on_in_another_place(tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    laid_out(first, GOLDEN / "0001.sql.gz")
+    house = house_on(first)
+    house.clock = HandClock(instant(date(2024, 3, 5), time(10)))
+    await migrate(house.store)
+    second = tmp_path / "second"
+    second.mkdir()
+    async with house.store.act() as ledger:
+        # A writer is under way: its change is not in the copy, and the copy is whole all the same.
+        await ledger.change(Delivery, Delivery.state == "SENT", reminders=9)
+        await asyncio.to_thread(_backup, first / "congvan.db", second / "congvan.db")
+    async with house.store.view() as ledger:
+        sent = await ledger.all(select(Delivery).where(Delivery.state == "SENT").order_by(Delivery.code))
+        (delivery, *_) = [row for row in sent if not row.segments]
+    link = Link(delivery.id, "answer", delivery.link_version, instant(date(2024, 6, 1), time()))
+    token = house.links.token(link)
+    await house.close()
+    copy = house_on(second)
+    copy.clock = HandClock(instant(date(2024, 3, 5), time(11)))
+    try:
+        async with copy.store.view() as ledger:
+            assert await ledger.first(select(func.max(Delivery.reminders))) == 0
+        assert copy.links.read(token, "answer", await copy.clock.now()).delivery_id == delivery.id
+        assert (await turned(copy)).sent == []
+        await confirmations.answer(copy, delivery.id, confirmations.Answer(Event.COMPLETED, "Hoa", "Văn thư"))
+        assert (await audit.audit(copy, "ra-soat-kho")).findings == []
+    finally:
+        await copy.close()
+
+
+def _backup(source: Path, target: Path) -> None:
+    with sqlite3.connect(source) as one, sqlite3.connect(target) as other:
+        one.backup(other)
+    one.close()
+    other.close()
+
+
+async def test_a_new_key_signs_and_the_old_links_still_open(tmp_path: Path) -> None:
+    old, both, new = (house_on(tmp_path, *keys) for keys in ((KEY,), ("n" * 40, KEY), ("n" * 40,)))
+    now = instant(date(2024, 3, 5), time(10))
+    token = old.links.token(Link("d" * 32, "answer", 1, instant(date(2024, 6, 1), time())))
+    assert both.links.read(token, "answer", now).delivery_id == "d" * 32
+    fresh = both.links.token(Link("d" * 32, "answer", 1, instant(date(2024, 6, 1), time())))
+    assert new.links.read(fresh, "answer", now).delivery_id == "d" * 32
+    from congvan.errors import LinkInvalid
+
+    with pytest.raises(LinkInvalid):
+        new.links.read(token, "answer", now)
+    for house in (old, both, new):
+        await house.close()
+
+
+# ------------------------------------------------------------------------------------ the shipped files
+
+
+def test_prefect_yaml_names_the_deployments_and_queues_that_are_registered() -> None:
+    from flows.deployments import QUEUES, SERVED
+
+    told = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
+    ours = {f"{flow.fn.__module__}.{flow.fn.__name__}": queue for flow, (_, queue) in SERVED.items()}
+    assert {one["entrypoint"]: one["work_pool"]["work_queue_name"] for one in told} == ours
+    assert set(ours.values()) == set(QUEUES)
+    timed = {f"{flow.fn.__module__}.{flow.fn.__name__}" for flow, (schedule, _) in SERVED.items() if schedule}
+    assert {one["entrypoint"] for one in told if "schedules" in one} == timed
+
+
+def test_every_setting_of_the_example_is_one_that_somebody_reads() -> None:
+    lines = (ROOT / "deploy" / "env.example").read_text("utf-8").splitlines()
+    names = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
+    known = {f"CONGVAN_{name.upper()}" for name in Settings.model_fields} | {"CONGVAN_WORK_POOL", "CONGVAN_HOST"}
+    assert {name for name in names if name.startswith("CONGVAN_")} <= known
+    assert not [line for line in lines if re.search(r"(KEYS|TOKEN)=.+", line)], "no secret is shipped"
+
+
+def test_every_program_of_the_units_and_containers_is_a_command_of_ours(desk: Desk) -> None:
+    compose: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))
+    commands = [service["command"] for service in compose["services"].values() if "command" in service]
+    for unit in (ROOT / "deploy" / "systemd").glob("*.service"):
+        (line,) = re.findall(r"^ExecStart=(.+)$", unit.read_text("utf-8"), re.M)
+        commands.append(re.sub(r"\S*/bin/", "", line).split())
+    assert {tuple(command[:3]) for command in commands} == {
+        ("prefect", "server", "start"), ("prefect", "worker", "start"), ("python", "-m", "flows"),
+        ("congvan", "portal", "--host"), ("congvan", "portal"),
+    }  # fmt: skip
+    assert desk.run("portal", "--port", "70000").status == 2
