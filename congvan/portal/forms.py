@@ -186,13 +186,16 @@ def delegated(sent: Mapping[str, str]) -> Filled:
 def by_hand(sent: Mapping[str, str], page: Obligation, own_pdf: bytes | None) -> Filled:
     """Whom the company has reached by itself, how, on which day, with what evidence."""
     filled = pass_on(sent, page, own_pdf)
-    more = fill(sent, ("how", "day"), ("how", "day"))
+    more = fill(sent, ("how", "day", "all"), ("how", "day"))
     faults = dict(filled.faults) | dict(more.faults)
     if more.values["how"] and more.values["how"] not in WAYS:
         faults["how"] = "need_how"
     if more.values["day"] and day_of(more.values["day"]) is None:
         faults["day"] = "not_date"
     ticked = {name: "yes" for name, value in sent.items() if name.startswith(REACHED) and value == "yes"}
+    if sent.get("all") == "yes":
+        # Every line of the page has its field for evidence.
+        ticked = {REACHED + name.removeprefix(EVIDENCE): "yes" for name in sent if name.startswith(EVIDENCE)}
     said = {name: clean(sent.get(name, ""), 300)[:300] for name in sent if name.startswith(EVIDENCE)}
     if not ticked:
         faults["reached"] = "need_reached"

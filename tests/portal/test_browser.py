@@ -155,6 +155,7 @@ async def test_a_new_contact_is_proposed_with_the_keyboard_alone(base: str, chro
     await page.locator("summary", has_text="Đổi đầu mối liên hệ").focus()
     await page.keyboard.press("Enter")
     await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
     await page.keyboard.type("hcns@moi.example")
     for word in ("Hành chính", "0225 000 000", "Văn thư", "Hoa"):
         await page.keyboard.press("Tab")
