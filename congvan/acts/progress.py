@@ -1,7 +1,7 @@
 """How far a campaign has come: totals, hop by hop, park by park, and answers over time against their deadlines.
 
-Three readings of the deliveries, whatever is shown, each answered by an index alone: by hop, by park and
-deadline, and by the hour of the answer.
+Two readings of the deliveries, whatever is shown, each answered by an index alone and in its order: one grouped by
+everything that is counted, one by the hour of the answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from congvan.rules.records import Settles
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter
 
-__all__ = ["Branch", "Campaign", "Figures", "Progress", "progress"]
+__all__ = ["Branch", "Campaign", "Figures", "Progress", "choices", "levels_of", "progress"]
 
 _HOUR = "%Y-%m-%d %H"
 
@@ -99,33 +99,42 @@ async def progress(house: House, campaign: Campaign) -> Progress:
     """How a campaign stands now."""
     now = await house.clock.now()
     async with house.store.view() as ledger:
-        by_hop = await ledger.rows(_by_hop(campaign.id, now))
-        by_park = await ledger.rows(_by_park(campaign.id))
+        groups = await ledger.rows(_groups(campaign.id))
         answers = await _hours(ledger, campaign.id)
         hops = await ledger.rows(_hops(campaign.id))
         names = await park_names(ledger)
-    total, figures = _of_hops(by_hop)
-    levels = dict(cascade_of(campaign).levels)
-    parks = [(code, names.get(code, code), one) for code, one in sorted(_of_parks(by_park, now).items()) if code]
-    return Progress(campaign, now, total, _tree(hops, figures, levels), parks, levels, answers, _due(by_park))
+    counted = _counted(groups, now)
+    parks = [(code, names.get(code, code), one) for code, one in sorted(counted.by_park.items()) if code]
+    levels = levels_of(campaign)
+    tree = _tree(hops, counted.by_hop, levels)
+    return Progress(campaign, now, counted.total, tree, parks, levels, answers, sorted(counted.due.items()))
 
 
-def _by_hop(campaign_id: str, now: datetime) -> Any:
-    by = (Delivery.hop_id, Delivery.state, Delivery.settles)
+async def choices(house: House, campaign_id: str, most: int) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """What a table can be filtered by: parks by code, and (code, "code name") of at most so many issuers."""
+    async with house.store.view() as ledger:
+        parks = await park_names(ledger)
+        query = select(Hop.issuer, Hop.issuer_name).where(Hop.campaign_id == campaign_id).order_by(Hop.ordinal)
+        issuers = [(code, f"{code} {name}") for code, name in await ledger.rows(query.limit(most))]
+    return dict(sorted(parks.items(), key=lambda pair: pair[1])), issuers
+
+
+def levels_of(campaign: Campaign) -> dict[str, str]:
+    """The levels of the chain by code, as people call them."""
+    return dict(cascade_of(campaign).levels)
+
+
+def _groups(campaign_id: str) -> Any:
+    # In the order of the index, so that no sorting is needed.
+    by = (Delivery.hop_id, Delivery.state, Delivery.settles, Delivery.park, Delivery.due_at)
     return (
         select(
-            *by, func.count(), func.sum(case((Delivery.due_at < now, 1), else_=0)),
+            *by, func.count(), func.sum(case((Delivery.late, 1), else_=0)),
             func.sum(case((Delivery.escalated_at.is_not(None), 1), else_=0)),
-            func.sum(case((Delivery.late, 1), else_=0)),
         )
         .where(Delivery.campaign_id == campaign_id)
         .group_by(*by)
     )  # fmt: skip
-
-
-def _by_park(campaign_id: str) -> Any:
-    by = (Delivery.park, Delivery.state, Delivery.settles, Delivery.due_at)
-    return select(*by, func.count()).where(Delivery.campaign_id == campaign_id).group_by(*by)
 
 
 def _hops(campaign_id: str) -> Any:
@@ -142,33 +151,30 @@ def _hops(campaign_id: str) -> Any:
     )  # fmt: skip
 
 
-def _of_hops(rows: Any) -> tuple[Figures, dict[str, Figures]]:
-    total, by_hop = Figures(), dict[str, Figures]()
-    for hop, state, settles, number, past, escalated, late in rows:
-        done = settled(State(state), Settles(settles))
-        for figures in (total, by_hop.setdefault(hop, Figures())):
-            figures.add(State(state), number, done=done, overdue=0 if done else int(past or 0))
+@dataclass
+class _Counted:
+    total: Figures = field(default_factory=Figures)
+    by_hop: dict[str, Figures] = field(default_factory=dict)
+    by_park: dict[str, Figures] = field(default_factory=dict)
+    #: How many answers are due at each instant; of withdrawn and exempt ones none is.
+    due: Counter[datetime] = field(default_factory=Counter)
+
+
+def _counted(rows: Any, now: datetime) -> _Counted:
+    made = _Counted()
+    for hop, state_text, settles, park, due_at, number, late, escalated in rows:
+        state = State(state_text)
+        done = settled(state, Settles(settles))
+        overdue = number if not done and due_at is not None and due_at < now else 0
+        for figures in (
+            made.total, made.by_hop.setdefault(hop, Figures()), made.by_park.setdefault(park, Figures()),
+        ):  # fmt: skip
+            figures.add(state, number, done=done, overdue=overdue)
             figures.escalated += int(escalated or 0)
             figures.late += int(late or 0)
-    return total, by_hop
-
-
-def _of_parks(rows: Any, now: datetime) -> dict[str, Figures]:
-    by_park: dict[str, Figures] = {}
-    for park, state, settles, due_at, number in rows:
-        done = settled(State(state), Settles(settles))
-        past = number if not done and due_at is not None and due_at < now else 0
-        by_park.setdefault(park, Figures()).add(State(state), number, done=done, overdue=past)
-    return by_park
-
-
-def _due(rows: Any) -> list[tuple[datetime, int]]:
-    """How many answers are due at each instant; of withdrawn and exempt ones none is."""
-    found: Counter[datetime] = Counter()
-    for _park, state, _settles, due_at, number in rows:
         if due_at is not None and state not in (State.WITHDRAWN, State.EXEMPT):
-            found[due_at] += number
-    return sorted(found.items())
+            made.due[due_at] += number
+    return made
 
 
 async def _hours(ledger: Ledger, campaign_id: str) -> list[tuple[datetime, int]]:

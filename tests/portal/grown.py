@@ -36,13 +36,15 @@ async def grow(house: House, total: int, *, hops: int = 2, seed: int = 3) -> Non
             state = rng.choices(names, weights)[0]
             code, name = f"DN-{number:05}", f"Công ty TNHH {rng.choice(_NAMES)} {number}"
             answered = state == "ACKNOWLEDGED"
+            # An investor has a park or two, and its letter prints one deadline.
+            hop = rng.randrange(len(made))
             rows.append(
                 common
                 | {
                     "id": f"{number:08x}".rjust(32, "f"), "code": f"8184-{code}", "recipient": code, "name": name,
-                    "folded": fold(f"{name} {code}"), "hop_id": rng.choice(made), "park": rng.choice(parks),
+                    "folded": fold(f"{name} {code}"), "hop_id": made[hop], "park": parks[hop % len(parks)],
                     "state": state, "reason": "không thuộc phạm vi" if state == "REJECTED" else None,
-                    "due_at": now + timedelta(days=rng.choice((4, 5, 6))), "address": f"{code.lower()}@dn.example",
+                    "due_at": now + timedelta(days=4 + hop % 3), "address": f"{code.lower()}@dn.example",
                     "confirmed_at": now + timedelta(minutes=rng.randrange(9_000)) if answered else None,
                     "settled_at": now if answered else None, "run_id": None, "child_hop_id": None,
                 }

@@ -73,21 +73,12 @@ class Campaigns:
         )  # fmt: skip
 
     async def choices(self, campaign: Campaign) -> Mapping[str, Any]:
-        """What the filters offer: only what occurs in this campaign."""
-        found = await self.progress(campaign)
-        issuers: list[tuple[str, str]] = []
-
-        def walk(branches: Any) -> None:
-            for one in branches:
-                issuers.append((one.issuer, f"{one.issuer} {one.name}"))
-                walk(one.below)
-
-        walk(found.roots)
+        """What the filters offer. Nothing is counted for it."""
+        parks, issuers = await progress.choices(self._counter.house, campaign.id, _MOST_CHOICES + 1)
         return {
-            "states": [state for state in State if found.total.states[state]],
-            "parks": [(code, name) for code, name, _figures in found.parks],
-            "park_names": {code: name for code, name, _figures in found.parks},
-            "levels": list(found.levels.items()), "issuers": issuers if len(issuers) <= _MOST_CHOICES else [],
+            "states": list(State), "parks": list(parks.items()), "park_names": parks,
+            "levels": list(progress.levels_of(campaign).items()),
+            "issuers": issuers if len(issuers) <= _MOST_CHOICES else [],
         }  # fmt: skip
 
     async def progress(self, campaign: Campaign) -> Progress:
