@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from congvan.acts import progress, roll
+from congvan.acts import hops, progress, roll
 from congvan.acts.roll import Mark, Order, Wanted
 from congvan.house import House
 from congvan.portal.office.asked import asked
@@ -174,6 +174,15 @@ async def test_a_page_of_the_table_and_every_count_is_read_from_an_index(house: 
     for plan in plans:
         assert "COVERING INDEX" in plan, plan
         assert "TEMP B-TREE" not in plan, plan
+
+
+async def test_whether_a_hop_is_open_is_answered_without_reading_who_has_settled(house: House) -> None:
+    await grow(house, 400, hops=4)
+    async with house.store.view() as ledger:
+        hop = await ledger.first(select(Delivery.hop_id).where(Delivery.level == "tenant"))
+        plan = await _plan(ledger, hops._open_of(str(hop)))
+    searches = re.findall(r"ix_deliveries_figures \(campaign_id=\? AND hop_id=\? AND state=\? AND settles=\?\)", plan)
+    assert len(searches) == 3, plan
 
 
 async def _plan(ledger: Any, query: Any) -> str:
