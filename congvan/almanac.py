@@ -6,11 +6,11 @@ import datetime as dt
 from datetime import date, time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import holidays
 import yaml
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from congvan.rules.calendar import Calendar, Calendars
 from congvan.rules.records import Record, Text
@@ -37,12 +37,26 @@ class Window(Record):
     last: date = Field(alias="to")
     why: Text = ""
 
+    @model_validator(mode="after")
+    def has_days(self) -> Self:
+        """A window that ends before it begins is a slip of the pen."""
+        if self.last < self.first:
+            raise ValueError("«to» phải từ ngày «from» trở đi")
+        return self
+
 
 class Hours(Record):
     """Office hours in Vietnam."""
 
     opens: time = time(7, 30)
     closes: time = time(17, 30)
+
+    @model_validator(mode="after")
+    def open_at_all(self) -> Self:
+        """An office that never opens would hold every mail for ever."""
+        if self.opens >= self.closes:
+            raise ValueError("giờ làm việc không bao giờ mở: «closes» phải sau «opens»")
+        return self
 
 
 class CalendarFile(Record):

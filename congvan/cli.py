@@ -47,6 +47,7 @@ _COMMANDS = {
     "audience": "plans:audience",
     "join": "joining:join",
     "deadline": "calendar:deadline",
+    "calendar": "calendar:app",
     "campaign": "campaigns:app",
     "status": "campaigns:status",
     "letters": "letters:letters",

@@ -6,54 +6,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
+from congvan import policy_check
+from congvan.check_ground import Ground, valid
 from congvan.errors import Fault
-from congvan.registry.faults import meant
-from congvan.rules.calendar import instant, local
 from congvan.rules.cascade import policy_for, route
-from congvan.rules.records import CampaignPlan, Cascade, Directive, Organisation, Policy, Register, Settles
+from congvan.rules.records import CampaignPlan, Cascade, Directive, Register, Settles
 
 _SECRET = re.compile(r"\b(TUYỆT|TỐI)\s+MẬT\b|^\W*MẬT\W*$|\b(?:độ|ĐỘ|Độ)\s+(?:mật|MẬT)\s*:\s*\S", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """What both checks look things up in. today: in Vietnam."""
-
-    file: str
-    organisations: Mapping[str, Organisation]
-    now: datetime
-    lines: Mapping[str, int]
-
-    @property
-    def today(self) -> date:
-        return local(self.now).date()
-
-    def fault(self, field: str, message: str, remedy: str) -> Fault:
-        place = field
-        while place and place not in self.lines:
-            place = re.sub(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$", "", place)
-        return Fault(self.file, field, message, remedy, self.lines.get(place))
-
-    def unknown(self, field: str, codes: Collection[str], known: Collection[str], what: str) -> Iterator[Fault]:
-        for code in codes:
-            if code not in known:
-                yield self.fault(
-                    field, f"không có {what} «{code}»", f"sửa mã{meant(code, known)} hoặc thêm vào danh bạ"
-                )
-
-    def reached(self, field: str, code: str) -> Iterator[Fault]:
-        """Faults where an organisation does not exist or no mail reaches it today."""
-        yield from self.unknown(field, [code], self.organisations, "tổ chức")
-        one = self.organisations.get(code)
-        if one and not any(_valid(two.valid_from, two.valid_until, self.today) for two in one.contacts):
-            yield self.fault(
-                field, f"«{code}» không có hộp thư còn hiệu lực", "thêm hộp thư ở bảng «Đầu mối» của danh bạ"
-            )
 
 
 def check(
@@ -74,10 +37,10 @@ def check(
     forgiven (demo and exercise enclose a placeholder). file, cascade_file: how faults name the two
     files. lines: the lines of the plan, as `reading.lines_of` gives them.
     """
-    ground = _Ground(file or plan.code, {one.code: one for one in register.organisations}, now, lines or {})
+    ground = Ground(file or plan.code, {one.code: one for one in register.organisations}, now, lines or {})
     faults = check_cascade(cascade, register, now, file=cascade_file)
     faults += _audience(ground, plan, cascade, register)
-    faults += _policies(ground, {f"policies.{level}": policy for level, policy in plan.policies.items()})
+    faults += policy_check.of_plan(ground, plan, cascade)
     faults += _questions(ground, plan, cascade)
     faults += _directives(ground, plan.directives, files_root, exercise)
     faults += _letter(ground, plan)
@@ -101,7 +64,7 @@ def check_cascade(
     lines: Mapping[str, int] | None = None,
 ) -> list[Fault]:
     """Everything that keeps this cascade from working with this registry."""
-    ground = _Ground(file or cascade.name, {one.code: one for one in register.organisations}, now, lines or {})
+    ground = Ground(file or cascade.name, {one.code: one for one in register.organisations}, now, lines or {})
     faults = list(_hops(ground, cascade))
     if cascade.root in cascade.levels and not any(one.level == cascade.root for one in register.organisations):
         faults.append(
@@ -112,15 +75,15 @@ def check_cascade(
             faults += ground.reached(name, code)
     for number, rung in enumerate(cascade.ladder, 1):
         faults += ground.reached(f"ladder[{number}].to", rung.to)
+        for code in rung.also:
+            faults += ground.reached(f"ladder[{number}].also", code)
     for number, hop in enumerate(cascade.hops, 1):
         for code in hop.issue_by:
             faults += ground.reached(f"hops[{number}].issue_by", code)
-        policies = {f"hops[{number}].recipients[{n}].policy": who.policy for n, who in enumerate(hop.recipients, 1)}
-        faults += _policies(ground, policies)
-    return faults
+    return faults + list(policy_check.of_cascade(ground, cascade))
 
 
-def _hops(ground: _Ground, cascade: Cascade) -> Iterator[Fault]:
+def _hops(ground: Ground, cascade: Cascade) -> Iterator[Fault]:
     yield from ground.unknown("root", [cascade.root], cascade.levels, "cấp")
     below: dict[str, list[str]] = {}
     for number, hop in enumerate(cascade.hops, 1):
@@ -169,7 +132,7 @@ def _reached(root: str, below: Mapping[str, Sequence[str]]) -> set[str]:
     return reached
 
 
-def _audience(ground: _Ground, plan: CampaignPlan, cascade: Cascade, register: Register) -> Iterator[Fault]:
+def _audience(ground: Ground, plan: CampaignPlan, cascade: Cascade, register: Register) -> Iterator[Fault]:
     audience = plan.audience
     segments = {segment for one in register.organisations for segment in one.segments}
     yield from ground.unknown("audience.levels", audience.levels, cascade.levels, "cấp")
@@ -189,7 +152,7 @@ def _audience(ground: _Ground, plan: CampaignPlan, cascade: Cascade, register: R
         yield from ground.reached(f"copies[{number}].organisation", copy.organisation)
 
 
-def _questions(ground: _Ground, plan: CampaignPlan, cascade: Cascade) -> Iterator[Fault]:
+def _questions(ground: Ground, plan: CampaignPlan, cascade: Cascade) -> Iterator[Fault]:
     """Fields are asked of those only who owe a report, each under a name of its own."""
     yield from ground.unknown("questions", plan.questions, cascade.levels, "cấp")
     for level, questions in plan.questions.items():
@@ -210,58 +173,7 @@ def _questions(ground: _Ground, plan: CampaignPlan, cascade: Cascade) -> Iterato
             seen.add(one.key)
 
 
-def _policies(ground: _Ground, policies: Mapping[str, Policy]) -> Iterator[Fault]:
-    for place, policy in policies.items():
-        term = policy.deadline
-        if not term.hours and not term.working_days and instant(ground.today, term.at) <= ground.now:
-            yield ground.fault(
-                f"{place}.deadline",
-                f"thời hạn {term.at:%H:%M} hôm nay đã qua",
-                "đặt giờ muộn hơn, hoặc thêm ngày làm việc hoặc số giờ",
-            )
-        # The default reminders fit the default term; on another they are passed over without harm.
-        if "reminders" in policy.model_fields_set:
-            yield from _reminders(ground, place, policy)
-
-
-def _reminders(ground: _Ground, place: str, policy: Policy) -> Iterator[Fault]:
-    for number, step in enumerate(policy.reminders, 1):
-        field = f"{place}.reminders[{number}]"
-        if _before_letter(policy, step.working_days, step.hours):
-            yield ground.fault(
-                field,
-                "lần nhắc này rơi vào trước khi gửi văn bản",
-                "nhắc gần thời hạn hơn, hoặc kéo dài thời hạn",
-            )
-        if _after_escalation(policy, step.working_days, step.hours, step.at.hour + step.at.minute / 60):
-            yield ground.fault(
-                field,
-                "lần nhắc này đến sau khi đã báo cáo lên trên",
-                "nhắc sớm hơn, hoặc tăng thời gian chờ (grace)",
-            )
-
-
-def _before_letter(policy: Policy, days: int, hours: int | None) -> bool:
-    term = policy.deadline
-    if term.hours:
-        return -(hours if hours is not None else 24 * days) > term.hours
-    # A working day lasts 24 hours on the clock at least, more over a weekend: only the sure cases.
-    return -days > term.working_days if hours is None else False
-
-
-def _after_escalation(policy: Policy, days: int, hours: int | None, at: float) -> bool:
-    """True only where it is sure: hours of grace win over days, as in `deadlines.after`."""
-    due = policy.deadline.at.hour + policy.deadline.at.minute / 60
-    if hours is not None:
-        return hours >= policy.grace_hours and bool(policy.grace_hours or not policy.grace_working_days)
-    if policy.deadline.hours:
-        return days > 0 and 24 * (days - 1) >= policy.grace_hours > 0
-    if policy.grace_hours:
-        return 24 * days + at - due >= policy.grace_hours
-    return (days, at) >= (policy.grace_working_days, due)
-
-
-def _directives(ground: _Ground, directives: Sequence[Directive], root: Path, exercise: bool) -> Iterator[Fault]:
+def _directives(ground: Ground, directives: Sequence[Directive], root: Path, exercise: bool) -> Iterator[Fault]:
     for number, one in enumerate(directives, 1):
         place = f"directives[{number}]"
         if one.issued_on > ground.today:
@@ -280,7 +192,7 @@ def _directives(ground: _Ground, directives: Sequence[Directive], root: Path, ex
             yield from _file(ground, f"{place}.files", root, name, exercise)
 
 
-def _file(ground: _Ground, field: str, root: Path, name: str, exercise: bool) -> Iterator[Fault]:
+def _file(ground: Ground, field: str, root: Path, name: str, exercise: bool) -> Iterator[Fault]:
     path = (root / name).resolve()
     if not path.is_relative_to(root.resolve()):
         yield ground.fault(
@@ -292,9 +204,9 @@ def _file(ground: _Ground, field: str, root: Path, name: str, exercise: bool) ->
         yield ground.fault(field, f"không có tệp «{name}»", "chép tệp vào cạnh kế hoạch; chỉ diễn tập mới được thiếu")
 
 
-def _letter(ground: _Ground, plan: CampaignPlan) -> Iterator[Fault]:
+def _letter(ground: Ground, plan: CampaignPlan) -> Iterator[Fault]:
     signer = plan.letter.signer
-    if not _valid(signer.valid_from, signer.valid_until, ground.today):
+    if not valid(signer.valid_from, signer.valid_until, ground.today):
         yield ground.fault(
             "letter.signer",
             f"{signer.name} không có thẩm quyền ký vào hôm nay",
@@ -310,7 +222,3 @@ def _letter(ground: _Ground, plan: CampaignPlan) -> Iterator[Fault]:
                 "văn bản mật không được gửi qua hệ thống này",
                 "chuyển theo đường văn thư mật (NĐ 30/2020 Điều 15.2, 16.3, 22.4)",
             )
-
-
-def _valid(start: date | None, end: date | None, day: date) -> bool:
-    return (start is None or start <= day) and (end is None or day <= end)

@@ -12,10 +12,11 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import demo, notices, pausing
+from congvan.acts import calendars, demo, notices, pausing
 from congvan.acts import registry as registry_acts
 from congvan.acts.escalations import DECIDED
 from congvan.acts.frozen import cascade_of, plan_of
+from congvan.almanac import read_calendar_file
 from congvan.errors import ActRefused, BadInput, NotFound
 from congvan.house import House
 from congvan.letters.sheet import Sheet
@@ -75,6 +76,7 @@ async def launch(house: House, order: Launch) -> str:
     async with house.store.act() as ledger:
         if (known := await _launched(ledger, order, digest)) is not None:
             return known
+        await calendars.remember(ledger, read_calendar_file(house.settings.config / "calendar.yaml"))
         register = await registry_acts.read(ledger)
         frozen = _checked_route(order, register, now)
         return await _write(house, ledger, order, register, frozen, enclosed, digest, now)

@@ -1,4 +1,4 @@
-"""`congvan deadline`: the last day of a term."""
+"""`congvan deadline`: the last day of a term; `congvan calendar apply`: open terms under a new calendar."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from congvan.commands import given
-from congvan.commands.session import settings
-from congvan.commands.show import note
+from congvan.commands.session import opened, settings
+from congvan.commands.show import as_json, moment, note, table
 
 if TYPE_CHECKING:
+    from congvan.acts.calendars import Moved
     from congvan.almanac import CalendarFile
 
 #: What the calendar's data reaches; before and after, every weekday would count as worked.
@@ -48,6 +49,50 @@ def deadline(
     last = build(file).term(start, days, calendar)
     print(last.isoformat())
     _warn(last, file.official_until)
+
+
+app = App(name="calendar", help="Lịch làm việc: áp dụng lịch mới cho các thời hạn đang mở.")
+
+
+@app.command
+async def apply(*, by: str = "", dry_run: bool = False, json: bool = False) -> None:
+    """Tính lại mọi thời hạn đang mở theo config/calendar.yaml; không thời hạn nào sớm hơn thời hạn đã báo.
+
+    Parameters
+    ----------
+    by
+        Họ tên người áp dụng; không cần với --dry-run.
+    dry_run
+        Chỉ liệt kê những thời hạn sẽ thay đổi.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import calendars
+
+    who = "xem trước" if dry_run else given.person(by or None)
+    async with opened() as house:
+        done = await calendars.apply(house, read_calendar(house.settings.config), who, dry_run=dry_run)
+    if json:
+        rows = [
+            {"code": one.code, "from": one.old, "to": one.new, "provisional": one.provisional} for one in done.moved
+        ]
+        as_json({"changed": done.changed, "told": done.told, "deadlines": rows, "dry_run": dry_run})
+        return
+    if not done.changed:
+        print("Lịch không đổi so với lần áp dụng trước.")
+        return
+    table(["Mã", "Nơi nhận", "Thời hạn cũ", "Thời hạn mới", "Ghi chú"], [_shown(one) for one in done.moved])
+    moved = sum(not one.kept for one in done.moved)
+    if dry_run:
+        note(f"{moved} thời hạn sẽ lùi → congvan calendar apply --by TÊN")
+    else:
+        print(f"Đã lùi {moved} thời hạn, báo {done.told} nơi nhận. Khởi động lại «congvan up» để dùng lịch mới.")
+
+
+def _shown(one: Moved) -> list[object]:
+    words = ["giữ nguyên: đã báo muộn hơn"] if one.kept else []
+    words += ["tạm tính"] if one.provisional else []
+    return [one.code, one.name, moment(one.old.isoformat()), moment(one.new.isoformat()), "; ".join(words)]
 
 
 def read_calendar(config: Path) -> CalendarFile:

@@ -25,17 +25,21 @@ def lint(plan: Path, /, *, json: bool = False) -> int:
     """
     from congvan.letters.lint import errors
     from congvan.letters.lint import lint as look
-    from congvan.reading import read_cascade, read_plan
+    from congvan.policy_check import check_policies
+    from congvan.reading import lines_of, read_cascade, read_plan
 
     read, _ = read_plan(plan)
-    remarks = look(read, read_cascade(settings().cascade_file), plan.read_text("utf-8-sig"))
+    cascade = read_cascade(settings().cascade_file)
+    remarks = look(read, cascade, plan.read_text("utf-8-sig"))
+    faults = check_policies(read, cascade, file=str(plan), lines=lines_of(plan))
+    wrong = len(errors(remarks)) + len(faults)
     if json:
-        as_json({"remarks": [asdict(one) for one in remarks]})
+        as_json({"remarks": [asdict(one) for one in remarks], "faults": [asdict(one) for one in faults]})
     else:
-        for one in remarks:
+        for one in (*faults, *remarks):
             print(one)
-        print(f"{plan}: {len(errors(remarks))} lỗi, {len(remarks) - len(errors(remarks))} lưu ý.")
-    return 2 if errors(remarks) else 0
+        print(f"{plan}: {wrong} lỗi, {len(remarks) - len(errors(remarks))} lưu ý.")
+    return 2 if wrong else 0
 
 
 async def audience(plan: Path, /, *, only: str = "", json: bool = False) -> None:

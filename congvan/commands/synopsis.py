@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "deadline --from DATE --days N [--calendar state|enterprise|both]",
                 "ngày hết hạn theo ngày làm việc của Việt Nam",
             ),
+            ("calendar apply --by NAME [--dry-run] [--json]", "tính lại thời hạn đang mở theo lịch mới"),
         ),
         "Đợt triển khai": (
             ("campaign launch PLAN.yaml [--mode live|exercise|demo] [--by NAME] [--json]", "khởi động"),

@@ -174,7 +174,7 @@ def _board_policy(chance: Random) -> Policy:
 
 
 def _investor_policy(chance: Random) -> Policy:
-    release = chance.choice([Release.ON_FORWARD] * 5 + [Release.ON_ACKNOWLEDGE, Release.AT_ONCE, Release.AT_DEADLINE])
+    release = chance.choice([Release.ON_FORWARD] * 5 + [Release.ON_ACKNOWLEDGE])
     return Policy(
         deadline=Deadline(working_days=chance.randint(2, 6)), settles=Settles.FORWARD, release=release,
         on_silence=chance.choice([OnSilence.BYPASS, OnSilence.ESCALATE]), grace_working_days=chance.randint(0, 2),

@@ -307,6 +307,8 @@ def test_a_cascade_that_turns_in_circles_or_hangs_in_the_air_is_refused(hops: li
 
 def test_two_ways_to_one_level_are_no_loop() -> None:
     hops = [_hop("ministry", "office", "department"), _hop("office", "department")]
+    # What lies below the office waits for its passing-on.
+    hops[0]["recipients"] = [{"level": "office", "policy": {"settles": "forward"}}, {"level": "department"}]
     assert faults(cascade={"hops": hops}) == []
 
 

@@ -1,0 +1,179 @@
+"""The working calendar as it was applied last, and what another one does to open deadlines: one act, listed before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts import mails
+from congvan.acts.frozen import is_urgent, plan_of, policy_of
+from congvan.almanac import CalendarFile, build
+from congvan.errors import ActRefused
+from congvan.house import House
+from congvan.rules.calendar import Calendars, instant, local
+from congvan.rules.protocol import Fact, State, reached, settled
+from congvan.rules.records import Deadline, Settles
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Campaign, Delivery, Hop
+
+#: Where the calendar stands that open deadlines were reckoned with.
+NOTE = "calendar"
+#: Terms longer than this are no terms in working days.
+_LONGEST = 260
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One open deadline under another calendar. new: never before old; the same where the term would be shorter."""
+
+    delivery_id: str
+    code: str
+    name: str
+    old: datetime
+    new: datetime
+    provisional: bool
+
+    @property
+    def kept(self) -> bool:
+        """True where the new calendar would have made it shorter: what was told never moves earlier."""
+        return self.new == self.old
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an application of the calendar does, or would do."""
+
+    changed: bool
+    moved: tuple[Moved, ...] = ()
+    told: int = 0
+
+
+async def remember(ledger: Ledger, file: CalendarFile) -> None:
+    """Keep the calendar that the first deadlines are reckoned with; a later one is applied by a person."""
+    if await ledger.note(NOTE) is None:
+        await ledger.set_note(NOTE, file.model_dump(mode="json", by_alias=True))
+
+
+async def apply(house: House, file: CalendarFile, by: str, *, dry_run: bool = False) -> Outcome:
+    """Reckon every open deadline anew with this calendar, in one transaction; raise ActRefused without a name.
+
+    1. The working days that a term had under the old calendar are counted again under the new one.
+    2. A deadline that was told never moves earlier.
+    3. Each that moves has an event; whoever is concerned gets a note where the plan says so.
+    dry_run: nothing is written.
+    """
+    if not by.strip():
+        raise ActRefused("Cần họ tên người áp dụng lịch.")
+    now = await house.clock.now()
+    new = build(file)
+    async with house.store.act() as ledger:
+        known = await ledger.note(NOTE)
+        before = CalendarFile.model_validate(known) if known else file
+        if before == file:
+            if not dry_run:
+                await remember(ledger, file)
+            return Outcome(False)
+        found = list(await _reckoned(ledger, build(before), new, file, now))
+        moved = tuple(sorted((one for _row, one in found), key=lambda one: one.code))
+        if dry_run:
+            return Outcome(True, moved)
+        told = await _write(house, ledger, [pair for pair in found if not pair[1].kept], _why(before, file), now, by)
+        await ledger.set_note(NOTE, file.model_dump(mode="json", by_alias=True))
+        return Outcome(True, moved, told)
+
+
+async def _reckoned(
+    ledger: Ledger, old: Calendars, new: Calendars, file: CalendarFile, now: datetime
+) -> Sequence[tuple[Delivery, Moved]]:
+    running = select(Campaign.id).where(Campaign.state == "RUNNING")
+    rows: list[Delivery] = await ledger.all(
+        select(Delivery)
+        .where(Delivery.campaign_id.in_(running), Delivery.due_at > now)
+        .order_by(Delivery.id),
+        lock=True,
+    )
+    campaigns = {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(running)))}
+    hops = {row.id: row for row in await ledger.all(select(Hop).where(Hop.campaign_id.in_(running)))}
+    found = []
+    for row in rows:
+        if row.due_at is None or settled(State(row.state), Settles(row.settles)):
+            continue
+        hop, campaign = hops[row.hop_id], campaigns[row.campaign_id]
+        deadline = policy_of(campaign, hop, row.level).deadline
+        if deadline.hours or hop.opened_at is None:
+            continue  # hỏa tốc runs on the clock
+        due = reckoned_anew(row.due_at, hop.opened_at, deadline, old, new)
+        if due != row.due_at:
+            later = max(due, row.due_at)
+            year = local(later).year
+            found.append((row, Moved(row.id, row.code, row.name, row.due_at, later, year > file.official_until)))
+    return found
+
+
+def reckoned_anew(due: datetime, start: datetime, deadline: Deadline, old: Calendars, new: Calendars) -> datetime:
+    """The end of the same term under another calendar.
+
+    A date that no term of the old calendar gives (an extension to a named day) stands, unless it is a day off now.
+    """
+    wall, first = local(due), local(start).date()
+    days = next((n for n in _terms(deadline) if old.term(first, n, deadline.calendar) == wall.date()), None)
+    if days is None:
+        last = new.named(deadline.calendar).on_or_after(wall.date())
+    else:
+        last = new.term(first, days, deadline.calendar)
+    return instant(last, wall.time())
+
+
+def _terms(deadline: Deadline) -> Iterator[int]:
+    yield deadline.working_days
+    yield deadline.minimum_working_days
+    yield from range(_LONGEST)
+
+
+def _why(before: CalendarFile, file: CalendarFile) -> str:
+    """The decisions that the new calendar brings, as the notes and the log name them."""
+    known = {one.date for one in before.corrections}
+    said = list(dict.fromkeys(one.decision for one in file.corrections if one.date not in known))
+    return "; ".join(said) or "điều chỉnh lịch làm việc"
+
+
+async def _write(
+    house: House, ledger: Ledger, found: Sequence[tuple[Delivery, Moved]], why: str, now: datetime, by: str
+) -> int:
+    changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
+    for row, one in found:
+        said = {"from": one.old.isoformat(), "to": one.new.isoformat(), "why": "calendar", "decision": why}
+        wake = {"wake_at": now} if row.wake_at is not None else {}
+        changes.append((row, [Entry(Fact.MOVED, said, actor=by)], {"due_at": one.new} | wake))
+    await ledger.write_many(changes, now)
+    for hop_id in sorted({row.hop_id for row, _ in found}):
+        latest = max(one.new for row, one in found if row.hop_id == hop_id)
+        await ledger.change(Hop, Hop.id == hop_id, Hop.due_at < latest, due_at=latest)
+        await mails.wake_hop(ledger, hop_id, now)
+    keys = {row.campaign_id for row, _ in found}
+    campaigns = {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
+    notices = list(_notices(found, campaigns, why, now))
+    await mails.queue(house, ledger, notices, now)
+    return len(notices)
+
+
+def _notices(
+    found: Sequence[tuple[Delivery, Moved]], campaigns: Mapping[str, Campaign], why: str, now: datetime
+) -> Iterator[mails.Mail]:
+    for row, one in found:
+        campaign = campaigns[row.campaign_id]
+        if row.address and reached(State(row.state)) and plan_of(campaign).changes.tell_of_calendar:
+            yield mails.Mail(
+                kind="extension", step=f"lich-{row.event_seq}", recipient=row.recipient, address=row.address,
+                not_before=now, delivery_id=row.id, hop_id=row.hop_id, campaign_id=campaign.id,
+                urgent=is_urgent(campaign), context={"old_due_at": one.old.isoformat(), "why": why},
+            )  # fmt: skip
+
+
+def is_provisional(day: date, file: CalendarFile) -> bool:
+    """True for a day of a year whose swapped days have not been announced."""
+    return day.year > file.official_until

@@ -1,0 +1,57 @@
+"""Where a fault of a plan or a cascade is looked up and how it is named; what both checks stand on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from congvan.errors import Fault
+from congvan.registry.faults import meant
+from congvan.rules.calendar import local
+from congvan.rules.records import Organisation
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What both checks look things up in. today: in Vietnam."""
+
+    file: str
+    organisations: Mapping[str, Organisation]
+    now: datetime
+    lines: Mapping[str, int]
+
+    @property
+    def today(self) -> date:
+        """In Vietnam."""
+        return local(self.now).date()
+
+    def fault(self, field: str, message: str, remedy: str) -> Fault:
+        """A fault of this file, with the line of the entry or of the nearest one around it."""
+        place = field
+        while place and place not in self.lines:
+            place = re.sub(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$", "", place)
+        return Fault(self.file, field, message, remedy, self.lines.get(place))
+
+    def unknown(self, field: str, codes: Collection[str], known: Collection[str], what: str) -> Iterator[Fault]:
+        """Faults for codes that are not known."""
+        for code in codes:
+            if code not in known:
+                yield self.fault(
+                    field, f"không có {what} «{code}»", f"sửa mã{meant(code, known)} hoặc thêm vào danh bạ"
+                )
+
+    def reached(self, field: str, code: str) -> Iterator[Fault]:
+        """Faults where an organisation does not exist or no mail reaches it today."""
+        yield from self.unknown(field, [code], self.organisations, "tổ chức")
+        one = self.organisations.get(code)
+        if one and not any(valid(two.valid_from, two.valid_until, self.today) for two in one.contacts):
+            yield self.fault(
+                field, f"«{code}» không có hộp thư còn hiệu lực", "thêm hộp thư ở bảng «Đầu mối» của danh bạ"
+            )
+
+
+def valid(start: date | None, end: date | None, day: date) -> bool:
+    """Whether a day lies between two dates, both inclusive, open where they are None."""
+    return (start is None or start <= day) and (end is None or day <= end)
