@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 SPEED ?= 0
 
-.PHONY: help run test check browser clean
+.PHONY: help run test check bench browser clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -19,6 +19,14 @@ test: $(VENV)/.dev browser ## every test, within ten minutes on two cores
 
 check: $(VENV)/.dev ## ruff, types and the fast tests, in seconds
 	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m pytest -q -x -n 2 tests/protocol/test_protocol.py tests/protocol/test_deadlines.py tests/protocol/test_cascade.py tests/protocol/test_links.py tests/test_imports_point_inward.py
+
+bench: $(VENV)/.dev $(VENV)-peers/.ready ## beside what one would use instead, as ratios: docs/performance.md; QUICK=1 only prints
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+$(VENV)-peers/.ready: bench/requirements-peers.txt
+	@$(PYTHON) -m venv $(VENV)-peers
+	@$(if $(UV),$(UV) pip install -q --python $(VENV)-peers/bin/python,$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check) -r $<
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,116 @@
+"""The cost of waiting: processor time and memory of the engine while nothing happens, beside DBOS."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+
+from bench.dispatch import sample
+from bench.engine_world import Watched
+from bench.figures import Ratio, Section
+from bench.harness import Bench, NotInstalled
+from bench.measures import peers
+from bench.scale import Scale
+from bench.waiting_world import all_sent
+from congvan.house import build
+from congvan.settings import Settings
+from tests.flows.engine import until
+
+#: After its start the engine registers, compares, shows; then it waits.
+_SETTLE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What waiting cost: shares of one core (engine, Prefect's server), resident memory of the engine."""
+
+    engine: float
+    server: float
+    resident_kb: int
+
+
+def measure(on: Bench, scale: Scale) -> Section:
+    """The section of the table."""
+    largest = max(scale.sizes)
+    section = Section("The cost of waiting: the real relay and a real Prefect server, nothing due")
+    few, many, again = asyncio.run(_watched(on, scale, largest))
+    noise = max(few.engine, again.engine) / max(min(few.engine, again.engine), 1e-6)
+    base = (few.engine + again.engine) / 2
+    section.ratios += [
+        Ratio(f"processor time of the engine, {largest:,} waiting", "one waiting", (many.engine / max(base, 1e-6),),
+              at_most=max(1.1, noise)),
+        Ratio("the noise: one waiting, a second time", "one waiting", (again.engine / max(few.engine, 1e-6),)),
+        Ratio(f"processor time of Prefect's server, {largest:,} waiting", "one waiting",
+              (many.server / max((few.server + again.server) / 2, 1e-6),)),
+        Ratio(f"resident memory of the engine, {largest:,} waiting", "one waiting",
+              (many.resident_kb / few.resident_kb,), at_most=1.1),
+    ]  # fmt: skip
+    more = (many.engine - base) / largest * 10_000
+    section.notes.append(
+        f"One waiting delivery keeps the engine at {base:.2%} of one core, {largest:,} at {many.engine:.2%}: "
+        f"{more:+.3%} of a core for each 10,000, so {more * 3600:+.1f} processor seconds an hour, beside a noise of "
+        f"{abs(few.engine - again.engine):.2%}. A delivery holds no process, no connection, no timer: it is a row."
+    )
+    try:
+        peers.wanted(scale)
+        section.ratios += _beside_dbos(on, scale, many, base, largest)
+    except NotInstalled as absent:
+        section.missing.append(str(absent))
+    return section
+
+
+def _beside_dbos(on: Bench, scale: Scale, many: Idle, base: float, largest: int) -> list[Ratio]:
+    path = peers.saved(sample(on.settings())[1], on.folder)
+    found = []
+    for count in (1, scale.dbos):
+        database = peers.dbos_database(on, postgres=False)
+        told = peers.dbos(on, path, "started", count, database, wait_s=scale.idle_s)
+        found.append((told["waiting_cpu_s"] / told["waited_s"], told["resident_kb"]))
+    (cpu, memory), (more_cpu, more_memory) = found
+    return [
+        Ratio(f"DBOS: processor time, {scale.dbos:,} waiting", "one waiting", (more_cpu / cpu,)),
+        Ratio(f"DBOS: resident memory, {scale.dbos:,} waiting", "one waiting", (more_memory / memory,)),
+    ]
+
+
+async def _watched(on: Bench, scale: Scale, largest: int) -> tuple[Idle, Idle, Idle]:
+    homes = [await asyncio.to_thread(on.filled, size) for size in (1, largest, 1)]
+    found = []
+    async with Watched(on.home()) as engine:
+        await engine.start_server()
+        for chosen, hop_id in homes:
+            await _rest(chosen, hop_id)
+            await engine.use(chosen.home)
+            found.append(await _idle(engine, scale))
+            shutil.rmtree(chosen.home)
+    few, many, again = found
+    return few, many, again
+
+
+async def _rest(chosen: Settings, hop_id: str) -> None:
+    house = build(chosen)
+    try:
+        await all_sent(house, hop_id)
+    finally:
+        await house.close()
+
+
+async def _idle(engine: Watched, scale: Scale) -> Idle:
+    await engine.start_flows()
+    await until(lambda: _asleep(engine), 120, "the hop asleep in Prefect")
+    await asyncio.sleep(min(_SETTLE_S, scale.idle_s))
+    before = engine.cpu_s("flows"), engine.cpu_s("server")
+    await asyncio.sleep(scale.idle_s)
+    used = engine.cpu_s("flows") - before[0], engine.cpu_s("server") - before[1]
+    resident = engine.resident_kb("flows")
+    await engine.stop("flows")
+    return Idle(used[0] / scale.idle_s, used[1] / scale.idle_s, resident)
+
+
+async def _asleep(engine: Watched) -> bool:
+    from sqlalchemy import select
+
+    from congvan.store.tables import Hop
+
+    return bool(await engine.rows(select(Hop.id).where(Hop.run_id.is_not(None))))
