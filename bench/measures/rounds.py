@@ -16,7 +16,7 @@ from bench.measures.confirming import waiting_forms
 from bench.recipients import Form, at_rate, served
 from bench.scale import Scale
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import escalations, hops, outbox
+from congvan.acts import hops, outbox, telling
 from congvan.house import House, build, carrier
 from congvan.settings import Settings
 
@@ -129,7 +129,7 @@ async def _escalated(chosen: Settings, hop_id: str) -> tuple[float, float]:
         await fall_due(house, hop_id, Due.ESCALATION, 10**9)
         turned = await _turn(house, hop_id)
         began = time.perf_counter()
-        assert await escalations.tell(house)
+        assert await telling.tell(house)
         return turned, time.perf_counter() - began
     finally:
         await house.close()
