@@ -171,14 +171,8 @@ async def page(
         column = _COLUMNS[order]
         by = (column.desc(), Delivery.id.desc()) if down else (column.asc(), Delivery.id.asc())
         picked = select(Delivery.id).where(*where).order_by(*by).limit(limit).offset(offset)
-        rows = {row.id: row for row in await ledger.all(select(Delivery).where(Delivery.id.in_(picked)))}
-        ordered = sorted(rows.values(), key=lambda row: _key(row, order), reverse=down)
-        return await _entries(ledger, ordered, now)
-
-
-def _key(row: Delivery, order: Order) -> tuple[Any, ...]:
-    value = {Order.CODE: row.code, Order.NAME: row.folded, Order.DUE: row.due_at, Order.ANSWER: row.confirmed_at}[order]
-    return (value is not None, value, row.id) if value is not None else (False, "", row.id)
+        rows = await ledger.all(select(Delivery).where(Delivery.id.in_(picked)).order_by(*by))
+        return await _entries(ledger, rows, now)
 
 
 async def ids(house: House, campaign_id: str, wanted: Wanted, limit: int) -> list[str]:
