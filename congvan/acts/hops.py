@@ -428,6 +428,9 @@ async def _decide(
             entries.append(Entry(Fact.ESCALATED, {"due_at": delivery.due_at.isoformat() if delivery.due_at else ""}))
         changes.append((delivery, entries, values))
     await ledger.write_many(changes, now)
+    # What never left while the engine stood still is out of date: one mail catches up.
+    late = [mail.delivery_id for mail in reminders] + [delivery.id for delivery in silent]
+    await mails.cancel_stale(ledger, [key for key in late if key])
     await mails.queue(house, ledger, reminders, now)
     for delivery in silent:
         # Whose letter never left is not silent.

@@ -103,6 +103,17 @@ async def cancel_chasers(ledger: Ledger, delivery_id: str) -> None:
     )
 
 
+async def cancel_stale(ledger: Ledger, delivery_ids: Sequence[str]) -> None:
+    """Reminders that were written down and never left, of deliveries that have come to their next step."""
+    await ledger.change(
+        Message,
+        Message.delivery_id.in_(delivery_ids),
+        Message.kind.in_(CHASERS),
+        Message.state.in_(("QUEUED", "UNKNOWN")),
+        state="CANCELLED",
+    )
+
+
 async def wake_hop(ledger: Ledger, hop_id: str, now: datetime) -> None:
     """Something became due in this hop. A level, not an edge: it stays until a turn has moved it on."""
     await ledger.change(Hop, Hop.id == hop_id, wake_at=now, wake_seq=Hop.wake_seq + 1)

@@ -107,7 +107,8 @@ def due(standing: Standing, policy: Policy, calendars: Calendars, now: datetime,
     2. Not yet sent: nothing either, until deadline + grace, when somebody is told that it never left.
     3. Past deadline + grace: escalate, once.
     4. Reminder steps whose time has come collapse into one; one that falls outside working hours or
-       into a quiet window is held to the next sending time, and then goes out as one.
+       into a quiet window is held to the next sending time, and then goes out as one. Nobody is reminded twice
+       on one day, but for terms that run on the clock.
     """
     if settled(standing.state, standing.settles) or standing.state in (State.REJECTED, State.UNDELIVERABLE):
         return Verdict(None, standing.steps_taken, None)
@@ -124,6 +125,7 @@ def due(standing: Standing, policy: Policy, calendars: Calendars, now: datetime,
     if passed > standing.steps_taken:
         leaves = calendars.named("both").sending_time(now, urgent=urgent)
         if leaves <= now:
+            passed = max(passed, _today(policy, times, now))
             return Verdict(Step.REMIND, passed, _next(times[passed:], limit, now))
         return Verdict(None, standing.steps_taken, min(leaves, limit))
     skipped = max(standing.steps_taken, _before(times, floors))
@@ -149,6 +151,13 @@ def _before(times: list[datetime], floors: list[datetime]) -> int:
 def _passed(times: list[datetime], floors: list[datetime], taken: int, now: datetime) -> int:
     live = [n for n, at in enumerate(times) if n >= taken and floors[n] < at <= now]
     return max(live) + 1 if live else taken
+
+
+def _today(policy: Policy, times: list[datetime], now: datetime) -> int:
+    """How many steps there are up to the last of this day: what was held and what is due today go out as one."""
+    day = local(now).date()
+    same = [n for n, at in enumerate(times) if policy.reminders[n].hours is None and local(at).date() == day]
+    return max(same) + 1 if same else 0
 
 
 def _next(times: Iterable[datetime], limit: datetime, now: datetime) -> datetime:

@@ -117,7 +117,9 @@ def _chaser(memory: Memory, wanted: sqlite3.Row, delivery: sqlite3.Row) -> None:
     policy = memory.policy(delivery["campaign"], delivery["issuer_level"], delivery["level"])
     step = int(wanted["step"].rpartition("-")[2])
     first = memory.reminder_at(policy, step, due)
-    hold(memory, at >= first, "4 reminded before its time", delivery["code"], wanted["step"], wanted["created_at"])
+    # What was held and what is due on the same day go out as one mail.
+    early = at < first and local(at).date() != local(first).date()
+    hold(memory, not early, "4 reminded before its time", delivery["code"], wanted["step"], wanted["created_at"])
     hold(memory, delivery["sent_at"] is not None, "4 reminded of a letter that was not sent", delivery["code"])
 
 

@@ -348,7 +348,8 @@ def clerk(standing: Standing, policy: Policy, until: datetime, *, urgent: bool) 
             return [*done, (now, "escalate")]
         if any(one <= now for one in open_ones) and (urgent or _office(now)):
             done.append((now, "remind"))
-            open_ones = [one for one in open_ones if one > now]
+            # One reminder a day: what is due later today goes out with it.
+            open_ones = [one for one in open_ones if local(one).date() > local(now).date()]
         now += timedelta(minutes=15)
     return done
 
