@@ -91,6 +91,19 @@ async def test_an_organisation_ends_on_a_day_and_stays_in_the_book(clerk: Clerk,
     assert "đã hết hiệu lực" in await clerk.see("/office/book?q=vsip hai phong cdt")
 
 
+async def test_who_registers_after_the_launch_is_taken_in_by_a_named_person(clerk: Clerk, desk: Desk) -> None:
+    new = NEW | {"parks": "", "why": "GCNĐT 12/2023"}
+    await clerk.do("/office/book-new", **new)
+    box = {"email": "vanthu@moi.example", "designated_by": "GCNĐT 12/2023"}
+    await clerk.do("/office/book/DN-MOI/mailbox", **box)
+    await clerk.do("/office/book/DN-MOI/join", 422, campaign="khong-co")
+    page = await clerk.do("/office/book/DN-MOI/join", campaign="8184")
+    row = await desk.delivery("DN-MOI")
+    assert page.headers["location"].startswith(f"/office/c/8184/d/{row.id}")
+    assert row.address == "vanthu@moi.example"
+    await clerk.do("/office/book/DN-MOI/join", 422, campaign="8184")
+
+
 # ------------------------------------------------------------------------------------ mailboxes
 
 

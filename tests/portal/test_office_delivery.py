@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import zipfile
 from typing import Any
 
 import httpx
@@ -13,6 +16,7 @@ from congvan.acts import escalations, figures, inbox
 from congvan.house import House
 from congvan.mail.imap import Fetched
 from congvan.portal.office.delivery import ACTIONS
+from congvan.portal.office.saying import Refusals
 from congvan.rules.protocol import Event, Fact
 from congvan.rules.uploads import LARGEST_BYTES
 from congvan.store.tables import Case, Delivery, EventRow, Letter, Message
@@ -164,6 +168,54 @@ async def test_a_case_is_taken_in_hand_with_a_note(clerk: Clerk, desk: Desk) -> 
     assert ">1</b> nơi nhận" in await clerk.see("/office/c/8184/deliveries?mark=mine")
 
 
+async def test_what_was_done_is_noted_and_a_leader_closes_the_case_by_decision(
+    clerk: Clerk, leader: Clerk, desk: Desk
+) -> None:
+    tenant = await desk.tenant()
+    async with desk.house.store.act() as ledger:
+        row = await ledger.take(Delivery, tenant.id)
+        await escalations.open_case(desk.house, ledger, row, "silent", await desk.house.clock.now())
+    await clerk.do(at(tenant, "note"), 422, note=" ")
+    await clerk.do(at(tenant, "note"), note="đã gặp giám đốc")
+    await clerk.do(at(tenant, "claim"), 422, note="x", next="01/01/2020")
+    await clerk.do(at(tenant, "claim"), note="chờ đến thứ hai", next="04/12/2023")
+    await clerk.do(at(tenant, "settle"), 403, why="giải thể")
+    await leader.do(at(tenant, "settle"), why="đang làm thủ tục giải thể")
+    page = await clerk.see(at(tenant))
+    assert "đã gặp giám đốc" in page
+    assert "đang làm thủ tục giải thể" in page
+    async with desk.house.store.view() as ledger:
+        case = await ledger.first(select(Case).where(Case.delivery_id == tenant.id))
+    assert (case.claimed_by, case.closed_by) == ("hoa", "dung")
+    await leader.do(at(tenant, "settle"), 422, why="lần nữa")
+
+
+async def test_a_letter_is_taken_back_from_everybody_and_what_they_say_is_recorded(
+    clerk: Clerk, leader: Clerk, desk: Desk
+) -> None:
+    tenant = await desk.tenant()
+    async with desk.house.store.view() as ledger:
+        letter = await ledger.first(select(Letter.id).where(Letter.issuer == "BQL", Letter.state == "ISSUED"))
+    await clerk.do(f"/office/letters/{letter}/recall", 403, why="sai số liệu")
+    await leader.do(f"/office/letters/{letter}/recall", 422, why=" ")
+    await leader.do(f"/office/letters/{letter}/recall", why="sai số liệu")
+    assert (await desk.delivery(tenant.recipient)).recall == "requested"
+    await clerk.do(at(tenant, "recalled"), 422, agreed="no")
+    await clerk.do(at(tenant, "recalled"), agreed="yes", channel="phone")
+    assert (await desk.delivery(tenant.recipient)).recall == "agreed"
+
+
+async def test_an_archive_that_inflates_a_thousandfold_is_not_unpacked(clerk: Clerk, desk: Desk) -> None:
+    tenant, before = await desk.tenant(), await desk.trace()
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/vbaProject.bin", b"0" * 200_000_000)
+        archive.writestr("xl/workbook.xml", b"<workbook/>")
+    files = {"file": ("bao cao.xlsx", bomb.getvalue(), "application/octet-stream")}
+    await clerk.do(at(tenant, "confirm"), 422, files=files, name="Bình")
+    assert await desk.trace() == before
+
+
 async def test_a_company_passes_on_by_telephone_and_its_letter_leaves(clerk: Clerk, desk: Desk) -> None:
     investor = await desk.delivery("CDT-VSIP")
     await clerk.do(at(investor, "forward"), 422, files={"file": ("a.pdf", b"no pdf", "application/pdf")}, name="Lan")
@@ -253,6 +305,20 @@ async def test_a_script_in_a_note_is_only_words(clerk: Clerk, desk: Desk) -> Non
     page = await clerk.see(at(tenant))
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_every_refusal_of_the_acts_is_said_in_vietnamese() -> None:
+    said = Refusals(ROOT / "templates" / "portal" / "office").known
+    unsaid = []
+    for path in (ROOT / "congvan" / "acts").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ActRefused" and node.args):
+                continue
+            text = node.args[0]
+            start = text.value if isinstance(text, ast.Constant) else ""
+            if isinstance(start, str) and start.isascii() and start and not any(start.startswith(one) for one in said):
+                unsaid.append(f"{path.name}: {start}")
+    assert unsaid == []
 
 
 def test_every_line_of_a_log_has_its_word() -> None:

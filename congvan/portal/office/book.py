@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from congvan.acts import address_book, deciding, deliveries
+from congvan.acts import address_book, deciding, deliveries, joining
 from congvan.acts.deciding import Verdict
 from congvan.commands import given
 from congvan.errors import CongvanError
@@ -39,6 +39,7 @@ class BookPages:
             act(f"{at}/mailbox", self.mailbox),
             act(f"{at}/end-mailbox", self.end_mailbox),
             act(f"{at}/offer", self.offer),
+            act(f"{at}/join", self.join),
             look("/requests", self.requests),
             look("/requests/{request}", self.request),
             act("/requests/{request}/decide", self.decide),
@@ -134,6 +135,18 @@ class BookPages:
         except CongvanError as error:
             return await self._card(seat, 422, sent=sent, wrong=self._counter.words.of(error))
         return self._counter.to("book", code, done=f"offered-{len(chosen)}")
+
+    async def join(self, seat: Seat, sent: Sent) -> Response:
+        """Who registered after a launch comes into a running campaign."""
+        code = self._code(seat)
+        try:
+            campaign = required(sent.text("campaign", 40), "Mã đợt")
+            joined = await joining.join(
+                self._counter.house, campaign, code, seat.by, direct=sent.ticked("direct")
+            )
+        except CongvanError as error:
+            return await self._card(seat, 422, sent=sent, form="join", wrong=self._counter.words.of(error))
+        return self._counter.to("c", campaign, "d", joined.delivery_id, done="joined")
 
     # ------------------------------------------------------------------ what was asked
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from congvan.acts import confirmations, deliveries, escalations, extending
+from congvan.acts import confirmations, deliveries, escalations, extending, recalls
 from congvan.acts import dossier as dossiers
 from congvan.acts.accounts import Role
 from congvan.acts.confirmations import Answer, AnswersWrong, PassOn
@@ -111,8 +111,31 @@ async def withdraw(order: Order) -> None:
 
 
 async def claim(order: Order) -> None:
-    """The case is taken in hand; the note says what is being done."""
-    await escalations.claim(order.house, order.delivery_id, order.by, order.sent.words("note"))
+    """The case is taken in hand; the note says what is being done, the date until when it climbs no further."""
+    day = order.sent.text("next", 10)
+    later = until(day, "", "Ngày xem lại") if day else None
+    await escalations.claim(order.house, order.delivery_id, order.by, order.sent.words("note"), later)
+
+
+async def note(order: Order) -> None:
+    """What was done: a call, a visit."""
+    await escalations.note(order.house, order.delivery_id, order.by, required(order.sent.words("note"), "Nội dung"))
+
+
+async def settle(order: Order) -> None:
+    """The case is closed by decision: nobody is told of it any more, the answer is still owed."""
+    why = required(order.sent.words("why"), "Lý do")
+    await escalations.decide(order.house, order.delivery_id, order.by, why)
+
+
+async def recalled(order: Order) -> None:
+    """What a recipient says to a recall: given back, or not and why."""
+    sent = order.sent
+    agreed = sent.text("agreed") != "no"
+    why = sent.words("why") if agreed else required(sent.words("why"), "Lý do từ chối")
+    await recalls.answer(
+        order.house, order.delivery_id, agreed=agreed, by=order.by, channel=_channel(sent), why=why
+    )
 
 
 #: What can be done, and from which role on. What cannot be undone is for those who sign.
@@ -125,6 +148,9 @@ ACTIONS: dict[str, tuple[Role, Do]] = {
     "exempt": (Role.OPERATOR, exempt),
     "withdraw": (Role.LEADER, withdraw),
     "claim": (Role.OPERATOR, claim),
+    "note": (Role.OPERATOR, note),
+    "settle": (Role.LEADER, settle),
+    "recalled": (Role.OPERATOR, recalled),
 }
 
 

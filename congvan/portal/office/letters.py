@@ -7,8 +7,9 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from congvan.acts import clerks
+from congvan.acts import clerks, recalls
 from congvan.acts import letters as acts
+from congvan.acts.accounts import Role
 from congvan.commands import given
 from congvan.commands.letters import word_copy
 from congvan.errors import BadInput, CongvanError, Fault
@@ -39,6 +40,7 @@ class LetterPages:
             act(f"{at}/issue", self.issue),
             act(f"{at}/approve", self.approve),
             act(f"{at}/send-back", self.send_back),
+            act(f"{at}/recall", self.recall, Role.LEADER),
         ]
 
     async def list(self, seat: Seat) -> Response:
@@ -106,6 +108,15 @@ class LetterPages:
         except CongvanError as error:
             return await self._page(seat, 422, wrong=self._counter.words.of(error))
         return self._counter.to("letters", letter, done="sent_back")
+
+    async def recall(self, seat: Seat, sent: Sent) -> Response:
+        """An issued letter is taken back from everybody who got it."""
+        letter = self._letter(seat)
+        try:
+            await recalls.recall(self._counter.house, letter, seat.by, required(sent.words("why"), "Lý do"))
+        except CongvanError as error:
+            return await self._page(seat, 422, wrong=self._counter.words.of(error))
+        return self._counter.to("letters", letter, done="recalled")
 
     def _letter(self, seat: Seat) -> str:
         return str(seat.request.path_params["letter"])
