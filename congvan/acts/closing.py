@@ -35,9 +35,9 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         row = await ledger.take(Campaign, campaign.id)
         if row.state == "CLOSED" and row.report_letter_id:
             return row.report_letter_id
-        # What the ladder had prepared says less than this one.
-        interim = await papers.pending(ledger, row.id, "report")
-        await papers.drop(ledger, [interim] if interim else [])
+        # What the ladder had prepared says less than this one, and nobody is urged any more.
+        unissued = [await papers.pending(ledger, row.id, kind) for kind in ("report", "urge")]
+        await papers.drop(ledger, [one for one in unissued if one is not None])
         letter_id = house.new_id(now)
         sha256 = await ledger.keep_file(rendered.pdf, letters.PDF)
         until = letters.issue_until(house, row, now)
