@@ -13,6 +13,7 @@ from congvan.acts import (
     campaigns,
     closing,
     confirmations,
+    deciding,
     deliveries,
     escalations,
     extending,
@@ -75,6 +76,7 @@ class Operators:
                     self._plan(what)
         self._issue()
         self._address_work()
+        self._decide()
         self._close()
 
     def _soon(self, what: str, act: Act, hours: float | None = None) -> None:
@@ -149,6 +151,14 @@ class Operators:
                 "correct": on(amending.correct, key, [amending.Slip("mẫu", f"mẫu {number}")], BY),
             }
             self._soon(what, acts[what])
+
+    def _decide(self) -> None:
+        """Somebody looks at what recipients ask: mostly within days, sometimes two at once."""
+        for found in rows(self.scheduler.disk, "select id from requests where state = 'OPEN' order by id"):
+            if self.chance.random() < 0.4 or self.calm:
+                verdict = deciding.Verdict(accept=self.chance.random() < 0.5, by=BY, why=WHY)
+                for _ in range(2 if self.chance.random() < 0.1 else 1):
+                    self._soon("decide", on(deciding.decide, found["id"], verdict))
 
     def _address_work(self) -> None:
         """Somebody looks after what could not be sent or was rejected."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from congvan.acts import confirmations
-from congvan.acts.confirmations import Answer, PassOn, Receipt
+from congvan.acts import confirmations, delegates, receipts, requests
+from congvan.acts.confirmations import Answer, AnswersWrong, PassOn, Receipt
 from congvan.errors import ActRefused, CongvanError, ImpossibleMove, LinkExpired, LinkInvalid, LinkRevoked
 from congvan.house import House
+from congvan.links import Link
 from congvan.rules.protocol import Event
 from congvan.simulation.faults import stream
-from congvan.simulation.look import row
+from congvan.simulation.look import row, rows
 from congvan.simulation.memory import Memory
 from congvan.simulation.post import Landed
 from congvan.simulation.processes import Process
@@ -22,9 +23,11 @@ from congvan.simulation.scheduler import Broken, Scheduler
 
 #: How a recipient behaves, and how many of a hundred do. Investors pass on where others acknowledge.
 MANNERS = {
-    "prompt": 34, "after a reminder": 15, "late": 14, "never": 13, "rejects": 6, "twice": 6, "at once twice": 6,
-    "by an old link": 6,
+    "prompt": 28, "after a reminder": 15, "late": 12, "never": 12, "rejects": 6, "twice": 5, "at once twice": 6,
+    "by an old link": 6, "asks to be left out": 5, "passes it to a colleague": 5,
 }  # fmt: skip
+#: What people write into the fields of a report; the last is refused.
+_FIELDS = ("3", "0", "1.200", "khoảng mười")
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Recipient:
     chance: Random
     tokens: list[str] = field(default_factory=list)
     intends: bool = False
+    asked: bool = False
 
 
 class Recipients:
@@ -51,7 +55,7 @@ class Recipients:
         message = row(self.scheduler.disk, "messages", landed.key)
         if message["message_id"] != landed.message_id:
             raise Broken(f"the message on the wire is {landed.message_id}, its row says {message['message_id']}")
-        if not landed.token or message["delivery_id"] is None:
+        if not landed.token or message["delivery_id"] is None or message["kind"] == "receipt":
             return
         one = self._recipient(message["recipient"], message["campaign_id"])
         if landed.token not in one.tokens:
@@ -97,7 +101,12 @@ class Recipients:
         def ended(receipt: Any, error: BaseException | None) -> None:
             self._ended(one, delivery_id, said, receipt, error)
 
-        self.scheduler.begin(portal, self._press(portal.house, token, said, one.chance), label, ended)
+        if one.manner in _ASKING and event is None and delivery["child_hop_id"] is None and not one.asked:
+            one.asked = True
+            self._asks(one, delivery_id, portal, token)
+            return
+        press = self._press(portal.house, token, said, one.chance, delivery["child_hop_id"])
+        self.scheduler.begin(portal, press, label, ended)
 
     def _says(self, one: Recipient, settles: str, below: str | None) -> Event:
         if one.manner == "rejects":
@@ -108,18 +117,49 @@ class Recipients:
             return one.chance.choice([Event.ACKNOWLEDGED, Event.STARTED, Event.COMPLETED])
         return Event.ACKNOWLEDGED
 
-    async def _press(self, house: House, token: str, said: Event, chance: Random) -> Receipt:
+    def _asks(self, one: Recipient, delivery_id: str, portal: Process, token: str) -> None:
+        """Asks instead of answering; most answer some days later all the same."""
+
+        def ended(done: Any, error: BaseException | None) -> None:
+            if error is None and done is None:
+                self.tally["question lost with its process"] += 1
+            elif error is not None and not isinstance(error, CongvanError):
+                raise Broken(f"a question broke: {type(error).__name__}: {error}") from error
+            else:
+                self.tally[one.manner if error is None else f"{one.manner}: refused"] += 1
+            if one.chance.random() < 0.7:
+                self._later(one, delivery_id, timedelta(hours=one.chance.expovariate(1 / 50)))
+
+        label = f"{one.code} {one.manner}"
+        self.scheduler.begin(portal, _ASKING[one.manner](portal.house, token, one.code), label, ended)
+
+    def _by_hand(self, chance: Random, below: str | None) -> dict[str, str]:
+        """Now and then a company has reached some of those below by itself."""
+        if below is None or chance.random() > 0.3:
+            return {}
+        found = rows(self.scheduler.disk, "select distinct delivery_id from ways where hop_id = ? order by 1", below)
+        return {one["delivery_id"]: "ký nhận" for one in found if chance.random() < 0.5}
+
+    async def _press(
+        self, house: House, token: str, said: Event, chance: Random, below: str | None
+    ) -> Receipt:
         now = await house.clock.now()
-        link = house.links.read(token, "answer", now)
+        link = await _read(house, token, now)
         if chance.random() < 0.5:
             await confirmations.seen(house, link.delivery_id)
         if said is Event.FORWARDED:
             number = str(chance.randint(1, 99)) if chance.random() < 0.5 else ""
-            order = PassOn("Lê Văn Mẫu", "Giám đốc", number, segment_ticked=True)
+            order = PassOn(
+                "Lê Văn Mẫu", "Giám đốc", number, segment_ticked=True, by_hand=self._by_hand(chance, below), how="paper"
+            )
             return await confirmations.pass_on(house, link.delivery_id, order, link)
         reason = "Không thuộc đối tượng." if said is Event.REJECTED else ""
-        words = Answer(said, "Lê Văn Mẫu", "Văn thư", reason=reason, segment_ticked=True)
-        return await confirmations.answer(house, link.delivery_id, words, link)
+        fields = {"drills": chance.choice(_FIELDS), "plan": "yes"} if said is Event.COMPLETED else {}
+        words = Answer(said, "Lê Văn Mẫu", "Văn thư", reason=reason, segment_ticked=True, fields=fields)
+        receipt = await confirmations.answer(house, link.delivery_id, words, link)
+        if chance.random() < 0.2:
+            await receipts.send(house, link.delivery_id, link)
+        return receipt
 
     def _ended(self, one: Recipient, delivery_id: str, said: Event, receipt: Any, error: BaseException | None) -> None:
         if isinstance(receipt, Receipt):
@@ -133,6 +173,9 @@ class Recipients:
             self._later(one, delivery_id, timedelta(minutes=one.chance.randint(1, 60)), said)
         elif isinstance(error, LinkRevoked | LinkExpired | LinkInvalid):
             self.tally["link withdrawn"] += 1
+        elif isinstance(error, AnswersWrong):
+            self.tally["report to be mended"] += 1
+            self._later(one, delivery_id, timedelta(minutes=one.chance.randint(1, 60)), said)
         elif isinstance(error, ActRefused | ImpossibleMove):
             self.tally["answer refused"] += 1
         elif not isinstance(error, CongvanError):
@@ -146,3 +189,29 @@ class Recipients:
             if asked is Event.FORWARDED and not one.code.startswith("CDT-"):
                 return
             self._later(one, delivery_id, timedelta(hours=one.chance.expovariate(1 / 60)), asked)
+
+
+async def _read(house: House, token: str, now: datetime) -> Link:
+    """The recipient's own link, or the one of a colleague, as the page reads them."""
+    try:
+        return house.links.read(token, "answer", now)
+    except LinkExpired:
+        raise
+    except LinkInvalid:
+        return await delegates.behind(house, house.links.read(token, "delegate", now))
+
+
+async def _ask_to_be_left_out(house: House, token: str, _code: str) -> str:
+    link = await _read(house, token, await house.clock.now())
+    words = {"reason": "Không có nhà xưởng.", "name": "Lê Văn Mẫu"}
+    return await requests.ask_to_be_left_out(house, link.delivery_id, words, link)
+
+
+async def _pass_to_a_colleague(house: House, token: str, code: str) -> str:
+    link = await _read(house, token, await house.clock.now())
+    mailbox = f"phap-che@{code.lower()}.example"
+    return await delegates.delegate(house, link.delivery_id, mailbox, "Trần Văn Mẫu", "Lê Văn Mẫu", link)
+
+
+#: What is asked, by manner.
+_ASKING = {"asks to be left out": _ask_to_be_left_out, "passes it to a colleague": _pass_to_a_colleague}

@@ -33,6 +33,7 @@ from congvan.rules.records import (
     Settles,
     Urgency,
 )
+from congvan.rules.requirements import Kind, Question
 from congvan.simulation.faults import stream
 from congvan.simulation.parts import calendars
 
@@ -191,10 +192,21 @@ def _tenant_policy(chance: Random) -> Policy:
 
 # ------------------------------------------------------------------------------------ the plan
 
+#: What a report has to say, where a plan asks for one.
+QUESTIONS = (
+    Question(key="drills", title="Số cuộc diễn tập", kind=Kind.NUMBER, min=0),
+    Question(key="plan", title="Có phương án", kind=Kind.YES_NO),
+)
+
 
 def _plan(chance: Random, number: int, day: date) -> CampaignPlan:
     urgency = chance.choice([Urgency.NORMAL] * 4 + [Urgency.URGENT, Urgency.FLASH])
     policies = {"investor": _by_the_hour(Settles.FORWARD), "tenant": _by_the_hour(Settles.ACKNOWLEDGE)}
+    if urgency is not Urgency.FLASH:
+        policies = {}
+    asking = urgency is not Urgency.FLASH and chance.random() < 0.3
+    if asking:
+        policies = {"tenant": _tenant_policy(chance).model_copy(update={"settles": Settles.COMPLETE})}
     return CampaignPlan(
         code=f"dot-{number + 1}", title=f"Đợt mẫu {number + 1}", urgency=urgency,
         directives=(
@@ -206,7 +218,8 @@ def _plan(chance: Random, number: int, day: date) -> CampaignPlan:
         letter=_letter(number),
         copies=(CopyTo(organisation="TINH", purpose="để báo cáo"),) if chance.random() < 0.7 else (),
         segment_duties=(SegmentDuty(segment=SEGMENT, sentence="Kho lạnh kiểm tra thêm.", tick="Đã nhận."),),
-        policies=policies if urgency is Urgency.FLASH else {},
+        policies=policies,
+        questions={"tenant": QUESTIONS} if asking else {},
     )  # fmt: skip
 
 
