@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Protocol
@@ -79,6 +79,11 @@ class House:
     def lease(self) -> timedelta:
         """How long work may be held before somebody else may take it over."""
         return timedelta(seconds=self.settings.lease_s)
+
+    def apart(self) -> House:
+        """The same house with a way of its own to the database: for work on another thread's event loop."""
+        store = Store(self.store.url.render_as_string(hide_password=False))
+        return replace(self, store=store, clock=DemoClock(store) if isinstance(self.clock, DemoClock) else self.clock)
 
     async def close(self) -> None:
         """Return what is held."""

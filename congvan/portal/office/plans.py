@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,10 +17,14 @@ from congvan.acts import trial
 from congvan.acts.campaigns import Launch
 from congvan.commands import preview
 from congvan.errors import BadInput, CongvanError, Fault, NotFound
+from congvan.house import House
+from congvan.letters.sheet import Sheet
 from congvan.portal.files import FILE_POLICY, disposition
 from congvan.portal.office.counter import Counter, Seat, Sent
 from congvan.reading import lines_of, read_cascade, read_plan
 from congvan.rules.records import CampaignPlan
+
+T = TypeVar("T")
 
 
 class PlanPages:
@@ -61,7 +66,7 @@ class PlanPages:
         """The letter of an issuer as it would be printed, number and date still blank."""
         issuer = self._asked(seat, "issuer")
         try:
-            sheet = await preview.sheet(self._counter.house, self._path(seat), issuer, illustration=False)
+            sheet = await self._sheet(seat, issuer)
         except BadInput as error:
             return await self._page(seat, 422, wrong=self._counter.words.of(error))
         name = f"xem-truoc-{self._path(seat).stem}-{issuer}.pdf"
@@ -76,9 +81,8 @@ class PlanPages:
             if not seat.account.email:
                 return await self._page(seat, 422, wrong=["NO_MAILBOX"])
             order = await self._order(seat)
-            outcome = await trial.send(
-                self._counter.house, self._counter.carrier(), order, recipient, seat.account.email
-            )
+            to, carrier = seat.account.email, self._counter.carrier()
+            outcome = await self._apart(lambda house: trial.send(house, carrier, order, recipient, to))
         except CongvanError as error:
             return await self._page(seat, 422, wrong=self._counter.words.of(error))
         done = "sent" if outcome.verdict == "accepted" else "not_sent"
@@ -110,9 +114,7 @@ class PlanPages:
         try:
             made["plan"] = await self._plan(seat)
             if issuer:
-                house = self._counter.house
-                sheet = await preview.sheet(house, self._path(seat), issuer, illustration=False)
-                made["letter"] = house.press.render(sheet)
+                made["letter"] = self._counter.house.press.render(await self._sheet(seat, issuer))
             if recipient:
                 made["mail"] = await self._mail(seat, recipient)
         except (BadInput, NotFound) as error:
@@ -123,6 +125,22 @@ class PlanPages:
             done=seat.request.query_params.get("done", ""), **made, **values,
         )  # fmt: skip
 
+    async def _sheet(self, seat: Seat, issuer: str) -> Sheet:
+        path = self._path(seat)
+        return await self._apart(lambda house: preview.sheet(house, path, issuer, illustration=False))
+
+    async def _apart(self, work: Callable[[House], Coroutine[Any, Any, T]]) -> T:
+        """Rehearse on a thread of its own: a launch in memory takes seconds, and recipients confirm meanwhile."""
+
+        async def run() -> T:
+            house = self._counter.house.apart()
+            try:
+                return await work(house)
+            finally:
+                await house.close()
+
+        return await asyncio.to_thread(lambda: asyncio.run(run()))
+
     async def _plan(self, seat: Seat) -> CampaignPlan:
         plan, _ = await asyncio.to_thread(read_plan, self._path(seat))
         return plan
@@ -130,7 +148,8 @@ class PlanPages:
     async def _mail(self, seat: Seat, recipient: str) -> dict[str, Any]:
         """What this recipient would get: subject, words and the names of the files."""
         to = seat.account.email or self._counter.house.settings.mail_from
-        made = await trial.trial(self._counter.house, await self._order(seat), recipient, to)
+        order = await self._order(seat)
+        made = await self._apart(lambda house: trial.trial(house, order, recipient, to))
         payload = made.payload() if callable(made.payload) else made.payload
         message = BytesParser(policy=default).parsebytes(payload.removesuffix(b".\r\n"))
         assert isinstance(message, EmailMessage), "composed by us"
