@@ -20,7 +20,7 @@ from congvan.acts.frozen import is_urgent, plan_of, policy_of, rule_of, standing
 from congvan.acts.registry import mailboxes, organisation
 from congvan.house import House
 from congvan.rules.calendar import local
-from congvan.rules.deadlines import Step, due
+from congvan.rules.deadlines import Step, due, personal_due_at
 from congvan.rules.protocol import Event, Fact, State, advance, reached, releases, settled, settling_states
 from congvan.rules.records import Issue, OnSilence, Settles
 from congvan.store.ledger import Entry, Ledger
@@ -274,9 +274,21 @@ async def _printed_dues(
     levels = [who.level for who in rule_of(campaign, hop).recipients]
     letter = await ledger.find(Letter, hop.letter_id) if hop.letter_id else None
     if letter is not None and letter.state == "ISSUED":
-        return {level: letters.printed_due(letter, level) for level in levels}
+        return {level: _term(house, campaign, hop, letter, level, now) for level in levels}
     # Bypass: these recipients get the letter above; what is printed there counts, or their own minimum.
     return {level: await letters.term_below(house, ledger, campaign, hop, level, now) for level in levels}
+
+
+def _term(
+    house: House, campaign: Campaign, hop: Hop, letter: Letter, level: str, now: datetime
+) -> datetime:
+    """What the letter prints; where the clerk issued it after half of that time, or a pause came between, the
+    recipient's own minimum if that is longer: nobody's term has passed before his letter leaves."""
+    printed = letters.printed_due(letter, level)
+    if rule_of(campaign, hop).issue is not Issue.SIGNED:
+        return printed
+    deadline = policy_of(campaign, hop, level).deadline
+    return personal_due_at(deadline, printed, letter.created_at, now, house.calendars)
 
 
 async def _take_over(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
-from congvan.acts import closing
+from congvan.acts import closing, letters
 from congvan.rules.cascade import route
 from congvan.rules.protocol import State
 from congvan.rules.records import Deadline, Policy, Settles
 from congvan.store.tables import Letter
 from tests.conftest import at
+from tests.protocol.test_issue import drawn, entered, go_live
 from tests.protocol.world import CASCADE, PLAN, Town, address, register, to
+from tests.signing import signed
 
 TERMS = {
     "investor": Policy(settles=Settles.FORWARD, deadline=Deadline(working_days=3)),
@@ -88,3 +91,21 @@ async def test_a_company_that_passes_on_after_the_closing_still_reaches_those_be
     await town.until("2024-01-31")
     assert await town.diary("reminder", "overdue", "urge", to=("T1", "T2")) == [], "nobody is chased after the closing"
     assert (await town.one(Letter, Letter.kind == "investor")).state == "ISSUED"
+
+
+async def test_a_letter_that_is_issued_after_its_own_date_gives_everybody_the_minimum_and_says_so(
+    town: Town, tmp_path: Path
+) -> None:
+    letter = await go_live(town, tmp_path, audience=to("T-OUT"))
+    await town.until("2023-12-11", "09:00")
+    file = signed(await drawn(town, letter, issued_on=date(2023, 12, 11)))
+    await letters.issue(town.house, letter.id, entered(file, day=date(2023, 12, 11)))
+    await town.work()
+    row = await town.delivery("T-OUT")
+    assert letters.printed_due(await town.letter("BQL")) == at("2023-12-08", "17:00")
+    assert (row.state, row.due_at) == (State.SENT, at("2023-12-14", "17:00"))
+    mail = town.postbox.to(address("T-OUT"))[0].get_body(("plain",))
+    assert mail is not None
+    assert "17 giờ 00 ngày 14/12/2023, muộn hơn thời hạn in trong văn bản" in " ".join(mail.get_content().split())
+    await town.until("2023-12-13")
+    assert await town.cases("T-OUT") == []
