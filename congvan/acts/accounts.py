@@ -115,6 +115,22 @@ async def set_password(house: House, name: str, password: str) -> None:
         await ledger.remove(Session, Session.operator == row.name)
 
 
+async def set_role(house: House, name: str, role: Role) -> None:
+    """What the account may do from now on; its sessions go on under the new role."""
+    async with house.store.act() as ledger:
+        row = await _existing(ledger, name)
+        await ledger.change(Operator, Operator.name == row.name, role=role.value)
+
+
+async def change_password(house: House, name: str, old: str, new: str, address: str) -> None:
+    """A password that its owner changes; raise SignInRefused or SignInLocked as a sign-in would, and BadInput.
+
+    Every session of the account ends, the one that asked as well.
+    """
+    await sign_in(house, name, old, address)
+    await set_password(house, name, new)
+
+
 async def set_email(house: House, name: str, email: str) -> None:
     """Where the trial mails of this account go."""
     async with house.store.act() as ledger:

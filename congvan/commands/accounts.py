@@ -102,6 +102,24 @@ async def password(name: str, /) -> None:
 
 
 @app.command
+async def role(name: str, role: Literal["viewer", "operator", "leader"], /) -> None:
+    """Đổi vai trò.
+
+    Parameters
+    ----------
+    name
+        Tên đăng nhập.
+    role
+        viewer, operator hoặc leader.
+    """
+    from congvan.acts import accounts
+
+    async with opened() as house:
+        await accounts.set_role(house, name, accounts.Role(role))
+    print("Đã đổi vai trò.")
+
+
+@app.command
 async def email(name: str, address: str, /) -> None:
     """Đặt hộp thư nhận thư gửi thử.
 

@@ -113,6 +113,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ),
             ("operator list [--json]", "các tài khoản"),
             ("operator password NAME", "đặt mật khẩu mới; mọi phiên đang mở kết thúc"),
+            ("operator role NAME viewer|operator|leader", "đổi vai trò"),
             ("operator email NAME ADDRESS", "đặt hộp thư nhận thư gửi thử"),
             ("operator disable NAME", "khóa tài khoản"),
             ("operator unlock NAME", "mở lại tài khoản bị khóa"),

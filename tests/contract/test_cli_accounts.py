@@ -29,6 +29,14 @@ def test_an_account_is_made_listed_shut_and_opened_again(capsys: pytest.CaptureF
         assert found == [{"name": "hoa", "role": "operator", "email": "hoa@bql.example", "state": state}]
 
 
+def test_a_role_is_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["operator", "add", "hoa", "--role", "viewer"]) == 0
+    assert main(["operator", "role", "hoa", "leader"]) == 0
+    capsys.readouterr()
+    assert main(["operator", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["role"] == "leader"
+
+
 def test_a_name_taken_an_unknown_one_and_a_bad_one_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["operator", "add", "hoa", "--role", "viewer"]) == 0
     assert main(["operator", "add", "hoa", "--role", "leader"]) == 1

@@ -190,7 +190,7 @@ async def every_page(desk: Desk, letter: str) -> dict[str, str]:
         "letter": f"/office/letters/{letter}", "plans": "/office/plans", "plan": "/office/plans/8184?issuer=BQL",
         "mail": "/office/plans/8184?recipient=CDT-VSIP", "book": "/office/book", "card": "/office/book/CDT-VSIP",
         "new": "/office/book-new", "requests": "/office/requests", "request": f"/office/requests/{asked}",
-        "not found": "/office/c/none",
+        "not found": "/office/c/none", "account": "/office/account",
     }  # fmt: skip
 
 

@@ -179,6 +179,31 @@ async def test_disabling_an_account_or_changing_its_password_ends_its_sessions(h
     await clerk.see("/office", 303)
 
 
+async def test_a_password_is_changed_by_its_owner_for_the_old_one(clerk: Clerk) -> None:
+    new = "gió mùa đông bắc tràn về"
+    await clerk.do("/office/account", 422, old="sai rồi sai rồi", new=new, again=new)
+    await clerk.do("/office/account", 422, old=PASSWORD, new=new, again=new + "!")
+    await clerk.do("/office/account", 422, old=PASSWORD, new="ngắn", again="ngắn")
+    assert (await sign_in(clerk.web)).status_code == 303
+    await clerk.do("/office/account", old=PASSWORD, new=new, again=new)
+    await clerk.see("/office", 303)
+    assert (await sign_in(clerk.web)).status_code == 422
+    assert (await sign_in(clerk.web, password=new)).status_code == 303
+
+
+async def test_guessing_the_old_password_ends_as_guessing_at_the_door_does(clerk: Clerk) -> None:
+    statuses = []
+    for _ in range(accounts.BY_NAME + 1):
+        page = await clerk.do("/office/account", 422, old="sai rồi sai rồi", new=PASSWORD, again=PASSWORD)
+        statuses.append("quá nhiều lần" in page.text)
+    assert statuses == [False] * accounts.BY_NAME + [True]
+
+
+async def test_another_role_counts_at_once(house: House, clerk: Clerk) -> None:
+    await accounts.set_role(house, "hoa", accounts.Role.VIEWER)
+    await clerk.do("/office/c/8184/hold", 403, why="x")
+
+
 async def test_a_copy_of_the_database_opens_no_session_and_tells_no_password(
     clerk: Clerk, tmp_path: Path
 ) -> None:

@@ -9,6 +9,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from congvan.acts import accounts
+from congvan.commands import given
+from congvan.errors import CongvanError
 from congvan.portal.office.counter import BASE, Counter, Seat, Sent, address, read
 from congvan.portal.throttle import network
 
@@ -28,6 +30,8 @@ class SignIn:
             Route(f"/{BASE}/sign-in", self.show, methods=["GET"]),
             Route(f"/{BASE}/sign-in", self.enter, methods=["POST"]),
             self._counter.act("/sign-out", self.leave, accounts.Role.VIEWER),
+            self._counter.look("/account", self.account),
+            self._counter.act("/account", self.change, accounts.Role.VIEWER),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -67,12 +71,29 @@ class SignIn:
         )
         return response
 
+    async def account(self, seat: Seat) -> Response:
+        """Who is signed in, and a new password."""
+        return self._counter.page(seat, "account.html", wrong=[])
+
+    async def change(self, seat: Seat, sent: Sent) -> Response:
+        """A new password, for the old one; every session ends."""
+        old, new = sent.texts.get("old", ""), sent.texts.get("new", "")
+        words = self._counter.words
+        try:
+            if new != sent.texts.get("again", ""):
+                raise given.refuse("Mật khẩu mới", "hai lần nhập khác nhau", "nhập lại")
+            where = network(address(seat.request))
+            await accounts.change_password(self._counter.house, seat.by, old, new, where)
+        except CongvanError as error:
+            return self._counter.page(seat, "account.html", 422, wrong=words.of(error))
+        return self._counter.to("sign-in", done="changed")
+
     def _form(self, request: Request, onward: str, status: int = 200, *, name: str = "", wrong: str = "") -> Response:
         counter = self._counter
         door = f"{counter.house.random.getrandbits(128):032x}"
         response = counter.outside(
             "sign_in.html", status, form_token=counter.desk.forms.token(f"door {door}"), onward=self._onward(onward),
-            name=name, wrong=wrong,
+            name=name, wrong=wrong, done=request.query_params.get("done", ""),
         )  # fmt: skip
         self._set(response, counter.door_cookie, door)
         if wrong == "locked":
