@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from congvan.simulation.look import rows, some
 from congvan.simulation.memory import Memory, is_settled
@@ -42,6 +42,9 @@ def opened(memory: Memory, _now: datetime) -> None:
         hold(memory, hop["opened_at"] is not None and hop["due_at"] is not None, "an open hop without a deadline")
 
 
+#: How far the clocks of two processes may be apart.
+SKEW = timedelta(seconds=5)
+
 _PENDING = """
 select h.issuer, h.id, h.state, h.wake_at, min(w.at) first from hops h join campaigns c on c.id = h.campaign_id
 join (select hop_id, not_before at from messages where state in ('QUEUED', 'UNKNOWN')
@@ -55,7 +58,8 @@ where c.held_at is null and c.state = 'RUNNING' group by h.id
 def wakes(memory: Memory, now: datetime) -> None:
     """1: whatever becomes due in a hop, the hop is woken by then."""
     for hop in rows(memory.disk, _PENDING):
-        due = max(some(hop["first"]), now)
+        # An act wakes a hop by its own process's clock, which may be a few seconds ahead.
+        due = max(some(hop["first"]), now + SKEW)
         woken = hop["wake_at"] is not None and some(hop["wake_at"]) <= due
         hold(memory, woken, "1 a wake is forgotten", hop["issuer"], hop["state"], hop["first"], hop["wake_at"])
 
