@@ -31,6 +31,8 @@ from congvan.store.tables import (
     Table,
 )
 
+#: What is known of a mail that came in, beside when and about what.
+_READ = {"sender": "", "subject": "", "text": "", "diagnostic": ""}
 _EMPTY = ("{}", "[]", "null")
 
 
@@ -63,6 +65,8 @@ async def purge(house: House, rule: Retention, by: str, *, dry_run: bool = False
     if rule.contacts_months is not None:
         day = local(months_before(now, rule.contacts_months)).date()
         found.append(await _registry(house, day, now, dry_run=dry_run))
+    if rule.mail_months is not None:
+        found.append(await _of_no_campaign(house, months_before(now, rule.mail_months), dry_run=dry_run))
     return [one for one in found if one.contacts or one.mails]
 
 
@@ -103,11 +107,10 @@ async def _contacts(ledger: Ledger, key: str, dry_run: bool) -> int:
 async def _mails(ledger: Ledger, key: str, dry_run: bool) -> int:
     mine = select(Message.id).where(Message.campaign_id == key)
     about = select(Delivery.id).where(Delivery.campaign_id == key)
-    words: dict[str, Any] = {"sender": "", "subject": "", "text": "", "diagnostic": ""}
-    said = or_(*(getattr(Incoming, name) != "" for name in words))
+    said = or_(*(getattr(Incoming, name) != "" for name in _READ))
     steps: list[tuple[type[Table], list[ColumnElement[bool]], dict[str, Any]]] = [
         (Attempt, [Attempt.message_id.in_(mine), Attempt.reply.is_not(None)], {"reply": None}),
-        (Incoming, [Incoming.delivery_id.in_(about), said], words),
+        (Incoming, [Incoming.delivery_id.in_(about), said], dict(_READ)),
         (Message, [Message.campaign_id == key, or_(_said(Message.context), Message.reply.is_not(None))],
          {"context": {}, "reply": None}),
     ]  # fmt: skip
@@ -136,6 +139,20 @@ async def _tables_of_digests(ledger: Ledger, key: str, dry_run: bool) -> int:
     if dry_run:
         return await ledger.count(select(File).where(File.sha256.in_(hashes)))
     return await ledger.remove(File, File.sha256.in_(hashes))
+
+
+async def _of_no_campaign(house: House, before: datetime, *, dry_run: bool) -> Purged:
+    """What came in and could not be placed, and what we sent for no campaign, from before that instant."""
+    own = [Message.campaign_id.is_(None), Message.created_at <= before]
+    mine = select(Message.id).where(*own)
+    said = or_(*(getattr(Incoming, name) != "" for name in _READ))
+    async with house.store.act() as ledger:
+        steps: list[tuple[type[Table], list[ColumnElement[bool]], dict[str, Any]]] = [
+            (Incoming, [Incoming.delivery_id.is_(None), Incoming.read_at <= before, said], dict(_READ)),
+            (Attempt, [Attempt.message_id.in_(mine), Attempt.address != ""], {"address": "", "reply": None}),
+            (Message, [*own, Message.address != ""], {"address": "", "context": {}, "reply": None}),
+        ]
+        return Purged("", 0, sum([await _change(ledger, *step, dry_run) for step in steps]))
 
 
 async def _registry(house: House, before: date, now: datetime, *, dry_run: bool) -> Purged:
