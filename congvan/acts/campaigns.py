@@ -285,7 +285,12 @@ async def resume(house: House, name: str, by: str) -> None:
     """
     now = await house.clock.now()
     async with house.store.act() as ledger:
-        campaign = await ledger.take(Campaign, (await find(ledger, name)).id)
+        found = await find(ledger, name)
+        if found.paused_at is not None:  # deliveries before campaigns, as everywhere
+            await ledger.all(
+                select(Delivery.id).where(Delivery.campaign_id == found.id).order_by(Delivery.id), lock=True
+            )
+        campaign = await ledger.take(Campaign, found.id)
         if campaign.held_at is not None:
             moved = await pausing.go_on(house, ledger, campaign, now, by) if campaign.paused_at else {}
             entry = Entry(Fact.RESUMED, moved, actor=by)
