@@ -209,6 +209,7 @@ async def sign_in(house: House, name: str, password: str, address: str) -> Signe
         await ledger.remove(Failures, Failures.key == _key("name", name))
         await ledger.change(Failures, Failures.key == _key("address", address), number=Failures.number - 1)
         await ledger.remove(Session, Session.ends_at < wall)
+        await ledger.remove(Failures, Failures.since < wall - WINDOW)
         await ledger.add(
             Session,
             token_sha256=_sha256(token), operator=row.name, created_at=wall, seen_at=wall,

@@ -21,6 +21,7 @@ from congvan.store.ledger import Ledger
 from congvan.store.tables import (
     Campaign,
     Case,
+    Delegate,
     Delivery,
     EventRow,
     Hop,
@@ -51,6 +52,7 @@ class Dossier:
     cases: Sequence[Case]
     requests: Sequence[Request]
     ways: Sequence[tuple[str, str, str]]
+    delegates: Sequence[Delegate]
     below: Hop | None
     company: bool
     history: dict[str, Any]
@@ -79,6 +81,7 @@ async def dossier(house: House, campaign: str, delivery_id: str) -> Dossier:
                 select(Request).where(Request.delivery_id == delivery_id).order_by(Request.made_at)
             ),
             ways=await _ways(ledger, delivery_id), below=below,
+            delegates=await ledger.all(select(Delegate).where(Delegate.delivery_id == delivery_id)),
             company=below is not None and rule_of(row, below).issue is Issue.COMPANY, history={},
         )  # fmt: skip
     made.history.update(await history(house, delivery_id))

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, cast, or_, select
 
 from congvan.house import House
 from congvan.reading import read_record
-from congvan.rules.calendar import local
+from congvan.rules.calendar import instant, local
 from congvan.rules.protocol import Fact
 from congvan.rules.retention import Retention, months_before
 from congvan.store.ledger import Entry, Ledger
+from congvan.store.office import BookChange
 from congvan.store.tables import (
     Attempt,
     Campaign,
@@ -166,6 +167,9 @@ async def _registry(house: House, before: date, now: datetime, *, dry_run: bool)
             if number and not dry_run:
                 record = row.record | {"contacts": kept}
                 await ledger.change(OrganisationRow, OrganisationRow.code == row.code, record=record, changed_at=now)
+        # Who changed a card, when and on what paper stays; what stood on it goes.
+        old = [BookChange.at < instant(before, time()), _said(BookChange.after)]
+        gone += await _change(ledger, BookChange, old, {"before": None, "after": {}}, dry_run)
     return Purged("", gone, 0)
 
 

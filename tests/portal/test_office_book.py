@@ -10,12 +10,13 @@ import pytest
 from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 
-from congvan.acts import address_book, registry, requests
+from congvan.acts import address_book, registry, requests, retention
 from congvan.house import House
+from congvan.rules.retention import Retention
 from congvan.store.office import BookChange
 from congvan.store.tables import Delivery, Request
 from tests.portal.grown import grow
-from tests.portal.office_world import Clerk
+from tests.portal.office_world import Clerk, sign_in
 from tests.portal.world import Desk
 
 AT = "/office/book/CDT-VSIP"
@@ -143,6 +144,24 @@ async def test_a_mailbox_ends_on_a_day_and_stays_with_its_dates(clerk: Clerk, ho
     assert email not in registry.mailboxes(card.organisation, card.today)
     assert email in {one.email for one in card.organisation.contacts}
     assert "nghỉ việc" in await clerk.see(AT)
+
+
+async def test_what_stood_on_a_card_is_purged_in_time_and_who_changed_it_stays(clerk: Clerk, desk: Desk) -> None:
+    box = {"email": "vanthu.moi@vsip.example", "designated_by": "công văn 15/VSIP"}
+    await clerk.do(f"{AT}/mailbox", **box)
+    email = (await book(desk.house)).organisation.contacts[0].email
+    await clerk.do(f"{AT}/end-mailbox", email=email, until="02/12/2023", why="nghỉ việc")
+    desk.clock.forward(days=800)
+    counted = await retention.purge(desk.house, Retention(contacts_months=24), "dung", dry_run=True)
+    assert sum(one.contacts for one in counted) >= 2
+    await retention.purge(desk.house, Retention(contacts_months=24), "dung")
+    changes = (await book(desk.house)).changes
+    assert [(one.by, one.before, one.after) for one in changes] == [("hoa", None, {}), ("hoa", None, {})]
+    assert {one.why for one in changes} == {"công văn 15/VSIP", "nghỉ việc"}
+    await sign_in(clerk.web)
+    page = await clerk.see(AT)
+    assert "nội dung đã xóa theo thời hạn lưu" in page
+    assert email not in page[page.index("Đã thay đổi") :]
 
 
 async def test_whoever_may_only_look_changes_no_card(viewer: Clerk, house: House) -> None:
