@@ -307,6 +307,8 @@ async def _take_over(
     changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
     queued: list[mails.Mail] = []
     for delivery in deliveries:
+        if delivery.due_at is not None and delivery.hop_id == hop.id:
+            continue  # its issuer has reached it by hand
         if delivery.due_at is not None or settled(State(delivery.state), Settles(delivery.settles)):
             changes.append((delivery, [Entry(Fact.ANOTHER_WAY, {"hop": hop.issuer})], {}))
             continue

@@ -188,6 +188,7 @@ async def test_whom_the_company_reached_by_itself_gets_no_letter_and_the_others_
         "by": "INV-A", "how": "paper", "day": "2023-12-01", "evidence": "Công văn giấy, ký nhận T1", "file": False,
     }  # fmt: skip
     assert (event.actor, event.channel) == ("issuer", "paper")
+    assert "another_way" not in await opened.log("T1")
     assert (await audit.audit(opened.house, opened.campaign)).findings == []
 
 
