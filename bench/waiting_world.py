@@ -44,7 +44,7 @@ async def fall_due(house: House, hop_id: str, what: Due, number: int) -> datetim
     due_at = now + what.value
     async with house.store.act() as ledger:
         # The ends of the ids are random, so those that are due do not stand side by side.
-        ids = select(Delivery.id).where(Delivery.hop_id == hop_id, Delivery.state == "SENT")
+        ids = select(Delivery.id).where(Delivery.hop_id == hop_id, Delivery.state == "SENT", Delivery.steps_taken == 0)
         some = ids.order_by(func.substr(Delivery.id, 24)).limit(number)
         values: dict[str, Any] = {"due_at": due_at, "wake_at": now, "steps_taken": _TAKEN[what]}
         await ledger.session.execute(

@@ -26,20 +26,26 @@ DIGEST_AT = time(8, 0)
 DECIDED = "decided"
 
 
-async def open_case(house: House, ledger: Ledger, delivery: Delivery, kind: str, now: datetime) -> bool:
-    """Open a case unless one of this kind is open; True when it is new. Nobody is told yet."""
-    campaign = await ledger.get(Campaign, delivery.campaign_id)
-    return await ledger.add_if_absent(
-        Case,
-        id=house.new_id(now),
-        delivery_id=delivery.id,
-        campaign_id=delivery.campaign_id,
-        kind=kind,
-        opened_at=now,
-        rung=0,
-        tell_at=tell_at(house, campaign, 0, now),
-        notes=[],
-    )
+async def open_case(house: House, ledger: Ledger, delivery: Delivery, kind: str, now: datetime) -> None:
+    """Open a case unless one of this kind is open. Nobody is told yet."""
+    await open_cases(house, ledger, [(delivery, kind)], now)
+
+
+async def open_cases(
+    house: House, ledger: Ledger, found: Sequence[tuple[Delivery, str]], now: datetime
+) -> None:
+    """As `open_case` for many at once: deliveries with the kinds of their cases."""
+    moments: dict[str, datetime | None] = {}
+    for key in sorted({delivery.campaign_id for delivery, _ in found}):
+        moments[key] = tell_at(house, await ledger.get(Campaign, key), 0, now)
+    rows: list[dict[str, Any]] = [
+        {
+            "id": house.new_id(now), "delivery_id": delivery.id, "campaign_id": delivery.campaign_id, "kind": kind,
+            "opened_at": now, "rung": 0, "tell_at": moments[delivery.campaign_id], "notes": [],
+        }
+        for delivery, kind in found
+    ]  # fmt: skip
+    await ledger.add_all_if_absent(Case, rows)
 
 
 async def keep_told(house: House, ledger: Ledger, delivery: Delivery, now: datetime) -> None:

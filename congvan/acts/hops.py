@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Select, or_, select
 
@@ -28,6 +28,11 @@ from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message, WayRo
 
 #: Deliveries decided in one transaction: none holds the database for long.
 BATCH = 500
+#: All that decides what is due for a delivery.
+_STANDING = (
+    Delivery.level, Delivery.state, Delivery.settles, Delivery.due_at, Delivery.sent_at, Delivery.steps_taken,
+    Delivery.escalated_at,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,9 +412,8 @@ async def _chase_open(house: House, hop_id: str) -> None:
         async with house.store.act() as ledger:
             due_ones: list[Delivery] = await ledger.all(
                 select(Delivery)
-                .where(Delivery.hop_id == hop_id, Delivery.wake_at <= now)
-                .order_by(Delivery.id)
-                .limit(BATCH),
+                .where(Delivery.id.in_(next_batch(hop_id, now)), *_is_due(hop_id, now))
+                .order_by(Delivery.id),
                 lock=True,
             )
             if not due_ones:
@@ -419,6 +423,16 @@ async def _chase_open(house: House, hop_id: str) -> None:
             await _decide(house, ledger, campaign, hop, due_ones, now)
         if len(due_ones) < BATCH:
             return
+
+
+def _is_due(hop_id: str, now: datetime) -> tuple[Any, ...]:
+    return Delivery.hop_id == hop_id, Delivery.wake_at <= now
+
+
+def next_batch(hop_id: str, now: datetime) -> Select[tuple[str]]:
+    """The ids of the next that are due, in the order of their index: to sort all of them for every batch would
+    grow as their square."""
+    return select(Delivery.id).where(*_is_due(hop_id, now)).order_by(Delivery.wake_at).limit(BATCH)
 
 
 async def _decide(
@@ -446,10 +460,10 @@ async def _decide(
     late = [mail.delivery_id for mail in reminders] + [delivery.id for delivery in silent]
     await mails.cancel_stale(ledger, [key for key in late if key])
     await mails.queue(house, ledger, reminders, now)
+    # Whose letter never left is not silent.
+    cases = [(one, "silent" if reached(State(one.state)) else "undeliverable") for one in silent]
+    await escalations.open_cases(house, ledger, cases, now)
     for delivery in silent:
-        # Whose letter never left is not silent.
-        kind = "silent" if reached(State(delivery.state)) else "undeliverable"
-        await escalations.open_case(house, ledger, delivery, kind, now)
         await _bypass(house, ledger, campaign, hop, delivery, now)
 
 
@@ -562,11 +576,10 @@ async def needs_a_run(house: House, hop_id: str) -> bool:
             return True
         campaign = await ledger.get(Campaign, hop.campaign_id)
         urgent = is_urgent(campaign)
-        due_ones: list[Delivery] = await ledger.all(
-            select(Delivery).where(Delivery.hop_id == hop_id, Delivery.wake_at <= now)
-        )
+        # Asked again each second until the turn begins: whoever stands alike is looked at once.
+        alike = select(*_STANDING).where(*_is_due(hop_id, now)).distinct()
         return any(
             due(standing(one), policy_of(campaign, hop, one.level), house.calendars, now, urgent=urgent).step
             is Step.REMIND
-            for one in due_ones
+            for one in cast("Sequence[Delivery]", await ledger.rows(alike))
         )

@@ -209,10 +209,13 @@ async def _tell_one(
     await ledger.add(
         Digest, id=digest_id, owner=owner, day=day, ordinal=ordinal, made_at=now, cases=len(members)
     )
-    for case, _delivery, _rung in members:
-        rung = case.rung + 1
-        then = tell_at(house, campaigns[case.campaign_id], rung, now)
-        await ledger.change(Case, Case.id == case.id, rung=rung, tell_at=then, digest_id=digest_id)
+    next_ones = {(case.campaign_id, case.rung + 1) for case, _delivery, _rung in members}
+    then = {(key, rung): tell_at(house, campaigns[key], rung, now) for key, rung in next_ones}
+    rows = [
+        {"id": case.id, "rung": case.rung + 1, "tell_at": then[case.campaign_id, case.rung + 1], "digest_id": digest_id}
+        for case, _delivery, _rung in members
+    ]
+    await ledger.change_many(Case, rows)
     changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
     for case, delivery, _rung in members:
         data = {"digest": digest_id, "to": owner, "rung": case.rung + 1, "case": case.kind}

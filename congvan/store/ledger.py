@@ -118,6 +118,13 @@ class Ledger:
         )
         return bool(result.rowcount)
 
+    async def add_all_if_absent(self, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert many rows in one statement; those that a constraint says are there already stay as they are."""
+        if rows:
+            dialect: Any = sqlite if self.is_sqlite else postgresql
+            connection = await self.session.connection()
+            await connection.execute(dialect.insert(table.__table__).on_conflict_do_nothing(), list(rows))
+
     async def change(self, table: type[Table], *guards: Any, **values: Any) -> int:
         """UPDATE … WHERE guards; the number of rows changed, so that the caller knows who was first."""
         result: Any = await self.session.execute(

@@ -1,0 +1,107 @@
+"""What a round over many costs: as many statements for hundreds as for a few, and no sorting of all that wait."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, select, text
+
+from bench.outbox_world import fill, settings
+from bench.waiting_world import Due, all_sent, fall_due
+from congvan.acts import hops, telling
+from congvan.house import House, build
+from congvan.store.tables import Case, Message
+
+FEW, MANY = 5, 300
+
+
+@pytest.fixture
+async def waiting(tmp_path: Path) -> AsyncIterator[tuple[House, str]]:
+    """A hop of many who were all sent to, and for whom nothing is due."""
+    house, hop_id = await _made(tmp_path, FEW + MANY)
+    yield house, hop_id
+    await house.close()
+
+
+async def _made(home: Path, number: int) -> tuple[House, str]:
+    house = build(settings(home, 25))
+    await house.store.create_tables()
+    hop_id = await fill(house, number)
+    await all_sent(house, hop_id)
+    return house, hop_id
+
+
+async def _statements(house: House, work: object) -> int:
+    """How many statements the database is sent meanwhile."""
+    seen: list[str] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    engine = house.store.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", count)
+    try:
+        await work  # type: ignore[misc]
+    finally:
+        event.remove(engine, "before_cursor_execute", count)
+    return len(seen)
+
+
+async def _turn(house: House, hop_id: str) -> None:
+    lease = await hops.turn(house, hop_id)
+    assert lease is not None
+    await hops.release(house, lease)
+
+
+@pytest.mark.parametrize(("what", "table"), [(Due.DEADLINE, Message), (Due.ESCALATION, Case)])
+async def test_a_round_asks_as_often_for_hundreds_as_for_a_few(
+    waiting: tuple[House, str], what: Due, table: type[Message] | type[Case]
+) -> None:
+    house, hop_id = waiting
+    before = await _rows(house, table)
+    asked = []
+    for number in (FEW, MANY):
+        await fall_due(house, hop_id, what, number)
+        asked.append(await _statements(house, _turn(house, hop_id)))
+    assert await _rows(house, table) - before == FEW + MANY, "each got its mail or its case"
+    assert asked[0] == asked[1]
+
+
+async def test_the_digest_of_hundreds_asks_as_often_as_that_of_a_few(tmp_path: Path) -> None:
+    asked = []
+    for number in (FEW, MANY):
+        house, hop_id = await _made(tmp_path / str(number), number)
+        await fall_due(house, hop_id, Due.ESCALATION, number)
+        await _turn(house, hop_id)
+        asked.append(await _statements(house, telling.tell(house)))
+        async with house.store.view() as ledger:
+            assert await ledger.all(select(Case.rung)) == [1] * number, "everybody was told of, once"
+        await house.close()
+    assert asked[0] == asked[1]
+
+
+async def _rows(house: House, table: type[Message] | type[Case]) -> int:
+    async with house.store.view() as ledger:
+        return await ledger.count(select(table.id))
+
+
+async def test_whether_a_round_needs_a_process_is_told_by_what_is_due(waiting: tuple[House, str]) -> None:
+    house, hop_id = waiting
+    assert not await hops.needs_a_run(house, hop_id)
+    await fall_due(house, hop_id, Due.ESCALATION, MANY)
+    assert not await hops.needs_a_run(house, hop_id), "cases are opened without a mail of this hop"
+    await fall_due(house, hop_id, Due.DEADLINE, 1)
+    assert await hops.needs_a_run(house, hop_id), "one of them is to be reminded"
+
+
+async def test_the_due_ones_of_a_batch_are_read_in_the_order_of_their_index(waiting: tuple[House, str]) -> None:
+    house, hop_id = waiting
+    now = await fall_due(house, hop_id, Due.DEADLINE, MANY)
+    engine, literal = house.store.engine.sync_engine, {"literal_binds": True}
+    words = str(hops.next_batch(hop_id, now).compile(engine, compile_kwargs=literal))
+    async with house.store.view() as ledger:
+        plan = [row.detail for row in (await ledger.session.execute(text(f"EXPLAIN QUERY PLAN {words}"))).all()]
+    assert any("ix_deliveries_hop_id_wake_at" in line for line in plan), plan
+    assert not any("TEMP B-TREE" in line for line in plan), plan
