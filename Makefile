@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 SPEED ?= 0
 
-.PHONY: help run test check bench browser clean
+.PHONY: help run test check bench gates soak browser clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -16,6 +16,12 @@ run: $(VENV)/.run ## the 8184 campaign on real parts; EXIT=1 ends with it, SPEED
 
 test: $(VENV)/.dev browser ## every test, within ten minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+gates: $(VENV)/.dev ## what has to hold before a release, within an hour
+	@$(BIN)/python -m tests.gates
+
+soak: $(VENV)/.dev ## new seeds of the simulator until told to stop, or for MINUTES
+	@$(BIN)/python -m tests.gates.seeds --first $(shell date +%s) --minutes $(or $(MINUTES),100000)
 
 check: $(VENV)/.dev ## ruff, types and the fast tests, in seconds
 	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m pytest -q -x -n 2 tests/protocol/test_protocol.py tests/protocol/test_deadlines.py tests/protocol/test_cascade.py tests/protocol/test_links.py tests/test_imports_point_inward.py

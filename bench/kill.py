@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -37,6 +38,8 @@ from congvan.settings import Settings
 from congvan.store.database import Store
 from congvan.store.tables import Delivery, Message
 
+#: Per cent of the letters of a hundred kills.
+MOST_DOUBLED = 0.05
 _ID = re.compile(rb"^Message-ID: (<[^>]+>)", re.MULTILINE)
 
 
@@ -106,15 +109,15 @@ def survive(home: Path, seed: int, letters: int = 2_000, connections: int = 4) -
     chosen = settings(home, port)
     hop_id = asyncio.run(filled(chosen, letters))
     kills = 1
-    worker = _start(home, port, hop_id, connections)
+    worker = start(home, port, hop_id, connections)
     # A moment drawn by how far the dispatch has come: machines differ, moments of the work do not.
     _kill(worker, chosen, chance.randrange(letters - outbox.BATCH), chance)
     if chance.random() < 0.5:
         # Into the recovery, or right behind it.
-        worker = _start(home, port, hop_id, connections)
+        worker = start(home, port, hop_id, connections)
         _kill(worker, chosen, 0, chance)
         kills += 1
-    worker = _start(home, port, hop_id, connections)
+    worker = start(home, port, hop_id, connections)
     assert worker.wait(120) == 0
     pipe.send("end")
     seen: dict[str, int] = pipe.recv()
@@ -125,12 +128,13 @@ def survive(home: Path, seed: int, letters: int = 2_000, connections: int = 4) -
     ours = asyncio.run(_ids(chosen))
     assert asyncio.run(_settled(chosen)) == letters, "the database does not know of all of them"
     return Trial(
-        letters, kills, len(ours - seen.keys()), sum(count - 1 for count in seen.values()),
+        letters, kills, len(ours - seen.keys()), sum(number - 1 for number in seen.values()),
         len(seen.keys() - ours), connections,
     )  # fmt: skip
 
 
-def _start(home: Path, port: int, hop_id: str, connections: int) -> subprocess.Popen[str]:
+def start(home: Path, port: int, hop_id: str, connections: int) -> subprocess.Popen[str]:
+    """A sending process that is at work."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "bench.kill", "--send", str(home), str(port), hop_id, str(connections)],
         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
@@ -143,14 +147,15 @@ def _start(home: Path, port: int, hop_id: str, connections: int) -> subprocess.P
 
 def _kill(worker: subprocess.Popen[str], chosen: Settings, sent: int, chance: random.Random) -> None:
     """Kill it a moment after so many letters have been recorded."""
-    while worker.poll() is None and _sent(chosen) < sent:
+    while worker.poll() is None and recorded(chosen) < sent:
         time.sleep(0.002)
     time.sleep(chance.random() * 0.2)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
 
 
-def _sent(chosen: Settings) -> int:
+def recorded(chosen: Settings) -> int:
+    """How many letters the database knows to have left."""
     connection = sqlite3.connect(chosen.home / "congvan.db", timeout=10)
     try:
         return int(connection.execute("SELECT count(*) FROM messages WHERE state = 'SENT'").fetchone()[0])
@@ -177,19 +182,23 @@ async def _settled(chosen: Settings) -> int:
     return sent
 
 
-def main() -> None:
+def main() -> int:
+    """Every trial; 1 where a letter was lost or bore another Message-ID, or more were doubled than is promised."""
     if sys.argv[1:2] == ["--send"]:
         send(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
-        return
+        return 0
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--trials", type=int, default=100)
+    options.add_argument("--kills", type=int, default=0, help="go on until there were so many")
     options.add_argument("--first", type=int, default=0, help="the first seed")
     options.add_argument("--letters", type=int, default=2_000)
     options.add_argument("--connections", type=int, default=4)
     chosen = options.parse_args()
     total: Counter[str] = Counter()
     worst = 0
-    for seed in range(chosen.first, chosen.first + chosen.trials):
+    for seed in count(chosen.first):
+        if total["kills"] >= chosen.kills if chosen.kills else seed >= chosen.first + chosen.trials:
+            break
         with tempfile.TemporaryDirectory(prefix="congvan-kill-") as folder:
             trial = survive(Path(folder), seed, chosen.letters, chosen.connections)
         total.update(letters=trial.letters, kills=trial.kills, lost=trial.lost, doubled=trial.doubled)
@@ -197,7 +206,8 @@ def main() -> None:
         worst = max(worst, trial.doubled)
     share = total["doubled"] / total["letters"] * 100
     print(json.dumps(dict(total)), f"doubled {share:.4f} % of the letters, at most {worst} in one trial")
+    return 1 if total["lost"] or total["other_ids"] or (total["kills"] >= 100 and share > MOST_DOUBLED) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

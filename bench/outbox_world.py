@@ -6,6 +6,7 @@ One recipient is really launched and opened, with a real letter; the others are 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from sqlalchemy import select
 from congvan.acts import campaigns, hops, registry
 from congvan.house import House, build
 from congvan.reading import read_plan
-from congvan.rules.protocol import Fact
 from congvan.rules.records import (
     Audience,
     Cascade,
@@ -125,44 +125,51 @@ def _chain() -> Cascade:
 
 
 async def _copied(house: House, letters: int) -> None:
-    now = await house.clock.now()
     async with house.store.act() as ledger:
         delivery = _row(await ledger.first(select(Delivery)))
         message = _row(await ledger.first(select(Message)))
+        log = await ledger.all(select(EventRow).where(EventRow.stream == delivery["id"]).order_by(EventRow.seq))
+        said = [(one.at, Entry(one.kind, one.data, one.actor, one.channel)) for one in log]
         sha256 = await ledger.keep_file(PDF, "application/pdf")
         enclosed = [{"name": "Công văn số 01.pdf", "sha256": sha256, "media_type": "application/pdf"}]
         await ledger.change(Message, Message.id == message["id"], enclosures=enclosed, urgent=True)
     message |= {"enclosures": enclosed, "urgent": True}
     for first in range(1, letters, _CHUNK):
         async with house.store.act() as ledger:
-            await _chunk(house, ledger, delivery, message, range(first, min(first + _CHUNK, letters)), now)
+            await _chunk(house, ledger, delivery, message, range(first, min(first + _CHUNK, letters)), said)
 
 
 async def _chunk(
-    house: House, ledger: Ledger, delivery: dict[str, Any], message: dict[str, Any], numbers: range, now: datetime
+    house: House,
+    ledger: Ledger,
+    delivery: dict[str, Any],
+    message: dict[str, Any],
+    numbers: range,
+    said: Sequence[tuple[datetime, Entry]],
 ) -> None:
     deliveries, messages, events = [], [], []
-    entry = Entry(Fact.CREATED, {})
+    now = said[-1][0]
     for number in numbers:
-        one, key = house.new_id(now), house.new_id(now)
-        head = chain_hash("", one, 1, now, entry)
+        one, key, head = house.new_id(now), house.new_id(now), ""
+        for seq, (at, entry) in enumerate(said, 1):
+            head = chain_hash(head, one, seq, at, entry)
+            events.append(
+                {
+                    "stream": one, "seq": seq, "campaign_id": delivery["campaign_id"], "at": at, "kind": entry.kind,
+                    "actor": entry.actor, "channel": entry.channel, "data": entry.data, "hash": head,
+                }
+            )  # fmt: skip
         address = f"vanthu{number}@cty{number % DOMAINS}.example"
         deliveries.append(
             delivery | {
                 "id": one, "code": f"M-{number}", "recipient": f"DN-{number}", "name": f"Công ty TNHH Mẫu {number}",
-                "address": address, "event_seq": 1, "event_head": head,
+                "address": address, "event_seq": len(said), "event_head": head,
             }
         )  # fmt: skip
         messages.append(
             message | {
                 "id": key, "delivery_id": one, "recipient": f"DN-{number}", "address": address,
                 "message_id": f"<{one}.letter.1@bql.example>",
-            }
-        )  # fmt: skip
-        events.append(
-            {
-                "stream": one, "seq": 1, "campaign_id": delivery["campaign_id"], "at": now, "kind": str(entry.kind),
-                "actor": entry.actor, "channel": entry.channel, "data": {}, "hash": head,
             }
         )  # fmt: skip
     await ledger.add_all(Delivery, deliveries)

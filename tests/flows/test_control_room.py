@@ -104,6 +104,7 @@ async def _letters(engine: Engine, number: int) -> bool:
     return len(set(engine.inbox.of("letter"))) >= number
 
 
+@pytest.mark.gates
 async def test_the_long_form_takes_a_whole_plan_and_names_the_field_that_is_wrong(engine: Engine) -> None:
     async with httpx.AsyncClient(base_url=engine.api, timeout=30) as client:
         form = await until(lambda: _form(client, "campaign-in-full"), 90, "the form")
@@ -188,6 +189,7 @@ async def _true(house: House, engine: Engine) -> bool:
     return found.compared > 5 and not found.behind and not found.differences
 
 
+@pytest.mark.gates
 async def test_workers_of_a_pool_run_the_flows_and_one_that_is_killed_is_replaced(tmp_path: Path) -> None:
     """One machine's share of a larger installation: the relay alone, and workers that come and go."""
     async with Engine(tmp_path, CONGVAN_WORK_POOL="congvan") as engine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,19 @@ def test_every_invariant_holds_in_a_world_that_hates_it(seed: int) -> None:
     assert verdict.broken == "", "\n".join([*verdict.history, verdict.broken])
     assert verdict.checks > verdict.steps
     assert sum(verdict.ends.values()) > TENANTS
+
+
+def kept() -> list[tuple[int, int, int]]:
+    """Seeds that have failed once: seed, tenants, days."""
+    path = Path(__file__).parents[1] / "data" / "seeds.txt"
+    lines = (line.partition("#")[0].split() for line in path.read_text("utf-8").splitlines())
+    return [(int(line[0]), int(line[1]), int(line[2])) for line in lines if line]
+
+
+@pytest.mark.parametrize(("seed", "tenants", "days"), kept())
+def test_what_has_failed_once_holds_now(seed: int, tenants: int, days: int) -> None:
+    verdict = simulate(seed, tenants, days)
+    assert verdict.broken == "", "\n".join([*verdict.history, verdict.broken])
 
 
 def test_a_seed_is_the_same_history_in_another_process_with_other_hashes() -> None:

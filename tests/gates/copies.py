@@ -1,0 +1,130 @@
+"""Copies of a database at work, as a power cut would leave it: each is opened and goes on, and nothing is sent again.
+
+The sending process is stopped (SIGSTOP), its database is copied file by file, and it goes on. Each copy must be
+whole, its logs must verify, what it says has left must not leave again, and everything else must leave once.
+
+Run: python -m tests.gates.copies [--copies 100]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import random
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from sqlalchemy import select
+
+from bench import kill
+from bench.outbox_world import filled, settings
+from congvan.acts import audit, outbox
+from congvan.house import build
+from congvan.settings import Settings
+from congvan.store.tables import Campaign, Message
+from tests.conftest import Postbox
+
+_LETTERS = 2_000
+#: Copies of one dispatch.
+_AT_ONCE = 10
+
+
+def take(home: Path, folder: Path, copies: int, chance: random.Random) -> list[Path]:
+    """Copies of one dispatch, at random moments of it."""
+    context = multiprocessing.get_context("spawn")
+    pipe, there = context.Pipe()
+    sink = context.Process(target=kill.serve, args=(there,), daemon=True)
+    sink.start()
+    port = int(pipe.recv())
+    hop_id = asyncio.run(filled(settings(home, port), _LETTERS))
+    worker = kill.start(home, port, hop_id, 4)
+    made: list[Path] = []
+    chosen = settings(home, port)
+    for moment in sorted(chance.randrange(_LETTERS) for _ in range(min(copies, _AT_ONCE))):
+        while worker.poll() is None and kill.recorded(chosen) < moment:
+            time.sleep(0.002)
+        time.sleep(chance.random() * 0.02)
+        if worker.poll() is not None:
+            break
+        worker.send_signal(signal.SIGSTOP)
+        try:
+            target = folder / f"{len(made)}"
+            target.mkdir()
+            for file in home.glob("congvan.db*"):
+                if not file.name.endswith("-shm"):
+                    shutil.copy(file, target / file.name)
+            made.append(target)
+        finally:
+            worker.send_signal(signal.SIGCONT)
+    worker.wait()
+    pipe.send("end")
+    pipe.recv()
+    sink.join()
+    return made
+
+
+async def go_on(home: Path) -> tuple[int, int]:
+    """Open one copy and end its work; (sent before, sent now). Raises AssertionError."""
+    connection = sqlite3.connect(home / "congvan.db")
+    assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    connection.close()
+    # What its dead process had claimed is free when its lease has ended.
+    house = build(_settings(home))
+    try:
+        async with house.store.act() as ledger:
+            await ledger.change(Message, Message.state == "CLAIMED", lease_until=house.clock.wall() - house.lease)
+        async with house.store.view() as ledger:
+            before = set(await ledger.all(select(Message.message_id).where(Message.state == "SENT")))
+            everything = set(await ledger.all(select(Message.message_id)))
+            campaign = await ledger.first(select(Campaign.code))
+            hop_id = await ledger.first(select(Message.hop_id).where(Message.hop_id.is_not(None)))
+        assert (await audit.audit(house, campaign)).findings == []
+        postbox = Postbox()
+        while await outbox.dispatch(house, postbox, hop_id):
+            pass
+        now = postbox.ids()
+        assert not before & now.keys(), "what had left was sent again"
+        assert before | now.keys() == everything, "a letter was lost"
+        assert set(now.values()) <= {1}, "a letter left twice"
+        assert (await audit.audit(house, campaign)).findings == []
+        return len(before), len(now)
+    finally:
+        await house.close()
+
+
+def _settings(home: Path) -> Settings:
+    return settings(home, 1, lease_s=5)
+
+
+def main() -> int:
+    """Take the copies and let each go on; 1 where one does not."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("--copies", type=int, default=100)
+    wanted = options.parse_args().copies
+    chance, done, bad = random.Random(1), 0, 0
+    while done < wanted:
+        with tempfile.TemporaryDirectory(prefix="congvan-copies-") as name:
+            folder = Path(name)
+            for copy in take(folder / "work", folder, wanted - done, chance):
+                done += 1
+                try:
+                    before, now = asyncio.run(go_on(copy))
+                    print(f"copy {done}: {before} had left, {now} left now", flush=True)
+                except AssertionError as fault:
+                    traceback.print_exc(limit=-2)
+                    bad += 1
+                    print(f"copy {done}: BROKEN: {fault}", flush=True)
+                shutil.rmtree(copy)
+    print(f"{done - bad} of {done} copies went on with every invariant")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

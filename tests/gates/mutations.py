@@ -1,0 +1,190 @@
+# ruff: noqa: E501 - what is replaced stands here as it is written there
+"""Faults planted one at a time, each of which the tests or the simulator have to find.
+
+Run: python -m tests.gates.mutations [--only WORD]
+Every fault is planted in a copy of the tree; its tests run there and must fail. Ends with 1 where one survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_PARTS = ("congvan", "flows", "tasks", "templates", "config", "tests", "bench", "docs")
+_PATIENCE_S = 300
+_STORIES = "tests/protocol/test_stories_"
+_STORE, _STAGES = "tests/contract/test_store.py", "tests/contract/test_outbox_stages.py"
+_OUTBOX, _LINKS, _TIMES = "tests/protocol/test_outbox.py", "tests/protocol/test_links.py", "tests/protocol/test_deadlines.py"
+_SIMULATOR = "tests/protocol/test_simulator.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """old → new in one file. tests: where it is expected to be found, quickest first."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def _fault(what: str, file: str, old: str, new: str, *tests: str) -> Fault:
+    return Fault(what, f"congvan/{file}", old, new, tests)
+
+
+FAULTS = (
+    # ------------------------------------------------------------------------ rules
+    _fault("the day of the event is counted", "rules/calendar.py", "            day += step\n            idle += 1\n",
+           "            idle += 1\n            day += step if idle > 1 else 0 * step\n", "tests/protocol/test_calendar.py"),
+    _fault("a term that ends on a day off ends there", "rules/calendar.py",
+           "return self.named(name).on_or_after(counted)", "return counted", "tests/protocol/test_calendar.py"),
+    _fault("the quiet window is forgotten", "rules/calendar.py", "while not first_letter and self.is_quiet(day):",
+           "while False:", "tests/protocol/test_calendar.py", _TIMES),
+    _fault("escalation a day early", "rules/deadlines.py",
+           "return after(due, policy.grace_working_days, policy.grace_hours, calendars)",
+           "return after(due, max(0, policy.grace_working_days - 1), policy.grace_hours, calendars)", _TIMES),
+    _fault("a reminder that was missed is never sent", "rules/deadlines.py", "return max(live) + 1 if live else taken",
+           "return taken", _TIMES),
+    _fault("whoever is reached late gets no time of his own", "rules/deadlines.py",
+           "return max(printed, due_at(least, now, calendars))", "return printed", _TIMES),
+    _fault("a settled delivery is still reminded", "rules/deadlines.py",
+           "if settled(standing.state, standing.settles) or standing.state in (State.REJECTED, State.UNDELIVERABLE):",
+           "if standing.state in (State.REJECTED, State.UNDELIVERABLE):", _TIMES),
+    _fault("an acknowledgement settles whoever has to pass on", "rules/protocol.py",
+           "Settles.FORWARD: frozenset({State.FORWARDED, State.COMPLETED}),",
+           "Settles.FORWARD: frozenset(_ORDER),", "tests/protocol/test_protocol.py"),
+    _fault("a bounce takes a confirmation back", "rules/protocol.py",
+           "(_S.SENT, _E.ARRIVED): _S.DELIVERED,",
+           "(_S.SENT, _E.ARRIVED): _S.DELIVERED, (_S.ACKNOWLEDGED, _E.REFUSED): _S.UNDELIVERABLE,",
+           "tests/protocol/test_protocol.py"),
+    # ------------------------------------------------------------------------ hops
+    _fault("a hop's lease is not looked at", "acts/hops.py",
+           "or_(Hop.lease_until.is_(None), Hop.lease_until < wall),", "Hop.id == hop_id,", f"{_STORIES}kills.py",
+           "tests/protocol/test_stories_passing_on.py", _SIMULATOR),
+    _fault("a wake that comes during a turn is overwritten", "acts/hops.py",
+           "Hop.lease_owner == lease.owner, Hop.wake_seq == lease.seen, wake_at=wake",
+           "Hop.lease_owner == lease.owner, wake_at=wake", f"{_STORIES}kills.py", f"{_STORIES}answers.py", _SIMULATOR),
+    _fault("a hop opens a second time", "acts/hops.py", "        if hop.opened_at is not None:\n            return\n", "",
+           f"{_STORIES}passing_on.py", f"{_STORIES}kills.py", _SIMULATOR),
+    _fault("a second way brings a second letter", "acts/hops.py",
+           "if delivery.due_at is not None or settled(State(delivery.state), Settles(delivery.settles)):",
+           "if settled(State(delivery.state), Settles(delivery.settles)):", f"{_STORIES}passing_on.py", _SIMULATOR),
+    _fault("the hop below opens without the company's act", "acts/hops.py",
+           "return releases(policy.release, State(parent.state), authority=authority, past_due=past_due)", "return True",
+           f"{_STORIES}passing_on.py", _SIMULATOR),
+    _fault("whoever has no mailbox is waited for", "acts/hops.py",
+           "if delivery.address is None:\n            values |= {\"state\": advance(State(delivery.state), Event.REFUSED), \"wake_at\": None}",
+           "if delivery.address is None:\n            values |= {\"wake_at\": None}", f"{_STORIES}mailboxes.py",
+           f"{_STORIES}silence.py", _SIMULATOR),
+    # ------------------------------------------------------------------------ answers
+    _fault("a withdrawn link still answers", "acts/confirmations.py",
+           "if link is not None and link.version != delivery.link_version:", "if False:", f"{_STORIES}answers.py",
+           "tests/portal/test_attacks.py"),
+    _fault("an answer pressed twice is written twice", "acts/confirmations.py",
+           "if says_nothing_new(state, said.event):\n            return _receipt(delivery, now, again=True)\n", "if False:\n            pass\n",
+           f"{_STORIES}answers.py"),
+    _fault("a link that has expired is read", "links.py", "if link.expires < now:", "if False:", _LINKS),
+    # ------------------------------------------------------------------------ the outbox
+    _fault("mail of a held campaign leaves", "acts/mails.py",
+           "return or_(Message.campaign_id.is_(None), Message.campaign_id.not_in(held), Message.kind.in_(WHILE_HELD))",
+           "return or_(Message.campaign_id.is_(None), Message.campaign_id.in_(held), Message.campaign_id.not_in(held))",
+           _STAGES, f"{_STORIES}changes.py"),
+    _fault("a reminder crosses a confirmation", "acts/claiming.py",
+           "        if _pointless(work):", "        if False:", _OUTBOX, f"{_STORIES}answers.py", _SIMULATOR),
+    _fault("an abandoned claim is never taken over", "acts/claiming.py",
+           "abandoned = (Message.state == \"CLAIMED\") & (Message.lease_until < wall)",
+           "abandoned = (Message.state == \"CLAIMED\") & Message.lease_until.is_(None)", _OUTBOX, f"{_STORIES}kills.py"),
+    _fault("a repeat has another Message-ID", "acts/mails.py",
+           "\"message_id\": message_id(mail.delivery_id or key, mail.kind, mail.step, domain),",
+           "\"message_id\": message_id(key, mail.kind, mail.step, domain),", _OUTBOX, _STAGES, _SIMULATOR,
+           f"{_STORIES}answers.py", "tests/contract/test_inbox.py"),
+    _fault("a lost reply counts as sent", "acts/outcomes.py", "if self.verdict == \"accepted\":\n            return row",
+           "if self.verdict in (\"accepted\", \"unknown\"):\n            return row", _OUTBOX, _STAGES),
+    _fault("a refusal opens no case", "acts/outcomes.py",
+           "            if any(entry.kind == Event.REFUSED for entry in entries):", "            if False:", _OUTBOX,
+           f"{_STORIES}silence.py", f"{_STORIES}mailboxes.py"),
+    _fault("the wait after a refusal does not grow", "acts/outcomes.py",
+           "min(_FIRST_WAIT * (1 << min(attempt - 1, 10)), _LONGEST_WAIT)", "_FIRST_WAIT", _OUTBOX, _STAGES),
+    _fault("a restored database sends", "acts/reconciling.py",
+           "        log.error(\"this database is older", "        return True\n        log.error(\"this database is older", _STAGES),
+    _fault("a header may be broken out of", "mail/headers.py", "    if _CONTROL.search(text):", "    if False:",
+           "tests/contract/test_mail_message.py"),
+    # ------------------------------------------------------------------------ the store
+    _fault("the first writer is overwritten", "store/ledger.py",
+           "changed = await self.change(table, table.id == row.id, table.event_seq == seq, **new)",
+           "changed = await self.change(table, table.id == row.id, **new)", _STORE),
+    _fault("the chain leaves out who did it", "store/ledger.py",
+           "entry.kind, entry.actor, entry.channel, entry.data]", "entry.kind, entry.channel, entry.data]",
+           _STORE, "tests/contract/test_audit.py", "tests/contract/test_operations.py"),
+    _fault("an act's transaction is not immediate", "store/database.py",
+           "if immediate and self.is_sqlite:", "if False:", _STORE),
+    # ------------------------------------------------------------------------ numbers, letters
+    _fault("the year of a number turns at midnight UTC", "acts/numbers.py", "local(now)", "now",
+           "tests/contract/test_numbering.py"),
+    _fault("a signed file may differ from its draft", "acts/issuing.py",
+           "faults += [_fault(one) for one in found if one.fatal or not accepted]", "", "tests/protocol/test_issue.py"),
+    _fault("a file without a signature is issued", "acts/issuing.py",
+           "if not file.signatures and not entered.paper_scan:", "if False:", "tests/protocol/test_issue.py"),
+)  # fmt: skip
+
+
+def _copied(folder: Path) -> Path:
+    for part in _PARTS:
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "prefect.yaml"):
+        shutil.copy(ROOT / name, folder / name)
+    if (ROOT / "deploy").is_dir():
+        shutil.copytree(ROOT / "deploy", folder / "deploy")
+    return folder
+
+
+def killed(fault: Fault, tree: Path) -> str:
+    """Where the fault was found; empty where it survived. Raises LookupError where it cannot be planted."""
+    path = tree / fault.file
+    sound = path.read_text("utf-8")
+    if sound.count(fault.old) < 1 or fault.old == fault.new:
+        raise LookupError(f"{fault.file} does not hold what «{fault.what}» changes")
+    path.write_text(sound.replace(fault.old, fault.new), "utf-8")
+    try:
+        for test in fault.tests:
+            command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
+            environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+            try:
+                ran = subprocess.run(command, cwd=tree, env=environment, capture_output=True, timeout=_PATIENCE_S, check=False)
+            except subprocess.TimeoutExpired:
+                return f"{test} (no end)"
+            if ran.returncode == 1:
+                return test
+            if ran.returncode:
+                raise LookupError(f"{test}: {ran.stdout.decode()[-400:]}")
+        return ""
+    finally:
+        path.write_text(sound, "utf-8")
+
+
+def main() -> int:
+    """Plant every fault; 1 where one survives."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("--only", default="", help="faults whose description holds this word")
+    chosen = [fault for fault in FAULTS if options.parse_args().only in fault.what]
+    survivors = 0
+    with tempfile.TemporaryDirectory(prefix="congvan-mutations-") as folder:
+        tree = _copied(Path(folder))
+        for fault in chosen:
+            found = killed(fault, tree)
+            survivors += not found
+            print(f"{'killed  ' if found else 'SURVIVED'} {fault.what}  [{fault.file}] {found}", flush=True)
+    print(f"{len(chosen) - survivors} of {len(chosen)} killed")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
