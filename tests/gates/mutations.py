@@ -127,7 +127,7 @@ FAULTS = (
     _fault("an act's transaction is not immediate", "store/database.py",
            "if immediate and self.is_sqlite:", "if False:", _STORE),
     # ------------------------------------------------------------------------ numbers, letters
-    _fault("the year of a number turns at midnight UTC", "acts/numbers.py", "local(now)", "now",
+    _fault("the year of a number turns at midnight UTC", "acts/numbers.py", "local(day_or_instant).year", "day_or_instant.year",
            "tests/contract/test_numbering.py"),
     _fault("a signed file may differ from its draft", "acts/issuing.py",
            "faults += [_fault(one) for one in found if one.fatal or not accepted]", "", "tests/protocol/test_issue.py"),
