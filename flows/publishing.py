@@ -40,7 +40,6 @@ class Publisher:
         self.deployments = deployments
         self.runs = runs
         self._folders: dict[str, list[tuple[UUID, int]]] = defaultdict(list)
-        self._counts: dict[str, int] = {}
         #: Hops whose recipients changed since their artifacts were made.
         self._changed: dict[str, None] = {}
         self._pictured = 0.0
@@ -54,8 +53,10 @@ class Publisher:
             if await board_acts.hops_at_work(self.house) and loop.time() - self._published < MAKE_WAY_S:
                 return
             self._published = loop.time()
+            self._changed |= dict.fromkeys(
+                await board_acts.pass_over(self.house, self.house.settings.board_runs)
+            )
             tiles = await board_acts.unpublished(self.house, TILES)
-            tiles = [tile for tile in tiles if await self._within_limit(tile)]
             if not tiles:
                 await self._picture()
                 return
@@ -82,21 +83,13 @@ class Publisher:
         del self._changed[hop_id]
         run = await board_acts.run_of_hop(self.house, hop_id)
         portal = self.house.settings.portal_url
-        if run.page_id is not None:
-            found = await figures.hop(self.house, hop_id)
-            await artifacts.hop(self.client, run.page_id, run.name.partition(" ")[0], found, portal)
+        page_id = await self.runs.page(hop_id)
+        if page_id is not None:
+            found = await figures.hop(self.house, hop_id, artifacts.MOST_ROWS)
+            await artifacts.hop(self.client, page_id, run.name.partition(" ")[0], found, portal)
         status = (await figures.status(self.house, run.campaign))["campaigns"][0]
         if status["flow_run"] is not None:
             await artifacts.campaign(self.client, status["flow_run"], status, portal)
-
-    async def _within_limit(self, tile: Tile) -> bool:
-        """Above the limit a campaign is shown by tables only; its tiles count as seen."""
-        if tile.campaign not in self._counts:
-            self._counts[tile.campaign] = await board_acts.campaign_count(self.house, tile.campaign)
-        if self._counts[tile.campaign] <= self.house.settings.board_runs:
-            return True
-        await board_acts.published(self.house, [(tile, None, True)])
-        return False
 
     async def _create(self, tiles: Sequence[Tile]) -> None:
         by_hop: dict[str, list[Tile]] = defaultdict(list)

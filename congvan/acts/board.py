@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from congvan.acts.frozen import is_urgent
 from congvan.errors import NotFound
@@ -16,6 +16,9 @@ from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Hop
+
+#: Rows that one transaction passes over: none holds the database for long.
+_PASSED = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +110,33 @@ async def published(house: House, done: Iterable[tuple[Tile, str | None, bool]])
         await ledger.change_many(Delivery, rows)
 
 
-async def campaign_count(house: House, campaign_code: str) -> int:
-    """How many recipients a campaign has: above a limit the board shows tables only."""
+async def pass_over(house: House, most: int) -> list[str]:
+    """Campaigns of more recipients than this are shown by tables only: what has changed in them counts as seen.
+
+    Return the hops in which something had changed.
+    """
+    unseen = Delivery.board_seq > Delivery.board_seen
+    hop_ids: set[str] = set()
     async with house.store.view() as ledger:
-        query = select(Delivery.id).join(Campaign, Campaign.id == Delivery.campaign_id)
-        return await ledger.count(query.where(Campaign.code == campaign_code))
+        shown = select(Campaign.id).where(Campaign.run_id.is_not(None))
+        changed = await ledger.all(
+            select(Delivery.campaign_id).where(unseen, Delivery.campaign_id.in_(shown)).distinct()
+        )
+        large = [key for key in changed if await ledger.count(_recipients(key).limit(most + 1)) > most]
+        for key in large:
+            theirs = select(Delivery.hop_id).where(unseen, Delivery.campaign_id == key)
+            hop_ids.update(await ledger.all(theirs.distinct()))
+    for key in large:
+        some = _recipients(key).where(unseen).limit(_PASSED)
+        passed = _PASSED
+        while passed == _PASSED:
+            async with house.store.act() as ledger:
+                passed = await ledger.change(Delivery, Delivery.id.in_(some), board_seen=Delivery.board_seq)
+    return sorted(hop_ids)
+
+
+def _recipients(campaign_id: str) -> Select[tuple[str]]:
+    return select(Delivery.id).where(Delivery.campaign_id == campaign_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,18 +132,22 @@ async def _campaign(ledger: Ledger, campaign: Campaign, now: datetime) -> dict[s
     }  # fmt: skip
 
 
-async def hop(house: House, hop_id: str) -> dict[str, Any]:
-    """One hop with its recipients, as its page in Prefect shows them."""
+async def hop(house: House, hop_id: str, most: int) -> dict[str, Any]:
+    """One hop with its first recipients, `most` at the most, as its page in Prefect shows them."""
     async with house.store.view() as ledger:
         row = await ledger.get(Hop, hop_id)
         campaign = await ledger.get(Campaign, row.campaign_id)
         recipients: list[Delivery] = await ledger.all(
-            select(Delivery).where(Delivery.hop_id == hop_id).order_by(Delivery.code)
+            select(Delivery).where(Delivery.hop_id == hop_id).order_by(Delivery.code).limit(most)
         )
-    states = Counter(one.state for one in recipients)
+        alike = select(Delivery.state, Delivery.settles, func.count()).where(Delivery.hop_id == hop_id)
+        counted = await ledger.rows(alike.group_by(Delivery.state, Delivery.settles))
+    states: Counter[str] = Counter()
+    for state, _settles, number in counted:
+        states[state] += number
     return {
-        "campaign": campaign.code, "name": row.issuer_name, "totals": dict(states), "total": len(recipients),
-        "settled": sum(settled(State(one.state), Settles(one.settles)) for one in recipients),
+        "campaign": campaign.code, "name": row.issuer_name, "totals": dict(states), "total": states.total(),
+        "settled": sum(number for state, settles, number in counted if settled(State(state), Settles(settles))),
         "recipients": [
             {"recipient": one.recipient, "name": one.name, "state": one.state, "due_at": one.due_at,
              "reminders": one.reminders}

@@ -10,9 +10,9 @@ from sqlalchemy import event, select, text
 
 from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import hops, telling
+from congvan.acts import board, figures, hops, telling
 from congvan.house import House, build
-from congvan.store.tables import Case, Message
+from congvan.store.tables import Campaign, Case, Delivery, Message
 
 FEW, MANY = 5, 300
 
@@ -85,6 +85,24 @@ async def test_the_digest_of_hundreds_asks_as_often_as_that_of_a_few(tmp_path: P
 async def _rows(house: House, table: type[Message] | type[Case]) -> int:
     async with house.store.view() as ledger:
         return await ledger.count(select(table.id))
+
+
+async def test_a_campaign_above_the_boards_limit_is_passed_over_at_once(waiting: tuple[House, str]) -> None:
+    house, hop_id = waiting
+    async with house.store.act() as ledger:
+        await ledger.change(Campaign, Campaign.run_id.is_(None), run_id="of-prefect")
+        await ledger.change(Delivery, Delivery.hop_id == hop_id, board_seq=Delivery.board_seen + 3)
+    assert await board.pass_over(house, FEW + MANY) == []
+    assert len(await board.unpublished(house)) == FEW + MANY, "within the limit each has a run of its own"
+    assert await board.pass_over(house, FEW + MANY - 1) == [hop_id]
+    assert await board.unpublished(house) == []
+    assert await board.pass_over(house, 1) == [], "nothing has changed since"
+
+
+async def test_a_hops_page_counts_all_and_lists_the_first(waiting: tuple[House, str]) -> None:
+    house, hop_id = waiting
+    found = await figures.hop(house, hop_id, FEW)
+    assert (found["total"], found["totals"], len(found["recipients"])) == (FEW + MANY, {"SENT": FEW + MANY}, FEW)
 
 
 async def test_whether_a_round_needs_a_process_is_told_by_what_is_due(waiting: tuple[House, str]) -> None:
