@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import SequenceMatcher
+from html import unescape
 
 from congvan.letters import numbering
 from congvan.letters.press import Rendered
@@ -29,6 +30,7 @@ class Approved:
 
     subject: as printed, with its "V/v". around: what stands around the words, each with its name:
     ("Kính gửi", "Các chủ đầu tư…"). ends: the first words after the body, one of which ends it on the page.
+    running: what stands again at the top of later pages: headings of tables, "BẢN MINH HỌA".
     """
 
     code: str
@@ -38,6 +40,7 @@ class Approved:
     body: str
     around: tuple[tuple[str, str], ...] = ()
     ends: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
 
 
 def approved(sheet: Sheet, rendered: Rendered) -> Approved:
@@ -57,7 +60,19 @@ def approved(sheet: Sheet, rendered: Rendered) -> Approved:
     ends = tuple(text for text in (heading, frame.get("authority"), frame.get("position")) if text)
     code = sheet.code if sheet.number else ""
     subject = frame.get("subject") or frame.get("title_subject") or rendered.subject
-    return Approved(code, sheet.issued_on, sheet.place, subject, rendered.body, around, ends)
+    return Approved(
+        code, sheet.issued_on, sheet.place, subject, rendered.body, around, ends, tuple(_running(sheet, rendered))
+    )
+
+
+def _running(sheet: Sheet, rendered: Rendered) -> Iterator[str]:
+    labels = rendered.frame.get("profile", {}).get("labels", {})
+    if sheet.illustration and labels.get("illustration"):
+        yield labels["illustration"]
+    for row in re.findall(r"<tr>((?:\s*<th\b[^>]*>.*?</th>)+)\s*</tr>", rendered.html, re.DOTALL):
+        yield unescape(re.sub(r"<[^>]+>", " ", row))
+    for part in rendered.frame.get("appendices", ()):
+        yield " ".join(part.get("columns", ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +187,7 @@ def _fills(lines: Sequence[str], text: str) -> bool:
 
 def _body(upload: Upload, approved: Approved) -> Iterator[Difference]:
     wanted = [word for word in approved.body.split() if word.strip("|…")]
-    given = _within(_words(upload), approved)
+    given = _within(_words(upload, approved), approved)
     parts = SequenceMatcher(None, wanted, [word.text for word in given], autojunk=False).get_opcodes()
     for at, (kind, low, high, start, end) in enumerate(parts):
         outer = at in (0, len(parts) - 1) and kind == "insert" and not _anchored(approved)
@@ -188,16 +203,35 @@ def _anchored(approved: Approved) -> bool:
     return bool(approved.ends)
 
 
-def _words(upload: Upload) -> list[_Word]:
-    """The words in reading order, without the page numbers."""
+def _words(upload: Upload, approved: Approved) -> list[_Word]:
+    """The words in reading order, without the page numbers and without what runs on at the top of later pages."""
     words = []
     for number, page in enumerate(upload.pages, 1):
         lines = [line for line in page.splitlines() if line.strip()]
-        for at, line in enumerate(lines):
-            if at in (0, len(lines) - 1) and line.strip() == str(number):
-                continue
-            words += [_Word(word, number) for word in line.split()]
+        if lines and lines[-1].strip() == str(number):
+            del lines[-1]
+        here = [_Word(word, number) for line in lines for word in line.split()]
+        words += here[_top(here, number, approved.running if number > 1 else ()) :]
     return words
+
+
+def _top(words: Sequence[_Word], number: int, running: Sequence[str]) -> int:
+    """How many words at the top of a page are its number and what runs on from the page before."""
+    head = [_squeezed(text) for text in running]
+    told = [str(number), *head, *(f"{number}{text}" for text in head)]
+    start = 0
+    while start < len(words):
+        joined, end = "", start
+        while end < len(words) and any(text.startswith(joined) and text != joined for text in told):
+            joined += words[end].text
+            end += 1
+            if joined in told:
+                break
+        if joined not in told:
+            break
+        # A number further down is the first of a row.
+        start, told = end, head
+    return start
 
 
 def _within(words: Sequence[_Word], approved: Approved) -> list[_Word]:

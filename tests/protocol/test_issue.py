@@ -367,6 +367,25 @@ def test_an_authoritys_kind_agrees_with_its_own_page_and_not_with_anothers(kind:
     assert comparing.compare(upload.read(signed(other.pdf)), approved) != []
 
 
+@pytest.mark.parametrize("illustration", [False, True])
+def test_a_table_over_several_pages_repeats_its_heading_and_that_is_no_difference(illustration: bool) -> None:
+    sheet = kinds.report().model_copy(update={"number": "5", "issued_on": TODAY, "illustration": illustration})
+    rows = [[f"Công ty TNHH Mẫu số {n}", "KCN Mẫu"] for n in range(90)]
+
+    def made(rows: list[list[str]]) -> Sheet:
+        return sheet.model_copy(update={"context": {**sheet.context, "silent": rows}})
+
+    rendered = kinds.PRESS.render(made(rows))
+    approved = comparing.approved(made(rows), rendered)
+    file = upload.read(rendered.pdf)
+    assert len(file.pages) > 2
+    assert comparing.compare(file, approved) == []
+    first = next(place for place, row in enumerate(rows) if row[0] in file.pages[2])
+    for wrong in (rows[:first] + rows[first + 1 :], [*rows[:first], ["Công ty khác", "KCN Mẫu"], *rows[first:]]):
+        found = comparing.compare(upload.read(kinds.PRESS.render(made(wrong)).pdf), approved)
+        assert len(found) == 1, found
+
+
 def test_a_missing_line_of_an_appendix_is_shown() -> None:
     sheet = kinds.urge().model_copy(update={"number": "5", "issued_on": TODAY})
     (part,) = sheet.appendices
