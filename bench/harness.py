@@ -33,6 +33,10 @@ class NotInstalled(Exception):
     """A part of this measure is not installed on this machine; the message says which."""
 
 
+class PeerFailed(Exception):
+    """A peer did not come through; the message says which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Took:
     """One measured way. peak_kb: resident memory of the sending process at its largest."""
@@ -204,7 +208,8 @@ class Bench:
             worker.stdin.write("go\n")
             worker.stdin.flush()
             told = worker.stdout.read()
-        assert worker.returncode == 0, "the peer failed"
+        if worker.returncode != 0:
+            raise PeerFailed(f"{module.rpartition('.')[2]} ended with a fault of its own")
         found: dict[str, Any] = json.loads(told)
         assert self.accepted() - before == found["letters"], "the sink counted another number"
         return found

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.dispatch import bare, durable, ours, plain, sample
 from bench.figures import Ratio, Section, grown, middle
-from bench.harness import Bench, NotInstalled, Took
+from bench.harness import Bench, NotInstalled, PeerFailed, Took
 from bench.measures import peers
 from bench.outbox_world import launched
 from bench.scale import Scale
@@ -39,7 +39,11 @@ def measure(on: Bench, scale: Scale) -> Section:
     path = peers.saved(letter, on.folder)
     for name, postgres in _DATABASES:
         _beside_dbos(on, scale, section, path, name, postgres, rates[name, largest])
-        took = peers.subflows(on, path, scale.subflows, 1 if scale.repeats == 1 else 2, postgres=postgres)
+        try:
+            took = peers.subflows(on, path, scale.subflows, 1 if scale.repeats == 1 else 2, postgres=postgres)
+        except PeerFailed as failed:
+            section.missing.append(f"Prefect alone on {name}: {failed}")
+            continue
         section.ratios.append(
             _against(f"ours on {name}, {largest:,}", "Prefect alone: a subflow a recipient", rates[name, largest],
                      [one.rate for one in took], at_least=50)

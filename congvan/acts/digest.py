@@ -9,8 +9,6 @@ from datetime import datetime
 from math import ceil
 from typing import Any
 
-import xlsxwriter
-
 from congvan.rules.calendar import Calendars, local
 from congvan.rules.deadlines import working_days_late
 from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop
@@ -115,6 +113,9 @@ def workbook(lines: Sequence[Line], now: datetime) -> bytes:
     The creation date is fixed so that equal digests have equal bytes. Cells are written as text:
     a formula in a company's name stays what it is.
     """
+    # Loaded where it is used: each woken hop is a process of its own and writes no table.
+    import xlsxwriter
+
     buffer = io.BytesIO()
     book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
     book.set_properties({"created": now.replace(tzinfo=None)})

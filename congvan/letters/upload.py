@@ -10,14 +10,13 @@ import unicodedata
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
-from cryptography.x509.oid import NameOID
-from pypdf import PdfReader
-from pypdf.errors import PyPdfError
+from typing import TYPE_CHECKING, Any
 
 from congvan.errors import BadInput, CongvanError, Fault
+
+# The readers are loaded where they are used: each woken hop is a process of its own and reads no signed file.
+if TYPE_CHECKING:
+    from pypdf import PdfReader
 
 #: A letter has a few pages, with its appendices some dozens; what is longer is not a letter.
 MOST_PAGES = 500
@@ -62,6 +61,9 @@ class Upload:
 
 def read(data: bytes, name: str = "tệp đã ký") -> Upload:
     """The file's words and signatures; raise BadInput for what is no PDF that can be opened."""
+    from pypdf import PdfReader
+    from pypdf.errors import PyPdfError
+
     try:
         # What a damaged file makes the reader complain of is no concern of the clerk's.
         with warnings.catch_warnings():
@@ -134,6 +136,9 @@ def _digest(name: str, data: bytes) -> bytes:
 
 
 def _signer(seal: bytes) -> str:
+    from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
+    from cryptography.x509.oid import NameOID
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -9,8 +9,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import xlsxwriter
-
 from congvan.registry.cells import guard
 from congvan.registry.columns import CONTACTS, KINDS, ORGANISATIONS, PARKS, SIGNERS, Column, Holds, Kind
 from congvan.rules.records import Record, Register
@@ -94,6 +92,9 @@ def _write_csv(kind: Kind, lines: list[_Line], path: Path) -> None:
 
 
 def _write_workbook(tables: Mapping[Kind, list[_Line]], path: Path) -> None:
+    # Loaded where it is used: every process reads registries, few write one.
+    import xlsxwriter
+
     with xlsxwriter.Workbook(str(path), _DATES) as book:
         for kind, lines in tables.items():
             sheet = _sheet(book, kind)
@@ -135,6 +136,8 @@ def write_template(path: Path, levels: Collection[str]) -> None:
     levels: the levels of the cascade, or a mapping from level to its name, which the guide then shows.
     The example rows bear codes that `read_register` passes over.
     """
+    import xlsxwriter
+
     names = dict(levels) if isinstance(levels, Mapping) else {level: level for level in levels}
     with xlsxwriter.Workbook(str(path), _DATES) as book:
         example = book.add_format({"italic": True, "font_color": "#808080", "num_format": "@"})

@@ -13,6 +13,7 @@ from bench.waiting_world import Due, all_sent, fall_due
 from congvan.acts import board, figures, hops, telling
 from congvan.house import House, build
 from congvan.store.tables import Campaign, Case, Delivery, Message
+from tests.conftest import python
 
 FEW, MANY = 5, 300
 
@@ -103,6 +104,13 @@ async def test_a_hops_page_counts_all_and_lists_the_first(waiting: tuple[House, 
     house, hop_id = waiting
     found = await figures.hop(house, hop_id, FEW)
     assert (found["total"], found["totals"], len(found["recipients"])) == (FEW + MANY, {"SENT": FEW + MANY}, FEW)
+
+
+def test_the_process_of_a_woken_hop_loads_nothing_that_only_people_at_a_desk_need() -> None:
+    told = python("-c", "import sys, flows.hop; print(*sys.modules)")
+    assert told.returncode == 0, told.stderr
+    assert "congvan.acts.hops" in told.stdout.split()
+    assert not {"pypdf", "xlsxwriter", "alembic", "docx", "uvicorn"} & set(told.stdout.split())
 
 
 async def test_whether_a_round_needs_a_process_is_told_by_what_is_due(waiting: tuple[House, str]) -> None:
