@@ -5,7 +5,6 @@ What they find is no matter here; that they count the same letters as the sink i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,13 +47,14 @@ def test_dbos_sends_then_waits_and_hears_its_confirmations(on: Bench) -> None:
     assert database.octets() > 0
 
 
+@pytest.mark.gates
 @pytest.mark.prefect
 def test_prefect_alone_sends_from_a_subflow_for_each_recipient(on: Bench) -> None:
     path = peers.saved(sample(on.settings())[1], on.folder)
     assert [took.letters for took in peers.subflows(on, path, 2, 1, postgres=False)] == [2]
 
 
-@pytest.mark.parametrize("name", ["launching", "weight", "confirming", "reminding", "deadlines", "recovery"])
+@pytest.mark.parametrize("name", ["launching", "weight", "confirming", "reminding", "deadlines"])
 def test_a_measure_finds_ratios_and_exponents_at_any_size(on: Bench, name: str) -> None:
     section = MEASURES[name](on, TINY)
     assert section.growths
@@ -62,10 +62,9 @@ def test_a_measure_finds_ratios_and_exponents_at_any_size(on: Bench, name: str) 
     assert all(value > 0 for growth in section.growths for _, value in growth.points)
 
 
+@pytest.mark.gates
 @pytest.mark.prefect
-@pytest.mark.slow
-@pytest.mark.skipif("CONGVAN_TEST_BENCH" not in os.environ, reason="takes a minute: set CONGVAN_TEST_BENCH=1")
-@pytest.mark.parametrize("name", ["passing-on", "waiting"])
+@pytest.mark.parametrize("name", ["passing-on", "waiting", "recovery"])
 def test_a_measure_of_the_whole_engine_finds_its_ratios(on: Bench, name: str) -> None:
     assert MEASURES[name](on, TINY).ratios
 

@@ -161,7 +161,8 @@ def test_any_subject_and_name_survives_encoding_and_folding(text: str) -> None:
     assert str(make_header(decode_header(raw))).rpartition("<")[0].replace('"', "").replace("\\", "").split() == (
         text.replace('"', "").replace("\\", "").split()
     )
-    assert raw.endswith("<vanthu@dien-tu.example>")
+    # Without a name the address stands alone.
+    assert raw.endswith("<vanthu@dien-tu.example>" if text.strip() else "vanthu@dien-tu.example")
 
 
 @settings(deadline=None)

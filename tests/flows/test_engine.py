@@ -82,6 +82,7 @@ async def _shown(engine: Engine, wanted: dict[str, int]) -> bool:
     return Counter(run["state"]["name"] for run in await engine.runs("delivery")) == wanted
 
 
+@pytest.mark.gates
 async def test_the_worker_killed_three_times_while_sending_loses_nothing(engine: Engine) -> None:
     await engine.launch(units=150, tenants=0)
     engine.inbox.delay_s = 0.1
