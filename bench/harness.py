@@ -22,6 +22,7 @@ import uvloop
 
 from bench.outbox_world import ROOT, filled, settings
 from bench.peers.resident import peak_kb
+from bench.waiting_world import resting
 from congvan.mail.sink import Sink
 from congvan.settings import Settings
 
@@ -94,7 +95,9 @@ class Bench:
         self.port = int(self._pipe.recv())
         self._number = 0
         self._postgres = ""
-        self._bases: dict[int, tuple[Path, str]] = {}
+        self._bases: dict[tuple[str, int], tuple[Path, str]] = {}
+        #: Seconds that sending so many letters from SQLite took, for whoever wants to be compared with it.
+        self.sending_s: dict[int, float] = {}
 
     def _end(self) -> None:
         self._pipe.send("end")
@@ -120,14 +123,28 @@ class Bench:
 
     def filled(self, letters: int) -> tuple[Settings, str]:
         """A house on SQLite with that many letters to send, and its hop: made once, then copied."""
-        if letters not in self._bases:
+        if ("filled", letters) not in self._bases:
             chosen = self.settings()
             hop_id = asyncio.run(filled(chosen, letters))
-            with sqlite3.connect(chosen.home / "congvan.db") as connection:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.close()
-            self._bases[letters] = (chosen.home, hop_id)
-        base, hop_id = self._bases[letters]
+            self._keep(("filled", letters), chosen, hop_id)
+        return self._copy(("filled", letters))
+
+    def waiting(self, letters: int) -> tuple[Settings, str]:
+        """The same with all letters sent and nothing due."""
+        if ("waiting", letters) not in self._bases:
+            chosen, hop_id = self.filled(letters)
+            asyncio.run(resting(chosen, hop_id))
+            self._keep(("waiting", letters), chosen, hop_id)
+        return self._copy(("waiting", letters))
+
+    def _keep(self, name: tuple[str, int], chosen: Settings, hop_id: str) -> None:
+        connection = sqlite3.connect(chosen.home / "congvan.db")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        self._bases[name] = (chosen.home, hop_id)
+
+    def _copy(self, name: tuple[str, int]) -> tuple[Settings, str]:
+        base, hop_id = self._bases[name]
         home = self.home()
         shutil.copyfile(base / "congvan.db", home / "congvan.db")
         return self.settings(home=home), hop_id

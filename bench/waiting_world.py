@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from congvan.house import House
+from congvan.house import House, build
+from congvan.settings import Settings
 from congvan.store.tables import Delivery, Hop, Message
 
 
@@ -36,6 +37,15 @@ async def all_sent(house: House, hop_id: str) -> None:
             board_seen=Delivery.board_seq,
         )  # fmt: skip
         await ledger.change(Hop, Hop.id == hop_id, due_at=due_at, wake_at=wake_at)
+
+
+async def resting(chosen: Settings, hop_id: str) -> None:
+    """`all_sent` in a house of its own."""
+    house = build(chosen)
+    try:
+        await all_sent(house, hop_id)
+    finally:
+        await house.close()
 
 
 async def fall_due(house: House, hop_id: str, what: Due, number: int) -> datetime:

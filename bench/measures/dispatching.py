@@ -40,7 +40,7 @@ def measure(on: Bench, scale: Scale) -> Section:
     for name, postgres in _DATABASES:
         _beside_dbos(on, scale, section, path, name, postgres, rates[name, largest])
         try:
-            took = peers.subflows(on, path, scale.subflows, 1 if scale.repeats == 1 else 2, postgres=postgres)
+            took = peers.subflows(on, path, scale.subflows, 1, postgres=postgres)
         except PeerFailed as failed:
             section.missing.append(f"Prefect alone on {name}: {failed}")
             continue
@@ -80,19 +80,18 @@ def _beside_dbos(
     rates: dict[str, list[float]] = defaultdict(list)
     try:
         peers.wanted(scale)
-        for _ in range(scale.repeats):
-            for way in ("started", "queued"):
-                database = peers.dbos_database(on, postgres=postgres)
-                took = peers.dbos(on, letter, way, scale.dbos, database)
-                rates[way].append(took["letters"] / took["wall_s"])
+        for way in ("started", "queued", "queued")[: max(2, scale.repeats)]:
+            database = peers.dbos_database(on, postgres=postgres)
+            took = peers.dbos(on, letter, way, scale.dbos, database)
+            rates[way].append(took["letters"] / took["wall_s"])
     except NotInstalled as absent:
         section.missing.append(str(absent))
         return
     best = max(rates.values(), key=middle)
     said = f"ours on {name}, {max(scale.letters):,}"
     section.ratios.append(_against(said, f"DBOS on {name}: a workflow a recipient", own, best, at_least=10))
-    launch = [_launch(on, scale.dbos, postgres=postgres) for _ in range(scale.repeats)]
-    whole = [scale.dbos / (begun + scale.dbos / rate) for begun, rate in zip(launch, own, strict=True)]
+    launch = middle(_launch(on, scale.dbos, postgres=postgres) for _ in range(scale.repeats))
+    whole = [scale.dbos / (launch + scale.dbos / rate) for rate in own]
     section.ratios.append(_against(f"{said}, launch included", "DBOS, start included", whole, rates["started"]))
 
 
@@ -166,6 +165,7 @@ def weight(on: Bench, scale: Scale) -> Section:
         took = on.run(ours, chosen, hop_id)
         file = peers.DbosDatabase("", chosen.home / "congvan.db")
         walls[size], peaks[size], octets[size] = [took.wall_s], [took.peak_kb], [file.octets()]
+        on.sending_s[size] = took.wall_s
     section.growths += [
         grown("time of a dispatch, SQLite", walls), grown("peak memory of the sending process", peaks, 0.25),
         grown("octets of the database", octets),

@@ -54,7 +54,7 @@ def _killed(on: Bench, size: int) -> tuple[float, float]:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return subprocess.Popen([*command, str(CONNECTIONS)], cwd=ROOT, **quiet)
 
-    return _first(on, start, size // 10), _first(on, start, 0)
+    return _first(on, start, min(size // 10, 500)), _first(on, start, 0)
 
 
 def _dbos_killed(on: Bench, count: int) -> float:

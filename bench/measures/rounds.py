@@ -13,9 +13,10 @@ from bench.dispatch import ours
 from bench.figures import Ratio, Section, grown, percentile
 from bench.harness import Bench, Took, timed
 from bench.measures.confirming import waiting_forms
+from bench.outbox_world import filled
 from bench.recipients import Form, at_rate, served
 from bench.scale import Scale
-from bench.waiting_world import Due, all_sent, fall_due
+from bench.waiting_world import Due, fall_due, resting
 from congvan.acts import hops, outbox, telling
 from congvan.house import House, build, carrier
 from congvan.settings import Settings
@@ -28,7 +29,7 @@ def reminding(on: Bench, scale: Scale) -> Section:
     """A reminder round with the same number due among more and more who wait."""
     section = Section(f"A reminder round: {scale.due:,} due, among more and more who wait")
     took = {
-        size: [asyncio.run(_round(*on.filled(size), min(scale.due, size))) for _ in range(scale.repeats)]
+        size: asyncio.run(_rounds(*on.waiting(size), min(scale.due, size // scale.repeats), scale.repeats))
         for size in scale.sizes
     }
     section.growths.append(grown("found, decided, written down; as many due at every size", took, 0.15))
@@ -41,12 +42,15 @@ def reminding(on: Bench, scale: Scale) -> Section:
     return section
 
 
-async def _round(chosen: Settings, hop_id: str, due: int) -> float:
+async def _rounds(chosen: Settings, hop_id: str, due: int, repeats: int) -> list[float]:
+    """Seconds of each round; in each it is others who are due."""
     house = build(chosen)
+    took = []
     try:
-        await all_sent(house, hop_id)
-        await fall_due(house, hop_id, Due.REMINDER, due)
-        return await _turn(house, hop_id)
+        for _ in range(repeats):
+            await fall_due(house, hop_id, Due.REMINDER, due)
+            took.append(await _turn(house, hop_id))
+        return took
     finally:
         await house.close()
 
@@ -80,42 +84,49 @@ def drain(pipe: Connection, chosen: Settings, hop_id: str) -> None:
 
 def deadlines(on: Bench, scale: Scale) -> Section:
     """All deadlines in the same second: reminders, then escalations; and who answers meanwhile."""
-    largest = max(scale.sizes)
+    *smaller, largest = sorted(scale.sizes)
     section = Section("All deadlines in the same second")
-    drained: dict[int, list[float]] = {}
-    turned: dict[int, list[float]] = {}
-    told: dict[int, list[float]] = {}
-    for size in scale.sizes:
-        drained[size] = [_drained(on, size).wall_s]
-        turned[size], told[size] = ([one] for one in asyncio.run(_escalated(*on.filled(size))))
+    drained = {size: [_drained(on, size).wall_s] for size in smaller}
+    took, answers = _drained_with_answers(on, scale, largest, *on.waiting(largest))
+    drained[largest] = [took.wall_s]
+    told = {size: asyncio.run(_escalated(*on.waiting(size))) for size in (*smaller, max(largest // 4, smaller[-1] + 1))}
     section.growths += [
         grown("reminders of all written and sent", drained),
-        grown("escalations of all written", turned),
-        grown("the digest that tells of all of them", told),
+        grown("escalations of all written", {size: [turned] for size, (turned, _) in told.items()}),
+        grown("the digest that tells of all of them", {size: [last] for size, (_, last) in told.items()}),
     ]
-    letters = on.run(ours, *on.filled(largest)).wall_s
+    letters = on.sending_s.get(largest) or on.run(ours, *on.filled(largest)).wall_s
     section.ratios.append(
         Ratio(f"{largest:,} reminders due at once: decided, written, sent", "sending as many letters",
-              (drained[largest][0] / letters,), at_most=1.5)
+              (took.wall_s / letters,), at_most=1.5)
     )  # fmt: skip
-    section.ratios += _answers_meanwhile(on, scale, largest)
+    section.ratios += answers
+    if scale.dbos:
+        chosen, hop_id = _on_postgres(on, smaller[-1])
+        section.ratios += _drained_with_answers(on, scale, smaller[-1], chosen, hop_id, "PostgreSQL")[1]
     section.notes.append(
         f"Meanwhile {_ANSWERS_PER_S:.0f} answers a second come in through the portal; sink, sender, portal and those "
-        "who answer share the machine."
+        "who answer share the machine. SQLite lets one writer in at a time, PostgreSQL many."
     )
     return section
 
 
+def _on_postgres(on: Bench, size: int) -> tuple[Settings, str]:
+    chosen = on.settings(on.postgres())
+    hop_id = asyncio.run(filled(chosen, size))
+    asyncio.run(resting(chosen, hop_id))
+    return chosen, hop_id
+
+
 def _drained(on: Bench, size: int) -> Took:
-    chosen, hop_id = on.filled(size)
-    asyncio.run(_fallen(chosen, hop_id, size))
+    chosen, hop_id = on.waiting(size)
+    asyncio.run(_fall_due(chosen, hop_id, size))
     return on.run(drain, chosen, hop_id)
 
 
-async def _fallen(chosen: Settings, hop_id: str, number: int) -> None:
+async def _fall_due(chosen: Settings, hop_id: str, number: int) -> None:
     house = build(chosen)
     try:
-        await all_sent(house, hop_id)
         await fall_due(house, hop_id, Due.DEADLINE, number)
     finally:
         await house.close()
@@ -125,7 +136,6 @@ async def _escalated(chosen: Settings, hop_id: str) -> tuple[float, float]:
     """Seconds until every case is open, and until the digest is written."""
     house = build(chosen)
     try:
-        await all_sent(house, hop_id)
         await fall_due(house, hop_id, Due.ESCALATION, 10**9)
         turned = await _turn(house, hop_id)
         began = time.perf_counter()
@@ -135,24 +145,24 @@ async def _escalated(chosen: Settings, hop_id: str) -> tuple[float, float]:
         await house.close()
 
 
-def _answers_meanwhile(on: Bench, scale: Scale, size: int) -> list[Ratio]:
-    """How long answers take while everything is drained, against the same with nothing else to do."""
-    chosen, hop_id = on.filled(size)
-    kept = min(scale.confirmations * 10, size // 2)
-    wanted = asyncio.run(waiting_forms(chosen, hop_id, kept + scale.confirmations))
-    idle_ones, meanwhile = wanted[: scale.confirmations], wanted[scale.confirmations :]
-    answering = {form.path for form in wanted}
+def _drained_with_answers(
+    on: Bench, scale: Scale, size: int, chosen: Settings, hop_id: str, name: str = "SQLite"
+) -> tuple[Took, list[Ratio]]:
+    """How long answers take while everybody else is reminded, against the same with nothing else to do."""
+    kept = min(scale.confirmations * 10, size // 4)
+    wanted = asyncio.run(waiting_forms(chosen, hop_id, kept + min(scale.confirmations, size // 4)))
+    idle_ones, meanwhile = wanted[kept:], wanted[:kept]
     with served(chosen) as port:
         idle = asyncio.run(at_rate(port, idle_ones, _ANSWERS_PER_S))
-        asyncio.run(_others_fall_due(chosen, hop_id, size - len(answering)))
+        asyncio.run(_fall_due(chosen, hop_id, size - len(wanted)))
         over = Flag()
         with ThreadPoolExecutor(1) as beside:
             answers = beside.submit(asyncio.run, _answering(port, meanwhile, over))
-            on.run(drain, chosen, hop_id)
+            drained = on.run(drain, chosen, hop_id)
             over.set()
             took = answers.result()
-    said = f"while {size:,} deadlines are drained"
-    return [
+    said = f"while {size:,} deadlines are drained, {name}"
+    return drained, [
         Ratio(f"confirm → recorded {said}, p99", "idle, p99", (percentile(took, 0.99) / percentile(idle, 0.99),),
               at_most=3),
         Ratio(f"confirm → recorded {said}, median", "idle, median", (median(took) / median(idle),)),
@@ -171,12 +181,3 @@ async def _answering(port: int, wanted: list[Form], over: Flag) -> list[float]:
     took = await at_rate(port, wanted, _ANSWERS_PER_S, stop)
     watching.cancel()
     return took
-
-
-async def _others_fall_due(chosen: Settings, hop_id: str, number: int) -> None:
-    """Everybody but those who will answer."""
-    house = build(chosen)
-    try:
-        await fall_due(house, hop_id, Due.DEADLINE, number)
-    finally:
-        await house.close()

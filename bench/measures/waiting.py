@@ -12,13 +12,10 @@ from bench.figures import Ratio, Section
 from bench.harness import Bench, NotInstalled
 from bench.measures import peers
 from bench.scale import Scale
-from bench.waiting_world import all_sent
-from congvan.house import build
-from congvan.settings import Settings
 from tests.flows.engine import until
 
 #: After its start the engine registers, compares, shows; then it waits.
-_SETTLE_S = 20.0
+_SETTLE_S = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +72,16 @@ def _beside_dbos(on: Bench, scale: Scale, many: Idle, base: float, largest: int)
 
 
 async def _watched(on: Bench, scale: Scale, largest: int) -> tuple[Idle, Idle, Idle]:
-    homes = [await asyncio.to_thread(on.filled, size) for size in (1, largest, 1)]
+    homes = [await asyncio.to_thread(on.waiting, size) for size in (1, largest, 1)]
     found = []
     async with Watched(on.home()) as engine:
         await engine.start_server()
-        for chosen, hop_id in homes:
-            await _rest(chosen, hop_id)
+        for chosen, _hop_id in homes:
             await engine.use(chosen.home)
             found.append(await _idle(engine, scale))
             shutil.rmtree(chosen.home)
     few, many, again = found
     return few, many, again
-
-
-async def _rest(chosen: Settings, hop_id: str) -> None:
-    house = build(chosen)
-    try:
-        await all_sent(house, hop_id)
-    finally:
-        await house.close()
 
 
 async def _idle(engine: Watched, scale: Scale) -> Idle:
