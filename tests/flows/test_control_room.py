@@ -173,7 +173,7 @@ async def test_the_board_is_compared_with_the_database_and_built_again(
     await until(lambda: _letters(engine, 4), 60, "the board's letters")
     house = engine.house()
     try:
-        await until(lambda: _true(house, engine), 60, "a board that shows what is")
+        await until(lambda: _true(house, engine), 150, "a board that shows what is")
         found = await compare(house, engine.api)
         # One board, four below it, the exempt unit.
         assert (found.compared, found.differences) == (6, ())
@@ -188,7 +188,7 @@ async def test_the_board_is_compared_with_the_database_and_built_again(
         ]  # fmt: skip
         # Every recipient of the campaign, also the five below the investor that are not open yet.
         assert await board.repaint(house) == 11
-        await until(lambda: _true(house, engine), 60, "the board as the database has it")
+        await until(lambda: _true(house, engine), 150, "the board as the database has it")
     finally:
         await house.close()
 
