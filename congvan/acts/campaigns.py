@@ -22,7 +22,7 @@ from congvan.house import House
 from congvan.letters.sheet import Sheet
 from congvan.plan_check import check
 from congvan.rules.calendar import local
-from congvan.rules.cascade import Route, route
+from congvan.rules.cascade import Route, RouteHop, route
 from congvan.rules.names import fold
 from congvan.rules.protocol import Fact, State, settling_states
 from congvan.rules.records import CampaignPlan, Cascade, Organisation, Register, Settles
@@ -149,8 +149,11 @@ async def _write(
     first = frozen.recipients()
     delivery_ids = {code: house.new_id(now) for code in first}
     await ledger.add_all(Hop, _hop_rows(frozen, campaign_id, hop_ids, delivery_ids, organisations, now))
+    parks = [_parks(hop) for hop in frozen.hops]
     rows = [
-        _delivery_row(order, campaign_id, frozen, organisations[code], delivery_ids[code], hop_ids, number, now)
+        recipient_row(plan.code, campaign_id, organisations[code], delivery_ids[code], now)
+        | _standing(order, frozen, code, hop_ids, number)
+        | {"park": parks[number][code]}
         for code, number in first.items()
     ]
     await ledger.add_all(EventRow, [_first_event(row, campaign_id, order, now) for row in rows])
@@ -181,23 +184,21 @@ def _hop_rows(
     ]  # fmt: skip
 
 
-def _delivery_row(
-    order: Launch,
-    campaign_id: str,
-    frozen: Route,
-    one: Organisation,
-    delivery_id: str,
-    hop_ids: Mapping[str, str],
-    hop_number: int,
-    now: datetime,
+def _parks(hop: RouteHop) -> dict[str, str]:
+    """Each recipient's park: that of the first way to it."""
+    found: dict[str, str] = {}
+    for way in hop.ways:
+        found.setdefault(way.recipient, way.park)
+    return found
+
+
+def _standing(
+    order: Launch, frozen: Route, code: str, hop_ids: Mapping[str, str], hop_number: int
 ) -> dict[str, Any]:
-    hop = frozen.hops[hop_number]
-    exempt = one.code == order.cascade.drafting_unit
-    return recipient_row(order.plan.code, campaign_id, one, delivery_id, now) | {
-        "hop_id": hop_ids[hop.issuer],
-        "park": next((way.park for way in hop.ways if way.recipient == one.code), ""),
-        "settles": frozen.settles[one.code].value, "child_hop_id": hop_ids.get(one.code),
-        "state": State.EXEMPT if exempt else State.QUEUED,
+    exempt = code == order.cascade.drafting_unit
+    return {
+        "hop_id": hop_ids[frozen.hops[hop_number].issuer], "settles": frozen.settles[code].value,
+        "child_hop_id": hop_ids.get(code), "state": State.EXEMPT if exempt else State.QUEUED,
     }  # fmt: skip
 
 
