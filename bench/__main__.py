@@ -68,7 +68,7 @@ def _one(on: Bench, scale: Scale, name: str, *, to_keep: bool) -> int:
         section = MEASURES[name](on, scale)
     except (NotInstalled, PeerFailed) as absent:
         section = Section(name, missing=[str(absent)])
-    except (AssertionError, RuntimeError, OSError):
+    except (AssertionError, RuntimeError, OSError, EOFError):
         # The other parts are measured all the same; this one stays as it was.
         traceback.print_exc()
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,9 @@ def served(chosen: Settings) -> Iterator[int]:
     finally:
         here.send("end")
         worker.join()
+
+
+_KEPT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,10 @@ async def at_rate(port: int, wanted: Sequence[Form], rate: float, stop: asyncio.
     took: list[float] = []
 
     async def post(form: Form, meant: float) -> None:
-        line = free.pop() if free else await _Line(port).open()
+        line = free.pop() if free else _Line(port)
+        if not line.fresh(loop.time()):
+            line.close()
+            line = await _Line(port).open()
         await line.post(form)
         took.append(loop.time() - meant)
         free.append(line)
@@ -140,11 +147,16 @@ class _Line:
     def __init__(self, port: int) -> None:
         self._port = port
         self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter
+        self._writer: asyncio.StreamWriter | None = None
+        self._used = -math.inf
 
     async def open(self) -> _Line:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         return self
+
+    def fresh(self, now: float) -> bool:
+        """Whether the portal has kept it: it closes what has been idle for five seconds."""
+        return now - self._used < _KEPT_S
 
     async def __aenter__(self) -> _Line:
         return await self.open()
@@ -153,10 +165,12 @@ class _Line:
         self.close()
 
     def close(self) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
     async def post(self, form: Form) -> None:
         """Post it; anything but "recorded, see the page" is a fault of the measurement."""
+        assert self._writer is not None, "open it first"
         self._writer.write(form.request(self._port))
         head = await self._reader.readuntil(b"\r\n\r\n")
         status, _, rest = head.partition(b"\r\n")
@@ -164,3 +178,4 @@ class _Line:
         for line in rest.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
                 await self._reader.readexactly(int(line.partition(b":")[2]))
+        self._used = asyncio.get_running_loop().time()

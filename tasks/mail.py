@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from congvan.acts import inbox, outbox
+from congvan.acts import outbox
 from congvan.errors import CongvanError
 from congvan.house import build, carrier
 from congvan.settings import Settings
@@ -74,6 +74,9 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 @effect
 async def take_in() -> dict[str, int]:
     """Read the mailbox that the settings name; the kinds of mail counted."""
+    # Loaded where it is used: each woken hop is a process of its own and reads no mailbox.
+    from congvan.acts import inbox
+
     try:
         return await inbox.read_configured(house()) or {}
     except (CongvanError, ValueError):
