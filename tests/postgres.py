@@ -12,8 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
+
+from congvan.store.database import Store
 
 _ORDINARY = "nobody"
 
@@ -99,3 +103,13 @@ def _start(installed: Path, home: Path, user: str | None, *, durable: bool) -> s
             break
         subprocess.run(["sleep", "0.1"], check=True)
     raise RuntimeError((home / "log").read_text("utf-8", "replace"))
+
+
+async def fresh_database(url: str) -> str:
+    """The URL of an empty database of its own on the server at `url`."""
+    server = Store(url, isolation_level="AUTOCOMMIT")
+    name = f"t{uuid4().hex}"
+    async with server.engine.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name}"))
+    await server.close()
+    return server.url.set(database=name).render_as_string(hide_password=False)

@@ -34,7 +34,8 @@ from congvan.store.tables import (
     Request,
 )
 from tests.conftest import at
-from tests.contract.test_store import NOW, _campaign, _delivery, _fresh_postgres
+from tests.contract.test_store import NOW, _campaign, _delivery
+from tests.postgres import fresh_database
 
 WHO = {"answered_by": {"name": "Trần Thị Mẫu"}, "mailboxes": ["a@b.example", "hai@b.example"]}
 CAMPAIGN, FIRST = "c" * 32, f"{0:032d}"
@@ -46,7 +47,7 @@ async def town(request: pytest.FixtureRequest, tmp_path: Path, house: House) -> 
     if request.param == "sqlite":
         store = Store(f"sqlite+aiosqlite:///{tmp_path / 'audit.db'}")
     else:
-        store = await _fresh_postgres(request.getfixturevalue("postgres_url"))
+        store = Store(await fresh_database(request.getfixturevalue("postgres_url")))
     await migrate(store)
     made = replace(house, store=store)
     async with store.act() as ledger:

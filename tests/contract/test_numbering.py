@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from congvan.acts import numbers
 from congvan.acts.numbers import Series
@@ -25,6 +25,7 @@ from congvan.store.database import Store
 from congvan.store.schema import migrate
 from congvan.store.tables import Campaign, Letter, Number
 from tests.conftest import ROOT
+from tests.postgres import fresh_database
 
 NOW = datetime(2023, 12, 4, 1, tzinfo=UTC)
 SERIES = Series("BQL", "BQL-QHXD", 2023)
@@ -36,20 +37,11 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if request.param == "sqlite":
         made = Store(f"sqlite+aiosqlite:///{tmp_path / 'numbers.db'}")
     else:
-        made = await _fresh_postgres(request.getfixturevalue("postgres_url"), tmp_path)
+        made = Store(await fresh_database(request.getfixturevalue("postgres_url")))
     await migrate(made)
     yield made
     assert made.open_transactions == 0
     await made.close()
-
-
-async def _fresh_postgres(url: str, folder: Path) -> Store:
-    server = Store(url, isolation_level="AUTOCOMMIT")
-    name = f"n{abs(hash(folder)):x}"
-    async with server.engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-    await server.close()
-    return Store(url.replace("/postgres?", f"/{name}?"))
 
 
 @pytest.fixture

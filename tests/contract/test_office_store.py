@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from congvan.store.database import Store
 from congvan.store.schema import migrate
 from tests.portal.grown import grow
 from tests.portal.world import build_house, run_campaign
+from tests.postgres import fresh_database
 
 PASSWORD = "mùa mưa năm nay đến sớm"
 
@@ -23,22 +23,13 @@ PASSWORD = "mùa mưa năm nay đến sớm"
 async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
     url = f"sqlite+aiosqlite:///{tmp_path / 'office.db'}"
     if request.param == "postgresql":
-        url = await _fresh(request.getfixturevalue("postgres_url"))
+        url = await fresh_database(request.getfixturevalue("postgres_url"))
     await run_campaign(url, tmp_path)
     made = build_house(url, tmp_path)
     await grow(made, 150, hops=4)
     made.clock.forward(days=5)  # type: ignore[attr-defined]
     yield made
     await made.close()
-
-
-async def _fresh(url: str) -> str:
-    server = Store(url, isolation_level="AUTOCOMMIT")
-    name = f"office_{id(server):x}_{datetime.now(UTC).timestamp():.0f}"
-    async with server.engine.connect() as connection:
-        await connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    await server.close()
-    return server.url.set(database=name).render_as_string(hide_password=False)
 
 
 async def test_the_roll_the_counts_and_the_chart(house: House) -> None:

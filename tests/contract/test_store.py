@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from congvan.errors import NotFound, StaleDelivery
@@ -18,6 +18,7 @@ from congvan.store.database import Store
 from congvan.store.ledger import Entry, Ledger, chain_hash
 from congvan.store.schema import migrate, versions
 from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Letter, Message, Number, Table
+from tests.postgres import fresh_database
 
 NOW = datetime(2023, 12, 1, 1, tzinfo=UTC)
 
@@ -28,20 +29,11 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if request.param == "sqlite":
         made = Store(f"sqlite+aiosqlite:///{tmp_path / 'contract.db'}")
     else:
-        made = await _fresh_postgres(request.getfixturevalue("postgres_url"))
+        made = Store(await fresh_database(request.getfixturevalue("postgres_url")))
     await migrate(made)
     yield made
     assert made.open_transactions == 0
     await made.close()
-
-
-async def _fresh_postgres(url: str) -> Store:
-    server = Store(url, isolation_level="AUTOCOMMIT")
-    name = f"t{id(object()):x}{datetime.now(UTC).timestamp():.0f}"
-    async with server.engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-    await server.close()
-    return Store(url.replace("/postgres?", f"/{name}?"))
 
 
 async def _campaign(ledger: Ledger) -> None:
