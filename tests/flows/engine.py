@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -137,6 +138,10 @@ class Engine:
     async def start_server(self) -> None:
         """Prefect's server, until it answers."""
         port = str(self.prefect_port)
+        database = self.home / "prefect" / "prefect.db"
+        if not database.exists():
+            database.parent.mkdir(exist_ok=True)
+            database.write_bytes(await _empty_database())
         await self.start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port)
         async with httpx.AsyncClient(timeout=5) as client:
             await until(lambda: _answers(client, self.api), 120, "the Prefect server to answer")
@@ -189,6 +194,23 @@ class Engine:
             return found
 
 
+_EMPTY: list[bytes] = []
+
+
+async def _empty_database() -> bytes:
+    """Prefect's database with its tables and nothing in them: made once, since it takes as long as a server's start."""
+    if not _EMPTY:
+        with tempfile.TemporaryDirectory(prefix="congvan-prefect-") as folder:
+            made = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes",
+                env=os.environ | SERVER_SETTINGS | {"PREFECT_HOME": folder}, stdout=asyncio.subprocess.DEVNULL,
+                preexec_fn=die_with_parent,
+            )  # fmt: skip
+            assert await made.wait() == 0, "Prefect's database could not be made"
+            _EMPTY.append((Path(folder) / "prefect.db").read_bytes())
+    return _EMPTY[0]
+
+
 async def _answers(client: httpx.AsyncClient, api: str) -> bool:
     try:
         return (await client.get(f"{api}/health")).status_code == 200
@@ -201,7 +223,9 @@ async def until(question: Callable[[], Awaitable[Any]], seconds: float, what: st
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while loop.time() < end:
-        if found := await question():
-            return found
+        # A server that is busy for longer than a client waits is asked again.
+        with contextlib.suppress(httpx.TransportError):
+            if found := await question():
+                return found
         await asyncio.sleep(0.1)
     raise AssertionError(f"waited {seconds:.0f} s for {what}")

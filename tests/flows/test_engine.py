@@ -115,6 +115,7 @@ async def _unknown(engine: Engine) -> int:
     return int(found[0][0])
 
 
+@pytest.mark.gates
 async def test_a_kill_between_going_to_sleep_and_leaving_costs_nothing(engine: Engine) -> None:
     await engine.launch()
     await engine.start_flows(CONGVAN_FAILPOINT="hop-asleep")
@@ -131,6 +132,7 @@ async def _turned(engine: Engine) -> bool:
     return (await engine.rows(select(Hop.turns).where(Hop.issuer == "CITY")))[0][0] >= 1
 
 
+@pytest.mark.gates
 async def test_a_wiped_prefect_database_is_filled_again_from_ours(engine: Engine) -> None:
     await engine.launch()
     await engine.start_flows()
