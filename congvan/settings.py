@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     risk_share: float = Field(0.3, ge=0, le=1)
     #: Whether what happens is told to Prefect as events, for automations of the operators' own.
     events: bool = True
+    #: Asked for (GET) after every round of the auditor that found nothing; who waits there for it in vain, raises
+    #: the alarm. Empty: nobody waits.
+    heartbeat_url: SecretStr = SecretStr("")
     #: Whoever shows it may read /metrics; empty: only from this machine itself.
     metrics_token: SecretStr = SecretStr("")
     #: Links stay valid this many days after they were made.

@@ -11,12 +11,12 @@ from congvan.acts import leases
 from congvan.house import House
 from flows.relay import LEASE, LEASE_FOR, Relay
 from flows.runs import FLOWS, NAME, Deployments, Runs
-from tasks import at_work, events, mail, records
+from tasks import at_work, auditor, events, mail, records
 
 
 @flow(name="watch", persist_result=False)
 async def watch() -> None:
-    """Tell the ladder, send the mail of no hop, seal the logs, wake what nobody woke, read what came back."""
+    """Tell the ladder, send the mail of no hop, seal the logs, wake what nobody woke, audit, read what came back."""
     async with at_work() as house:
         await records.tell()
         await mail.send(None)
@@ -24,6 +24,7 @@ async def watch() -> None:
         async with get_client() as client:
             await _relay_once(house, client)
             await events.signal(client)
+        await auditor.audit()
         # Last, since a mailbox that cannot be read must keep nothing else from being done.
         await mail.take_in()
 

@@ -20,7 +20,7 @@ from congvan.rules.protocol import State, answered
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Hop, Note
 
-What = Literal["held", "crashed", "at_risk", "unclaimed"]
+What = Literal["held", "crashed", "at_risk", "unclaimed", "unsound"]
 
 #: Who holds a campaign where no person did.
 ENGINE, PREFECT = "engine", "prefect"
@@ -55,6 +55,10 @@ WORDS: Mapping[What, Saying] = MappingProxyType(
             "có trường hợp chưa ai nhận xử lý",
             "Đề nghị phân công người nhận xử lý từng trường hợp trên trang điều hành.",
         ),
+        "unsound": Saying(
+            "có dữ liệu không khớp",
+            "Đề nghị người quản trị chạy congvan audit và xem nhật ký của hệ thống trước khi gửi tiếp.",
+        ),
     }
 )
 
@@ -77,18 +81,19 @@ async def tell(house: House, ledger: Ledger, campaign: Campaign, what: What, why
     await mails.queue(house, ledger, [mail], now)
 
 
-async def tell_once(house: House, what: What, about: str) -> bool:
-    """Tell of something that happened in Prefect, at most once a day; True when it was told.
+async def tell_once(house: House, what: What, about: str, why: str = "") -> bool:
+    """Tell of something at most once a day; True when it was told.
 
-    about: the campaign's code, or the run of the hop that broke off. Raises NotFound.
+    about: the campaign's code, or the run of the hop that broke off. why: in words; empty: what is known of it.
+    Raises NotFound.
     """
     now = await house.clock.now()
     async with house.store.act() as ledger:
-        campaign, why = await _meant(ledger, what, about)
+        campaign, known = await _meant(ledger, what, about)
         key = f"notice:{what}:{campaign.id}:{local(now):%Y-%m-%d}"
         if not await ledger.add_if_absent(Note, name=key, value={"at": now.isoformat()}):
             return False
-        await tell(house, ledger, campaign, what, why, now)
+        await tell(house, ledger, campaign, what, why or known, now)
         return True
 
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 _SHOWN = 50
 
 
-async def audit(campaign: str, /, *, export: Path | None = None, seal: str = "", json: bool = False) -> int:
+async def audit(campaign: str = "", /, *, export: Path | None = None, seal: str = "", json: bool = False) -> int:
     """Kiểm tra nhật ký của một đợt: chuỗi băm, niêm phong, diễn lại đến trạng thái hiện tại.
 
     Parameters
     ----------
     campaign
-        Mã của đợt.
+        Mã của đợt; không ghi: mọi dòng trong sổ, bước tiếp theo của từng nơi nhận, nhật ký của các đợt đang chạy.
     export
         Tệp để xuất toàn bộ nhật ký, mỗi dòng một đối tượng JSON.
     seal
@@ -36,6 +36,10 @@ async def audit(campaign: str, /, *, export: Path | None = None, seal: str = "",
 
     if export is not None:
         place(export, "--export")
+    if not campaign:
+        if export is not None or seal:
+            raise given.refuse("CAMPAIGN", "--export và --seal cần mã của đợt", "ghi mã của đợt trước")
+        return await _everything(json)
     async with opened() as house:
         verdict = await acts.audit(house, campaign, seal)
         lines = await _export(house, campaign, export) if export is not None else 0
@@ -56,6 +60,24 @@ async def audit(campaign: str, /, *, export: Path | None = None, seal: str = "",
     if export is not None:
         print(f"Đã xuất {lines} dòng ra {export}.")
     return 1 if verdict.findings else 0
+
+
+async def _everything(json: bool) -> int:
+    from dataclasses import asdict
+
+    from congvan.acts import auditing
+
+    async with opened() as house:
+        found = await auditing.look_over(house)
+    if json:
+        as_json({"sound": not found, "findings": [asdict(one) for one in found]})
+        return 1 if found else 0
+    for one in found[:_SHOWN]:
+        print(f"SAI LỆCH  {' '.join(part for part in (one.campaign, one.place) if part)}: {one.problem} ({one.kind})")
+    if len(found) > _SHOWN:
+        print(f"… và {len(found) - _SHOWN} sai lệch khác (--json: tất cả)")
+    print(f"{len(found)} sai lệch.")
+    return 1 if found else 0
 
 
 async def _export(house: House, campaign: str, path: Path) -> int:

@@ -54,7 +54,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "register outgoing|incoming|tracking --year Y --out FILE.pdf|.xlsx [--exercises] [--json]",
                 "sổ văn bản đi, văn bản đến, theo dõi giải quyết",
             ),
-            ("audit CAMPAIGN [--export FILE.jsonl] [--seal HASH] [--json]", "kiểm tra nhật ký; có sai lệch thì 1"),
+            ("audit [CAMPAIGN] [--export FILE.jsonl] [--seal HASH] [--json]", "kiểm tra nhật ký; có sai lệch thì 1"),
             ("retention [--dry-run] [--by NAME] [--json]", "xóa dữ liệu liên hệ và nội dung thư quá thời hạn giữ"),
         ),
         "Văn bản": (

@@ -26,6 +26,13 @@ def rows(disk: Disk, sql: str, *values: Any) -> list[sqlite3.Row]:
     return cursor.execute(sql, values).fetchall()
 
 
+def named(disk: Disk, sql: str, values: dict[str, str]) -> list[sqlite3.Row]:
+    """As `rows`, with parameters by name."""
+    cursor = sqlite3.Connection.cursor(disk.raw, sqlite3.Cursor)
+    cursor.row_factory = sqlite3.Row
+    return cursor.execute(sql, values).fetchall()
+
+
 def row(disk: Disk, table: str, key: str) -> sqlite3.Row:
     """The row of a table under this id."""
     return rows(disk, f"select * from {table} where id = ?", key)[0]

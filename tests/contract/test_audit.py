@@ -13,7 +13,7 @@ import orjson
 import pytest
 from sqlalchemy import func, select, text
 
-from congvan.acts import audit, retention, seals
+from congvan.acts import audit, auditing, retention, seals
 from congvan.clock import HandClock
 from congvan.errors import NotFound
 from congvan.house import House
@@ -161,6 +161,14 @@ async def test_seals_that_were_written_anew_differ_from_the_one_that_was_noted(t
     await seals.seal(town, "C")
     assert (await audit.audit(town, "C")).findings == []
     assert [one.kind for one in (await audit.audit(town, "C", noted)).findings] == ["seal"]
+
+
+async def test_the_auditor_asks_its_questions_of_both_databases(town: House) -> None:
+    # These deliveries were made without a route and without mail, and their campaign without a plan.
+    await _by_hand(town, "UPDATE campaigns SET held_at = '2023-12-01 01:00:00'")
+    kinds = {flaw.kind for flaw in await auditing.look_over(town)}
+    assert {"not on the route", "sent without a letter", "held by nobody"} <= kinds
+    assert "log" not in kinds
 
 
 async def test_the_export_holds_all_that_a_verifier_needs(town: House) -> None:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from sqlalchemy import func, select
 
-from congvan.acts import audit, confirmations, hops, outbox
+from congvan.acts import audit, auditing, confirmations, hops, outbox
 from congvan.clock import HandClock
 from congvan.house import House, build
 from congvan.links import Link
@@ -81,8 +81,15 @@ async def test_an_old_database_is_upgraded_with_its_campaign_under_way(golden: P
         async with house.store.view() as ledger:
             assert await ledger.count(select(Message.id)) == messages + 5
         assert (await audit.audit(house, "ra-soat-kho")).findings == []
+        assert await auditing.look_over(house) == []
     finally:
         await house.close()
+
+
+def test_there_is_an_old_database_of_every_schema_before_the_present_one() -> None:
+    versions_of = ROOT / "congvan" / "store" / "migrations" / "versions"
+    numbers = sorted(path.name[:4] for path in versions_of.glob("[0-9]*.py"))
+    assert [path.name[:4] for path in sorted(GOLDEN.glob("*.sql.gz"))] == numbers[:-1]
 
 
 async def test_a_backup_taken_while_it_runs_goes_on_in_another_place(tmp_path: Path) -> None:
