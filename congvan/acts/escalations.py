@@ -15,8 +15,8 @@ from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.calendar import instant, local
 from congvan.rules.deadlines import after
-from congvan.rules.protocol import Fact
-from congvan.rules.records import Organisation
+from congvan.rules.protocol import Fact, State, settled
+from congvan.rules.records import Organisation, Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, OrganisationRow
 
@@ -51,7 +51,7 @@ async def open_cases(
 async def keep_told(house: House, ledger: Ledger, delivery: Delivery, now: datetime) -> None:
     """Whoever was escalated because no mail reached him is reached again and still owes the answer: from
     now on he is silent. Nothing becomes due by the clock after an escalation, so somebody has to be told."""
-    if delivery.escalated_at is not None:
+    if delivery.escalated_at is not None and not settled(State(delivery.state), Settles(delivery.settles)):
         await open_case(house, ledger, delivery, "silent", now)
 
 

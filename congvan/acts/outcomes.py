@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 from typing import Any, cast
 
 from sqlalchemy import bindparam, select, update
@@ -49,6 +50,7 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
     now = await house.clock.now()
     by_key = {work.message.id: work for work in works}
     judged = [_Judged(by_key[outcome.key], outcome, now, house.random) for outcome in outcomes]
+    _come_back_together(judged)
     async with house.store.act() as ledger:
         keys = sorted({one.message.delivery_id for one in judged if one.message.delivery_id is not None})
         query = select(*_NEEDED).where(ledger.among(Delivery.id, keys)).order_by(Delivery.id).with_for_update()
@@ -59,7 +61,7 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
         changes: dict[str, Change] = {}
         for one in judged:
             delivery = deliveries.get(one.message.delivery_id or "")
-            if delivery is not None and (change := one.moved(delivery)) is not None:
+            if delivery is not None and (change := one.moved(_as_changed(delivery, changes))) is not None:
                 _merge(changes, change)
         await ledger.write_many(list(changes.values()), now)
         for delivery, entries, _values in changes.values():
@@ -69,6 +71,23 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
                 await mailboxes.send_anew(house, ledger, delivery.id, now)
         offices = [one.message for one in judged if one.refused and one.message.delivery_id is None]
         await mailboxes.next_for_offices(house, ledger, offices, now)
+
+
+def _come_back_together(judged: Sequence[_Judged]) -> None:
+    """What found the way shut at once asks again at once: one look of many messages, not a look of each."""
+    shut = [one for one in judged if one.verdict == "untried" and not one.given_up]
+    longest = max((one.wait for one in shut), default=timedelta())
+    for one in shut:
+        one.wait = longest
+
+
+def _as_changed(delivery: Delivery, changes: dict[str, Change]) -> Delivery:
+    """The delivery as the messages before it in this batch leave it: of a letter and its replacement that leave
+    together, one makes it sent."""
+    if delivery.id not in changes:
+        return delivery
+    columns: Any = delivery
+    return cast(Delivery, SimpleNamespace(**(dict(columns._mapping) | changes[delivery.id][2])))
 
 
 def _merge(changes: dict[str, Change], change: Change) -> None:

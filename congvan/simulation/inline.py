@@ -9,45 +9,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import StaticPool
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.util.concurrency import await_only, in_greenlet
+from sqlalchemy.orm import Session
 
 from congvan.store.database import Store
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Table
 
 URL = "sqlite+inline:///:memory:"
-
-
-async def _nothing() -> None:
-    return None
-
-
-class _Cursor(sqlite3.Cursor):
-    """Says to SQLAlchemy that it awaited something: its asynchronous engine insists on that."""
-
-    def execute(self, *given: Any) -> Any:
-        if in_greenlet():
-            await_only(_nothing())
-        return super().execute(*given)
-
-    def executemany(self, *given: Any) -> Any:
-        if in_greenlet():
-            await_only(_nothing())
-        return super().executemany(*given)
-
-    async def _async_soft_close(self) -> None:
-        """What SQLAlchemy awaits where a result holds its rows already (RETURNING)."""
-
-
-class _Connection(sqlite3.Connection):
-    def cursor(self, *_given: Any, **_more: Any) -> Any:
-        return super().cursor(_Cursor)
 
 
 class InlineDialect(SQLiteDialect_pysqlite):
@@ -87,7 +61,7 @@ class Disk:
 
     def __init__(self) -> None:
         #: For looking on from outside, past the engine's own store.
-        self.raw = sqlite3.connect(":memory:", factory=_Connection)
+        self.raw = sqlite3.connect(":memory:")
         self.engine: AsyncEngine = Store(URL, creator=lambda: self.raw).engine
         with self.engine.sync_engine.begin() as connection:
             Table.metadata.create_all(connection)
@@ -95,12 +69,50 @@ class Disk:
 
     def look(self, sql: str, *values: Any) -> list[Any]:
         """Rows of a question asked from outside."""
-        cursor = sqlite3.Connection.cursor(self.raw, sqlite3.Cursor)
-        return cursor.execute(sql, values).fetchall()
+        return self.raw.execute(sql, values).fetchall()
 
     def close(self) -> None:
         """Forget everything."""
         self.raw.close()
+
+
+class _Line:
+    """A connection as acts await it."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def execute(self, *given: Any, **named: Any) -> Any:
+        return self._connection.execute(*given, **named)
+
+
+class _InlineSession:
+    """What acts await of a session, from one that answers at once: nothing is handed from one stack to another."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._session = Session(engine.sync_engine, expire_on_commit=False, autoflush=False)
+        self.expunge, self.expunge_all = self._session.expunge, self._session.expunge_all
+
+    async def execute(self, *given: Any, **named: Any) -> Any:
+        return self._session.execute(*given, **named)
+
+    async def scalars(self, *given: Any, **named: Any) -> Any:
+        return self._session.scalars(*given, **named)
+
+    async def scalar(self, *given: Any, **named: Any) -> Any:
+        return self._session.scalar(*given, **named)
+
+    async def get(self, *given: Any, **named: Any) -> Any:
+        return self._session.get(*given, **named)
+
+    async def connection(self, **named: Any) -> _Line:
+        return _Line(self._session.connection(**named))
+
+    async def commit(self) -> None:
+        self._session.commit()
+
+    def close(self) -> None:
+        self._session.close()
 
 
 class InlineStore(Store):
@@ -137,14 +149,14 @@ class InlineStore(Store):
         if self.open_transactions:
             raise AssertionError("a transaction was opened inside another")
         self.open_transactions += 1
-        session = AsyncSession(self.engine, expire_on_commit=False, autoflush=False)
+        session = _InlineSession(self.engine)
         try:
             if immediate:
                 await session.connection(execution_options={"congvan_immediate": True})
-            yield session
+            yield cast("AsyncSession", session)
         finally:
             self.open_transactions -= 1
-            await session.close()
+            session.close()
 
     async def close(self) -> None:
         """The disk is closed by whoever made it."""

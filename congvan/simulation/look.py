@@ -21,7 +21,7 @@ def some(text: str) -> datetime:
 
 def rows(disk: Disk, sql: str, *values: Any) -> list[sqlite3.Row]:
     """Rows by column name."""
-    cursor = sqlite3.Connection.cursor(disk.raw, sqlite3.Cursor)
+    cursor = disk.raw.cursor()
     cursor.row_factory = sqlite3.Row
     return cursor.execute(sql, values).fetchall()
 

@@ -19,7 +19,7 @@ from congvan.simulation.scheduler import Broken, Scheduler
 
 _DUE = """
 select min(at) from (
-  select min(h.wake_at) at from hops h join campaigns c on c.id = h.campaign_id
+  select min(max(h.wake_at, coalesce(h.lease_until, h.wake_at))) at from hops h join campaigns c on c.id = h.campaign_id
    where c.held_at is null and (c.state = 'RUNNING' or h.opened_at is null)
   union all select min(wake_at) from campaigns where held_at is null and state = 'RUNNING'
   union all select min(k.tell_at) from cases k join campaigns c on c.id = k.campaign_id
@@ -33,6 +33,9 @@ select min(at) from (
     and (m.kind in ('pause', 'held')
          or not exists (select 1 from campaigns c where c.id = m.campaign_id and c.held_at is not null)))
 """
+
+#: Without one the look at the campaigns is left out: it would be a transaction that finds nothing.
+_CAMPAIGN_WAITS = "select 1 from campaigns where wake_at is not null and state = 'RUNNING' limit 1"
 
 
 class Relay:
@@ -92,8 +95,9 @@ class Relay:
     # ------------------------------------------------------------------ what to do
 
     async def _tick(self, house: House) -> None:
-        for campaign_id in await campaigns.due(house):
-            await campaigns.turn(house, campaign_id)
+        if self.scheduler.disk.look(_CAMPAIGN_WAITS):
+            for campaign_id in await campaigns.due(house):
+                await campaigns.turn(house, campaign_id)
         now = await house.clock.now()
         async with house.store.view() as ledger:
             due = await hops.due_hops(ledger, now)

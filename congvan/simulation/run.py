@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,7 @@ class Simulation:
         workers = [self.processes["worker-1"], self.processes["worker-2"]]
         self.relay = Relay(self.scheduler, self.processes["relay"], workers, self.servers)
         self.operators = Operators(self.scheduler, self.processes["portal-1"])
+        self._mornings: list[datetime] = []
 
     def _process(self, name: str, folder: Path) -> Process:
         skew = timedelta(seconds=stream(self.world.seed, f"skew/{name}").uniform(-5, 5))
@@ -96,10 +97,19 @@ class Simulation:
         self.faults.calm = self.operators.calm = True
         self.servers.down_until = self.relay.down_until = None
         self.relay.plan()
-        self.scheduler.run(self.world.ends + REST)
-        self.watcher.day_end()
+        self.scheduler.run(self.world.ends + REST, self._is_over)
+        self.watcher.at_the_end()
         whole.on_the_wire(self.memory, self.servers.taken, self.servers.copied)
         return whole.nobody_forgotten(self.memory)
+
+    def _is_over(self) -> bool:
+        """Every campaign has been closed by its person, and nothing but mornings is still to come."""
+        states = [one[0] for one in self.disk.look("select state from campaigns")]
+        closed = len(states) == len(self.world.launches) and all(state == "CLOSED" for state in states)
+        return closed and self.relay.due_at() is None and self.scheduler.waits == self._mornings_left()
+
+    def _mornings_left(self) -> int:
+        return sum(at >= self.scheduler.now for at in self._mornings)
 
     def stop(self) -> None:
         """Drop what is under way."""
@@ -126,6 +136,7 @@ class Simulation:
         for number in range(self.world.days + REST.days):
             morning = instant(day + timedelta(days=number), calendars().state.opens)
             if calendars().state.is_working(local(morning).date()) and morning > self.world.starts:
+                self._mornings.append(morning)
                 self.scheduler.at(morning, self.operators.morning)
 
     def _launch(self, launch: campaigns.Launch) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from congvan.rules.calendar import local
+from congvan.rules.calendar import instant, local
 from congvan.simulation.faults import Crash, Faults, stream
 from congvan.simulation.inline import Disk
 from congvan.simulation.processes import Ended, Job, Process
@@ -17,11 +17,19 @@ from congvan.simulation.processes import Ended, Job, Process
 #: Steps that a failing seed prints.
 REMEMBERED = 40
 #: A world in which one virtual day takes more steps than this does not come to rest.
-MOST_STEPS_A_DAY = 60_000
+MOST_STEPS_A_DAY = 20_000
 
 
 class Broken(Exception):
     """An invariant does not hold. The message says which, and of what."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _end_of(day: date) -> datetime:
+    return instant(day + timedelta(days=1), time())
 
 
 class Scheduler:
@@ -31,13 +39,13 @@ class Scheduler:
         self.seed, self.disk, self.faults, self.folder = seed, disk, faults, folder
         self.now = starts
         self.steps = 0
-        self.history: deque[str] = deque(maxlen=REMEMBERED)
+        self._past: deque[tuple[datetime, str]] = deque(maxlen=REMEMBERED)
         self.after_step: list[Callable[[str], None]] = []
         self.at_day_end: list[Callable[[], None]] = []
         self.pace = stream(seed, "pace")
         self.days = 0
         self.deaths: Counter[str] = Counter()
-        self._day = local(starts).date()
+        self._midnight = _end_of(local(starts).date())
         self._steps_today = 0
         self._number = 0
         self._heap: list[tuple[datetime, float, int, Callable[[], None]]] = []
@@ -53,22 +61,32 @@ class Scheduler:
         """Let something happen in a while."""
         self.at(self.now + timedelta(seconds=seconds), act)
 
-    def run(self, until: datetime) -> None:
-        """Go on until nothing is left to happen before this instant."""
+    def run(self, until: datetime, over: Callable[[], bool] = _never) -> None:
+        """Go on until nothing is left to happen before this instant. over: asked at each day's end; True: stop."""
         while self._heap and self._heap[0][0] < until:
-            when, _tie, _number, act = heapq.heappop(self._heap)
-            self._pass_to(when)
+            if self._pass_to(self._heap[0][0]) and over():
+                return
+            _when, _tie, _number, act = heapq.heappop(self._heap)
             act()
         self._pass_to(until)
 
-    def _pass_to(self, when: datetime) -> None:
+    def _pass_to(self, when: datetime) -> bool:
+        """True when a day has ended on the way."""
+        if when < self._midnight:
+            self.now = when
+            return False
         day = local(when).date()
-        if day != self._day:
-            self.days += (day - self._day).days
-            self._day, self._steps_today = day, 0
-            for look in self.at_day_end:
-                look()
+        self.days += (day - local(self._midnight).date()).days + 1
+        self._midnight, self._steps_today = _end_of(day), 0
+        for look in self.at_day_end:
+            look()
         self.now = when
+        return True
+
+    @property
+    def waits(self) -> int:
+        """How much is still to happen."""
+        return len(self._heap)
 
     # ------------------------------------------------------------------ processes
 
@@ -92,7 +110,7 @@ class Scheduler:
         try:
             pause = process.step(job, self.now)
         except Crash as point:
-            self.history.append(f"{self._stamp()} {process.name}: {job.label}: DIES {point}")
+            self._past.append((self.now, f"{process.name}: {job.label}: DIES {point}"))
             pause = None
             self.deaths[str(point)] += 1
             self._bury(process)
@@ -105,16 +123,19 @@ class Scheduler:
     def _count(self, job: Job) -> None:
         self.steps += 1
         self._steps_today += 1
-        self.history.append(f"{self._stamp()} {job.process.name}: {job.label}")
+        self._past.append((self.now, f"{job.process.name}: {job.label}"))
         if self._steps_today > MOST_STEPS_A_DAY:
             raise Broken(f"restless: more than {MOST_STEPS_A_DAY} steps in one day")
 
     def tell(self, what: str) -> None:
         """Add to the last line of the history what its step wrote."""
-        self.history[-1] += f" → {what}"
+        at, line = self._past[-1]
+        self._past[-1] = (at, f"{line} → {what}")
 
-    def _stamp(self) -> str:
-        return f"{local(self.now):%Y-%m-%d %H:%M:%S}"
+    @property
+    def history(self) -> list[str]:
+        """The last steps, each with its local time and what it wrote."""
+        return [f"{local(at):%Y-%m-%d %H:%M:%S} {line}" for at, line in self._past]
 
     def _bury(self, process: Process) -> None:
         back = self.now + timedelta(seconds=self.pace.choice([1, 5, 30, 200]))

@@ -19,6 +19,8 @@ from congvan.store.ledger import Entry, chain_hash
 
 #: Tables of which each step's new rows are read, by rowid.
 _NEW = ("events", "messages", "attempts", "digests")
+#: Days after which every log is read from its first line again.
+_WEEK = 7
 _MOVES = {event.value for event in Event}
 
 
@@ -28,6 +30,8 @@ class Watcher:
     def __init__(self, memory: Memory, now: Callable[[], datetime], tell: Callable[[str], None]) -> None:
         self.memory, self.now, self.tell = memory, now, tell
         self.seen = dict.fromkeys(_NEW, 0)
+        self._days = 0
+        self._commits = 0
 
     @property
     def disk(self) -> Disk:
@@ -88,17 +92,32 @@ class Watcher:
             self.memory.deliveries[stream] = Seen(delivery["state"], due)
 
     def day_end(self) -> None:
-        """Everything, on all rows; the logs are replayed from their first line."""
-        self._replay_all()
+        """Everything, on all rows, where anything was written since; each week every log from its first line."""
+        self._days += 1
+        if self.disk.commits == self._commits and self._days % _WEEK:
+            return
+        self._commits = self.disk.commits
+        if self._days % _WEEK == 0:
+            self._replay_all()
+        else:
+            self._compare(self.memory.chains)
         for check in whole.EVERY_DAY:
             check(self.memory, self.now())
             self.memory.checks += 1
+
+    def at_the_end(self) -> None:
+        """Everything once more, each log from its first line."""
+        self._days = -1
+        self.day_end()
 
     def _replay_all(self) -> None:
         chains: dict[str, Chain] = {}
         for event in rows(self.disk, "select * from events order by stream, seq"):
             replay(chains.setdefault(event["stream"], Chain()), event)
             self.memory.checks += 1
+        self._compare(chains)
+
+    def _compare(self, chains: dict[str, Chain]) -> None:
         for delivery in rows(self.disk, "select id, state, event_head from deliveries"):
             chain = chains[delivery["id"]]
             if (chain.state, chain.head) != (delivery["state"], delivery["event_head"]):

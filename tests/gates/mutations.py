@@ -73,7 +73,7 @@ FAULTS = (
            "Hop.lease_owner == lease.owner, Hop.wake_seq == lease.seen, wake_at=wake",
            "Hop.lease_owner == lease.owner, wake_at=wake", f"{_STORIES}kills.py", f"{_STORIES}answers.py", _SIMULATOR),
     _fault("a hop opens a second time", "acts/hops.py", "        if hop.opened_at is not None:\n            return\n", "",
-           f"{_STORIES}passing_on.py", f"{_STORIES}kills.py", _SIMULATOR),
+           f"{_STORIES}kills.py", f"{_STORIES}passing_on.py", _SIMULATOR),
     _fault("a second way brings a second letter", "acts/hops.py",
            "if delivery.due_at is not None or settled(State(delivery.state), Settles(delivery.settles)):",
            "if settled(State(delivery.state), Settles(delivery.settles)):", f"{_STORIES}passing_on.py", _SIMULATOR),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from congvan.acts import campaigns, deliveries, hops, outbox, telling
+from congvan.acts import campaigns, deliveries, hops, mails, outbox, telling
 from congvan.house import House
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.rules.protocol import State
@@ -127,6 +127,31 @@ async def test_not_now_is_tried_again_after_pauses_that_double(town: Town) -> No
 @pytest.mark.parametrize(("attempt", "minutes"), [(1, 1), (2, 2), (5, 16), (8, 128), (9, 240), (50, 240), (5000, 240)])
 def test_pauses_double_from_a_minute_to_four_hours(attempt: int, minutes: int) -> None:
     assert outbox.wait_before(attempt) == timedelta(minutes=minutes)
+
+
+async def test_what_found_the_way_shut_together_asks_again_together(town: Town) -> None:
+    hop_id = await opening(town)
+    works = await outbox.claim(town.house, hop_id)
+    shut = [Outcome(work.message.id, "unavailable", None, "no connection", True) for work in works]
+    await outbox.record(town.house, works, shut)
+    rows = await town.all(Message, Message.hop_id == hop_id)
+    assert len(rows) > 1
+    assert len({row.not_before for row in rows}) == 1
+    assert {row.attempts for row in rows} == {0}
+
+
+async def test_a_letter_and_its_replacement_that_leave_together_are_sent_once_in_the_log(town: Town) -> None:
+    hop_id = await opening(town)
+    first = await message(town, "VP")
+    anew = mails.Mail(
+        kind="replacement", step="2", recipient="VP", address=first.address, not_before=first.not_before,
+        delivery_id=first.delivery_id, hop_id=hop_id, campaign_id=first.campaign_id,
+    )  # fmt: skip
+    async with town.house.store.act() as ledger:
+        await mails.queue(town.house, ledger, [anew], first.created_at)
+    await outcome(town, hop_id, ACCEPTED)
+    assert (await town.log("VP")).count("sent") == 1
+    assert (await message(town, "VP", "replacement")).state == "SENT"
 
 
 async def test_what_the_server_may_have_is_unknown_counted_and_sent_again_as_the_same_message(town: Town) -> None:

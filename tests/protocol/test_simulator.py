@@ -25,7 +25,7 @@ _AGAIN = "from congvan.simulation.run import simulate; v = simulate({}, {}, {});
 def test_every_invariant_holds_in_a_world_that_hates_it(seed: int) -> None:
     verdict = simulate(seed, TENANTS, DAYS)
     assert verdict.broken == "", "\n".join([*verdict.history, verdict.broken])
-    assert verdict.checks > verdict.steps
+    assert 2 * verdict.checks > verdict.steps, "a step that only reads is not checked; every other one is"
     assert sum(verdict.ends.values()) > TENANTS
 
 

@@ -262,6 +262,24 @@ async def test_a_lease_that_ran_out_is_taken_over_and_its_old_holder_changes_not
     assert (after.lease_owner, after.wake_at) == (new.owner, before.wake_at)
 
 
+async def test_a_turn_that_stood_still_past_its_lease_before_it_opens_does_not_open_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hop = await at_the_board(town)
+    right = hops._open
+
+    async def overtaken(house: House, hop_id: str) -> None:
+        monkeypatch.setattr(hops, "_open", right)
+        town.clock.forward(seconds=house.settings.lease_s + 1)
+        assert await town.turn(hop_id)
+        await right(house, hop_id)
+
+    monkeypatch.setattr(hops, "_open", overtaken)
+    await town.turn(hop.id)
+    kinds = [event.kind for event in await town.all(EventRow, EventRow.stream == hop.id)]
+    assert kinds.count("opened") == 1
+
+
 async def test_a_lease_that_is_kept_is_not_taken_over(town: Town) -> None:
     hop = await at_the_board(town)
     lease = await hops.take(town.house, hop.id)

@@ -81,6 +81,14 @@ async def test_who_confirms_after_all_leaves_no_case_behind(outside: Town) -> No
     assert [case.closed_at is not None for case in await outside.cases("T-OUT")] == [True]
 
 
+async def test_a_request_declined_after_a_late_answer_opens_no_case_anew(outside: Town) -> None:
+    key = await _asked(outside)
+    await outside.until("2023-12-12", "09:00")
+    await outside.say("T-OUT")
+    await deciding.decide(outside.house, key, Verdict(accept=False, by="Bà Mẫu", why="Áp dụng cho mọi đơn vị."))
+    assert [case.kind for case in await outside.cases("T-OUT") if case.closed_at is None] == []
+
+
 async def test_a_request_needs_a_reason_and_an_open_obligation(outside: Town) -> None:
     row = await outside.delivery("T-OUT")
     with pytest.raises(ActRefused):
