@@ -5,6 +5,7 @@ even chance kills the next one in or right behind its recovery, and lets the las
 the sink took, by Message-ID.
 
 Run: python -m bench.kill [--trials 100] [--letters 2000] [--connections 4]
+     python -m bench.kill --world engine --kills 20 (`bench.kill_engine`)
 """
 
 from __future__ import annotations
@@ -193,7 +194,12 @@ def main() -> int:
     options.add_argument("--first", type=int, default=0, help="the first seed")
     options.add_argument("--letters", type=int, default=2_000)
     options.add_argument("--connections", type=int, default=4)
+    options.add_argument("--world", choices=("outbox", "engine"), default="outbox", help="engine: all processes of it")
     chosen = options.parse_args()
+    if chosen.world == "engine":
+        from bench import kill_engine  # Prefect and PostgreSQL are needed by no other trial
+
+        return kill_engine.run(chosen.kills or 20, chosen.first)
     total: Counter[str] = Counter()
     worst = 0
     for seed in count(chosen.first):
