@@ -35,7 +35,7 @@ async def main() -> int:
     pause_s = float(os.environ.get("CONGVAN_DEMO_PAUSE_S", "0"))
 
     async def register(client: PrefectClient) -> dict[str, UUID]:
-        return await register_all(None if pool else runner, client, house.settings, pool)
+        return await register_all(None if pool else runner, client, house.settings, pool, limit)
 
     deployments = Deployments(register)
     relay = Relay(house, deployments, every_s=0.3 if house.settings.demo else 1.0, pause_s=pause_s)

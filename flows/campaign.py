@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from prefect import flow
+from prefect.client.orchestration import get_client
 from prefect.context import get_run_context
 
 from congvan.acts import board as board_acts
@@ -62,6 +63,8 @@ async def _follow(launched: Callable[[House], Awaitable[str]]) -> None:
         ours = await board_acts.claim_page(house, key, str(run.id))
         if not ours or await campaigns.is_over(house, key):
             return
+        async with get_client() as client:
+            await board.name_campaign(client, run.id, await campaigns.code_of(house, key))
         sleep = board.asleep("OPEN", False, None, house.clock.wall())
         await set_state(sleep)
     leave(sleep)

@@ -31,30 +31,34 @@ from tasks.board import delivery, recipients
 
 log = logging.getLogger("congvan.relay")
 
+#: The queue of hops: the only one of which many runs are due at once, so the only one with a limit. A campaign's page
+#: stays RUNNING as long as the campaign, and a limit on its queue would be used up by it.
+SENDING = "sending"
 #: Flow → (when it is started, its queue in a work pool). A wake must not wait behind a report.
 SERVED: Mapping[Flow[..., Any], tuple[Schedule | None, str]] = MappingProxyType(
     {
         campaign: (None, "launching"),
         campaign_in_full: (None, "launching"),
-        hop: (None, "sending"),
+        hop: (None, SENDING),
         watch: (Interval(timedelta(minutes=10)), "waking"),
         report: (Cron(WEEKLY, timezone=ZONE), "reports"),
         tell: (None, "waking"),
     }
 )
-#: Queue → (priority, 1 first; runs at a time, None without a limit).
-QUEUES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
-    {"sending": (1, None), "waking": (2, 2), "launching": (3, 2), "reports": (4, 1)}
-)
+#: Queue → priority, 1 first.
+QUEUES: Mapping[str, int] = MappingProxyType({SENDING: 1, "waking": 2, "launching": 3, "reports": 4})
 
 
-async def register(runner: Runner | None, client: PrefectClient, settings: Settings, pool: str = "") -> dict[str, UUID]:
+async def register(
+    runner: Runner | None, client: PrefectClient, settings: Settings, pool: str = "", processes: int = 4
+) -> dict[str, UUID]:
     """Register everything; the deployments' ids by flow. Done again it changes nothing.
 
-    runner: serves them in this process. Else workers of the pool of that name run them.
+    runner: serves them in this process. Else workers of the pool of that name run them, and no more than so many
+    processes of hops at a time, over all workers.
     """
     if pool:
-        await _work_pool(client, pool)
+        await _work_pool(client, pool, processes)
     ids = {}
     for one, (schedule, queue) in SERVED.items():
         deployment = await one.ato_deployment(
@@ -70,12 +74,15 @@ async def register(runner: Runner | None, client: PrefectClient, settings: Setti
     return ids
 
 
-async def _work_pool(client: PrefectClient, pool: str) -> None:
+async def _work_pool(client: PrefectClient, pool: str, processes: int) -> None:
+    """The limit is the queue's: a worker with a limit of its own (--limit) ends where a hop is woken again before its
+    process has left (anyio lends one token to a run)."""
     try:
         await client.read_work_pool(pool)
     except ObjectNotFound:
         await client.create_work_pool(WorkPoolCreate(name=pool, type="process", description="congvan"))
-    for name, (priority, limit) in QUEUES.items():
+    for name, priority in QUEUES.items():
+        limit = processes if name == SENDING else None
         try:
             await client.create_work_queue(name, work_pool_name=pool, priority=priority, concurrency_limit=limit)
         except ObjectAlreadyExists:

@@ -39,6 +39,7 @@ class Publisher:
         self.client = client
         self.deployments = deployments
         self.runs = runs
+        self._artifacts = artifacts.Artifacts(client, house.settings.portal_url)
         self._folders: dict[str, list[tuple[UUID, int]]] = defaultdict(list)
         #: Hops whose recipients changed since their artifacts were made.
         self._changed: dict[str, None] = {}
@@ -82,14 +83,13 @@ class Publisher:
         hop_id = next(iter(self._changed))
         del self._changed[hop_id]
         run = await board_acts.run_of_hop(self.house, hop_id)
-        portal = self.house.settings.portal_url
         page_id = await self.runs.page(hop_id)
         if page_id is not None:
             found = await figures.hop(self.house, hop_id, artifacts.MOST_ROWS)
-            await artifacts.hop(self.client, page_id, run.name.partition(" ")[0], found, portal)
+            await self._artifacts.hop(page_id, run.name.partition(" ")[0], found)
         status = (await figures.status(self.house, run.campaign))["campaigns"][0]
         if status["flow_run"] is not None:
-            await artifacts.campaign(self.client, status["flow_run"], status, portal)
+            await self._artifacts.campaign(status["flow_run"], status)
 
     async def _create(self, tiles: Sequence[Tile]) -> None:
         by_hop: dict[str, list[Tile]] = defaultdict(list)
@@ -118,8 +118,16 @@ class Publisher:
             if tile.delivery_id in made
         ]
         await board_acts.published(self.house, done)
+        await self._point([(tile, run) for tile, run, _ in done])
         fresh = [(tile, run) for tile, run, seen in done if not seen]
         await self._set(fresh)
+
+    async def _point(self, made: Sequence[tuple[Tile, str]]) -> None:
+        try:
+            await board.point(self.client, made, self.house.settings.portal_url, self.house.clock.wall())
+        except (PrefectHTTPStatusError, httpx.HTTPError) as fault:
+            # The state of a recipient does not wait for a link.
+            log.warning("links to the operators' pages could not be written: %s", type(fault).__name__)
 
     async def _folder(self, hop_id: str, run_id: str, size: int) -> UUID:
         """The parent of the next recipients on a hop's page: the last one while it has room."""

@@ -19,6 +19,7 @@ from congvan.acts import board as board_acts
 from congvan.acts import campaigns, demo, escalations, hops, leases, mails
 from congvan.clock import DemoClock
 from congvan.house import House
+from flows.left_behind import end_left_behind
 from flows.publishing import Publisher
 from flows.runs import Deployments, Runs
 
@@ -99,6 +100,7 @@ class Relay:
         if loop.time() - self._compared > COMPARE_EVERY_S:
             self._compared = loop.time()
             await runs.compare()
+            await end_left_behind(self.house, runs.client, self.deployments.ids["hop"])
         for campaign_id in await campaigns.due(self.house):
             await campaigns.turn(self.house, campaign_id)
         await runs.campaigns()

@@ -13,6 +13,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.objects import State as RunState
+from prefect.client.schemas.responses import OrchestrationResult
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelled, Completed
 
@@ -133,12 +134,13 @@ class Runs:
         no process to end it, so it would stay CANCELLING for ever: we end it.
         """
         assert run.state is not None, "checked by the caller"
-        new = await campaign_acts.hold_once(
-            self.house, campaign_id, str(run.state.id), f"run {run.name!r} was cancelled in Prefect"
-        )
+        state_id = run.state.id
         if run.state.type is StateType.CANCELLING:
-            await self.client.set_flow_run_state(run.id, Cancelled(), force=True)
-        return new
+            ended: OrchestrationResult[Any] = await self.client.set_flow_run_state(run.id, Cancelled(), force=True)
+            # It is this state that is seen again after a person has resumed.
+            state_id = ended.state.id if ended.state is not None else state_id
+        why = f"run {run.name!r} was cancelled in Prefect"
+        return await campaign_acts.hold_once(self.house, campaign_id, str(state_id), why)
 
     async def _make(self, run: board_acts.RunOf, state: RunState) -> None:
         parent = await self._folder(run)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from prefect import flow, task
@@ -96,6 +98,20 @@ async def create(
     return made
 
 
+async def point(client: PrefectClient, made: Sequence[tuple[Tile, str]], portal: str, wall: datetime) -> None:
+    """Lead from each of these runs to the recipient's page for operators: a line of its log, which the UI makes a
+    link of (it shows parameters as they are, and an artifact would be a call for each run)."""
+    lines = [
+        {
+            "name": "congvan", "level": 20, "timestamp": wall.isoformat(), "flow_run_id": run_id,
+            "message": f"Trang cán bộ: {portal}/office/c/{quote(tile.campaign)}/d/{tile.delivery_id}",
+        }
+        for tile, run_id in made
+    ]  # fmt: skip
+    if lines:
+        (await client._client.post("/logs/", json=lines)).raise_for_status()
+
+
 def _iso(when: dict[str, datetime], tile: Tile) -> str:
     return when[tile.delivery_id].isoformat()
 
@@ -150,13 +166,22 @@ def hop_name(run: RunOf) -> str:
 async def campaign_page(client: PrefectClient, flow_id: UUID, run: RunOf) -> str:
     """Make the page of a campaign that was not launched in Prefect; its run. It is never executed."""
     body = {
-        "flow_id": str(flow_id), "name": f"{run.campaign} campaign", "tags": [f"campaign:{run.campaign}"],
+        "flow_id": str(flow_id), **_campaign_words(run.campaign),
         "parameters": {"plan": run.campaign},
         "state": {"type": StateType.RUNNING.value, "name": waiting(run.held).name},
     }  # fmt: skip
     response = await client._client.post("/flow_runs/", json=body)
     response.raise_for_status()
     return str(response.json()["id"])
+
+
+async def name_campaign(client: PrefectClient, run_id: UUID, code: str) -> None:
+    """Call the run of a form, which Prefect gave a name of its own, like the page that it has become."""
+    await client.update_flow_run(run_id, **_campaign_words(code))
+
+
+def _campaign_words(code: str) -> dict[str, Any]:
+    return {"name": f"{code} campaign", "tags": [f"campaign:{code}"]}
 
 
 def waiting(held: bool) -> RunState:

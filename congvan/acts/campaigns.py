@@ -384,6 +384,12 @@ async def is_over(house: House, campaign_id: str) -> bool:
         return (await ledger.get(Campaign, campaign_id)).state == "CLOSED"
 
 
+async def code_of(house: House, campaign_id: str) -> str:
+    """What people call it."""
+    async with house.store.view() as ledger:
+        return (await ledger.get(Campaign, campaign_id)).code
+
+
 async def due(house: House) -> list[str]:
     """Campaigns that were woken."""
     now = await house.clock.now()

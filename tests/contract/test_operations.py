@@ -163,7 +163,8 @@ def test_prefect_yaml_names_the_deployments_and_queues_that_are_registered() -> 
 def test_every_setting_of_the_example_is_one_that_somebody_reads() -> None:
     lines = (ROOT / "deploy" / "env.example").read_text("utf-8").splitlines()
     names = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
-    known = {f"CONGVAN_{name.upper()}" for name in Settings.model_fields} | {"CONGVAN_WORK_POOL", "CONGVAN_HOST"}
+    known = {f"CONGVAN_{name.upper()}" for name in Settings.model_fields}
+    known |= {"CONGVAN_WORK_POOL", "CONGVAN_HOST", "CONGVAN_PROCESSES"}
     assert {name for name in names if name.startswith("CONGVAN_")} <= known
     assert not [line for line in lines if re.search(r"(KEYS|TOKEN)=.+", line)], "no secret is shipped"
 

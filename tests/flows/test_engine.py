@@ -174,7 +174,7 @@ async def test_a_run_cancelled_in_prefect_holds_the_campaign_until_a_person_resu
     await until(lambda: _asleep(engine, 1), 30, "the hop asleep")
     run = (await engine.runs("hop"))[0]
     async with httpx.AsyncClient(base_url=engine.api) as client:
-        await client.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "CANCELLED"}, "force": True})
+        await client.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "CANCELLING"}})
     await until(lambda: _held(engine), 60, "the campaign to be held")
     await engine.answer("BOARD")
     await asyncio.sleep(3)

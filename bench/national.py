@@ -1,0 +1,262 @@
+"""A national campaign on everything that an installation of several processes has, to its end.
+
+PostgreSQL with fsync, one Prefect server on it, the relay, four workers, two portals, a mail server; recipients
+that open their mails and answer over HTTP on the demo's clock. It must end with every invariant and the same totals
+in the database, `congvan status`, Prefect, the mail server and the report. In the middle, when all but one hop have
+opened, the clock is stopped: so long the board takes to be complete, and then single answers to be seen.
+
+Run: python -m bench.national --tenants 700|5000|25000 [--kill] [--minutes 60]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy.engine import make_url
+
+from bench import national_end
+from bench.national_world import (
+    National,
+    Public,
+    behind,
+    country,
+    launch,
+    most_are_reached,
+    one_silent,
+    stop_clock,
+)
+from congvan.acts import confirmations, demo
+from congvan.house import House
+from congvan.rules.protocol import Event
+from tests.postgres import fresh_database, serve
+
+_SHOWN_WITHIN_S = 60.0
+_SINGLES = 5
+
+
+@dataclass
+class Found:
+    """What one run showed. picture_s: from the last letter until the board was complete; seen_s: single answers."""
+
+    tenants: int
+    kills: int = 0
+    picture_s: float | None = None
+    seen_s: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    ended: bool = False
+    took_s: float = 0.0
+    uses: dict[str, Any] = field(default_factory=dict)
+    #: Processor seconds of ours for each tenant until the board was complete.
+    middle_cpu_s: float | None = None
+
+
+def _ours(uses: dict[str, Any]) -> float:
+    """Processor seconds of the relay, the workers with their runs, and the portals."""
+    kinds = ("relay", "worker", "run of a hop", "portal")
+    return float(sum(uses[kind].cpu_s for kind in kinds if kind in uses))
+
+
+async def campaign(tenants: int, *, kill: bool, within_s: float, seed: int, url: str, home: Path) -> Found:
+    """One campaign on the PostgreSQL at `url`."""
+    found, chance = Found(tenants), random.Random(seed)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    ours, prefects = await fresh_database(url), await fresh_database(url)
+    async with National(home, ours, prefects) as engine:
+        engine.meter.watch(_postmaster(url), "PostgreSQL")
+        house, register = engine.house(), country(tenants)
+        public = await engine.people(house, register)
+        campaign_id = await launch(house, register)
+        say(f"{tenants} tenants launched after {loop.time() - begun:.0f} s")
+        await engine.begin()
+        tasks = [asyncio.create_task(public.run()), asyncio.create_task(_metering(engine))]
+        tasks += [asyncio.create_task(_killing(engine, chance, found))] if kill else []
+        try:
+            async with asyncio.timeout(within_s):
+                await _middle(engine, house, public, campaign_id, found, chance)
+                await _end(engine, house)
+                found.ended = True
+        except TimeoutError:
+            found.wrong.append(f"it had not ended after {within_s / 60:.0f} minutes: {await demo.progress(house)}")
+        finally:
+            for task in tasks:
+                task.cancel()
+            for fault in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(fault, Exception):
+                    found.wrong.append(f"the bench itself: {fault!r}")
+        found.took_s, found.uses = loop.time() - begun, engine.meter.found()
+        if found.ended:
+            found.wrong += await national_end.verify(engine, house, campaign_id)
+        await house.close()
+    return found
+
+
+def _postmaster(url: str) -> int:
+    folder = Path(str(make_url(url).query["host"]))
+    return int((folder / "data" / "postmaster.pid").read_text().split()[0])
+
+
+async def _metering(engine: National) -> None:
+    while True:
+        await asyncio.to_thread(engine.meter.look)
+        if gone := engine.ended():
+            raise RuntimeError(f"{gone} ended by itself; see {engine.home}")
+        await asyncio.sleep(1)
+
+
+async def _killing(engine: National, chance: random.Random, found: Found) -> None:
+    """Workers die with what they run, and others come, as long as this is not cancelled."""
+    while True:
+        await asyncio.sleep(chance.uniform(8, 25))
+        engine.meter.look()
+        up = engine.workers()
+        if len(up) > 2:
+            await engine.kill(chance.choice(up))
+            found.kills += 1
+        if len(up) < 5 and (len(up) < 4 or chance.random() < 0.5):
+            await engine.add_worker()
+
+
+# ------------------------------------------------------------------------------------ the course
+
+
+async def _middle(
+    engine: National, house: House, public: Public, campaign_id: str, found: Found, chance: random.Random
+) -> None:
+    """Until nearly all have their letter; then the clock stands until the board has been looked at."""
+    await _until(house, most_are_reached, "letters")
+    await stop_clock(house, campaign_id)
+    loop = asyncio.get_running_loop()
+    say(f"letters are out; {await behind(house)} recipients behind on the board")
+    await _until(house, _complete, "board")
+    found.picture_s = loop.time() - engine.last_letter_at
+    engine.meter.look()
+    found.middle_cpu_s = _ours(engine.meter.found()) / found.tenants
+    say(f"the board was complete {found.picture_s:.0f} s after the last letter")
+    tell_uses(found.tenants, engine.meter.found())
+    async with httpx.AsyncClient(base_url=engine.api, timeout=30) as client:
+        for _ in range(_SINGLES):
+            # The recipient's page answers within milliseconds; here only the way from there to Prefect is looked at.
+            await asyncio.sleep(chance.uniform(1, 3))
+            found.seen_s.append(await _seen(client, house, chance))
+    say(f"single answers were seen after {', '.join(f'{one:.1f}' for one in found.seen_s)} s")
+    public.go_on.set()
+
+
+async def _seen(client: httpx.AsyncClient, house: House, chance: random.Random) -> float:
+    loop = asyncio.get_running_loop()
+    one = await one_silent(house, chance)
+    answer = confirmations.Answer(Event.ACKNOWLEDGED, "Bình", channel="phone", actor="bench")
+    await confirmations.answer(house, one.id, answer)
+    begun = loop.time()
+    while loop.time() - begun < _SHOWN_WITHIN_S:
+        run = (await client.get(f"/flow_runs/{one.run_id}")).json()
+        if run["state_name"] in ("Confirmed", "ConfirmedLate"):
+            break
+        await asyncio.sleep(0.05)
+    return loop.time() - begun
+
+
+async def _end(engine: National, house: House) -> None:
+    await _until(house, demo.over, "end")
+    await _until(house, _complete, "last picture")
+    say(f"ended; {engine.arrived.total()} mails")
+
+
+async def _complete(house: House) -> bool:
+    return not await behind(house)
+
+
+async def _until(house: House, question: Any, what: str) -> None:
+    told = 0.0
+    loop = asyncio.get_running_loop()
+    while not await question(house):
+        if loop.time() - told > 30:
+            told = loop.time()
+            at = await demo.progress(house)
+            say(f"  {what}: {at['now']} sent {at['sent']} hops {at['open_hops']}/{at['hops']} "
+                f"settled {at['settled']}/{at['total']} behind {await behind(house)}")  # fmt: skip
+        await asyncio.sleep(0.5)
+
+
+# ------------------------------------------------------------------------------------ what is said
+
+
+def say(line: str) -> None:
+    """To whoever watches."""
+    print(line, flush=True)
+
+
+def tell_uses(tenants: int, uses: dict[str, Any]) -> None:
+    """What each kind of process has cost so far."""
+    for kind, use in sorted(uses.items()):
+        say(f"  {kind:16} {use.peak_kb / 1024:6.0f} MB peak, {use.most} at a time, "
+            f"{use.cpu_s / tenants:.3f} CPU s a tenant")  # fmt: skip
+    say(f"  ours together    {_ours(uses) / tenants:.3f} CPU s a tenant")
+
+
+def tell(found: Found) -> None:
+    """The figures of one run."""
+    say(f"\n{found.tenants} tenants, {found.kills} workers killed: {'ended' if found.ended else 'NOT ENDED'}")
+    tell_uses(found.tenants, found.uses)
+    if found.picture_s is not None:
+        say(f"  the board was complete {found.picture_s:.0f} s after the last letter of the first round")
+    if found.seen_s:
+        say(f"  a single answer is seen after {statistics.median(found.seen_s):.1f} s (median of {len(found.seen_s)})")
+    for one in found.wrong:
+        say(f"  WRONG: {one}")
+
+
+@contextmanager
+def _home(kept: str) -> Iterator[Path]:
+    if kept:
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        yield Path(kept).resolve()
+    else:
+        with tempfile.TemporaryDirectory(prefix="congvan-national-") as folder:
+            yield Path(folder)
+
+
+def main() -> int:
+    """1 where something was wrong."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("--tenants", type=int, nargs="+", default=[700])
+    options.add_argument("--kill", action="store_true", help="kill and add workers meanwhile")
+    options.add_argument("--minutes", type=float, default=90, help="give a campaign up after so long")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--logs", default="", help="keep the processes' logs in this folder")
+    options.add_argument("--json", default="", help="append the figures to this file")
+    chosen = options.parse_args()
+    # Ended from outside, it leaves no server behind.
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    failed = False
+    for tenants in chosen.tenants:
+        with _home(chosen.logs) as home, serve(home, durable=True) as url:
+            run = campaign(
+                tenants, kill=chosen.kill, within_s=chosen.minutes * 60, seed=chosen.seed, url=url, home=home
+            )
+            found = asyncio.run(run)
+        tell(found)
+        failed = failed or bool(found.wrong)
+        if chosen.json:
+            with Path(chosen.json).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(found)) + "\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The systemd units of deploy/: their files are sound, and what they start ends on SIGTERM with nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from congvan.store.schema import migrate
+from tests.flows.engine import Engine, free_port, until
+
+UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+_INSTALLED = "/opt/congvan/.venv/bin/"
+#: How systemd counts the end of a service as clean: status 0, or by the signal that it sent.
+CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+def _line(unit: str, name: str) -> str:
+    (found,) = re.findall(rf"^{name}=(.+)$", (UNITS / f"{unit}.service").read_text("utf-8"), re.M)
+    return str(found)
+
+
+def test_the_units_are_sound_as_systemd_reads_them(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze")
+    here = f"{Path(sys.executable).parent}/"
+    for unit in UNITS.glob("*.service"):
+        (tmp_path / unit.name).write_text(unit.read_text("utf-8").replace(_INSTALLED, here), "utf-8")
+    command = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+@asynccontextmanager
+async def _service(engine: Engine, unit: str, *more: str) -> AsyncIterator[None]:
+    """What ExecStart names, as systemd would start it; at the end SIGTERM to it alone (KillMode=mixed)."""
+    assert _line(unit, "KillMode") == "mixed"
+    program, *arguments = shlex.split(_line(unit, "ExecStart").replace(_INSTALLED, f"{Path(sys.executable).parent}/"))
+    with (engine.home / f"{unit}.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            program, *arguments, *more, env=engine.environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        yield
+        assert process.returncode is None, f"{unit} ended by itself"
+        process.send_signal(signal.SIGTERM)
+        ended = await asyncio.wait_for(process.wait(), int(_line(unit, "TimeoutStopSec")))
+        assert ended in CLEAN, f"{unit} ended with {ended}: {(engine.home / f'{unit}.log').read_text()[-2000:]}"
+        await until(lambda: asyncio.to_thread(_nothing_left, process.pid), 10, f"everything of {unit} to be gone")
+    finally:
+        if not _nothing_left(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _nothing_left(group: int) -> bool:
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = path.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(its_group) == group and state != "Z":
+            return False
+    return True
+
+
+async def _answers(url: str) -> bool:
+    async with httpx.AsyncClient(timeout=5) as client:
+        try:
+            return (await client.get(url)).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+@pytest.mark.prefect
+@pytest.mark.gates
+@pytest.mark.xdist_group("prefect")
+async def test_each_unit_starts_and_ends_on_sigterm_with_nothing_left_behind(tmp_path: Path) -> None:
+    async with Engine(tmp_path) as engine:
+        house, portal = engine.house(), free_port()
+        await migrate(house.store)
+        await house.close()
+        # The same program and words; only the ports are the test's own (the last one of a word counts).
+        async with _service(engine, "congvan-server", "--port", str(engine.prefect_port)):
+            await until(lambda: _answers(f"{engine.api}/health"), 120, "Prefect's server")
+            async with _service(engine, "congvan-portal", "--port", str(portal)):
+                await until(lambda: _answers(f"http://127.0.0.1:{portal}/healthz"), 60, "the portal")
+                async with _service(engine, "congvan-flows"):
+                    at = f"{engine.api}/deployments/name/hop/congvan"
+                    await until(lambda: _answers(at), 120, "the deployments")
