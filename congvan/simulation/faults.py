@@ -32,9 +32,11 @@ CHANCES = {
     "no reply, but taken": 0.02,
     "accepted twice": 0.01,
     "server down": 0.004,
+    "mail comes back later": 0.006,
     # scheduling
     "wake lost": 0.05,
     "wake doubled": 0.08,
+    "Prefect's database lost": 0.004,
     "process stands still": 0.004,
     "process stands still with mail on the wire": 0.012,
     "engine down": 0.0008,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -75,6 +76,7 @@ class Operators:
                 if self.chance.random() < chance:
                     self._plan(what)
         self._issue()
+        self._read_mail()
         self._address_work()
         self._decide()
         self._close()
@@ -159,6 +161,17 @@ class Operators:
                 verdict = deciding.Verdict(accept=self.chance.random() < 0.5, by=BY, why=WHY)
                 for _ in range(2 if self.chance.random() < 0.1 else 1):
                     self._soon("decide", on(deciding.decide, found["id"], verdict))
+
+    def _read_mail(self) -> None:
+        """Somebody reads what people wrote, and mostly enters it as their answer; the mail itself confirms nothing."""
+        question = (
+            "select distinct d.* from incoming i join deliveries d on d.id = i.delivery_id"
+            " where i.kind = 'human' and d.due_at is not null order by d.id"
+        )
+        for found in rows(self.scheduler.disk, question):
+            if self.chance.random() < 0.4:
+                said = replace(_by_phone(found), channel="mail")
+                self._soon("enter a mail", on(confirmations.answer, found["id"], said))
 
     def _address_work(self) -> None:
         """Somebody looks after what could not be sent or was rejected."""

@@ -16,6 +16,7 @@ from congvan.links import Link
 from congvan.rules.protocol import Event
 from congvan.simulation.faults import stream
 from congvan.simulation.look import row, rows
+from congvan.simulation.mailroom import Mailroom
 from congvan.simulation.memory import Memory
 from congvan.simulation.post import Landed
 from congvan.simulation.processes import Process
@@ -23,8 +24,8 @@ from congvan.simulation.scheduler import Broken, Scheduler
 
 #: How a recipient behaves, and how many of a hundred do. Investors pass on where others acknowledge.
 MANNERS = {
-    "prompt": 28, "after a reminder": 15, "late": 12, "never": 12, "rejects": 6, "twice": 5, "at once twice": 6,
-    "by an old link": 6, "asks to be left out": 5, "passes it to a colleague": 5,
+    "prompt": 28, "after a reminder": 15, "late": 12, "never": 8, "rejects": 6, "twice": 5, "at once twice": 6,
+    "by an old link": 6, "asks to be left out": 5, "passes it to a colleague": 5, "by mail": 4,
 }  # fmt: skip
 #: What people write into the fields of a report; the last is refused.
 _FIELDS = ("3", "0", "1.200", "khoảng mười")
@@ -45,8 +46,8 @@ class Recipient:
 class Recipients:
     """All recipients. portal: the processes that serve their pages."""
 
-    def __init__(self, scheduler: Scheduler, portals: list[Process], memory: Memory) -> None:
-        self.scheduler, self.portals, self.memory = scheduler, portals, memory
+    def __init__(self, scheduler: Scheduler, portals: list[Process], memory: Memory, mailroom: Mailroom) -> None:
+        self.scheduler, self.portals, self.memory, self.mailroom = scheduler, portals, memory, mailroom
         self.known: dict[str, Recipient] = {}
         self.tally: Counter[str] = Counter()
 
@@ -60,7 +61,18 @@ class Recipients:
         one = self._recipient(message["recipient"], message["campaign_id"])
         if landed.token not in one.tokens:
             one.tokens.append(landed.token)
-        self._decide(one, message["kind"], message["delivery_id"])
+        if one.manner == "by mail" or self.scheduler.faults.happens("mail comes back later"):
+            self._writes_back(one, landed)
+        else:
+            self._decide(one, message["kind"], message["delivery_id"])
+
+    def _writes_back(self, one: Recipient, landed: Landed) -> None:
+        """Somebody answers with a mail, or is on leave; else it is the server that sends the letter back."""
+        says = self.mailroom.server
+        if one.manner == "by mail":
+            says = self.mailroom.machine if one.chance.random() < 0.3 else self.mailroom.person
+        hours = timedelta(hours=one.chance.expovariate(1 / 12))
+        self.scheduler.at(self.scheduler.now + hours, lambda: says(landed))
 
     def _recipient(self, code: str, campaign_id: str) -> Recipient:
         key = f"{code}/{campaign_id}"

@@ -7,12 +7,13 @@ from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
-from congvan.acts import campaigns, escalations, hops, mails, outbox, telling
+from congvan.acts import campaigns, escalations, hops, inbox, mails, outbox, telling
 from congvan.acts.composing import Composer
 from congvan.errors import StaleDelivery
 from congvan.house import House
 from congvan.simulation.faults import Faults
 from congvan.simulation.look import instant_of
+from congvan.simulation.mailroom import Mailroom
 from congvan.simulation.post import Servers
 from congvan.simulation.processes import Process
 from congvan.simulation.scheduler import Broken, Scheduler
@@ -41,8 +42,11 @@ _CAMPAIGN_WAITS = "select 1 from campaigns where wake_at is not null and state =
 class Relay:
     """One relay and two workers. A wake is a level: what was lost is found again at the next look."""
 
-    def __init__(self, scheduler: Scheduler, relay: Process, workers: list[Process], servers: Servers) -> None:
+    def __init__(
+        self, scheduler: Scheduler, relay: Process, workers: list[Process], servers: Servers, mailroom: Mailroom
+    ) -> None:
         self.scheduler, self.relay, self.workers, self.servers = scheduler, relay, workers, servers
+        self.mailroom = mailroom
         self.queues: dict[str, deque[str]] = {worker.name: deque() for worker in workers}
         self.busy: dict[str, str | None] = {worker.name: None for worker in workers}
         self.looking = False
@@ -59,7 +63,9 @@ class Relay:
     # ------------------------------------------------------------------ when to look
 
     def due_at(self) -> datetime | None:
-        """The first instant at which the database says that something is due."""
+        """The first instant at which something is due: now where mail lies unread, else as the database says."""
+        if self.mailroom.unread:
+            return self.scheduler.now
         return instant_of(self.scheduler.disk.look(_DUE)[0][0])
 
     def plan(self, least: float = 1.0) -> None:
@@ -78,6 +84,10 @@ class Relay:
         if planned != self._planned or self.looking:
             return
         self._planned = None
+        if self.faults.happens("Prefect's database lost"):
+            # Whatever waits for a worker is forgotten with it; what runs, runs on.
+            for queue in self.queues.values():
+                queue.clear()
         if self.faults.happens("engine down"):
             self.down_until = self.scheduler.now + timedelta(hours=self.scheduler.pace.choice([1, 6, 30, 72]))
             self.plan()
@@ -110,7 +120,7 @@ class Relay:
                 self._hand_out(hop.id)
             else:
                 await self._turn(house, None, hop.id)
-        if any(moment is not None and moment <= now for moment in moments):
+        if self.mailroom.unread or any(moment is not None and moment <= now for moment in moments):
             self._hand_out("")
 
     def _hand_out(self, job: str) -> None:
@@ -154,6 +164,7 @@ class Relay:
         await hops.release(house, lease)
 
     async def _watch(self, house: House, worker: Process) -> None:
+        await inbox.read(house, self.mailroom)
         await telling.tell(house)
         await self._send(house, worker, None)
 

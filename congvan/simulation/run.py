@@ -19,6 +19,7 @@ from congvan.simulation import whole
 from congvan.simulation.faults import Fault, Faults, stream
 from congvan.simulation.inline import Disk
 from congvan.simulation.look import rows
+from congvan.simulation.mailroom import Mailroom
 from congvan.simulation.memory import Memory
 from congvan.simulation.operators import Operators
 from congvan.simulation.parts import calendars
@@ -74,13 +75,15 @@ class Simulation:
         plans = {launch.plan.code: (launch.plan, launch.cascade) for _, launch in world.launches}
         self.memory = Memory(disk, calendars(), plans)
         portals = [self.processes["portal-1"], self.processes["portal-2"]]
-        self.recipients = Recipients(self.scheduler, portals, self.memory)
+        self.mailroom = Mailroom(disk)
+        self.recipients = Recipients(self.scheduler, portals, self.memory, self.mailroom)
         self.servers = Servers(world.seed, faults, lambda: self.scheduler.now, self.recipients.receives)
         self.watcher = Watcher(self.memory, lambda: self.scheduler.now, self.scheduler.tell)
         self.scheduler.after_step.append(self.watcher.after_step)
         self.scheduler.at_day_end.append(self.watcher.day_end)
         workers = [self.processes["worker-1"], self.processes["worker-2"]]
-        self.relay = Relay(self.scheduler, self.processes["relay"], workers, self.servers)
+        self.relay = Relay(self.scheduler, self.processes["relay"], workers, self.servers, self.mailroom)
+        self.mailroom.came = self.relay.plan
         self.operators = Operators(self.scheduler, self.processes["portal-1"])
         self._mornings: list[datetime] = []
 
@@ -186,7 +189,8 @@ def _sum_up(verdict: Verdict, simulation: Simulation) -> None:
     verdict.steps, verdict.days, verdict.checks = scheduler.steps, scheduler.days, simulation.memory.checks
     verdict.campaign_days = scheduler.days * len(simulation.world.launches)
     verdict.faults, verdict.happened = simulation.faults.counts(), simulation.faults.happened
-    counts = simulation.recipients.tally + simulation.operators.tally + simulation.servers.tally
+    parties = (simulation.recipients, simulation.operators, simulation.servers, simulation.mailroom)
+    counts = sum((party.tally for party in parties), Counter())
     counts["messages taken"] = sum(simulation.servers.taken.values())
     counts["messages twice on the wire"] = sum(
         times - 1 - simulation.servers.copied[key] for key, times in simulation.servers.taken.items()

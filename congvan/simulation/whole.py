@@ -47,6 +47,16 @@ def answers(memory: Memory, _now: datetime) -> None:
         hold(memory, answer in known, "6 an answer that was confirmed is lost", *answer)
 
 
+def no_mail_confirms(memory: Memory, _now: datetime) -> None:
+    """6: what came by mail was entered by a person, or it is no answer."""
+    question = (
+        "select stream from events where channel = 'mail' and actor = 'recipient'"
+        " and kind in ('acknowledged', 'started', 'forwarded', 'completed', 'rejected')"
+    )
+    found = rows(memory.disk, question)
+    hold(memory, not found, "6 a mail was taken for an answer", *[one["stream"] for one in found[:5]])
+
+
 def on_the_wire(memory: Memory, taken: Counter[str], copied: Counter[str]) -> None:
     """2: what a server took is known to have left, and it took no more than was handed to it."""
     for key, times in taken.items():
@@ -57,7 +67,7 @@ def on_the_wire(memory: Memory, taken: Counter[str], copied: Counter[str]) -> No
         hold(memory, times - copied[key] <= attempts, "2 more copies than attempts", mail["message_id"])
 
 
-EVERY_DAY: tuple[Callable[[Memory, datetime], None], ...] = (numbers, sound, answers)
+EVERY_DAY: tuple[Callable[[Memory, datetime], None], ...] = (numbers, sound, answers, no_mail_confirms)
 
 
 def nobody_forgotten(memory: Memory) -> Counter[str]:
