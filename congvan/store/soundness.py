@@ -177,7 +177,8 @@ _PAPERS = {
 _MAIL = {
     # Those who were only informed of a letter are told of its replacement, and no delivery is theirs.
     "mail without a delivery": Question(
-        _M + f"WHERE m.delivery_id IS NULL AND m.kind <> 'replacement' AND (m.kind IN {_LETTERS} OR m.kind IN {_CHASERS})",
+        _M + f"WHERE m.delivery_id IS NULL AND (m.kind IN {_LETTERS} OR m.kind IN {_CHASERS})"
+        " AND m.kind <> 'replacement'",
         "thư không thuộc về nơi nhận nào",
     ),
     "mail of another campaign": Question(
