@@ -43,13 +43,14 @@ def test_the_units_are_sound_as_systemd_reads_them(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def _service(engine: Engine, unit: str, *more: str) -> AsyncIterator[None]:
-    """What ExecStart names, as systemd would start it; at the end SIGTERM to it alone (KillMode=mixed)."""
+async def _service(engine: Engine, unit: str, port: int = 0) -> AsyncIterator[None]:
+    """What ExecStart names, at a port of the test's own; at the end SIGTERM to it alone (KillMode=mixed)."""
     assert _line(unit, "KillMode") == "mixed"
-    program, *arguments = shlex.split(_line(unit, "ExecStart").replace(_INSTALLED, f"{Path(sys.executable).parent}/"))
+    command = re.sub(r" --port \d+", "", _line(unit, "ExecStart")) + (f" --port {port}" if port else "")
+    program, *arguments = shlex.split(command.replace(_INSTALLED, f"{Path(sys.executable).parent}/"))
     with (engine.home / f"{unit}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            program, *arguments, *more, env=engine.environment, stdout=log, stderr=log, start_new_session=True
+            program, *arguments, env=engine.environment, stdout=log, stderr=log, start_new_session=True
         )
     try:
         yield
@@ -90,10 +91,9 @@ async def test_each_unit_starts_and_ends_on_sigterm_with_nothing_left_behind(tmp
         house, portal = engine.house(), free_port()
         await migrate(house.store)
         await house.close()
-        # The same program and words; only the ports are the test's own (the last one of a word counts).
-        async with _service(engine, "congvan-server", "--port", str(engine.prefect_port)):
+        async with _service(engine, "congvan-server", engine.prefect_port):
             await until(lambda: _answers(f"{engine.api}/health"), 120, "Prefect's server")
-            async with _service(engine, "congvan-portal", "--port", str(portal)):
+            async with _service(engine, "congvan-portal", portal):
                 await until(lambda: _answers(f"http://127.0.0.1:{portal}/healthz"), 60, "the portal")
                 async with _service(engine, "congvan-flows"):
                     at = f"{engine.api}/deployments/name/hop/congvan"
