@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Semaphore
 
 import orjson
 
@@ -44,9 +45,11 @@ def play(seed: int) -> dict[str, object]:
     return verdict.as_dict() | {"campaign_days": verdict.campaign_days}
 
 
-def _seeds(first: int, number: int, minutes: float) -> Iterator[int]:
+def _seeds(first: int, number: int, minutes: float, room: Semaphore) -> Iterator[int]:
+    """room: how many may be under way; a pool would take an endless row of them into its queue at once."""
     end = time.monotonic() + 60 * minutes
     for seed in itertools.count(first):
+        room.acquire()
         if (minutes and time.monotonic() > end) or (not minutes and seed >= first + number):
             return
         yield seed
@@ -62,8 +65,10 @@ def main() -> int:
     chosen = options.parse_args()
     total = Sum()
     context = multiprocessing.get_context("spawn")
+    room = Semaphore(2 * multiprocessing.cpu_count())
     with context.Pool(maxtasksperchild=50) as pool:
-        for found in pool.imap_unordered(play, _seeds(chosen.first, chosen.seeds, chosen.minutes)):
+        for found in pool.imap_unordered(play, _seeds(chosen.first, chosen.seeds, chosen.minutes, room)):
+            room.release()
             _add(total, found)
     print(orjson.dumps(total.__dict__ | {"faults": dict(total.faults)}).decode() if chosen.json else _said(total))
     return 1 if total.broken else 0
