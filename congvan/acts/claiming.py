@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, cast
 
-from sqlalchemy import case, insert, literal, select, text, update
+from sqlalchemy import case, insert, literal, select, update
 
 from congvan.acts.frozen import is_urgent
-from congvan.acts.mails import ASKING, CHASERS, FAREWELLS, PATIENCE, carried_with, not_held
+from congvan.acts.mails import ASKING, CHASERS, FAREWELLS, OPEN, PATIENCE, carried_with, not_held
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
@@ -19,8 +19,6 @@ from congvan.store.tables import Attempt, Campaign, Delivery, Message
 
 #: Messages claimed at once. What a kill leaves unknown is what was on the wire of them, as the journal has it.
 BATCH = 250
-#: Spelt as in the partial index, or SQLite does not see that the index holds every row that is looked for.
-_OPEN = text("messages.state IN ('QUEUED','CLAIMED','UNKNOWN')")
 #: What composing and recording need. Instants cost most of reading a row on SQLite, so only one of them each.
 _MESSAGE = (
     Message.id, Message.campaign_id, Message.hop_id, Message.delivery_id, Message.recipient, Message.kind,
@@ -92,7 +90,7 @@ async def _candidates(
     first = () if hop_id else (Message.urgent.desc(),)
     query = (
         select(*_MESSAGE)
-        .where(_OPEN, carried_with(hop_id))
+        .where(OPEN, carried_with(hop_id))
         .where(ready | abandoned)
         .where(not_held())
         .order_by(*first, Message.not_before, *(() if hop_id else (Message.id,)))

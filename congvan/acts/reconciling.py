@@ -19,6 +19,7 @@ import orjson
 from sqlalchemy import delete, select, tuple_, update
 
 from congvan.acts.claiming import Work
+from congvan.acts.mails import OPEN
 from congvan.acts.outcomes import record
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -31,7 +32,6 @@ from congvan.store.tables import Attempt, Campaign, Message
 log = logging.getLogger(__name__)
 
 _NOTE = "mail-watermark"
-_OPEN = ("QUEUED", "UNKNOWN", "CLAIMED")
 
 
 def folder(house: House) -> Path:
@@ -192,7 +192,7 @@ async def reconcile(house: House, by: str, *, resend: bool) -> dict[str, int]:
         assert note is not None, "without a note it would have passed"
         count, at = mark.last(note["id"])
         rows = await ledger.rows(
-            select(*Message.__table__.columns).where(Message.state.in_(_OPEN), Message.not_before <= at)
+            select(*Message.__table__.columns).where(OPEN, Message.not_before <= at)
         )
     works = [Work(cast(Message, row), None, None, row.attempts + 1) for row in rows]
     known: dict[str, str] = {}

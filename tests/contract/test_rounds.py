@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event, select, text
 
 from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import board, figures, hops, telling
+from congvan.acts import board, campaigns, escalations, figures, hops, mails, telling
 from congvan.house import House, build
 from congvan.store.tables import Campaign, Case, Delivery, Message
 from tests.conftest import python
@@ -34,26 +37,52 @@ async def _made(home: Path, number: int) -> tuple[House, str]:
     return house, hop_id
 
 
-async def _statements(house: House, work: object) -> int:
-    """How many statements the database is sent meanwhile."""
-    seen: list[str] = []
+async def _statements(house: House, work: Awaitable[object]) -> list[tuple[str, Any]]:
+    """The statements that the database is sent meanwhile, with what is bound to them."""
+    seen: list[tuple[str, Any]] = []
 
-    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
+    def count(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        seen.append((statement, parameters))
 
     engine = house.store.engine.sync_engine
     event.listen(engine, "before_cursor_execute", count)
     try:
-        await work  # type: ignore[misc]
+        await work
     finally:
         event.remove(engine, "before_cursor_execute", count)
-    return len(seen)
+    return seen
 
 
 async def _turn(house: House, hop_id: str) -> None:
     lease = await hops.turn(house, hop_id)
     assert lease is not None
     await hops.release(house, lease)
+
+
+async def _relay_looks(house: House) -> None:
+    """What the relay asks of the database every second while nothing is due."""
+    now = await house.clock.now()
+    await campaigns.due(house)
+    await board.unfinished_campaigns(house)
+    await board.hops_at_work(house)
+    await board.pass_over(house, 1)
+    await board.unpublished(house)
+    async with house.store.view() as ledger:
+        assert await hops.due_hops(ledger, now) == []
+        await escalations.next_digest_at(ledger)
+        await mails.next_mail_at(ledger, None)
+
+
+async def test_the_relay_reads_no_table_of_recipients_or_mails_from_end_to_end(waiting: tuple[House, str]) -> None:
+    house, _ = waiting
+    asked = await _statements(house, _relay_looks(house))
+    assert len(asked) > 5
+    with closing(sqlite3.connect(house.store.url.database or "")) as connection:
+        for statement, bound in asked:
+            if statement.startswith("SELECT"):
+                plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", bound)]
+                whole = [step for step in plan if step in ("SCAN messages", "SCAN deliveries", "SCAN events")]
+                assert whole == [], statement
 
 
 @pytest.mark.parametrize(("what", "table"), [(Due.DEADLINE, Message), (Due.ESCALATION, Case)])
@@ -65,7 +94,7 @@ async def test_a_round_asks_as_often_for_hundreds_as_for_a_few(
     asked = []
     for number in (FEW, MANY):
         await fall_due(house, hop_id, what, number)
-        asked.append(await _statements(house, _turn(house, hop_id)))
+        asked.append(len(await _statements(house, _turn(house, hop_id))))
     assert await _rows(house, table) - before == FEW + MANY, "each got its mail or its case"
     assert asked[0] == asked[1]
 
@@ -76,7 +105,7 @@ async def test_the_digest_of_hundreds_asks_as_often_as_that_of_a_few(tmp_path: P
         house, hop_id = await _made(tmp_path / str(number), number)
         await fall_due(house, hop_id, Due.ESCALATION, number)
         await _turn(house, hop_id)
-        asked.append(await _statements(house, telling.tell(house)))
+        asked.append(len(await _statements(house, telling.tell(house))))
         async with house.store.view() as ledger:
             assert await ledger.all(select(Case.rung)) == [1] * number, "everybody was told of, once"
         await house.close()
