@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from congvan.acts import wording
+from congvan.acts import moulds, wording
 from congvan.acts.claiming import Work
 from congvan.acts.mails import LETTERS
 from congvan.errors import LetterRefused, NothingInstalled
@@ -42,7 +42,7 @@ class Composer:
     def __init__(self, house: House) -> None:
         self._house = house
         self._files: dict[tuple[str, ...], SharedParts] = {}
-        self._moulds = wording.Moulds(house)
+        self._moulds = moulds.Moulds(house)
         self._scenes: dict[str, wording.Scene] = {}
         self._signer = dkim_signer(house.settings)
         self._now: datetime | None = None
@@ -57,7 +57,7 @@ class Composer:
         now = await self._house.clock.now()
         if self._now is None or not timedelta() <= now - self._now < _SAME_DATE:
             self._now = now
-            self._moulds = wording.Moulds(self._house)
+            self._moulds = moulds.Moulds(self._house)
         return self._now
 
     async def _load(self, works: Sequence[Work]) -> None:

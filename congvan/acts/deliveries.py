@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import confirmations, escalations, hops, letters, mails
+from congvan.acts import confirmations, escalations, letters, mails, opening
 from congvan.acts.frozen import is_urgent, rule_of
 from congvan.errors import ActRefused, NotFound
 from congvan.house import House
@@ -62,7 +62,7 @@ async def resend(house: House, delivery_id: str, by: str, *, address: str | None
         await escalations.keep_told(house, ledger, delivery, now)
         enclosed = await letters.enclosures(ledger, campaign, hop)
         leaves = house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True)
-        mail = hops.letter_mail(campaign, hop, delivery, leaves, enclosed, now)
+        mail = opening.letter_mail(campaign, hop, delivery, leaves, enclosed, now)
         await mails.queue(house, ledger, [mail], now)
         await mails.wake_hop(ledger, hop.id, now)
 

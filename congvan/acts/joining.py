@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, escalations, hops, letters, mails, registry
+from congvan.acts import campaigns, escalations, letters, mails, opening, registry
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -143,5 +143,5 @@ async def _send(
     else:
         enclosed = await letters.enclosures(ledger, campaign, hop)
         leaves = house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True)
-        await mails.queue(house, ledger, [hops.letter_mail(campaign, hop, delivery, leaves, enclosed, now)], now)
+        await mails.queue(house, ledger, [opening.letter_mail(campaign, hop, delivery, leaves, enclosed, now)], now)
     await mails.wake_hop(ledger, hop.id, now)

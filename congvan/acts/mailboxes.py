@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from congvan.acts import hops, letters, mails, registry
+from congvan.acts import letters, mails, opening, registry
 from congvan.acts.frozen import is_urgent
 from congvan.house import House
 from congvan.rules.calendar import local
@@ -26,7 +26,7 @@ async def send_anew(house: House, ledger: Ledger, delivery_id: str, now: datetim
     await ledger.change(Message, *waiting, state="CANCELLED")
     leaves = house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True)
     enclosed = await letters.enclosures(ledger, campaign, hop)
-    await mails.queue(house, ledger, [hops.letter_mail(campaign, hop, row, leaves, enclosed, now)], now)
+    await mails.queue(house, ledger, [opening.letter_mail(campaign, hop, row, leaves, enclosed, now)], now)
     await mails.wake_hop(ledger, hop.id, now)
 
 

@@ -12,7 +12,7 @@ from html import escape
 
 from sqlalchemy import select
 
-from congvan.acts import letters, mails, registry, wording
+from congvan.acts import letters, mails, moulds, registry, wording
 from congvan.acts.campaigns import Launch, launch
 from congvan.acts.claiming import Work
 from congvan.acts.drafting import above_of
@@ -129,7 +129,7 @@ async def _outgoing(house: House, work: Work, to: str, now: datetime) -> Outgoin
         scene = await wording.scene(house, ledger, work.campaign, hop)
         files = [await _enclosure(ledger, one) for one in message.enclosures]
     assert work.delivery is not None, "a trial has a recipient"
-    words = _marked(wording.Moulds(house).words(work, scene, now), work.delivery.name)
+    words = _marked(moulds.Moulds(house).words(work, scene, now), work.delivery.name)
     sender = house.settings.mail_from
     headers = Headers(
         from_name=scene.from_name(message.kind), from_address=sender, to_name="", to_address=to,

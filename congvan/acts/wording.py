@@ -1,42 +1,29 @@
-"""What each mail of a campaign says: from the database's rows to the frozen contexts of `mail.contexts`.
-
-Mails of one hop differ in three fields only (name, link, code), so their templates run once per group.
-"""
+"""What the mails of one hop, or of a campaign, have in common: who speaks, which letter, which links."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from congvan.acts import notices, registry
-from congvan.acts.digest import Line
-from congvan.acts.drafting import printed_due, reread
+from congvan.acts import registry
+from congvan.acts.drafting import reread
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
-from congvan.acts.mails import NOTICE
 from congvan.house import House
 from congvan.letters import numbering
-from congvan.letters.filters import moment_en
 from congvan.letters.sheet import Sheet
 from congvan.links import Link
 from congvan.mail import contexts as say
-from congvan.mail.words import Carried, Mail, Mould
-from congvan.rules.calendar import local
-from congvan.rules.deadlines import working_days_late
 from congvan.rules.protocol import State
 from congvan.rules.records import CampaignPlan, Directive, Issue, Organisation
 from congvan.store.ledger import Ledger
-from congvan.store.tables import Campaign, Delivery, File, Hop, Letter, Message
+from congvan.store.tables import Campaign, Delivery, File, Hop, Letter
 
 if TYPE_CHECKING:
-    from congvan.acts.claiming import Work
-
-#: What differs between two mails of one group.
-VARYING = ("recipient", "link", "code")
-
+    pass
 
 @dataclass(frozen=True)
 class Scene:
@@ -192,282 +179,3 @@ def delegate_link(house: House, delegate_id: str, version: int, now: datetime) -
     """Where a colleague answers; it ends with the recipient's own."""
     expires = now + timedelta(days=house.settings.link_days)
     return house.links.url(Link(delegate_id, "delegate", version, expires))
-
-
-# ------------------------------------------------------------------------------------ by kind
-
-
-class Moulds:
-    """The words of messages; templates run once for all that differ in VARYING only."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._moulds: dict[tuple[Any, ...], Mould] = {}
-
-    def words(self, work: Work, scene: Scene | None, now: datetime) -> Mail:
-        """The mail of one message."""
-        made = self._made(work, scene, now)
-        return made if isinstance(made, Mail) else made[0].fill(made[1])
-
-    def carried(self, work: Work, scene: Scene | None, now: datetime) -> Mail | Carried:
-        """The same as it travels, where a mould has prepared it."""
-        made = self._made(work, scene, now)
-        return made if isinstance(made, Mail) else made[0].carried(made[1])
-
-    def _made(self, work: Work, scene: Scene | None, now: datetime) -> Mail | tuple[Mould, dict[str, str]]:
-        assert scene is not None, "every message belongs to a campaign"
-        message, delivery = work.message, work.delivery
-        if delivery is None or message.kind in ("digest", "copy", "report", "issue_wanted", NOTICE):
-            return self._house.words.render(_standalone(self._house, message, scene, now))
-        key = (
-            message.kind, message.hop_id, delivery.settles, delivery.due_at, tuple(delivery.segments),
-            delivery.child_hop_id is not None, repr(message.context), now,
-        )  # fmt: skip
-        mould = self._moulds.get(key)
-        if mould is None:
-            context = _PERSONAL[message.kind](self._house, message, delivery, scene, now)
-            mould = self._moulds[key] = self._house.words.mould(context, VARYING)
-        link = answer_link(self._house, delivery.id, delivery.link_version, now)
-        if message.kind == "delegated":
-            link = delegate_link(self._house, message.context["delegate"], delivery.link_version, now)
-        return mould, {"recipient": delivery.name, "link": link, "code": delivery.code}
-
-
-def _asked(delivery: Delivery) -> say.Asked:
-    asked: say.Asked = delivery.settles  # type: ignore[assignment]
-    return asked
-
-
-def _deadlines(delivery: Delivery) -> dict[str, str]:
-    assert delivery.due_at is not None, "only an opened delivery is written to"
-    return {"deadline": numbering.moment(delivery.due_at), "deadline_en": moment_en(delivery.due_at)}
-
-
-def _files(message: Message, scene: Scene) -> tuple[say.File, ...]:
-    return tuple(
-        say.File(name=one["name"], size=f"{max(1, scene.sizes.get(one['sha256'], 0) // 1024)} kB", sha256=one["sha256"])
-        for one in message.enclosures
-    )
-
-
-def _segment_note(delivery: Delivery, scene: Scene) -> str:
-    own = {str(segment).partition(".")[0] for segment in delivery.segments}
-    return " ".join(duty.sentence for duty in scene.plan.segment_duties if duty.segment in own)
-
-
-def _letter_fields(message: Message, delivery: Delivery, scene: Scene) -> dict[str, Any]:
-    printed = printed_due(scene.letter, delivery.level) if scene.letter else delivery.due_at
-    own = _deadlines(delivery)["deadline"]
-    late = f"Thời hạn áp dụng cho Quý đơn vị là {own}, muộn hơn thời hạn in trong văn bản."
-    late = "" if printed == delivery.due_at else late
-    note = scene.plan.letter.note_to_intermediaries if delivery.child_hop_id else ""
-    return {
-        "head": scene.head, "recipient": delivery.name, "document": scene.document, "subject": scene.subject,
-        "directive": scene.directive, "link": "", "code": delivery.code, "fragment": scene.fragment,
-        "asked": _asked(delivery), "urgency": scene.stamp, "late_note": late,
-        "segment_note": _segment_note(delivery, scene), "intermediary_note": note, "files": _files(message, scene),
-    } | _deadlines(delivery)  # fmt: skip
-
-
-def _letter(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    return say.LetterMail(
-        **_letter_fields(message, delivery, scene),
-        on_behalf_of=scene.on_behalf_of,
-        issuer_mailbox=scene.issuer_mailbox,
-    )
-
-
-def _bypass(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    return say.BypassMail(
-        **_letter_fields(message, delivery, scene),
-        bypassed=scene.bypassed,
-        reason=scene.bypassed_why,
-    )
-
-
-def _slip(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    directive = scene.plan.directives[0]
-    return say.SlipMail(
-        head=scene.head, recipient=delivery.name, issuer=directive.issuer, subject=directive.subject,
-        document=f"{directive.kind} số {directive.code} ngày {numbering.short_day(directive.issued_on)}",
-        arrived_on=numbering.short_day(directive.arrived_on), arrival_number=directive.arrival_number,
-        resolver=scene.head.unit, urgency=scene.stamp, link="", code=delivery.code, files=_files(message, scene),
-        **_deadlines(delivery),
-    )  # fmt: skip
-
-
-def _reminder(house: House, message: Message, delivery: Delivery, scene: Scene, now: datetime) -> say.Context:
-    assert delivery.due_at is not None, "only an opened delivery is reminded"
-    left = house.calendars.state.count(local(now).date(), local(delivery.due_at).date())
-    return say.ReminderMail(
-        head=scene.head, recipient=delivery.name, step=int(message.context.get("ordinal", 1)),
-        document=scene.document, subject=scene.subject, link="", code=delivery.code, asked=_asked(delivery),
-        time_left=f"còn {left:02d} ngày làm việc" if left > 0 else "hết hạn hôm nay",
-        on_behalf_of=scene.on_behalf_of, segment_note=_segment_note(delivery, scene), **_deadlines(delivery),
-    )  # fmt: skip
-
-
-def _overdue(house: House, message: Message, delivery: Delivery, scene: Scene, now: datetime) -> say.Context:
-    assert delivery.due_at is not None, "only an opened delivery is overdue"
-    passed = max(1, working_days_late(delivery.due_at, now, house.calendars))
-    return say.OverdueMail(
-        head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject, link="",
-        code=delivery.code, asked=_asked(delivery), on_behalf_of=scene.on_behalf_of,
-        passed=f"đã quá hạn {passed:02d} ngày làm việc",
-        told="sẽ được tổng hợp, báo cáo theo quy định nếu không nhận được trả lời", **_deadlines(delivery),
-    )  # fmt: skip
-
-
-def _extension(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    old = datetime.fromisoformat(message.context["old_due_at"])
-    return say.ExtensionMail(
-        head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject, link="",
-        code=delivery.code, asked=_asked(delivery), old_deadline=numbering.moment(old),
-        reason=str(message.context.get("why", "")), **_deadlines(delivery),
-    )  # fmt: skip
-
-
-def _change(house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    fields = _change_fields(message, scene) | {"code": delivery.code, "asked": _asked(delivery)}
-    if delivery.due_at is not None:
-        fields |= _deadlines(delivery)
-    if message.kind == "replacement":
-        fields |= {"again": not message.context.get("inform"), "fragment": scene.fragment}
-    if message.kind == "urge":
-        last = datetime.fromisoformat(message.context["last"])
-        fields |= {"deadline": numbering.moment(last), "deadline_en": moment_en(last)}
-        fields |= {"round": message.context["round"]}
-    return say.CHANGES[message.kind](**(fields | {"recipient": delivery.name}))
-
-
-def _change_fields(message: Message, scene: Scene) -> dict[str, Any]:
-    said = message.context
-    old_due = said.get("old_due_at")
-    return {
-        "head": scene.head, "document": said.get("document") or scene.document,
-        "subject": said.get("subject") or scene.subject, "reason": str(said.get("why", "")),
-        "old_deadline": numbering.moment(datetime.fromisoformat(old_due)) if old_due else "",
-        "old_document": said.get("old_document", ""), "files": _files(message, scene), "urgency": scene.stamp,
-    }  # fmt: skip
-
-
-#: As a receipt names them.
-_ANSWERS = {
-    "acknowledged": "đã tiếp nhận", "started": "đang xử lý", "forwarded": "đã chuyển tiếp", "completed": "hoàn thành",
-    "rejected": "từ chối tiếp nhận",
-}  # fmt: skip
-
-
-def _receipt(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    context = message.context
-    who = [context["answered_by"].get(key, "") for key in ("name", "position")]
-    return say.ReceiptMail(
-        head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject,
-        state=_ANSWERS[context["event"]], recorded_at=numbering.moment(datetime.fromisoformat(context["at"])), link="",
-        code=delivery.code, by=", ".join(one for one in who if one), late=bool(context["late"]), mark=context["mark"],
-    )  # fmt: skip
-
-
-def _delegated(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    context = message.context
-    return say.DelegatedMail(
-        head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject, link="",
-        code=delivery.code, name=context["name"], by=context["by"], note=context.get("note", ""),
-        asked=_asked(delivery), **_deadlines(delivery),
-    )  # fmt: skip
-
-
-def _declined(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    return say.DeclinedMail(
-        head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject, link="",
-        code=delivery.code, reason=str(message.context.get("why", "")), asked=_asked(delivery), **_deadlines(delivery),
-    )  # fmt: skip
-
-
-_PERSONAL = {
-    "receipt": _receipt,
-    "delegated": _delegated,
-    "declined": _declined,
-    **dict.fromkeys(say.CHANGES, _change),
-    "letter": _letter,
-    "bypass": _bypass,
-    "slip": _slip,
-    "reminder": _reminder,
-    "overdue": _overdue,
-    "extension": _extension,
-}
-
-
-def _standalone(house: House, message: Message, scene: Scene, now: datetime) -> say.Context:
-    context = message.context
-    if message.kind in say.CHANGES:
-        fields = _change_fields(message, scene) | {"recipient": context["name"]}
-        return say.CHANGES[message.kind](**fields)
-    if message.kind == "copy":
-        return say.CopyMail(
-            head=scene.head, recipient=context["name"], document=scene.document, subject=scene.subject,
-            directive=scene.directive, purpose=context["purpose"] or "để biết", fragment=scene.fragment,
-            files=_files(message, scene),
-        )  # fmt: skip
-    if message.kind == "report":
-        return say.ReportMail(
-            head=scene.head, recipient=context["name"], document=context["document"], subject=context["subject"],
-            directive=scene.directive, figures=say.Figures(**context["figures"]), files=_files(message, scene),
-        )  # fmt: skip
-    if message.kind == "issue_wanted":
-        return _issue_wanted(house, context, scene, now)
-    if message.kind == NOTICE:
-        return _notice(house, context, scene)
-    return _digest(house, message, scene, now)
-
-
-def _notice(house: House, context: Mapping[str, Any], scene: Scene) -> say.Context:
-    words = notices.WORDS[context["what"]]
-    return say.NoticeMail(
-        head=scene.head, recipient=context["name"], campaign=scene.plan.code, document=scene.document,
-        subject=scene.subject, title=words.title, why=context["why"], advice=words.advice,
-        since=numbering.moment(datetime.fromisoformat(context["since"])), held=context["what"] == "held",
-        figures=say.Figures(**context["figures"]), link=house.settings.portal_url,
-    )  # fmt: skip
-
-
-def _issue_wanted(house: House, context: Mapping[str, Any], scene: Scene, now: datetime) -> say.Context:
-    waiting = say.WaitingLetter(
-        title=context.get("title", "Công văn"), subject=context["subject"], campaign=scene.plan.code,
-        since=context["since"], wanted_by=context["until"], held_by=context["name"],
-        recipients=int(context["recipients"]),
-    )  # fmt: skip
-    return say.IssueWantedMail(
-        head=scene.head, recipient=context["name"], letters=(waiting,), link=house.settings.portal_url,
-        step=int(context["step"]),
-    )  # fmt: skip
-
-
-def _digest(house: House, message: Message, scene: Scene, now: datetime) -> say.Context:
-    context = message.context
-    lines = [Line(**line) for line in context["lines"]]
-    chapters = tuple(
-        say.DigestCampaign(
-            code=one["code"], document=one["document"], subject=one["subject"], figures=say.Figures(**one["figures"]),
-            silent=_groups(lines, one["code"], "silent"), undeliverable=_groups(lines, one["code"], "undeliverable"),
-            rejected=_groups(lines, one["code"], "rejected"), note=one.get("note", ""),
-        )
-        for one in context["campaigns"]
-    )  # fmt: skip
-    kind = say.LeaderMail if context.get("template") == "leader" else say.DigestMail
-    return kind(
-        head=scene.head, recipient=context["name"], day=numbering.short_day(local(now).date()), campaigns=chapters,
-        link=house.settings.portal_url, files=_files(message, scene),
-    )  # fmt: skip
-
-
-def _groups(lines: list[Line], campaign: str, case: str) -> tuple[say.DigestGroup, ...]:
-    found: dict[tuple[str, str], list[say.DigestRow]] = {}
-    for line in lines:
-        if line.campaign == campaign and line.case == case:
-            row = say.DigestRow(
-                code=line.code, name=line.name, deadline=line.due, reminders=line.reminders, note=line.reason
-            )
-            found.setdefault((line.issuer, line.park), []).append(row)
-    groups = found.items()
-    return tuple(say.DigestGroup(investor=issuer, park=park, rows=tuple(rows)) for (issuer, park), rows in groups)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from congvan import simulate as command
-from congvan.acts import hops
+from congvan.acts import hops, opening
 from congvan.rules import deadlines
 from congvan.simulation.faults import CHANCES, Faults
 from congvan.simulation.run import Verdict, simulate
@@ -77,7 +77,7 @@ def test_an_opening_that_does_not_ask_for_its_release_is_found(monkeypatch: pyte
     async def always(*_given: object) -> bool:
         return True
 
-    monkeypatch.setattr(hops, "released", always)
+    monkeypatch.setattr(opening, "released", always)
     assert "opened before its release" in found(5).broken
 
 

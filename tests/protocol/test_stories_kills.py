@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from congvan.acts import hops, mails, outbox
+from congvan.acts import hops, mails, opening, outbox
 from congvan.house import House
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.rules.protocol import State
@@ -266,15 +266,15 @@ async def test_a_turn_that_stood_still_past_its_lease_before_it_opens_does_not_o
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hop = await at_the_board(town)
-    right = hops._open
+    right = opening._open
 
     async def overtaken(house: House, hop_id: str) -> None:
-        monkeypatch.setattr(hops, "_open", right)
+        monkeypatch.setattr(opening, "_open", right)
         town.clock.forward(seconds=house.settings.lease_s + 1)
         assert await town.turn(hop_id)
         await right(house, hop_id)
 
-    monkeypatch.setattr(hops, "_open", overtaken)
+    monkeypatch.setattr(opening, "_open", overtaken)
     await town.turn(hop.id)
     kinds = [event.kind for event in await town.all(EventRow, EventRow.stream == hop.id)]
     assert kinds.count("opened") == 1

@@ -1,0 +1,246 @@
+"""How a hop opens: released from above, its letter issued, every recipient taken over, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts import escalations, letters, mails, wording
+from congvan.acts.frozen import is_urgent, plan_of, policy_of, rule_of
+from congvan.acts.registry import mailboxes, organisation
+from congvan.house import House
+from congvan.rules.calendar import local
+from congvan.rules.deadlines import personal_due_at
+from congvan.rules.protocol import Event, Fact, State, advance, releases, settled
+from congvan.rules.records import Issue, Settles
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.tables import Campaign, Delivery, Hop, Letter, WayRow
+
+
+async def toward_opening(house: House, hop: Hop) -> None:
+    """Bring a hop that has not opened as far as it may come now."""
+    async with house.store.view() as ledger:
+        campaign = await ledger.get(Campaign, hop.campaign_id)
+        rule = rule_of(campaign, hop)
+        if hop.bypassed_at is None and not await released(house, ledger, campaign, hop):
+            return
+    if hop.bypassed_at is not None:
+        await _open(house, hop.id)
+    elif rule.issue is Issue.SIGNED:
+        letter = await letters.submit(house, hop.id)
+        if letter.state == "ISSUED":
+            await _open(house, hop.id)
+        elif campaign.mode == "exercise":
+            await letters.play_issue(house, letter.id, "exercise")
+            await _open(house, hop.id)
+        else:
+            await letters.chase(house, hop.id)
+    else:
+        await _issue_unsigned(house, hop.id)
+        await _open(house, hop.id)
+
+
+async def released(house: House, ledger: Ledger, campaign: Campaign, hop: Hop) -> bool:
+    """True when the obligation above lets this hop open; the first hop always."""
+    if hop.parent_delivery_id is None:
+        return True
+    parent = await ledger.get(Delivery, hop.parent_delivery_id)
+    above = await ledger.get(Hop, parent.hop_id)
+    policy = policy_of(campaign, above, parent.level)
+    one = await organisation(ledger, parent.recipient)
+    authority = bool(one.standing_authority) or rule_of(campaign, hop).issue is not Issue.COMPANY
+    now = await house.clock.now()
+    past_due = parent.due_at is not None and now >= parent.due_at
+    return releases(policy.release, State(parent.state), authority=authority, past_due=past_due)
+
+
+async def _issue_unsigned(house: House, hop_id: str) -> None:
+    """A slip, or a company's letter that leaves under a standing authority: issued as it is, without a number."""
+    made, rendered = await letters.company_letter(house, hop_id, "", "engine")
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        hop = await ledger.take(Hop, hop_id)
+        entered = letters.Issued("", made.sheet.issued_on or now.date(), "engine")
+        await letters.issue_company(house, ledger, hop, made, rendered, entered, now)
+
+
+async def _open(house: House, hop_id: str) -> None:
+    """Open a hop, once: fix the deadline, take over every recipient no other way has reached, queue the letters.
+
+    One transaction: a kill leaves the hop either closed or open with every letter written down.
+    """
+    now = await house.clock.now()
+    below: list[str] = []
+    async with house.store.act() as ledger:
+        first = await ledger.get(Hop, hop_id)
+        deliveries = await _on_the_way(ledger, hop_id)
+        hop = await ledger.take(Hop, hop_id)
+        if hop.opened_at is not None:
+            return
+        # Whoever joined between the two locks would be forgotten.
+        deliveries = await _on_the_way(ledger, hop_id)
+        campaign = await ledger.get(Campaign, first.campaign_id)
+        dues = await _printed_dues(house, ledger, campaign, hop, now)
+        due_at = max(dues.values())
+        await ledger.write(
+            hop, now, Entry(Fact.OPENED, {"due_at": due_at.isoformat(), "bypass": hop.bypassed_at is not None}),
+            state="OPEN", opened_at=now, due_at=due_at,
+        )  # fmt: skip
+        await _take_over(house, ledger, campaign, hop, deliveries, dues, now)
+        await _copies(house, ledger, campaign, hop, now)
+        await _parent_passed_on(ledger, hop, now)
+        below = [one.child_hop_id for one in deliveries if one.child_hop_id and one.hop_id == hop_id]
+    await _prepare_below(house, hop_id, below, now)
+
+
+async def _prepare_below(house: House, hop_id: str, below: Sequence[str], now: datetime) -> None:
+    """Release the hops that wait for nobody, and draft the letters that companies will pass on."""
+    await _release_below(house, below, now)
+    async with house.store.view() as ledger:
+        hop = await ledger.get(Hop, hop_id)
+        campaign = await ledger.get(Campaign, hop.campaign_id)
+        rows: list[Hop] = await ledger.all(select(Hop).where(Hop.id.in_(below)).order_by(Hop.ordinal))
+        company = [row.id for row in rows if rule_of(campaign, row).issue is Issue.COMPANY]
+    if rule_of(campaign, hop).issue is not Issue.TAKEN_IN:
+        await letters.prepare(house, company)
+
+
+async def _on_the_way(ledger: Ledger, hop_id: str) -> list[Delivery]:
+    ways = select(WayRow.delivery_id).where(WayRow.hop_id == hop_id)
+    found: list[Delivery] = await ledger.all(
+        select(Delivery).where(Delivery.id.in_(ways)).order_by(Delivery.id), lock=True
+    )
+    return found
+
+
+async def _printed_dues(
+    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, now: datetime
+) -> dict[str, datetime]:
+    """The deadline of each level of recipients, as the letter prints it."""
+    levels = [who.level for who in rule_of(campaign, hop).recipients]
+    letter = await ledger.find(Letter, hop.letter_id) if hop.letter_id else None
+    if letter is not None and letter.state == "ISSUED":
+        return {level: _term(house, campaign, hop, letter, level, now) for level in levels}
+    # Bypass: these recipients get the letter above; what is printed there counts, or their own minimum.
+    return {level: await letters.term_below(house, ledger, campaign, hop, level, now) for level in levels}
+
+
+def _term(
+    house: House, campaign: Campaign, hop: Hop, letter: Letter, level: str, now: datetime
+) -> datetime:
+    """What the letter prints; where the clerk issued it after half of that time, or a pause came between, the
+    recipient's own minimum if that is longer: nobody's term has passed before his letter leaves."""
+    printed = letters.printed_due(letter, level)
+    if rule_of(campaign, hop).issue is not Issue.SIGNED:
+        return printed
+    deadline = policy_of(campaign, hop, level).deadline
+    return personal_due_at(deadline, printed, letter.created_at, now, house.calendars)
+
+
+async def _take_over(
+    house: House,
+    ledger: Ledger,
+    campaign: Campaign,
+    hop: Hop,
+    deliveries: Sequence[Delivery],
+    dues: Mapping[str, datetime],
+    now: datetime,
+) -> None:
+    enclosed = await letters.enclosures(ledger, campaign, hop)
+    # After the closing nothing becomes due any more.
+    wake = now if campaign.state == "RUNNING" else None
+    leaves = house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True)
+    changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
+    queued: list[mails.Mail] = []
+    for delivery in deliveries:
+        if delivery.due_at is not None and delivery.hop_id == hop.id:
+            continue  # its issuer has reached it by hand
+        if delivery.due_at is not None or settled(State(delivery.state), Settles(delivery.settles)):
+            changes.append((delivery, [Entry(Fact.ANOTHER_WAY, {"hop": hop.issuer})], {}))
+            continue
+        values: dict[str, Any] = {"hop_id": hop.id, "due_at": dues.get(delivery.level, hop.due_at), "wake_at": wake}
+        entry = Entry(Fact.OPENED, {"by": hop.issuer})
+        if delivery.address is None:
+            values |= {"state": advance(State(delivery.state), Event.REFUSED), "wake_at": None}
+            changes.append((delivery, [entry, Entry(Event.REFUSED, {"why": "không có hộp thư"})], values))
+            continue
+        changes.append((delivery, [entry], values))
+        queued.append(letter_mail(campaign, hop, delivery, leaves, enclosed, hop.opened_at or now))
+    await ledger.write_many(changes, now)
+    await mails.queue(house, ledger, queued, now)
+    for delivery, entries, _values in changes:
+        if entries[-1].kind == Event.REFUSED:
+            await escalations.open_case(house, ledger, delivery, "undeliverable", now)
+
+
+def letter_mail(
+    campaign: Campaign,
+    hop: Hop,
+    delivery: Delivery,
+    leaves: datetime,
+    enclosed: Sequence[dict[str, str]],
+    opened: datetime,
+) -> mails.Mail:
+    """The mail that carries the letter; its kind says what it is to the recipient."""
+    kind = wording.letter_kind(campaign, hop)
+    assert delivery.address is not None, "a delivery without a mailbox is undeliverable from the start"
+    return mails.Mail(
+        kind=kind, step=str(delivery.round), recipient=delivery.recipient, address=delivery.address,
+        not_before=leaves, delivery_id=delivery.id, hop_id=hop.id, campaign_id=campaign.id,
+        urgent=is_urgent(campaign), enclosures=enclosed,
+    )  # fmt: skip
+
+
+async def _copies(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, now: datetime) -> None:
+    """Whoever stands in Nơi nhận and not in Kính gửi gets the issued letter for information, no obligation."""
+    if rule_of(campaign, hop).issue is not Issue.SIGNED or hop.bypassed_at is not None:
+        return
+    enclosed = await letters.enclosures(ledger, campaign, hop)
+    leaves = house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True)
+    wanted = []
+    for copy in plan_of(campaign).copies:
+        one = await organisation(ledger, copy.organisation)
+        boxes = mailboxes(one, local(now).date())
+        if boxes:
+            wanted.append(
+                mails.Mail(
+                    kind="copy", step=f"{hop.id}-{one.code}", recipient=one.code, address=boxes[0],
+                    not_before=leaves, hop_id=hop.id, campaign_id=campaign.id, urgent=is_urgent(campaign),
+                    context={"purpose": copy.purpose, "name": one.name}, enclosures=enclosed,
+                )
+            )
+    await mails.queue(house, ledger, wanted, now)
+
+
+async def _parent_passed_on(ledger: Ledger, hop: Hop, now: datetime) -> None:
+    """The issuer's own obligation: an opened hop is the proof that it passed the directive on."""
+    if hop.parent_delivery_id is None or hop.bypassed_at is not None:
+        return
+    parent = await ledger.take(Delivery, hop.parent_delivery_id)
+    state = State(parent.state)
+    if state in (State.FORWARDED, State.COMPLETED):
+        return
+    new = advance(state, Event.FORWARDED)
+    done = settled(new, Settles(parent.settles))
+    values: dict[str, Any] = {"state": new, "confirmed_at": parent.confirmed_at or now}
+    entries = [Entry(Event.FORWARDED, {"by": "hop opened"})]
+    if done:
+        values |= {"settled_at": now, "wake_at": None}
+        await mails.cancel_chasers(ledger, parent.id)
+        entries += await escalations.close_cases(ledger, parent, now, by="engine", why=Event.FORWARDED.value)
+    await ledger.write(parent, now, entries, **values)
+    if done:
+        await mails.wake_hop(ledger, parent.hop_id, now)
+
+
+async def _release_below(house: House, hop_ids: Sequence[str], now: datetime) -> None:
+    """Wake the hops below that may open without waiting for anybody (`at_once`)."""
+    for hop_id in hop_ids:
+        async with house.store.act() as ledger:
+            hop = await ledger.get(Hop, hop_id)
+            campaign = await ledger.get(Campaign, hop.campaign_id)
+            if hop.opened_at is None and await released(house, ledger, campaign, hop):
+                await mails.wake_hop(ledger, hop_id, now)
