@@ -8,7 +8,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from congvan.acts import campaigns, registry
+from congvan.acts import launches, registry
 from congvan.rules.records import Contact, Organisation, Park, Person, Register
 from congvan.store.schema import migrate
 from tests.flows import world
@@ -94,6 +94,6 @@ async def launch(engine: Engine, number: int) -> None:
     try:
         await migrate(house.store)
         await registry.take_over(house, investors(number))
-        await campaigns.launch(house, campaigns.Launch(world.plan(), world.cascade(), "exercise", "An"))
+        await launches.launch(house, launches.Launch(world.plan(), world.cascade(), "exercise", "An"))
     finally:
         await house.close()

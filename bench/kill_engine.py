@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 import httpx
 from sqlalchemy import make_url, select
 
-from congvan.acts import auditing, campaigns, confirmations, registry
+from congvan.acts import auditing, confirmations, launches, registry
 from congvan.house import House, build
 from congvan.links import Link
 from congvan.portal.guard import Forms
@@ -102,7 +102,7 @@ async def launch(engine: Whole) -> None:
     try:
         await migrate(house.store)
         await registry.take_over(house, world.register(UNITS, TENANTS))
-        await campaigns.launch(house, campaigns.Launch(world.plan(), world.cascade(), "exercise", "An"))
+        await launches.launch(house, launches.Launch(world.plan(), world.cascade(), "exercise", "An"))
     finally:
         await house.close()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, hops, registry
+from congvan.acts import hops, launches, registry
 from congvan.house import House, build
 from congvan.reading import read_plan
 from congvan.rules.records import (
@@ -97,9 +97,9 @@ async def launched(house: House, tenants: int) -> tuple[str, float]:
             "directives": tuple(one.model_copy(update=long_ago) for one in read.directives),
         }
     )  # fmt: skip
-    order = campaigns.Launch(plan, _chain(), "exercise", "Người đo", _PLAN.parent)
+    order = launches.Launch(plan, _chain(), "exercise", "Người đo", _PLAN.parent)
     began = time.perf_counter()
-    await campaigns.launch(house, order)
+    await launches.launch(house, order)
     took = time.perf_counter() - began
     async with house.store.view() as ledger:
         return str((await hops.due_hops(ledger, await house.clock.now()))[0].id), took

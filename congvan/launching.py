@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from congvan.acts.campaigns import Launch, launch
 from congvan.acts.launch_check import Warn, refuse_faulty
+from congvan.acts.launches import Launch, launch
 from congvan.errors import BadInput, Fault
 from congvan.house import House
 from congvan.reading import lines_of, read_cascade, read_plan

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, escalations, letters, mails, opening, registry
+from congvan.acts import campaigns, escalations, launches, letters, mails, opening, registry
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -114,7 +114,7 @@ async def _insert(
     policy = policy_of(campaign, hop, one.level)
     # Nobody stands below who joins now, so nothing can be passed on.
     settles = Settles.ACKNOWLEDGE if policy.settles is Settles.FORWARD else policy.settles
-    row = campaigns.recipient_row(campaign.code, campaign.id, one, house.new_id(now), now)
+    row = launches.recipient_row(campaign.code, campaign.id, one, house.new_id(now), now)
     await ledger.add(
         Delivery, **row, hop_id=hop.id, park=way.park, settles=settles.value, state=State.QUEUED
     )

@@ -13,9 +13,9 @@ from html import escape
 from sqlalchemy import select
 
 from congvan.acts import letters, mails, moulds, registry, wording
-from congvan.acts.campaigns import Launch, launch
 from congvan.acts.claiming import Work
 from congvan.acts.drafting import above_of
+from congvan.acts.launches import Launch, launch
 from congvan.errors import NotFound
 from congvan.house import Carrier, House, build
 from congvan.links import Link, Links

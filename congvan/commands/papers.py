@@ -51,7 +51,7 @@ async def trial(plan: Path, /, *, recipient: str, to: str) -> None:
         Hộp thư của người phụ trách.
     """
     from congvan.acts import trial as acts
-    from congvan.acts.campaigns import Launch
+    from congvan.acts.launches import Launch
     from congvan.house import carrier
     from congvan.reading import lines_of, read_cascade, read_plan
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from congvan.acts import figures, letters, registry
-from congvan.acts.campaigns import Launch, launch
+from congvan.acts.launches import Launch, launch
 from congvan.commands.given import refuse
 from congvan.house import House, build
 from congvan.letters.press import Rendered

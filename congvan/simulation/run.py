@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from congvan.acts import campaigns, registry
+from congvan.acts import launches, registry
 from congvan.rules.calendar import instant, local
 from congvan.simulation import whole
 from congvan.simulation.faults import Fault, Faults, stream
@@ -142,7 +142,7 @@ class Simulation:
                 self._mornings.append(morning)
                 self.scheduler.at(morning, self.operators.morning)
 
-    def _launch(self, launch: campaigns.Launch) -> None:
+    def _launch(self, launch: launches.Launch) -> None:
         portal = self.processes["portal-2"]
 
         def ended(key: Any, error: BaseException | None) -> None:
@@ -150,7 +150,7 @@ class Simulation:
             if key is None:
                 self.scheduler.after(60, lambda: self._launch(launch))
 
-        self.scheduler.begin(portal, campaigns.launch(portal.house, launch), f"launch {launch.plan.code}", ended)
+        self.scheduler.begin(portal, launches.launch(portal.house, launch), f"launch {launch.plan.code}", ended)
 
 
 @contextmanager

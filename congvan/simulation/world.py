@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from random import Random
 
-from congvan.acts.campaigns import Launch
+from congvan.acts.launches import Launch
 from congvan.rules.calendar import instant
 from congvan.rules.records import (
     CampaignPlan,

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from congvan.acts import campaigns, confirmations, registry
+from congvan.acts import confirmations, launches, registry
 from congvan.house import House, build
 from congvan.mail.sink import Sink
 from congvan.rules.protocol import Event
@@ -158,7 +158,7 @@ class Engine:
         try:
             await migrate(house.store)
             await registry.take_over(house, world.register(units, tenants))
-            return await campaigns.launch(house, campaigns.Launch(world.plan(), world.cascade(), "exercise", "An"))
+            return await launches.launch(house, launches.Launch(world.plan(), world.cascade(), "exercise", "An"))
         finally:
             await house.close()
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import campaigns, confirmations, letters
+from congvan.acts import confirmations, launches, letters
 from congvan.house import House
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.portal.app import app
@@ -39,7 +39,7 @@ async def waiting(house: House, tmp_path: Path) -> str:
     directive = plan.directives[0].model_copy(update={"files": ("8185.pdf",)})
     plan = plan.model_copy(update={"code": "8185", "directives": (directive,)})
     cascade = read_cascade(house.settings.config / "cascade.yaml")
-    campaign = await campaigns.launch(house, campaigns.Launch(plan, cascade, "live", "dung", tmp_path))
+    campaign = await launches.launch(house, launches.Launch(plan, cascade, "live", "dung", tmp_path))
     await turn_all(house)
     async with house.store.view() as ledger:
         mine = Delivery.campaign_id == campaign, Delivery.recipient == "BQL"

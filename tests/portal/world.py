@@ -15,7 +15,7 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from congvan.acts import campaigns, confirmations, hops, outbox, registry
+from congvan.acts import confirmations, hops, launches, outbox, registry
 from congvan.almanac import build as build_calendars
 from congvan.almanac import read_calendar_file
 from congvan.clock import HandClock
@@ -130,8 +130,8 @@ async def run_campaign(url: str, home: Path, plan: CampaignPlan | None = None) -
     await registry.take_over(house, small_register(house.settings))
     plan = plan or read_plan(house.settings.config / "campaigns" / "8184.yaml")[0]
     cascade = read_cascade(house.settings.config / "cascade.yaml")
-    order = campaigns.Launch(plan, cascade, mode="exercise", by="test", folder=house.settings.config / "campaigns")
-    await campaigns.launch(house, order)
+    order = launches.Launch(plan, cascade, mode="exercise", by="test", folder=house.settings.config / "campaigns")
+    await launches.launch(house, order)
     await turn_all(house)
     board = await Desk(house).delivery("BQL")
     said = confirmations.Answer(Event.ACKNOWLEDGED, "Văn thư", "Văn thư")

@@ -16,6 +16,7 @@ from congvan.acts import (
     demo,
     figures,
     hops,
+    launches,
     letters,
     outbox,
     papers,
@@ -51,8 +52,8 @@ class Chain:
         register = read_register([self.folder / "registry"], cascade.levels)
         await registry.take_over(self.house, register)
         plan, _ = read_plan(self.folder / "plan.yaml")
-        order = campaigns.Launch(plan, cascade, "exercise", "An", folder=self.folder)
-        self.campaign = await campaigns.launch(self.house, order)
+        order = launches.Launch(plan, cascade, "exercise", "An", folder=self.folder)
+        self.campaign = await launches.launch(self.house, order)
 
     async def work(self) -> None:
         """Turn every due hop, tell every due rung, send every mail, until nothing is due."""

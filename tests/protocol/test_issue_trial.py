@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from congvan.acts import registry, trial
-from congvan.acts.campaigns import Launch
+from congvan.acts.launches import Launch
 from congvan.errors import BadInput, NotFound
 from congvan.mail.sender import Outcome
 from congvan.store.tables import Table

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from congvan.acts import answers, campaigns, confirmations, reporting
+from congvan.acts import answers, campaigns, confirmations, launches, reporting
 from congvan.acts.confirmations import Answer, AnswersWrong
 from congvan.errors import BadInput
 from congvan.reading import lines_of, read_cascade, read_plan
@@ -229,12 +229,12 @@ def test_a_wrong_field_is_refused_with_its_line(tmp_path: Path) -> None:
 async def test_fields_that_nobody_would_fill_keep_a_plan_from_being_launched(town: Town, tmp_path: Path) -> None:
     path = _plan_file(tmp_path, NOT_ASKED)
     await town.launch(folder=ROOT / "config" / "campaigns")
-    order = campaigns.Launch(
+    order = launches.Launch(
         read_plan(path)[0].model_copy(update={"code": "khac"}), read_cascade(ROOT / "config" / "cascade.yaml"),
         "exercise", "A", ROOT / "config" / "campaigns", str(path), lines_of(path),
     )  # fmt: skip
     with pytest.raises(BadInput) as refused:
-        await campaigns.launch(town.house, order)
+        await launches.launch(town.house, order)
     told = {fault.field: fault.row for fault in refused.value.faults}
     lines = path.read_text("utf-8").splitlines()
     assert set(told) == {"questions", "questions.tenant", "questions.tenant[2].key"}

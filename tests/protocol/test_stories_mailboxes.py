@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from congvan.acts import inbox
-from congvan.acts.campaigns import Launch
 from congvan.acts.launch_check import unreachable
+from congvan.acts.launches import Launch
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.rules.protocol import Event
 from congvan.rules.records import Contact

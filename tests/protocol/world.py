@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, confirmations, escalations, hops, mails, outbox, registry, telling
+from congvan.acts import campaigns, confirmations, escalations, hops, launches, mails, outbox, registry, telling
 from congvan.clock import HandClock
 from congvan.house import House
 from congvan.links import Link
@@ -110,8 +110,8 @@ class Town:
     ) -> str:
         """Take the register over and launch the plan; changes: fields of the plan."""
         await registry.take_over(self.house, people or register())
-        order = campaigns.Launch(plan.model_copy(update=changes), cascade, mode, "Người phụ trách", folder)
-        self.campaign = await campaigns.launch(self.house, order)
+        order = launches.Launch(plan.model_copy(update=changes), cascade, mode, "Người phụ trách", folder)
+        self.campaign = await launches.launch(self.house, order)
         return self.campaign
 
     # ------------------------------------------------------------------ the engine

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from congvan.acts import trial
-from congvan.acts.campaigns import Launch
+from congvan.acts.launches import Launch
 from congvan.commands import preview
 from congvan.errors import BadInput, CongvanError, Fault, NotFound
 from congvan.house import House
