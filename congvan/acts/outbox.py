@@ -28,6 +28,8 @@ from congvan.store.tables import Message
 
 __all__ = ["BATCH", "JITTER", "Work", "claim", "dispatch", "record", "wait_before", "wait_while_shut"]
 
+#: A round begins with so many, and doubles them: the first letters leave at once, and a brake is pulled early.
+_FIRST_BATCH = 100
 #: Batches under way at once: while one is on the wire the next is claimed and the one before it recorded.
 _UNDER_WAY = 3
 #: A slow server must not keep outcomes out of the database for long; seconds.
@@ -61,6 +63,7 @@ class _Round:
         self._tally: Counter[str] = Counter()
         self._slots = asyncio.Semaphore(_UNDER_WAY)
         self._shut = False
+        self._size = min(_FIRST_BATCH, BATCH)
         #: On SQLite one writer at a time: those who find it taken would sleep and ask again, in ever longer steps.
         self._writing = asyncio.Lock() if house.store.is_sqlite else nullcontext()
 
@@ -87,11 +90,12 @@ class _Round:
         for task in [task for task in carried if task.done()]:
             carried.remove(task)
             task.result()
-        if self._shut or not (limit := await self._brakes.allowance(BATCH)):
+        if self._shut or not (limit := await self._brakes.allowance(self._size)):
             return []
         async with self._writing:
             works = await claim(self._house, self._hop_id, limit, self._gate)
         self._gate.write()
+        self._size = min(2 * self._size, BATCH)
         return works
 
     async def _carry(self, works: list[Work]) -> None:

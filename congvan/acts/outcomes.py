@@ -54,7 +54,7 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
     async with house.store.act() as ledger:
         keys = sorted({one.message.delivery_id for one in judged if one.message.delivery_id is not None})
         query = select(*_NEEDED).where(ledger.among(Delivery.id, keys)).order_by(Delivery.id).with_for_update()
-        deliveries = {row.id: cast(Delivery, row) for row in await ledger.rows(query)}
+        deliveries = {row.id: cast(Delivery, row) for row in await ledger.batch(query)}
         await _write_attempts(ledger, judged, now)
         judged = await _not_overtaken(ledger, judged)
         await _write_messages(ledger, judged)
@@ -87,7 +87,7 @@ def _as_changed(delivery: Delivery, changes: dict[str, Change]) -> Delivery:
     if delivery.id not in changes:
         return delivery
     columns: Any = delivery
-    return cast(Delivery, SimpleNamespace(**(dict(columns._mapping) | changes[delivery.id][2])))
+    return cast(Delivery, SimpleNamespace(**(dict(columns._asdict()) | changes[delivery.id][2])))
 
 
 def _merge(changes: dict[str, Change], change: Change) -> None:
@@ -173,7 +173,7 @@ async def _not_overtaken(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Jud
     """Those whose attempt is still the last one, and late acceptances that nobody has written down."""
     keys = sorted(one.message.id for one in judged)
     query = select(Message.id, Message.state, Message.attempts).where(ledger.among(Message.id, keys))
-    rows = {row.id: row for row in await ledger.rows(query.order_by(Message.id).with_for_update())}
+    rows = {row.id: row for row in await ledger.batch(query.order_by(Message.id).with_for_update())}
     return [
         one
         for one in judged

@@ -9,20 +9,22 @@ each other.
 from __future__ import annotations
 
 import hashlib
+from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import JSON, Select, String, any_, cast, delete, func, insert, literal, select, update
+from sqlalchemy import JSON, Boolean, Select, String, any_, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from congvan.errors import NotFound, StaleDelivery
-from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Note, Table
+from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Instant, Note, Table
 
 Row = TypeVar("Row", bound=Table)
 Chained = TypeVar("Chained", Campaign, Hop, Delivery)
@@ -80,6 +82,18 @@ class Ledger:
     async def rows(self, query: Select[Any]) -> Sequence[Any]:
         """Every row of a query for several columns."""
         return (await self.session.execute(query)).all()
+
+    async def batch(self, query: Select[Any]) -> Sequence[Any]:
+        """As `rows`, for hundreds of them, as named tuples.
+
+        SQLite's driver takes and lets go of the interpreter for each row, so beside a busy loop a row costs more
+        than all that is done with it: there they come in one step, as one value of JSON.
+        """
+        connection = await self.session.connection()
+        if not self.is_sqlite:
+            return (await connection.execute(query)).all()
+        bundle = Bundle(query)
+        return bundle.opened((await connection.execute(bundle.query)).scalar_one())
 
     async def first(self, query: Select[tuple[Any]]) -> Any:
         """The first row of a query, or None."""
@@ -275,6 +289,35 @@ class Sheet:
         if self._is_sqlite:
             return func.json_extract(value, f"$[{place}]")
         return cast(value.op("->>")(place), column.type)
+
+
+class Bundle:
+    """The rows of a query as one value of JSON, for SQLite; each column as its own type would read it."""
+
+    def __init__(self, query: Select[Any]) -> None:
+        inner = query.subquery("bundle")
+        columns = list(inner.c)
+        told = [func.json(one) if isinstance(one.type, JSON) else one for one in columns]
+        self.query = select(func.json_group_array(func.json_array(*told), type_=String))
+        self._row: Any = _named(tuple(one.key for one in columns))
+        self._instants = [place for place, one in enumerate(columns) if isinstance(one.type, Instant)]
+        self._flags = [place for place, one in enumerate(columns) if isinstance(one.type, Boolean)]
+
+    def opened(self, said: str) -> list[Any]:
+        """The rows again."""
+        rows: list[list[Any]] = orjson.loads(said)
+        for place in self._instants:
+            for row in rows:
+                row[place] = row[place] and datetime.fromisoformat(row[place]).replace(tzinfo=UTC)
+        for place in self._flags:
+            for row in rows:
+                row[place] = row[place] if row[place] is None else bool(row[place])
+        return list(map(self._row._make, rows))
+
+
+@lru_cache(maxsize=64)
+def _named(names: tuple[str, ...]) -> Any:
+    return namedtuple("Row", names)
 
 
 def _text(value: Any) -> str:

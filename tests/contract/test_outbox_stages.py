@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,18 +16,21 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import select, update
 
 from bench.kill import Trial, survive
-from bench.outbox_world import fill
+from bench.outbox_world import fill, settings
 from congvan.acts import campaigns, outbox, reconciling
 from congvan.acts.outcomes import wait_before, wait_while_shut
 from congvan.clock import HandClock
 from congvan.errors import ActRefused, NothingInstalled
-from congvan.house import House
+from congvan.house import House, build
 from congvan.mail import mtalog
 from congvan.mail import sender as sender_module
 from congvan.mail.journal import Journal
 from congvan.mail.sender import Outcome, Outgoing
+from congvan.store.ledger import Ledger
+from congvan.store.schema import migrate
 from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Message
 from tests.conftest import Postbox
+from tests.postgres import fresh_database
 
 
 async def messages(house: House) -> list[Message]:
@@ -44,9 +47,9 @@ async def states(house: House) -> Counter[str]:
     return Counter(one.state for one in await messages(house))
 
 
-def set_house(house: House, **settings: object) -> House:
+def set_house(house: House, **chosen: object) -> House:
     """The house with other settings."""
-    house.settings = house.settings.model_copy(update=settings)
+    house.settings = house.settings.model_copy(update=chosen)
     return house
 
 
@@ -63,6 +66,47 @@ async def test_every_letter_of_many_batches_leaves_once_and_is_written_down(hous
         assert kinds == {"sent": 1_100}
         assert set(await ledger.all(select(Delivery.state))) == {"SENT"}
     assert {(one.ordinal, one.outcome) for one in await attempts(house)} == {(1, "accepted")}
+
+
+async def test_a_second_sender_takes_the_letters_behind_those_that_the_first_is_taking(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """On PostgreSQL two claims run at once; SQLite lets one in after the other."""
+    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
+    await migrate(house.store)
+    hop_id = await fill(house, 30)
+
+    class Meanwhile:
+        taken: Sequence[outbox.Work] = ()
+
+        async def passes(self, _ledger: Ledger) -> bool:
+            return True
+
+        async def raised(self, _ledger: Ledger) -> None:
+            self.taken = await outbox.claim(house, hop_id, 20)
+
+    meanwhile = Meanwhile()
+    first = await outbox.claim(house, hop_id, 20, meanwhile)
+    await house.close()
+    assert (len(first), len(meanwhile.taken)) == (20, 10)
+    assert not {work.message.id for work in first} & {work.message.id for work in meanwhile.taken}
+
+
+async def test_a_round_begins_with_few_letters(house: House) -> None:
+    class Watched(Postbox):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[int] = []
+
+        async def send(self, batch: Iterable[Outgoing]):  # type: ignore[no-untyped-def,override]
+            letters = list(batch)
+            self.sizes.append(len(letters))
+            async for outcome in super().send(letters):
+                yield outcome
+
+    carrier = Watched()
+    await outbox.dispatch(house, carrier, await fill(house, 1_000))
+    assert carrier.sizes == [100, 200, 400, 300]
 
 
 async def test_the_next_batch_is_under_way_before_the_one_before_it_is_over(house: House) -> None:

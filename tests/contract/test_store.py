@@ -159,6 +159,27 @@ async def test_many_rows_change_as_one_row_would(filled: Store) -> None:
             )
 
 
+async def test_a_batch_reads_as_its_rows_do(filled: Store) -> None:
+    async with filled.act() as ledger:
+        for number, (urgent, late) in enumerate(((True, NOW + timedelta(microseconds=1)), (False, None)), 1):
+            key = f"{number:032d}"
+            await ledger.change(Delivery, Delivery.id == key, segments=["Đất", '"'], due_at=late)
+            await ledger.add(
+                Message,
+                id=key, campaign_id="c" * 32, hop_id="h" * 32, delivery_id=key, recipient="R", kind="letter", step="1",
+                message_id=f"<{number}@a.example>", address="a@b.example", context={"tên": [1, None]}, enclosures=[],
+                state="QUEUED", urgent=urgent, not_before=NOW, give_up_at=NOW, created_at=NOW,
+            )  # fmt: skip
+    columns = (Message.id, Message.urgent, Message.context, Message.attempts, Message.lease_until, Delivery.segments)
+    query = select(*columns, Delivery.due_at).join(Delivery, Delivery.id == Message.delivery_id)
+    async with filled.view() as ledger:
+        for some in (query.order_by(Message.id.desc()), query.where(Message.id == "none")):
+            rows, batch = await ledger.rows(some), await ledger.batch(some)
+            assert [tuple(row) for row in batch] == [tuple(row) for row in rows]
+            assert [row.due_at for row in batch] == [row.due_at for row in rows]
+            assert [type(row.urgent) for row in batch] == [bool] * len(rows)
+
+
 async def test_instants_come_back_aware_and_naive_ones_are_refused(filled: Store) -> None:
     async with filled.act() as ledger:
         await ledger.change(Delivery, Delivery.id == f"{0:032d}", due_at=NOW.astimezone())
