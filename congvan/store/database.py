@@ -3,13 +3,15 @@
 SQLite as tried with 8 tasks × 50 read-then-write: SQLAlchemy's defaults lose 317 of 400 updates in
 silence, and a plain BEGIN fails with "database is locked" at once in spite of the time-out. Hence
 BEGIN IMMEDIATE for acts, WAL, and a busy time-out; synchronous=FULL, since NORMAL loses the last
-commits in a power cut and we answered "recorded" for them.
+commits in a power cut and we answered "recorded" for them. Who may write next is settled before BEGIN,
+by `queueing`: SQLite's own way of waiting lets a busy process starve the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -21,6 +23,7 @@ from sqlalchemy.pool import StaticPool
 from congvan.store import accounts as _accounts  # noqa: F401 - its tables belong to every database
 from congvan.store import office as _office  # noqa: F401 - as above
 from congvan.store.ledger import Ledger
+from congvan.store.queueing import Queue
 from congvan.store.tables import Table
 
 _BUSY_TIMEOUT_MS = 30_000
@@ -43,12 +46,15 @@ class Store:
         else:
             options = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True} | engine_options
             self.engine = create_async_engine(url, **options)
+        file = self.url.database or ""
+        shared = self.is_sqlite and file not in ("", ":memory:") and not file.startswith("file:")
+        self._queue = Queue(Path(file), _BUSY_TIMEOUT_MS / 1000) if shared else None
         self.open_transactions = 0
 
     @asynccontextmanager
     async def act(self) -> AsyncIterator[Ledger]:
         """A transaction that may write: committed when the block ends, rolled back when it raises."""
-        async with self._session(immediate=True) as session:
+        async with self._turn(), self._session(immediate=True) as session:
             yield Ledger(session, self.is_sqlite)
             await session.commit()
 
@@ -57,6 +63,9 @@ class Store:
         """A transaction that only reads, on one snapshot."""
         async with self._session(immediate=False) as session:
             yield Ledger(session, self.is_sqlite)
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._queue is None else self._queue.turn()
 
     @asynccontextmanager
     async def _session(self, *, immediate: bool) -> AsyncIterator[AsyncSession]:
@@ -80,6 +89,8 @@ class Store:
     async def close(self) -> None:
         """Return every connection."""
         await self.engine.dispose()
+        if self._queue is not None:
+            self._queue.close()
 
 
 def _sqlite(url: str, options: dict[str, Any]) -> AsyncEngine:

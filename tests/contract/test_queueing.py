@@ -1,0 +1,162 @@
+"""Whose turn it is to write to SQLite: between real processes, one of which may be killed at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from congvan.store.database import Store
+from congvan.store.queueing import Queue
+
+#: Writes without pause, each time in a turn of its own.
+_BUSY = """
+import asyncio, sqlite3, sys
+from pathlib import Path
+from congvan.store.queueing import Queue
+
+async def run(file):
+    queue, told = Queue(Path(file), 30), False
+    connection = sqlite3.connect(file, isolation_level=None, timeout=30)
+    while True:
+        async with queue.turn():
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("UPDATE counted SET number = number + 1")
+            connection.execute("COMMIT")
+        if not told:
+            print("ready", flush=True)
+            told = True
+
+asyncio.run(run(sys.argv[1]))
+"""
+#: Takes the turn and a transaction, and keeps both until it hears something.
+_HOLDS = """
+import asyncio, sqlite3, sys
+from pathlib import Path
+from congvan.store.queueing import Queue
+
+async def run(file):
+    connection = sqlite3.connect(file, isolation_level=None)
+    async with Queue(Path(file), 30).turn():
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE counted SET number = 1000")
+        print("ready", flush=True)
+        sys.stdin.readline()
+        connection.execute("ROLLBACK")
+
+asyncio.run(run(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """A file with one number in it."""
+    made = Store(f"sqlite+aiosqlite:///{tmp_path / 'queue.db'}")
+    async with made.act() as ledger:
+        await ledger.session.execute(text("CREATE TABLE counted (number INTEGER)"))
+        await ledger.session.execute(text("INSERT INTO counted VALUES (0)"))
+    yield made
+    assert made.open_transactions == 0
+    await made.close()
+
+
+@contextmanager
+def _beside(store: Store, program: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process, once it is ready; killed at the end."""
+    command = [sys.executable, "-c", program, str(store.url.database)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def _count(store: Store) -> int:
+    async with store.view() as ledger:
+        return int(await ledger.session.scalar(text("SELECT number FROM counted")) or 0)
+
+
+async def _write(store: Store) -> int:
+    """The number as the transaction finds it."""
+    async with store.act() as ledger:
+        found = int(await ledger.session.scalar(text("SELECT number FROM counted")) or 0)
+        await ledger.session.execute(text("UPDATE counted SET number = number + 1"))
+        return found
+
+
+async def test_who_waits_to_write_is_next_though_another_process_writes_without_pause(store: Store) -> None:
+    with _beside(store, _BUSY):
+        overtaken = []
+        for _ in range(40):
+            before = await _count(store)
+            overtaken.append(await _write(store) - before)
+    assert await _count(store) > 40, "the other process did not write meanwhile"
+    # Some pass between the look and the place in the queue; SQLite alone lets thousands pass.
+    assert sum(overtaken) <= 400
+
+
+async def test_a_killed_writer_leaves_its_turn_to_the_next(store: Store) -> None:
+    with _beside(store, _HOLDS) as holder:
+        waiting = asyncio.create_task(_write(store))
+        await asyncio.sleep(0)
+        holder.kill()
+        assert await waiting == 0
+
+
+async def test_who_gives_up_waiting_takes_no_turn_from_anybody(store: Store) -> None:
+    queue = _queue(store)
+    with _beside(store, _HOLDS) as holder:
+        given_up = [asyncio.create_task(_write(store)) for _ in range(3)]
+        await _until(lambda: queue._thread is not None)
+        for task in given_up:
+            task.cancel()
+        await asyncio.gather(*given_up, return_exceptions=True)
+        patient = asyncio.create_task(_write(store))
+        assert await _count(store) == 0, "views wait for nobody"
+        assert holder.stdin is not None
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        assert await patient == 0
+    assert await _write(store) == 1
+
+
+def _queue(store: Store) -> Queue:
+    assert store._queue is not None
+    return store._queue
+
+
+async def _until(seen: Callable[[], bool]) -> None:
+    while not seen():  # noqa: ASYNC110 - nothing tells when a thread of the other side has begun to wait
+        await asyncio.sleep(0)
+
+
+async def test_a_writer_that_stands_still_is_not_waited_for_beyond_patience(store: Store) -> None:
+    queue = _queue(store)
+    queue._patience_s = 0.01
+    with _beside(store, _HOLDS) as holder:
+        waiting = asyncio.create_task(_write(store))
+        await _until(lambda: queue._thread is not None and queue._place is None)
+        # It asks SQLite itself now, whose own lock keeps it out until the other has rolled back.
+        assert not waiting.done()
+        assert holder.stdin is not None
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        assert await waiting == 0
+
+
+async def test_where_no_file_can_lie_beside_the_database_sqlites_own_lock_does(store: Store) -> None:
+    os.unlink(f"{store.url.database}-desk")
+    os.mkdir(f"{store.url.database}-desk", mode=0o700)
+    again = Store(str(store.url))
+    assert await _write(again) == 0
+    await again.close()
+    assert await _count(store) == 1
