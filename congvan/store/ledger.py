@@ -295,10 +295,10 @@ class Bundle:
     """The rows of a query as one value of JSON, for SQLite; each column as its own type would read it."""
 
     def __init__(self, query: Select[Any]) -> None:
-        inner = query.subquery("bundle")
-        columns = list(inner.c)
+        columns = list(query.selected_columns)
         told = [func.json(one) if isinstance(one.type, JSON) else one for one in columns]
-        self.query = select(func.json_group_array(func.json_array(*told), type_=String))
+        inner = query.with_only_columns(func.json_array(*told).label("told")).subquery("bundle")
+        self.query = select(func.json_group_array(func.json(inner.c.told), type_=String))
         self._row: Any = _named(tuple(one.key for one in columns))
         self._instants = [place for place, one in enumerate(columns) if isinstance(one.type, Instant)]
         self._flags = [place for place, one in enumerate(columns) if isinstance(one.type, Boolean)]
