@@ -51,6 +51,9 @@ async def main() -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    # One without the other does nothing and looks alive; an init system starts both again.
+    await asyncio.wait({relaying, serving}, return_when=asyncio.FIRST_COMPLETED)
+    stop()
     done = await asyncio.gather(relaying, serving, return_exceptions=True)
     await house.close()
     faults = [one for one in done if isinstance(one, Exception)]

@@ -19,6 +19,7 @@ from congvan.acts import board as board_acts
 from congvan.acts import campaigns, demo, escalations, hops, leases, mails
 from congvan.clock import DemoClock
 from congvan.house import House
+from congvan.store.refusals import Refused
 from flows.left_behind import end_left_behind
 from flows.publishing import Publisher
 from flows.runs import Deployments, Runs
@@ -69,7 +70,9 @@ class Relay:
             loops.append(self._loop(publish, PUBLISH_EVERY_S))
             if isinstance(self.house.clock, DemoClock):
                 loops.append(self._loop(self._move_clock, CLOCK_EVERY_S))
-            await asyncio.gather(*loops)
+            async with asyncio.TaskGroup() as together:
+                for loop in loops:
+                    together.create_task(loop)
         await leases.drop(self.house, LEASE)
 
     async def _loop(self, step: Callable[[], Awaitable[None]], pause_s: float, *, always: bool = False) -> None:
@@ -79,6 +82,10 @@ class Relay:
                     await step()
             except (httpx.HTTPError, PrefectHTTPStatusError, OSError) as fault:
                 log.warning("Prefect cannot be reached; trying again: %s", type(fault).__name__)
+                await self._wait(1.0)
+            except Refused as fault:
+                # A database that restarts or whose disk is full comes back, and then somebody has to be there.
+                log.warning("the database refuses; trying again: %s", type(fault.orig).__name__)
                 await self._wait(1.0)
             await self._wait(pause_s if self._leading else 0.2)
 
