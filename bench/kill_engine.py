@@ -1,8 +1,11 @@
 """The whole engine under kills: PostgreSQL, Prefect's server, the flows and the portal as real processes.
 
-While a campaign goes down its chain and recipients confirm through the portal, processes are killed, stopped for a
-while and gone on, PostgreSQL loses a backend (and recovers as after a crash), the mail server goes away and comes
-back. Then everything is left in peace and looked at from outside: at the sink, at the portal, in the database.
+Campaigns are launched one after the other, one for every three harms, go down their chains, and recipients confirm
+through the portal. Meanwhile processes are killed, stopped for a while and gone on, PostgreSQL loses a session (and
+recovers as after a crash), is killed, or is restarted in order, the disk on which all of it lies is full for some
+seconds, the mail server goes away and comes back. Then everything is left in peace and looked at from outside: at the
+sink, at the portal, in the database. Every harm comes once before one comes again. A full disk is a tmpfs, so it takes
+root; without it that harm is left out, and the line says so. After a breach the processes' logs are kept.
 
 Run: python -m bench.kill --world engine --kills 20
 """
@@ -10,10 +13,10 @@ Run: python -m bench.kill --world engine --kills 20
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import os
 import random
-import signal
+import shutil
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
@@ -22,89 +25,80 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
-from sqlalchemy import make_url, select
+from sqlalchemy import select
 
+from bench.kill_world import KEY, Whole, harm, harms
+from bench.small_disk import Disk, small_disk
 from congvan.acts import auditing, confirmations, launches, registry
-from congvan.house import House, build
+from congvan.house import House
 from congvan.links import Link
 from congvan.portal.guard import Forms
 from congvan.rules.protocol import Event
-from congvan.settings import Settings
 from congvan.store.schema import migrate
-from congvan.store.tables import Delivery, EventRow, Message
+from congvan.store.tables import Campaign, Delivery, EventRow, Message
 from tests.flows import world
-from tests.flows.engine import Engine, free_port, until
-from tests.postgres import fresh_database, serve
+from tests.flows.engine import until
+from tests.postgres import Server, fresh_database, server
 
-KEY = "test-key-" + "x" * 32
 UNITS, TENANTS = 6, 60
-#: How long after the last kill everything has to be done.
+#: Harms for each campaign: two cores carry one down its chain in about the time of three.
+HARMS_EACH = 3
+#: How long after the last harm nothing may come of it: a busy machine is slow, a broken engine does nothing.
 PEACE_S = 100
 ANSWERED = ("ACKNOWLEDGED", "IN_PROGRESS", "FORWARDED", "COMPLETED")
-
-
-class Whole(Engine):
-    """An engine on PostgreSQL, with its portal as a process of its own."""
-
-    def __init__(self, home: Path, database: str) -> None:
-        self.portal_port = free_port()
-        super().__init__(
-            home, CONGVAN_DATABASE_URL=database, CONGVAN_PORTAL_URL=f"http://127.0.0.1:{self.portal_port}"
-        )
-        self.database = database
-
-    def house(self) -> House:
-        """The same database, as seen from outside."""
-        return build(
-            Settings(
-                home=self.home / "congvan", secret_keys=(KEY,), database_url=self.database,
-                portal_url=f"http://127.0.0.1:{self.portal_port}", _env_file=None,
-            )
-        )  # fmt: skip
-
-    async def begin(self, name: str) -> None:
-        """Start one of the three."""
-        if name == "server":
-            port = str(self.prefect_port)
-            await self.start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port)
-        elif name == "flows":
-            await self.start_flows()
-        else:
-            call = f"from congvan.cli import main; raise SystemExit(main(['portal', '--port', '{self.portal_port}']))"
-            await self.start("portal", "-c", call)
-
-    def signal(self, name: str, number: signal.Signals) -> None:
-        """To the process and to everything that it started."""
-        os.killpg(self._running[name].pid, number)
-
-    @property
-    def backend(self) -> int | None:
-        """Some session of PostgreSQL; killed, the server ends all of them and recovers its files."""
-        folder = Path(str(make_url(self.database).query["host"]))
-        leader = (folder / "data" / "postmaster.pid").read_text().split()[0]
-        children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
-        sessions = [pid for pid in children if b"postgres: postgres" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        return int(sessions[-1]) if sessions else None
 
 
 @dataclass
 class Record:
     """What was done and seen. recorded: deliveries whose confirmation was answered as recorded."""
 
+    campaigns: int = 0
     done: Counter[str] = field(default_factory=Counter)
     recorded: set[str] = field(default_factory=set)
     breaches: list[str] = field(default_factory=list)
 
 
-async def launch(engine: Whole) -> None:
-    """The chain with the whole way open as far as nobody has to act."""
+async def furnish(engine: Whole) -> None:
+    """The tables and the registry."""
     house = engine.house()
     try:
         await migrate(house.store)
         await registry.take_over(house, world.register(UNITS, TENANTS))
-        await launches.launch(house, launches.Launch(world.plan(), world.cascade(), "exercise", "An"))
     finally:
         await house.close()
+
+
+async def launch(engine: Whole, record: Record) -> None:
+    """One more campaign, with the whole way open as far as nobody has to act; asked again until it is known of."""
+    code = f"T{record.campaigns + 1}"
+
+    async def launched() -> bool:
+        house = engine.house()
+        try:
+            async with house.store.view() as ledger:
+                known = await ledger.first(select(Campaign.id).where(Campaign.code == code)) is not None
+            if not known:
+                await launches.launch(house, launches.Launch(world.plan(code), world.cascade(), "exercise", "An"))
+        except Exception as error:
+            _note_absence(record, error)
+            return False
+        finally:
+            await house.close()
+        return True
+
+    await until(launched, 60, "a launch")
+    record.campaigns += 1
+
+
+def _note_absence(record: Record, error: Exception) -> None:
+    """Raises what is more than a part of the engine that is away."""
+    if isinstance(error, (OSError, httpx.HTTPError)):
+        record.done[f"unanswered: {type(error).__name__}"] += 1
+    elif "asyncpg" in str(type(error.__cause__ or error)) or "sqlalchemy" in str(type(error)):
+        # What a database that is just being restarted answers has many names.
+        record.done["database away"] += 1
+    else:
+        raise error
 
 
 async def recipients(engine: Whole, record: Record, stop: asyncio.Event, chance: random.Random) -> None:
@@ -117,12 +111,8 @@ async def recipients(engine: Whole, record: Record, stop: asyncio.Event, chance:
                 await _somebody(house, record, chance)
             finally:
                 await house.close()
-        except (OSError, httpx.HTTPError) as error:
-            record.done[f"unanswered: {type(error).__name__}"] += 1
-        except Exception as error:  # what a database that is just being restarted answers has many names
-            if "asyncpg" not in str(type(error.__cause__ or error)) and "sqlalchemy" not in str(type(error)):
-                raise
-            record.done["database away"] += 1
+        except Exception as error:
+            _note_absence(record, error)
 
 
 async def _somebody(house: House, record: Record, chance: random.Random) -> None:
@@ -137,40 +127,18 @@ async def _somebody(house: House, record: Record, chance: random.Random) -> None
             await confirmations.pass_on(house, one.id, confirmations.PassOn("Bình", "Giám đốc", channel="phone"))
         record.recorded.add(one.id)
     others = [one for one in waiting if one not in leading]
-    for one in chance.sample(others, min(3, len(others))):
+    for one in chance.sample(others, min(8, len(others))):
         token = house.links.token(Link(one.id, "answer", one.link_version, datetime.now(UTC) + timedelta(days=9)))
         form = Forms([KEY], house.settings.portal_url).token(token)
         body = urlencode({"form_token": form, "name": "Hoa", "position": "Văn thư", "segment": "yes"})
+        # As a proxy on this machine says it: everybody has an address of his own, and an allowance.
+        came_from = f"10.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(1, 255)}"
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-For": came_from}
         async with httpx.AsyncClient(base_url=house.settings.portal_url, timeout=8) as browser:
-            said = await browser.post(
-                f"/v/{token}/confirm", content=body, headers={"Content-Type": "application/x-www-form-urlencoded"}
-            )
+            said = await browser.post(f"/v/{token}/confirm", content=body, headers=headers)
         record.done[f"portal {said.status_code}"] += 1
         if said.status_code == 303:
             record.recorded.add(one.id)
-
-
-async def harm(engine: Whole, record: Record, chance: random.Random) -> None:
-    """One of the things that happen to a machine."""
-    what = chance.choice(["flows"] * 3 + ["server"] + ["portal"] * 2 + ["pause"] * 2 + ["database", "mail"])
-    record.done[what] += 1
-    if what in ("flows", "server", "portal"):
-        await engine.kill(what)
-        await asyncio.sleep(chance.random())
-        await engine.begin(what)
-    elif what == "pause":
-        name = chance.choice(["flows", "server", "portal"])
-        engine.signal(name, signal.SIGSTOP)
-        # Longer than a lease: somebody else may have taken over when it goes on.
-        await asyncio.sleep(chance.uniform(1, 7))
-        engine.signal(name, signal.SIGCONT)
-    elif what == "database":
-        if (session := engine.backend) is not None:
-            os.kill(session, signal.SIGKILL)
-    else:
-        await engine.sink.stop()
-        await asyncio.sleep(chance.uniform(2, 6))
-        await engine.sink.start()
 
 
 async def verify(engine: Whole, record: Record) -> dict[str, int]:
@@ -194,7 +162,11 @@ async def verify(engine: Whole, record: Record) -> dict[str, int]:
     silent = [one.code for one in deliveries if one.state == "QUEUED"]
     gone = [one.code for one in deliveries if one.id in record.recorded and one.state not in ANSWERED]
     twice = [stream for stream, number in Counter(opened).items() if number > 1]
-    seconds = [key for key, number in Counter(box for box, stem in by_box if ".letter." in stem).items() if number > 1]
+    seconds = [
+        key
+        for key, number in Counter(box for box, stem in by_box if ".letter." in stem).items()
+        if number > record.campaigns
+    ]
     record.breaches += [
         f"{what}: {found[:5]}"
         for what, found in (
@@ -208,29 +180,40 @@ async def verify(engine: Whole, record: Record) -> dict[str, int]:
     return {"letters": len(letters), "doubled_same_id": doubled, "confirmed": len(record.recorded)}
 
 
-async def survive(home: Path, database: str, kills: int, seed: int) -> tuple[Record, dict[str, int]]:
+async def all_answered(record: Record, people: asyncio.Task[None]) -> None:
+    """Wait until everybody has answered; a breach where nobody new could for so long."""
+    wanted = record.campaigns * (2 + UNITS + TENANTS)
+    while (known := len(record.recorded)) < wanted:
+
+        async def further(known: int = known) -> bool:
+            if people.done():
+                people.result()
+            return len(record.recorded) > known
+
+        try:
+            await until(further, PEACE_S, f"the next confirmation after {known} of {wanted}")
+        except AssertionError as error:
+            record.breaches.append(str(error))
+            return
+
+
+async def survive(disk: Disk, postgres: Server, kills: int, seed: int) -> tuple[Record, dict[str, int]]:
     """One campaign under so many harms."""
     chance, record, stop = random.Random(seed), Record(), asyncio.Event()
-    async with Whole(home, database) as engine:
+    async with Whole(disk, postgres, await fresh_database(postgres.url)) as engine:
         assert isinstance(engine, Whole)
         await engine.start_server()
-        await launch(engine)
+        await furnish(engine)
         await engine.begin("portal")
         await engine.begin("flows")
         people = asyncio.create_task(recipients(engine, record, stop, chance))
-        for _ in range(kills):
-            await asyncio.sleep(chance.uniform(1, 6))
-            await harm(engine, record, chance)
-
-        async def all_answered() -> bool:
-            if people.done():
-                people.result()
-            return len(record.recorded) >= 2 + UNITS + TENANTS
-
-        try:
-            await until(all_answered, PEACE_S, "everybody's confirmation")
-        except AssertionError as error:
-            record.breaches.append(str(error))
+        for number, what in enumerate(itertools.islice(harms(chance, disk), kills)):
+            if number % HARMS_EACH == 0:
+                await launch(engine, record)
+            await asyncio.sleep(chance.uniform(0.2, 5))
+            await harm(engine, what, chance)
+            record.done[what] += 1
+        await all_answered(record, people)
         stop.set()
         await people
         return record, await verify(engine, record)
@@ -238,13 +221,23 @@ async def survive(home: Path, database: str, kills: int, seed: int) -> tuple[Rec
 
 def run(kills: int, seed: int) -> int:
     """1 on any breach."""
-    with tempfile.TemporaryDirectory(prefix="congvan-engine-") as folder, serve(Path(folder), durable=True) as url:
-
-        async def whole() -> tuple[Record, dict[str, int]]:
-            return await survive(Path(folder), await fresh_database(url), kills, seed)
-
-        record, figures = asyncio.run(whole())
+    with small_disk() as disk, server(disk.root, durable=True) as postgres:
+        if not disk.small:
+            print("the disk cannot be filled without root: left out")
+        record, figures = asyncio.run(survive(disk, postgres, kills, seed))
+        kept = _keep(disk, postgres) if record.breaches else ""
     print(json.dumps({"seed": seed, "harms": kills, **figures, "what": dict(record.done)}, ensure_ascii=False))
     for breach in record.breaches:
         print("BREACH", breach)
+    if kept:
+        print("logs in", kept)
     return 1 if record.breaches else 0
+
+
+def _keep(disk: Disk, postgres: Server) -> str:
+    """The logs of everything, where they outlive the small disk."""
+    folder = tempfile.mkdtemp(prefix="congvan-engine-logs-")
+    for log in (disk.root / "engine").glob("*.log"):
+        shutil.copy(log, folder)
+    shutil.copy(postgres.home / "log", Path(folder) / "postgresql.log")
+    return folder

