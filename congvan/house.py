@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Protocol
 
 from congvan.almanac import build as build_calendars
@@ -105,6 +106,7 @@ def build(settings: Settings | None = None) -> House:
     settings = settings or Settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     settings = with_keys(settings)
+    _imported()
     store = Store(settings.database)
     return House(
         settings=settings,
@@ -115,6 +117,13 @@ def build(settings: Settings | None = None) -> House:
         words=Words(settings.templates),
         random=random.SystemRandom(),
     )
+
+
+@cache
+def _imported() -> None:
+    """Leave what was imported out of every search for cycles: each took a tenth of a second, perhaps while a
+    transaction held the database and an answer waited. Once: what is garbage now would stay for ever."""
+    gc.freeze()
 
 
 def with_keys(settings: Settings) -> Settings:

@@ -16,7 +16,7 @@ from typing import Any, cast
 from sqlalchemy import Select, or_, select
 
 from congvan.acts import campaigns, escalations, mails, opening
-from congvan.acts.frozen import is_urgent, policy_of, rule_of, standing
+from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of, rule_of, standing
 from congvan.house import House
 from congvan.rules.deadlines import Step, due
 from congvan.rules.protocol import Fact, State, reached, settling_states
@@ -24,8 +24,10 @@ from congvan.rules.records import Issue, OnSilence, Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message
 
-#: Deliveries decided in one transaction: none holds the database for long.
+#: Deliveries decided in one transaction. It locks their rows.
 BATCH = 500
+#: The same on SQLite, where it locks everything: an answer that comes in waits for one of these at the most.
+SQLITE_BATCH = 100
 #: All that decides what is due for a delivery.
 _STANDING = (
     Delivery.level, Delivery.state, Delivery.settles, Delivery.due_at, Delivery.sent_at, Delivery.steps_taken,
@@ -61,6 +63,8 @@ async def turn(house: House, hop_id: str) -> Lease | None:
     async with house.store.view() as ledger:
         hop = await ledger.get(Hop, hop_id)
         campaign = await ledger.get(Campaign, hop.campaign_id)
+    # Read back once per process and kept: not while a transaction holds the database.
+    cascade_of(campaign), plan_of(campaign)
     if campaign.held_at is None and campaign.state == "RUNNING":
         if hop.opened_at is None:
             await opening.toward_opening(house, hop)
@@ -178,11 +182,12 @@ async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | Non
 async def _chase_open(house: House, hop_id: str) -> None:
     """Walk over the deliveries that are due, batch by batch; one that cannot move does not stop the others."""
     now = await house.clock.now()
+    limit = SQLITE_BATCH if house.store.is_sqlite else BATCH
     while True:
         async with house.store.act() as ledger:
             due_ones: list[Delivery] = await ledger.all(
                 select(Delivery)
-                .where(Delivery.id.in_(next_batch(hop_id, now)), *_is_due(hop_id, now))
+                .where(Delivery.id.in_(next_batch(hop_id, now, limit)), *_is_due(hop_id, now))
                 .order_by(Delivery.id),
                 lock=True,
             )
@@ -191,7 +196,7 @@ async def _chase_open(house: House, hop_id: str) -> None:
             hop = await ledger.get(Hop, hop_id)
             campaign = await ledger.get(Campaign, hop.campaign_id)
             await _decide(house, ledger, campaign, hop, due_ones, now)
-        if len(due_ones) < BATCH:
+        if len(due_ones) < limit:
             return
 
 
@@ -199,22 +204,22 @@ def _is_due(hop_id: str, now: datetime) -> tuple[Any, ...]:
     return Delivery.hop_id == hop_id, Delivery.wake_at <= now
 
 
-def next_batch(hop_id: str, now: datetime) -> Select[tuple[str]]:
+def next_batch(hop_id: str, now: datetime, limit: int = BATCH) -> Select[tuple[str]]:
     """The ids of the next that are due, in the order of their index: to sort all of them for every batch would
     grow as their square."""
-    return select(Delivery.id).where(*_is_due(hop_id, now)).order_by(Delivery.wake_at).limit(BATCH)
+    return select(Delivery.id).where(*_is_due(hop_id, now)).order_by(Delivery.wake_at).limit(limit)
 
 
 async def _decide(
     house: House, ledger: Ledger, campaign: Campaign, hop: Hop, due_ones: Sequence[Delivery], now: datetime
 ) -> None:
     urgent = is_urgent(campaign)
+    policies = {level: policy_of(campaign, hop, level) for level in {one.level for one in due_ones}}
     changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
     reminders: list[mails.Mail] = []
     silent: list[Delivery] = []
     for delivery in due_ones:
-        policy = policy_of(campaign, hop, delivery.level)
-        verdict = due(standing(delivery), policy, house.calendars, now, urgent=urgent)
+        verdict = due(standing(delivery), policies[delivery.level], house.calendars, now, urgent=urgent)
         values: dict[str, Any] = {"wake_at": verdict.next_at, "steps_taken": verdict.steps_taken}
         entries: list[Entry] = []
         # Who was reached by hand may have no mailbox: it is escalated like the others.

@@ -87,9 +87,10 @@ async def test_the_relay_reads_no_table_of_recipients_or_mails_from_end_to_end(w
 
 @pytest.mark.parametrize(("what", "table"), [(Due.DEADLINE, Message), (Due.ESCALATION, Case)])
 async def test_a_round_asks_as_often_for_hundreds_as_for_a_few(
-    waiting: tuple[House, str], what: Due, table: type[Message] | type[Case]
+    waiting: tuple[House, str], what: Due, table: type[Message] | type[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house, hop_id = waiting
+    monkeypatch.setattr(hops, "SQLITE_BATCH", MANY + 1)  # both in one transaction
     before = await _rows(house, table)
     asked = []
     for number in (FEW, MANY):
