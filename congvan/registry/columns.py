@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from congvan.rules.names import fold
 
@@ -58,8 +59,10 @@ class Kind:
         return next((one for one in self.columns if folded in _names(one)), None)
 
 
-def _names(column: Column) -> set[str]:
-    return {fold(name) for name in (column.heading, column.field, *column.also)}
+@cache
+def _names(column: Column) -> frozenset[str]:
+    # A reader asks for each heading of each table, again and again; there are only so many columns.
+    return frozenset(fold(name) for name in (column.heading, column.field, *column.also))
 
 
 _FROM = Column("Hiệu lực từ", "valid_from", "Ngày bắt đầu, dd/mm/yyyy; để trống nếu không giới hạn", Holds.DATE)
