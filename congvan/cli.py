@@ -49,7 +49,7 @@ _COMMANDS = {
     "deadline": "calendar:deadline",
     "calendar": "calendar:app",
     "campaign": "campaigns:app",
-    "status": "campaigns:status",
+    "status": "status:status",
     "letters": "letters:letters",
     "letter": "letters:app",
     "number": "numbers:app",

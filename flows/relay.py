@@ -19,7 +19,7 @@ from congvan.acts import board as board_acts
 from congvan.acts import campaigns, demo, escalations, hops, leases, mails
 from congvan.clock import DemoClock
 from congvan.house import House
-from congvan.store.refusals import Refused
+from congvan.store.database import Refused
 from flows.left_behind import end_left_behind
 from flows.publishing import Publisher
 from flows.runs import Deployments, Runs

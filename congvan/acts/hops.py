@@ -7,32 +7,20 @@ compare-and-set, never on who called or how often.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
 
 from sqlalchemy import Select, or_, select
 
-from congvan.acts import campaigns, escalations, mails, opening
-from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of, rule_of, standing
+from congvan.acts import campaigns, chasing, mails, opening
+from congvan.acts.frozen import cascade_of, plan_of, rule_of
 from congvan.house import House
-from congvan.rules.deadlines import Step, due
-from congvan.rules.protocol import Fact, State, reached, settling_states
-from congvan.rules.records import Issue, OnSilence, Settles
+from congvan.rules.protocol import Fact, State, settling_states
+from congvan.rules.records import Issue, Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message
-
-#: Deliveries decided in one transaction. It locks their rows.
-BATCH = 500
-#: The same on SQLite, where it locks everything: an answer that comes in waits for one of these at the most.
-SQLITE_BATCH = 100
-#: All that decides what is due for a delivery.
-_STANDING = (
-    Delivery.level, Delivery.state, Delivery.settles, Delivery.due_at, Delivery.sent_at, Delivery.steps_taken,
-    Delivery.escalated_at,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +52,12 @@ async def turn(house: House, hop_id: str) -> Lease | None:
         hop = await ledger.get(Hop, hop_id)
         campaign = await ledger.get(Campaign, hop.campaign_id)
     # Read back once per process and kept: not while a transaction holds the database.
-    cascade_of(campaign), plan_of(campaign)
+    cascade_of(campaign)
+    plan_of(campaign)
     if campaign.held_at is None and campaign.state == "RUNNING":
         if hop.opened_at is None:
             await opening.toward_opening(house, hop)
-        await _chase_open(house, hop_id)
+        await chasing.chase(house, hop_id)
         await _settle(house, hop_id)
     elif campaign.held_at is None and hop.opened_at is None and rule_of(campaign, hop).issue is Issue.COMPANY:
         # A company passes on after the closing: its letter leaves, and nobody is chased for an answer.
@@ -101,7 +90,7 @@ async def rest(house: House, lease: Lease) -> datetime | None:
     Whoever has just been sent to is planned first. An act that came in meanwhile has raised `wake_seq`;
     then the hop stays due, and so the wake is not lost.
     """
-    await _chase_open(house, lease.hop_id)
+    await chasing.chase(house, lease.hop_id)
     async with house.store.act() as ledger:
         wake = await next_wake(house, ledger, lease.hop_id)
         await ledger.change(
@@ -174,100 +163,6 @@ async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | Non
             )
         )
     return min((moment for moment in moments if moment is not None), default=None)
-
-
-# ------------------------------------------------------------------------------------ open
-
-
-async def _chase_open(house: House, hop_id: str) -> None:
-    """Walk over the deliveries that are due, batch by batch; one that cannot move does not stop the others."""
-    now = await house.clock.now()
-    limit = SQLITE_BATCH if house.store.is_sqlite else BATCH
-    while True:
-        async with house.store.act() as ledger:
-            due_ones: list[Delivery] = await ledger.all(
-                select(Delivery)
-                .where(Delivery.id.in_(next_batch(hop_id, now, limit)), *_is_due(hop_id, now))
-                .order_by(Delivery.id),
-                lock=True,
-            )
-            if not due_ones:
-                return
-            hop = await ledger.get(Hop, hop_id)
-            campaign = await ledger.get(Campaign, hop.campaign_id)
-            await _decide(house, ledger, campaign, hop, due_ones, now)
-        if len(due_ones) < limit:
-            return
-
-
-def _is_due(hop_id: str, now: datetime) -> tuple[Any, ...]:
-    return Delivery.hop_id == hop_id, Delivery.wake_at <= now
-
-
-def next_batch(hop_id: str, now: datetime, limit: int = BATCH) -> Select[tuple[str]]:
-    """The ids of the next that are due, in the order of their index: to sort all of them for every batch would
-    grow as their square."""
-    return select(Delivery.id).where(*_is_due(hop_id, now)).order_by(Delivery.wake_at).limit(limit)
-
-
-async def _decide(
-    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, due_ones: Sequence[Delivery], now: datetime
-) -> None:
-    urgent = is_urgent(campaign)
-    policies = {level: policy_of(campaign, hop, level) for level in {one.level for one in due_ones}}
-    changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
-    reminders: list[mails.Mail] = []
-    silent: list[Delivery] = []
-    for delivery in due_ones:
-        verdict = due(standing(delivery), policies[delivery.level], house.calendars, now, urgent=urgent)
-        values: dict[str, Any] = {"wake_at": verdict.next_at, "steps_taken": verdict.steps_taken}
-        entries: list[Entry] = []
-        # Who was reached by hand may have no mailbox: it is escalated like the others.
-        if verdict.step is Step.REMIND and delivery.address is not None:
-            reminders.append(_reminder(campaign, hop, delivery, verdict.steps_taken, now, urgent))
-        elif verdict.step is Step.ESCALATE:
-            silent.append(delivery)
-            values["escalated_at"] = now
-            entries.append(Entry(Fact.ESCALATED, {"due_at": delivery.due_at.isoformat() if delivery.due_at else ""}))
-        changes.append((delivery, entries, values))
-    await ledger.write_many(changes, now)
-    # What never left while the engine stood still is out of date: one mail catches up.
-    late = [mail.delivery_id for mail in reminders] + [delivery.id for delivery in silent]
-    await mails.cancel_stale(ledger, [key for key in late if key])
-    await mails.queue(house, ledger, reminders, now)
-    # Whose letter never left is not silent.
-    cases = [(one, "silent" if reached(State(one.state)) else "undeliverable") for one in silent]
-    await escalations.open_cases(house, ledger, cases, now)
-    for delivery in silent:
-        await _bypass(house, ledger, campaign, hop, delivery, now)
-
-
-def _reminder(
-    campaign: Campaign, hop: Hop, delivery: Delivery, steps: int, now: datetime, urgent: bool
-) -> mails.Mail:
-    assert delivery.address is not None, "only a sent letter is reminded of"
-    assert delivery.due_at is not None, "only a sent letter is reminded of"
-    return mails.Mail(
-        kind="overdue" if now > delivery.due_at else "reminder",
-        # An extension begins the steps anew: they are other messages.
-        step=f"{delivery.round}-{delivery.extended}-{steps}" if delivery.extended else f"{delivery.round}-{steps}",
-        recipient=delivery.recipient, address=delivery.address, not_before=now, delivery_id=delivery.id,
-        hop_id=hop.id, campaign_id=campaign.id, urgent=urgent, context={"ordinal": delivery.reminders + 1},
-    )  # fmt: skip
-
-
-async def _bypass(
-    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, delivery: Delivery, now: datetime
-) -> None:
-    """Past a silent issuer: those below get the letter of the hop above, if the policy says so."""
-    if delivery.child_hop_id is None:
-        return
-    if policy_of(campaign, hop, delivery.level).on_silence is not OnSilence.BYPASS:
-        return
-    below = await ledger.take(Hop, delivery.child_hop_id)
-    if below.opened_at is None and below.bypassed_at is None:
-        await ledger.write(below, now, Entry(Fact.BYPASSED, {"silent": delivery.recipient}), bypassed_at=now)
-        await mails.wake_hop(ledger, below.id, now)
 
 
 # ------------------------------------------------------------------------------------ settled
@@ -350,11 +245,4 @@ async def needs_a_run(house: House, hop_id: str) -> bool:
         if mail_at is not None and mail_at <= now:
             return True
         campaign = await ledger.get(Campaign, hop.campaign_id)
-        urgent = is_urgent(campaign)
-        # Asked again each second until the turn begins: whoever stands alike is looked at once.
-        alike = select(*_STANDING).where(*_is_due(hop_id, now)).distinct()
-        return any(
-            due(standing(one), policy_of(campaign, hop, one.level), house.calendars, now, urgent=urgent).step
-            is Step.REMIND
-            for one in cast("Sequence[Delivery]", await ledger.rows(alike))
-        )
+        return await chasing.reminds(house, ledger, campaign, hop, now)

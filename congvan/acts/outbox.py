@@ -11,7 +11,7 @@ import asyncio
 import gc
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 
 from sqlalchemy import update
@@ -64,8 +64,6 @@ class _Round:
         self._slots = asyncio.Semaphore(_UNDER_WAY)
         self._shut = False
         self._size = min(_FIRST_BATCH, BATCH)
-        #: On SQLite one writer at a time: those who find it taken would sleep and ask again, in ever longer steps.
-        self._writing = asyncio.Lock() if house.store.is_sqlite else nullcontext()
 
     async def run(self) -> Counter[str]:
         with _rarely_collected():
@@ -92,8 +90,7 @@ class _Round:
             task.result()
         if self._shut or not (limit := await self._brakes.allowance(self._size)):
             return []
-        async with self._writing:
-            works = await claim(self._house, self._hop_id, limit, self._gate)
+        works = await claim(self._house, self._hop_id, limit, self._gate)
         self._gate.write()
         self._size = min(2 * self._size, BATCH)
         return works
@@ -121,14 +118,10 @@ class _Round:
             waiting.append(outcome)
             told.append(outcome)
             if len(told) < len(works) and loop.time() - written > _RECORD_EVERY_S:
-                await self._record(works, waiting)
+                await record(self._house, works, waiting)
                 waiting, written = [], loop.time()
-        await self._record(works, waiting)
+        await record(self._house, works, waiting)
         return told
-
-    async def _record(self, works: Sequence[Work], outcomes: Sequence[Outcome]) -> None:
-        async with self._writing:
-            await record(self._house, works, outcomes)
 
     async def _after(self, outcomes: Sequence[Outcome]) -> None:
         self._tally.update(outcome.verdict for outcome in outcomes)

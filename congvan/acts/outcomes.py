@@ -87,7 +87,7 @@ def _as_changed(delivery: Delivery, changes: dict[str, Change]) -> Delivery:
     if delivery.id not in changes:
         return delivery
     columns: Any = delivery
-    return cast(Delivery, SimpleNamespace(**(dict(columns._asdict()) | changes[delivery.id][2])))
+    return cast(Delivery, SimpleNamespace(**(columns._asdict() | changes[delivery.id][2])))
 
 
 def _merge(changes: dict[str, Change], change: Change) -> None:

@@ -1,17 +1,17 @@
-"""`congvan campaign` and `congvan status`: launched, issued, held, closed, and how they stand."""
+"""`congvan campaign`: launched, issued, extended, held, paused, resumed, closed."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import App
 
 from congvan.commands import given
 from congvan.commands.letters import Upload, issue_one
 from congvan.commands.session import opened
-from congvan.commands.show import CAMPAIGN_STATES, HOP_STATES, as_json, moment, note, table
+from congvan.commands.show import as_json, moment, note
 from congvan.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
@@ -285,58 +285,3 @@ async def close(campaign: str, /, *, by: str, json: bool = False) -> None:
         as_json({"campaign": campaign, "report": report})
     else:
         print(f"Đã kết thúc; báo cáo chờ ban hành: {report}")
-
-
-async def status(campaign: str | None = None, /, *, json: bool = False) -> None:
-    """Tình hình các đợt triển khai.
-
-    Parameters
-    ----------
-    campaign
-        Mã của một đợt; để trống: tất cả.
-    json
-        In dạng JSON.
-    """
-    from congvan.acts import figures
-
-    async with opened() as house:
-        found = await figures.status(house, campaign)
-    if campaign and not found["campaigns"]:
-        raise NotFound(f"không có đợt «{campaign}» → xem: congvan status")
-    if json:
-        as_json(found)
-        return
-    if not found["campaigns"]:
-        note("Chưa có đợt triển khai nào → congvan campaign launch PLAN.yaml")
-    for one in found["campaigns"]:
-        _show(one)
-
-
-_TOTALS = (
-    ("total", "Tổng"),
-    ("settled", "Xong"),
-    ("overdue", "Quá hạn"),
-    ("escalated", "Báo cáo"),
-    ("late", "Muộn"),
-    ("not_sent", "Chưa gửi"),
-)
-
-
-def _show(one: dict[str, Any]) -> None:
-    state = "Tạm dừng" if one["held"] else CAMPAIGN_STATES.get(one["state"], one["state"])
-    print(f"{one['code']}  {one['subject']}\n{state}")
-    rows = [["Cả đợt", "", "", *_numbers(one["totals"])]]
-    rows += [
-        [
-            hop["issuer"],
-            HOP_STATES.get(hop["state"], hop["state"]),
-            moment(hop["wake_at"], "%H:%M %d/%m"),
-            *_numbers(hop["totals"]),
-        ]
-        for hop in one["hops"]
-    ]
-    table(["Đơn vị", "Tình trạng", "Kế tiếp", *(name for _, name in _TOTALS)], rows)
-
-
-def _numbers(totals: dict[str, int]) -> list[str]:
-    return [str(totals.get(key, "")) for key, _ in _TOTALS]

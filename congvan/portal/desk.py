@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from congvan.acts import delegates, views
+from congvan.acts.obligations import Obligation
 from congvan.errors import LinkExpired, LinkInvalid
 from congvan.house import House
 from congvan.links import Link
@@ -28,7 +29,7 @@ class Visit:
     token: str
     link: Link
     lang: str
-    page: views.Obligation
+    page: Obligation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from datetime import date
 
 from congvan.acts.by_hand import WAYS
 from congvan.acts.confirmations import Answer, PassOn
-from congvan.acts.views import Obligation
+from congvan.acts.obligations import Obligation
 from congvan.errors import LetterRefused
 from congvan.mail.address import parse_address
 from congvan.rules import requirements, uploads

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -25,6 +26,9 @@ from congvan.store import office as _office  # noqa: F401 - as above
 from congvan.store.ledger import Ledger
 from congvan.store.queueing import Queue
 from congvan.store.tables import Table
+
+#: What a database answers that is away, restarts or has no room. orig: the driver's own exception.
+Refused = DBAPIError
 
 _BUSY_TIMEOUT_MS = 30_000
 #: Every row of the outbox has three columns of JSON; this reads them in a third of the time.

@@ -13,7 +13,7 @@ from sqlalchemy import event, select, text
 
 from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import board, campaigns, escalations, figures, hops, mails, telling
+from congvan.acts import board, campaigns, chasing, escalations, figures, hops, mails, telling
 from congvan.house import House, build
 from congvan.store.tables import Campaign, Case, Delivery, Message
 from tests.conftest import python
@@ -90,7 +90,7 @@ async def test_a_round_asks_as_often_for_hundreds_as_for_a_few(
     waiting: tuple[House, str], what: Due, table: type[Message] | type[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house, hop_id = waiting
-    monkeypatch.setattr(hops, "SQLITE_BATCH", MANY + 1)  # both in one transaction
+    monkeypatch.setattr(chasing, "SQLITE_BATCH", MANY + 1)  # both in one transaction
     before = await _rows(house, table)
     asked = []
     for number in (FEW, MANY):
@@ -156,7 +156,7 @@ async def test_the_due_ones_of_a_batch_are_read_in_the_order_of_their_index(wait
     house, hop_id = waiting
     now = await fall_due(house, hop_id, Due.DEADLINE, MANY)
     engine, literal = house.store.engine.sync_engine, {"literal_binds": True}
-    words = str(hops.next_batch(hop_id, now).compile(engine, compile_kwargs=literal))
+    words = str(chasing.next_batch(hop_id, now).compile(engine, compile_kwargs=literal))
     async with house.store.view() as ledger:
         plan = [row.detail for row in (await ledger.session.execute(text(f"EXPLAIN QUERY PLAN {words}"))).all()]
     assert any("ix_deliveries_hop_id_wake_at" in line for line in plan), plan

@@ -16,17 +16,8 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--examples", type=int, default=20_000)
     environment = os.environ | {"CONGVAN_FUZZ": str(options.parse_args().examples)}
-    tests = [
-        "tests/contract/test_fuzz.py",
-        "tests/contract/test_fuzz_inbox.py",
-        "-q",
-        "-n",
-        "2",
-        "--timeout",
-        "900",
-        "--durations",
-        "10",
-    ]
+    files = ["tests/contract/test_fuzz.py", "tests/contract/test_fuzz_inbox.py"]
+    tests = [*files, "-q", "-n", "2", "--timeout", "900", "--durations", "10"]
     return subprocess.run([sys.executable, "-m", "pytest", *tests], env=environment, check=False).returncode
 
 

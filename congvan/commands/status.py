@@ -1,0 +1,64 @@
+"""`congvan status`: how the campaigns stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from congvan.commands.session import opened
+from congvan.commands.show import CAMPAIGN_STATES, HOP_STATES, as_json, moment, note, table
+from congvan.errors import NotFound
+
+
+async def status(campaign: str | None = None, /, *, json: bool = False) -> None:
+    """Tình hình các đợt triển khai.
+
+    Parameters
+    ----------
+    campaign
+        Mã của một đợt; để trống: tất cả.
+    json
+        In dạng JSON.
+    """
+    from congvan.acts import figures
+
+    async with opened() as house:
+        found = await figures.status(house, campaign)
+    if campaign and not found["campaigns"]:
+        raise NotFound(f"không có đợt «{campaign}» → xem: congvan status")
+    if json:
+        as_json(found)
+        return
+    if not found["campaigns"]:
+        note("Chưa có đợt triển khai nào → congvan campaign launch PLAN.yaml")
+    for one in found["campaigns"]:
+        _show(one)
+
+
+_TOTALS = (
+    ("total", "Tổng"),
+    ("settled", "Xong"),
+    ("overdue", "Quá hạn"),
+    ("escalated", "Báo cáo"),
+    ("late", "Muộn"),
+    ("not_sent", "Chưa gửi"),
+)
+
+
+def _show(one: dict[str, Any]) -> None:
+    state = "Tạm dừng" if one["held"] else CAMPAIGN_STATES.get(one["state"], one["state"])
+    print(f"{one['code']}  {one['subject']}\n{state}")
+    rows = [["Cả đợt", "", "", *_numbers(one["totals"])]]
+    rows += [
+        [
+            hop["issuer"],
+            HOP_STATES.get(hop["state"], hop["state"]),
+            moment(hop["wake_at"], "%H:%M %d/%m"),
+            *_numbers(hop["totals"]),
+        ]
+        for hop in one["hops"]
+    ]
+    table(["Đơn vị", "Tình trạng", "Kế tiếp", *(name for _, name in _TOTALS)], rows)
+
+
+def _numbers(totals: dict[str, int]) -> list[str]:
+    return [str(totals.get(key, "")) for key, _ in _TOTALS]
