@@ -115,19 +115,21 @@ async def pass_over(house: House, most: int) -> list[str]:
 
     Return the hops in which something had changed.
     """
-    unseen = Delivery.board_seq > Delivery.board_seen
+    # Found first and by itself: SQLite, which knows no sizes, would go over all that wait, each second.
+    found = select(Delivery.id, Delivery.hop_id, Delivery.campaign_id).where(Delivery.board_seq > Delivery.board_seen)
+    unseen = found.cte("unseen").prefix_with("MATERIALIZED").c
     hop_ids: set[str] = set()
     async with house.store.view() as ledger:
         shown = select(Campaign.id).where(Campaign.run_id.is_not(None))
         changed = await ledger.all(
-            select(Delivery.campaign_id).where(unseen, Delivery.campaign_id.in_(shown)).distinct()
+            select(unseen.campaign_id).where(unseen.campaign_id.in_(shown)).distinct()
         )
         large = [key for key in changed if await ledger.count(_recipients(key).limit(most + 1)) > most]
         for key in large:
-            theirs = select(Delivery.hop_id).where(unseen, Delivery.campaign_id == key)
+            theirs = select(unseen.hop_id).where(unseen.campaign_id == key)
             hop_ids.update(await ledger.all(theirs.distinct()))
     for key in large:
-        some = _recipients(key).where(unseen).limit(_PASSED)
+        some = select(unseen.id).where(unseen.campaign_id == key).limit(_PASSED)
         passed = _PASSED
         while passed == _PASSED:
             async with house.store.act() as ledger:
