@@ -99,6 +99,7 @@ async def campaign(tenants: int, *, kill: bool, within_s: float, seed: int, url:
                 if isinstance(fault, Exception):
                     found.wrong.append(f"the bench itself: {fault!r}")
         found.took_s, found.uses = loop.time() - begun, engine.meter.found()
+        tell(found)
         if found.ended:
             found.wrong += await national_end.verify(engine, house, campaign_id)
         await house.close()
@@ -243,6 +244,8 @@ def main() -> int:
     chosen = options.parse_args()
     # Ended from outside, it leaves no server behind.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    # An installation has its byte code; without it half of a hop's process is compiling.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     failed = False
     for tenants in chosen.tenants:
         with _home(chosen.logs) as home, serve(home, durable=True) as url:

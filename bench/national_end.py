@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 import httpx
+from sqlalchemy import Table as AnyTable
 from sqlalchemy import func, insert, select
+from sqlalchemy.util import greenlet_spawn
 
 from bench.national_world import National
 from congvan.acts import board
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.house import House
+from congvan.rules.calendar import Calendars
 from congvan.rules.protocol import State
+from congvan.rules.records import CampaignPlan, Cascade
 from congvan.simulation import whole
 from congvan.simulation.inline import Disk
 from congvan.simulation.memory import CHASERS, LETTERS, Memory
@@ -21,6 +27,8 @@ from congvan.simulation.scheduler import Broken
 from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Message, Table
 
 Finding = str
+#: Tables with what stands in them.
+_Rows = list[tuple[AnyTable, list[dict[str, Any]]]]
 
 
 async def verify(engine: National, house: House, campaign_id: str) -> list[Finding]:
@@ -116,12 +124,25 @@ async def _once(house: House) -> list[Finding]:
 
 async def _simulators(house: House, campaign: Campaign) -> list[Finding]:
     """The simulator's own checks of a whole database, on a copy of ours."""
+    tables = await _rows(house)
+    plans = {campaign.code: (plan_of(campaign), cascade_of(campaign))}
+    # Its database in memory belongs to no event loop.
+    now = await house.clock.now()
+    found: list[Finding] = await greenlet_spawn(_check, tables, house.calendars, plans, now)
+    return found
+
+
+def _check(
+    tables: _Rows, calendars: Calendars, plans: dict[str, tuple[CampaignPlan, Cascade]], now: datetime
+) -> list[Finding]:
     disk = Disk()
     try:
-        await _copy(house, disk)
-        plans = {campaign.code: (plan_of(campaign), cascade_of(campaign))}
-        memory = Memory(disk, house.calendars, plans)
-        now = await house.clock.now()
+        # The files stay where they are.
+        disk.raw.execute("PRAGMA foreign_keys=OFF")
+        with disk.engine.sync_engine.begin() as target:
+            for table, rows in tables:
+                target.execute(insert(table), rows)
+        memory = Memory(disk, calendars, plans)
         for check in whole.EVERY_DAY:
             check(memory, now)
         whole.nobody_forgotten(memory)
@@ -132,14 +153,12 @@ async def _simulators(house: House, campaign: Campaign) -> list[Finding]:
     return []
 
 
-async def _copy(house: House, disk: Disk) -> None:
-    # The files stay where they are.
-    disk.raw.execute("PRAGMA foreign_keys=OFF")
+async def _rows(house: House) -> _Rows:
+    found: _Rows = []
     async with house.store.engine.connect() as source:
         for table in Table.metadata.sorted_tables:
             if table.name == "files":
                 continue
-            rows = (await source.execute(select(table))).mappings().all()
-            with disk.engine.sync_engine.begin() as target:
-                if rows:
-                    target.execute(insert(table), [dict(row) for row in rows])
+            rows = [dict(row) for row in (await source.execute(select(table))).mappings()]
+            found += [(table, rows)] if rows else []
+    return found

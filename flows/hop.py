@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from prefect import flow
 from prefect.exceptions import Abort
 
 from congvan.acts import hops
 from congvan.failpoints import failpoint
-from flows.sleep import leave, prefect_time, quiet, set_state
+from congvan.house import House
+from flows.sleep import MADE_UP_AFTER, leave, prefect_time, quiet, set_state
 from tasks import at_work, board, mail, records
 
 
@@ -31,13 +34,29 @@ async def hop(hop_id: str) -> None:
         if state == "SETTLED" and wake is None:
             await hops.release(house, lease)
             return
-        wall = house.clock.wall()
-        sleep = board.asleep(state, held, prefect_time(house.clock, wake, wall), wall)
+        sleep = board.asleep(state, held, await asleep_until(house, wake), house.clock.wall())
         await set_state(sleep)
         failpoint("hop-asleep")
-        again = await hops.planned(house, hop_id)
-        if again is not None and again <= await house.clock.now():
-            sleep = board.awake(wall)
+        if await comes_again(house, hop_id, held):
+            sleep = board.awake(house.clock.wall())
             await set_state(sleep)
         await hops.release(house, lease)
     leave(sleep)
+
+
+async def asleep_until(house: House, wake: datetime | None) -> datetime | None:
+    """When Prefect is to wake a hop by itself; None: not by its schedule.
+
+    What is due already is the relay's, which does a round without mail itself; Prefect would start another process
+    for it at once. It only makes up for a relay that is away.
+    """
+    if wake is not None and wake <= await house.clock.now():
+        wake = house.clock.wall() + MADE_UP_AFTER
+    return prefect_time(house.clock, wake)
+
+
+async def comes_again(house: House, hop_id: str, held: bool) -> bool:
+    """True when something of this hop has become due meanwhile that needs another process."""
+    again = await hops.planned(house, hop_id)
+    due = again is not None and again <= await house.clock.now()
+    return due and not held and await hops.needs_a_run(house, hop_id)
