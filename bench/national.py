@@ -29,6 +29,7 @@ import httpx
 from sqlalchemy.engine import make_url
 
 from bench import national_end
+from bench.national_probe import Probe, Waits
 from bench.national_world import (
     National,
     Public,
@@ -62,6 +63,9 @@ class Found:
     uses: dict[str, Any] = field(default_factory=dict)
     #: Processor seconds of ours for each tenant until the board was complete.
     middle_cpu_s: float | None = None
+    #: How long a hop's own state change took, and a recipient's way through the portal (two requests).
+    states: Waits = field(default_factory=Waits)
+    answers: Waits = field(default_factory=Waits)
 
 
 def _ours(uses: dict[str, Any]) -> float:
@@ -83,7 +87,9 @@ async def campaign(tenants: int, *, kill: bool, within_s: float, seed: int, url:
         campaign_id = await launch(house, register)
         say(f"{tenants} tenants launched after {loop.time() - begun:.0f} s")
         await engine.begin()
-        tasks = [asyncio.create_task(public.run()), asyncio.create_task(_metering(engine))]
+        probe = Probe(house, engine.api, found.states, found.answers)
+        public.timed = lambda: probe.timed(found.answers)
+        tasks = [asyncio.create_task(one) for one in (public.run(), _metering(engine), probe.run())]
         tasks += [asyncio.create_task(_killing(engine, chance, found))] if kill else []
         try:
             async with asyncio.timeout(within_s):
@@ -218,6 +224,8 @@ def tell(found: Found) -> None:
         say(f"  the board was complete {found.picture_s:.0f} s after the last letter of the first round")
     if found.seen_s:
         say(f"  a single answer is seen after {statistics.median(found.seen_s):.1f} s (median of {len(found.seen_s)})")
+    say(f"  a run's own state change (median/99 %/most): {found.states.told()}")
+    say(f"  an answer, page and button (the same): {found.answers.told()}")
     for one in found.wrong:
         say(f"  WRONG: {one}")
 

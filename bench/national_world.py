@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import os
 import random
+import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ import httpx
 from sqlalchemy import func, select
 
 from bench.harness import ROOT
-from bench.processes import Meter
+from bench.processes import Meter, below
 from congvan.acts import demo, played, registry
 from congvan.demo.characters import Character, cast
 from congvan.demo.players import Players
@@ -70,6 +75,8 @@ class Public(Players):
         super().__init__(house, register, characters)
         self._doors = itertools.cycle(f"http://127.0.0.1:{port}" for port in ports)
         self.go_on = asyncio.Event()
+        #: Surrounds each answer.
+        self.timed: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
 
     async def _do(self, browser: httpx.AsyncClient, act: PlayedAct) -> None:
         if act.kind == "stop":
@@ -79,7 +86,10 @@ class Public(Players):
         if act.kind == "answer":
             path = act.data["link"].partition("/v/")[2]
             act.data = {"link": f"{next(self._doors)}/v/{path}"}
-        await super()._do(browser, act)
+            async with self.timed():
+                await super()._do(browser, act)
+        else:
+            await super()._do(browser, act)
 
 
 class National(Engine):
@@ -156,6 +166,14 @@ class National(Engine):
         await self.start(name, *command, "--name", name)
         self._meter(name, "worker", "run of a hop")
         return name
+
+    async def kill(self, name: str) -> None:
+        """With all that it runs: each hop's process leads a group of its own, which outlives its worker."""
+        runs = below(self._running[name].pid)
+        await super().kill(name)
+        for pid in runs:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def workers(self) -> list[str]:
         """The workers that are up."""

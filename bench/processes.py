@@ -37,9 +37,7 @@ class Meter:
     def look(self) -> None:
         """One look at everything."""
         stats = _stats()
-        children: dict[int, list[int]] = defaultdict(list)
-        for pid, fields in stats.items():
-            children[int(fields[1])].append(pid)
+        children = _children(stats)
         alive: dict[str, int] = defaultdict(int)
         for leader, (kind, below) in self._leaders.items():
             if leader not in stats:
@@ -77,6 +75,18 @@ def _stats() -> dict[int, list[str]]:
         except OSError:
             continue  # it ended meanwhile; whoever waited for it has its time
     return found
+
+
+def _children(stats: dict[int, list[str]]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for pid, fields in stats.items():
+        found[int(fields[1])].append(pid)
+    return found
+
+
+def below(leader: int) -> list[int]:
+    """The processes that this one has started, and those that they have."""
+    return _tree(leader, _children(_stats()))[1:]
 
 
 def _tree(leader: int, children: dict[int, list[int]]) -> list[int]:
