@@ -240,6 +240,10 @@ def _home(kept: str) -> Iterator[Path]:
             yield Path(folder)
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     """1 where something was wrong."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -250,8 +254,9 @@ def main() -> int:
     options.add_argument("--logs", default="", help="keep the processes' logs in this folder")
     options.add_argument("--json", default="", help="append the figures to this file")
     chosen = options.parse_args()
-    # Ended from outside, it leaves no server behind.
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    # Ended from outside, it leaves no server behind; in the background of a shell SIGINT is ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     # An installation has its byte code; without it half of a hop's process is compiling.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     failed = False

@@ -107,7 +107,8 @@ async def _once(house: House) -> list[Finding]:
         )
         letters = await ledger.rows(
             select(Message.delivery_id, func.count())
-            .where(Message.kind.in_(LETTERS), Message.delivery_id.is_not(None))
+            # A mailbox that refused it got none; the next one did.
+            .where(Message.kind.in_(LETTERS), Message.delivery_id.is_not(None), Message.state == "SENT")
             .group_by(Message.delivery_id)
             .having(func.count() > 1)
         )

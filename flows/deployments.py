@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import shlex
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
@@ -64,6 +67,7 @@ async def register(
         deployment = await one.ato_deployment(
             NAME, entrypoint_type=EntrypointType.MODULE_PATH, schedule=schedule, description=one.description,
             work_pool_name=pool or None, work_queue_name=queue if pool else None,
+            job_variables=at_once() if pool else None,
         )  # fmt: skip
         ids[one.name] = await (deployment.aapply() if runner is None else runner.aadd_deployment(deployment))
     for picture in (recipients, delivery):
@@ -72,6 +76,15 @@ async def register(
     await _word_forms(client, ids, settings)
     await apply_automations(client, ids, settings)
     return ids
+
+
+def at_once() -> dict[str, str]:
+    """How a worker starts a flow: the engine itself. Without a command of ours Prefect starts a process that looks for
+    a workspace and only then becomes the engine: everything is imported twice, for every woken hop.
+
+    So the program lies on every machine of the pool where it lies on this one.
+    """
+    return {"command": f"{shlex.quote(sys.executable)} -m prefect.engine", "working_dir": os.getcwd()}
 
 
 async def _work_pool(client: PrefectClient, pool: str, processes: int) -> None:
