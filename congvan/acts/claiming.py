@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from sqlalchemy import case, insert, literal, select, update
 
 from congvan.acts.frozen import is_urgent
-from congvan.acts.mails import ASKING, CHASERS, FAREWELLS, OPEN, PATIENCE, carried_with, not_held
+from congvan.acts.mails import ASKING, CHASERS, FAREWELLS, LETTERS, OPEN, PATIENCE, carried_with, not_held
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
@@ -153,6 +153,8 @@ def _pointless(work: Work) -> bool:
         return True
     if delivery is None:
         return False
+    if message.kind in LETTERS and int(message.step.partition("-")[0]) < delivery.round:
+        return True  # given back by a sender after it was sent anew, or another took its place
     state = State(delivery.state)
     if state in (State.WITHDRAWN, State.EXEMPT):
         return message.kind not in FAREWELLS

@@ -126,15 +126,32 @@ async def _from_copies(
         )
         for code, address, name in await copies(ledger, hop)
     ]  # fmt: skip
+    await keep_back_copies(ledger, hop)
     await mails.queue(house, ledger, told, now)
 
 
-async def copies(ledger: Ledger, hop: Hop) -> list[tuple[str, str, str]]:
-    """(code, mailbox, name) of everybody who got this hop's letter for information."""
+async def copies(ledger: Ledger, hop: Hop, *, everybody: bool = False) -> list[tuple[str, str, str]]:
+    """(code, mailbox, name) of those on the distribution list for whom this hop's letter, or what replaced it, has
+    left or may have; everybody: of the whole list."""
     rows: list[Message] = await ledger.all(
-        select(Message).where(Message.hop_id == hop.id, Message.kind == "copy", Message.state == "SENT")
+        select(Message)
+        .where(Message.hop_id == hop.id, Message.kind == "copy", Message.state != "REFUSED")
+        .order_by(Message.created_at, Message.id)
     )
-    return [(row.recipient, row.address, (await registry.organisation(ledger, row.recipient)).name) for row in rows]
+    left = select(Message.recipient).where(*_to_the_list(hop), Message.state.in_(("SENT", "CLAIMED", "UNKNOWN")))
+    known = set(await ledger.all(left))
+    boxes = {row.recipient: row.address for row in rows if everybody or row.recipient in known}
+    return [(code, box, (await registry.organisation(ledger, code)).name) for code, box in boxes.items()]
+
+
+async def keep_back_copies(ledger: Ledger, hop: Hop) -> None:
+    """What waits to be sent to the distribution list stays here."""
+    await ledger.change(Message, *_to_the_list(hop), Message.state.in_(("QUEUED", "UNKNOWN")), state="CANCELLED")
+
+
+def _to_the_list(hop: Hop) -> tuple[Any, ...]:
+    kinds = Message.kind.in_(("copy", "replacement"))
+    return Message.campaign_id == hop.campaign_id, Message.delivery_id.is_(None), kinds
 
 
 async def answer(

@@ -14,7 +14,7 @@ from congvan.house import House
 from congvan.rules.protocol import Event, Fact, State, advance, reached, settled
 from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delivery, Hop, Letter
+from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message
 
 Change = tuple[Delivery, list[Entry], dict[str, Any]]
 
@@ -26,6 +26,7 @@ async def take_the_place(
 
     1. The old one is Thay thế (or was taken back before); the hop carries the new one.
     2. Everybody to whom the old one went gets the new one, past whoever carried it down: it was his enclosure.
+       What of the old one waits to be sent stays here: who was never sent it gets the new one alone.
     3. Who owes an answer owes it to the new letter, by its date. Who had answered answers again if the plan says
        so; who had passed it on need not do that again, those below have it.
     4. Who was let go, or taken back from alone, is left in peace.
@@ -42,6 +43,7 @@ async def take_the_place(
     anew = {row.id for row, _, _ in changes}
     informed = [row for row in rows if row.id not in anew and _had_it(row)]
     await ledger.write_many(changes, now)
+    await _keep_back(ledger, rows)
     said = recalls.said_of(letter, why) | {"old_document": wording.document(old)}
     enclosed = [enclosure(letter), *(dict(one) for one in campaign.upstream)]
     queued = [_mail(campaign, row, said, enclosed, now) for row, _, _ in changes if row.address]
@@ -53,6 +55,16 @@ async def take_the_place(
     for one in hops.values():
         if one.opened_at is not None:
             await mails.wake_hop(ledger, one.id, now)
+
+
+async def _keep_back(ledger: Ledger, rows: Sequence[Delivery]) -> None:
+    await ledger.change(
+        Message,
+        Message.delivery_id.in_([row.id for row in rows]),
+        Message.kind.in_(mails.LETTERS | mails.ASKING),
+        Message.state.in_(("QUEUED", "UNKNOWN")),
+        state="CANCELLED",
+    )
 
 
 def _begun_anew(
@@ -146,12 +158,16 @@ async def _to_copies(
     house: House, ledger: Ledger, campaign: Campaign, hop: Hop, letter: Letter, said: Mapping[str, Any],
     enclosed: Sequence[dict[str, str]], now: datetime, kind: str,
 ) -> None:  # fmt: skip
+    new = kind == "replacement"
+    whom = await recalls.copies(ledger, hop, everybody=new)
+    if new:
+        await recalls.keep_back_copies(ledger, hop)
     told = [
         mails.Mail(
             kind=kind, step=f"{letter.id}-{code}"[:40], recipient=code, address=address, not_before=now,
             campaign_id=campaign.id, urgent=is_urgent(campaign), context={**said, "name": name, "inform": True},
             enclosures=enclosed,
         )
-        for code, address, name in await recalls.copies(ledger, hop)
+        for code, address, name in whom
     ]  # fmt: skip
     await mails.queue(house, ledger, told, now)

@@ -12,7 +12,7 @@ from congvan.acts.frozen import plan_of
 from congvan.errors import ActRefused, LinkRevoked
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Changes, LetterText
-from congvan.store.tables import Campaign, EventRow, Letter
+from congvan.store.tables import Campaign, EventRow, Letter, Message
 from tests.conftest import at
 from tests.protocol.test_issue import drawn, entered, go_live
 from tests.protocol.world import PLAN, Town, address
@@ -321,6 +321,48 @@ async def test_who_has_not_passed_on_yet_passes_the_new_letter_on(opened: Town) 
     names = [part.get_filename() for part in opened.postbox.to(address("T1"))[-1].iter_attachments()]
     assert f"{new.symbol.replace('/', '_')}.pdf" in names
     assert len([name for name in names if name.endswith("BQL-QHXD.pdf")]) == 1, "the old one is enclosed no more"
+
+
+async def by_night(town: Town) -> None:
+    """The Board's letter is issued in the evening: it waits for the next working morning."""
+    await town.launch()
+    await town.work()
+    await town.until("2023-12-01", "20:00")
+    await town.say("BQL")
+    await town.work()
+    waiting = await town.all(Message, Message.recipient.in_(("T-OUT", "TB")), Message.state == "QUEUED")
+    assert {one.kind for one in waiting} == {"letter", "copy"}
+
+
+async def test_who_was_never_sent_the_old_letter_gets_only_the_new_one(town: Town) -> None:
+    await by_night(town)
+    await replaced(town)
+    await town.until("2023-12-05", "09:00")
+    lines = await town.diary("letter", "copy", "replacement", to=("T-OUT", "TB"))
+    assert [line.split()[2:] for line in lines] == [["T-OUT", "replacement"], ["TB", "replacement"]]
+    assert (await town.delivery("T-OUT")).state == State.SENT
+
+
+async def test_an_old_letter_that_comes_back_to_the_queue_after_its_replacement_stays_here(town: Town) -> None:
+    await by_night(town)
+    mine = Message.recipient == "T-OUT", Message.kind == "letter"
+    async with town.house.store.act() as ledger:
+        # On the wire while it is replaced; then the server says "not now".
+        await ledger.change(Message, *mine, state="CLAIMED", lease_until=at("2030-01-01"), lease_owner="another")
+    await replaced(town)
+    async with town.house.store.act() as ledger:
+        await ledger.change(Message, *mine, state="QUEUED", lease_until=None, lease_owner=None)
+    await town.until("2023-12-05", "09:00")
+    assert await town.diary("letter", "replacement", to=("T-OUT",)) == ["04/12 07:30 T-OUT replacement"]
+
+
+async def test_who_stands_in_the_distribution_list_of_a_recalled_letter_that_never_left_gets_nothing(
+    town: Town,
+) -> None:
+    await by_night(town)
+    await recalls.recall(town.house, (await board_letter(town)).id, BY, "sai căn cứ")
+    await town.until("2023-12-05", "09:00")
+    assert await town.diary("copy", "recall") == []
 
 
 async def test_where_the_plan_says_so_answers_to_the_old_letter_stand(town: Town) -> None:
