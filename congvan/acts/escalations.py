@@ -90,14 +90,19 @@ def next_reading(house: House, now: datetime) -> datetime:
     return instant(house.calendars.state.on_or_after(day), DIGEST_AT)
 
 
+#: Built once: asked at every look of the relay.
+_NEXT_TOLD = (
+    select(Case.tell_at)
+    .join(Campaign, Campaign.id == Case.campaign_id)
+    .where(Case.closed_at.is_(None), Case.tell_at.is_not(None), Campaign.held_at.is_(None))
+    .order_by(Case.tell_at)
+    .limit(1)
+)
+
+
 async def next_digest_at(ledger: Ledger) -> datetime | None:
     """When the next rung is to be told of something, or somebody of a letter in his hand; None: of nothing."""
-    told: datetime | None = await ledger.first(
-        select(Case.tell_at)
-        .join(Campaign, Campaign.id == Case.campaign_id)
-        .where(Case.closed_at.is_(None), Case.tell_at.is_not(None), Campaign.held_at.is_(None))
-        .order_by(Case.tell_at)
-    )
+    told: datetime | None = await ledger.session.scalar(_NEXT_TOLD)
     return min((at for at in (told, await papers.next_chase_at(ledger)) if at is not None), default=None)
 
 

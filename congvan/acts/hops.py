@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Integer, Select, String, bindparam, or_, select
 
 from congvan.acts import campaigns, chasing, mails, opening
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
@@ -185,12 +186,14 @@ async def _settle(house: House, hop_id: str) -> None:
 
 async def has_open(ledger: Ledger, hop_id: str) -> bool:
     """True while somebody of this hop has not settled."""
-    return bool(await ledger.first(_open_of(hop_id)))
+    return bool(await ledger.session.scalar(_open_of(), {"hop": hop_id}))
 
 
-def _open_of(hop_id: str) -> Select[tuple[str]]:
+@cache
+def _open_of() -> Select[tuple[str]]:
     # Each way of being open names all columns of an index, so that nobody who has settled is read: everybody's
-    # answer asks this, and of thousands most have settled in the end.
+    # answer asks this, and of thousands most have settled in the end. Built once, for the same reason.
+    hop_id = bindparam("hop", type_=String)
     campaign = select(Hop.campaign_id).where(Hop.id == hop_id).scalar_subquery()
     open_ones = [
         (Delivery.campaign_id == campaign)
@@ -199,22 +202,27 @@ def _open_of(hop_id: str) -> Select[tuple[str]]:
         & Delivery.state.in_([state.value for state in State if state not in settling_states(settles)])
         for settles in Settles
     ]
-    return select(Delivery.id).where(or_(*open_ones))
+    return select(Delivery.id).where(or_(*open_ones)).limit(1)
 
 
 async def due_hops(ledger: Ledger, now: datetime, limit: int = 100) -> list[Hop]:
     """Hops at which something is due, longest due first, of campaigns that are not held."""
+    return list(await ledger.session.scalars(_due(), {"now": now, "most": limit}))
+
+
+@cache
+def _due() -> Select[tuple[Hop]]:
+    """Built once: asked at every look of the relay."""
     held = select(Campaign.id).where(Campaign.held_at.is_not(None))
     closed = select(Campaign.id).where(Campaign.state == "CLOSED")
-    found: list[Hop] = await ledger.all(
+    return (
         select(Hop)
-        .where(Hop.wake_at <= now, Hop.campaign_id.not_in(held))
+        .where(Hop.wake_at <= bindparam("now"), Hop.campaign_id.not_in(held))
         # After the closing a hop may still open: a company passes on late.
         .where(Hop.opened_at.is_(None) | Hop.campaign_id.not_in(closed))
         .order_by(Hop.wake_at, Hop.id)
-        .limit(limit)
+        .limit(bindparam("most", type_=Integer))
     )
-    return found
 
 
 async def open_mail(ledger: Ledger, hop_id: str) -> bool:

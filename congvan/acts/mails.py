@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import Select, bindparam, or_, select, text
 
 from congvan.house import House
 from congvan.mail.message import message_id
@@ -70,12 +71,15 @@ async def queue(house: House, ledger: Ledger, mails: Sequence[Mail], now: dateti
 
 async def next_mail_at(ledger: Ledger, hop_id: str | None) -> datetime | None:
     """When the next message of this hop (None: of no hop) may leave or is to be taken over; None: nothing waits."""
-    found: datetime | None = await ledger.first(
-        select(Message.not_before)
-        .where(OPEN, carried_with(hop_id), not_held())
-        .order_by(Message.not_before)
-    )
+    found: datetime | None = await ledger.session.scalar(_next(hop_id is not None), {"hop": hop_id})
     return found
+
+
+@cache
+def _next(of_a_hop: bool) -> Select[tuple[datetime]]:
+    """Built once: it is asked at every look and every rest, and to build it takes longer than to ask it."""
+    carried = Message.hop_id == bindparam("hop") if of_a_hop else carried_with(None)
+    return select(Message.not_before).where(OPEN, carried, not_held()).order_by(Message.not_before).limit(1)
 
 
 def carried_with(hop_id: str | None) -> Any:
@@ -87,6 +91,7 @@ def carried_with(hop_id: str | None) -> Any:
     return or_(Message.hop_id.is_(None), Message.campaign_id.in_(closed))
 
 
+@cache
 def not_held() -> Any:
     """The messages that no held campaign keeps back."""
     held = select(Campaign.id).where(Campaign.held_at.is_not(None))

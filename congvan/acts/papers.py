@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 
 from congvan.acts import mails, played, registry
 from congvan.acts.drafting import PDF, Draft, as_json
@@ -119,10 +120,14 @@ def _waiting() -> Any:
 
 async def next_chase_at(ledger: Ledger) -> datetime | None:
     """When somebody is to be reminded of a letter of no hop that awaits its issue, or a last date has passed."""
-    found: datetime | None = await ledger.first(
-        select(Letter.awaits_until).where(_waiting() | last_dates()).order_by(Letter.awaits_until)
-    )
+    found: datetime | None = await ledger.session.scalar(_next_chase())
     return found
+
+
+@cache
+def _next_chase() -> Select[tuple[datetime | None]]:
+    """Built once: asked at every look of the relay."""
+    return select(Letter.awaits_until).where(_waiting() | last_dates()).order_by(Letter.awaits_until).limit(1)
 
 
 def last_dates() -> Any:

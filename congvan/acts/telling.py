@@ -173,6 +173,8 @@ async def _due_cases(ledger: Ledger, now: datetime) -> list[tuple[Case, Delivery
         Case.closed_at.is_(None), Case.tell_at <= now, Case.campaign_id.not_in(held)
     )
     keys = sorted(set(await ledger.all(query)))
+    if not keys:
+        return []
     deliveries = {
         row.id: row
         for row in await ledger.all(

@@ -9,9 +9,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import StaticPool
+from sqlalchemy import Connection, Select, StaticPool, Update, bindparam, inspect, select
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -57,15 +58,38 @@ def _never(_point: str) -> None:
 
 
 class Disk:
-    """What survives every crash: the one database in memory."""
+    """What survives every crash: the one database in memory, and the one session on it.
+
+    To open a session and a connection for each transaction cost as much as a statement: SQLAlchemy is told of a single
+    transaction that never ends, and the real ones are begun and ended beneath it.
+    """
 
     def __init__(self) -> None:
         #: For looking on from outside, past the engine's own store.
         self.raw = sqlite3.connect(":memory:")
         self.engine: AsyncEngine = Store(URL, creator=lambda: self.raw).engine
-        with self.engine.sync_engine.begin() as connection:
-            Table.metadata.create_all(connection)
+        self.line = self.engine.sync_engine.connect()
+        Table.metadata.create_all(self.line)
+        self.line.commit()
+        self.session = Session(self.line, expire_on_commit=False, autoflush=False)
+        self.session.connection()
+        self.raw.execute("ROLLBACK")
         self.commits = 0
+
+    def begin(self, *, immediate: bool) -> None:
+        """A transaction."""
+        self.raw.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    def commit(self) -> None:
+        """End it, and keep what it wrote."""
+        self.session.flush()
+        self.raw.execute("COMMIT")
+
+    def leave(self) -> None:
+        """Forget what was read, and what was written since `begin` unless it was committed."""
+        if self.raw.in_transaction:
+            self.raw.execute("ROLLBACK")
+        self.session.expunge_all()
 
     def look(self, sql: str, *values: Any) -> list[Any]:
         """Rows of a question asked from outside."""
@@ -73,6 +97,8 @@ class Disk:
 
     def close(self) -> None:
         """Forget everything."""
+        self.session.close()
+        self.line.close()
         self.raw.close()
 
 
@@ -86,33 +112,58 @@ class _Line:
         return self._connection.execute(*given, **named)
 
 
+@cache
+def _by_key(table: Any, anew: bool) -> tuple[Select[Any], list[str]]:
+    """The question for one row by its primary key, asked thousands of times; anew: over what was read before."""
+    keys = inspect(table).primary_key
+    names = [f"key_{number}" for number, _ in enumerate(keys)]
+    query = select(table).where(*(key == bindparam(name) for key, name in zip(keys, names, strict=True)))
+    return query.execution_options(populate_existing=True) if anew else query, names
+
+
+def _is_entity(column: Any) -> bool:
+    return column.is_selectable and "parententity" in column._annotations
+
+
 class _InlineSession:
     """What acts await of a session, from one that answers at once: nothing is handed from one stack to another."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._session = Session(engine.sync_engine, expire_on_commit=False, autoflush=False)
+    def __init__(self, disk: Disk) -> None:
+        self._disk, self._session = disk, disk.session
         self.expunge, self.expunge_all = self._session.expunge, self._session.expunge_all
 
-    async def execute(self, *given: Any, **named: Any) -> Any:
-        return self._session.execute(*given, **named)
+    async def execute(self, query: Any, *given: Any) -> Any:
+        return self._best(query).execute(query, *given)
 
-    async def scalars(self, *given: Any, **named: Any) -> Any:
-        return self._session.scalars(*given, **named)
+    async def scalars(self, query: Any, *given: Any) -> Any:
+        return self._best(query).scalars(query, *given)
 
-    async def scalar(self, *given: Any, **named: Any) -> Any:
-        return self._session.scalar(*given, **named)
+    async def scalar(self, query: Any, *given: Any) -> Any:
+        return self._best(query).scalar(query, *given)
 
-    async def get(self, *given: Any, **named: Any) -> Any:
-        return self._session.get(*given, **named)
+    def _best(self, query: Any) -> Session | Connection:
+        """Whoever asks for columns alone, or changes by a condition, needs nothing of what a session knows."""
+        if isinstance(query, Update) or (isinstance(query, Select) and not any(map(_is_entity, query._raw_columns))):
+            return self._disk.line
+        return self._session
 
-    async def connection(self, **named: Any) -> _Line:
-        return _Line(self._session.connection(**named))
+    async def get(
+        self, table: Any, key: Any, *, populate_existing: bool = False, with_for_update: bool = False
+    ) -> Any:
+        """As `Session.get`, which builds its question anew each time; SQLite locks no row."""
+        keys = key if isinstance(key, tuple) else (key,)
+        if not populate_existing:
+            known = self._session.identity_map.get(inspect(table).identity_key_from_primary_key(keys))
+            if known is not None:
+                return known
+        query, names = _by_key(table, populate_existing)
+        return self._session.scalars(query, dict(zip(names, keys, strict=True))).first()
+
+    async def connection(self, **_named: Any) -> _Line:
+        return _Line(self._session.connection())
 
     async def commit(self) -> None:
-        self._session.commit()
-
-    def close(self) -> None:
-        self._session.close()
+        self._disk.commit()
 
 
 class InlineStore(Store):
@@ -149,14 +200,12 @@ class InlineStore(Store):
         if self.open_transactions:
             raise AssertionError("a transaction was opened inside another")
         self.open_transactions += 1
-        session = _InlineSession(self.engine)
+        self.disk.begin(immediate=immediate)
         try:
-            if immediate:
-                await session.connection(execution_options={"congvan_immediate": True})
-            yield cast("AsyncSession", session)
+            yield cast("AsyncSession", _InlineSession(self.disk))
         finally:
             self.open_transactions -= 1
-            session.close()
+            self.disk.leave()
 
     async def close(self) -> None:
         """The disk is closed by whoever made it."""
