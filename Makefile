@@ -21,7 +21,7 @@ gates: $(VENV)/.dev ## what has to hold before a release, within an hour
 	@$(BIN)/python -m tests.gates
 
 soak: $(VENV)/.dev ## new seeds of the simulator until told to stop, or for MINUTES
-	@$(BIN)/python -m tests.gates.seeds --first $(shell date +%s) --minutes $(or $(MINUTES),100000)
+	@$(BIN)/python -m tests.gates.seeds --keep --first $(shell date +%s) --minutes $(or $(MINUTES),100000)
 
 check: $(VENV)/.dev ## ruff, types and the fast tests, in seconds
 	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m pytest -q -x -n 2 tests/protocol/test_protocol.py tests/protocol/test_deadlines.py tests/protocol/test_cascade.py tests/protocol/test_links.py tests/test_imports_point_inward.py

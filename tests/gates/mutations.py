@@ -2,7 +2,9 @@
 """Faults planted one at a time, each of which the tests or the simulator have to find.
 
 Run: python -m tests.gates.mutations [--only WORD]
-Every fault is planted in a copy of the tree; its tests run there and must fail. Ends with 1 where one survives.
+Every fault is planted in a copy of the tree; its tests run there, and one of them must fail. A test that is cut off
+after its time has found nothing: who runs the tests would see a hang, and no sentence of what is wrong. Ends with 1
+where one fault survives, cannot be planted any more, or was met by nothing but a hang.
 """
 
 from __future__ import annotations
@@ -10,9 +12,12 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,28 +151,45 @@ def _copied(folder: Path) -> Path:
     return folder
 
 
-def killed(fault: Fault, tree: Path) -> str:
-    """Where the fault was found; empty where it survived. Raises LookupError where it cannot be planted."""
+def judged(fault: Fault, tree: Path, patience_s: float = _PATIENCE_S) -> tuple[str, str]:
+    """What became of a fault, and where: `killed` by a test that failed, `SURVIVED` all of them, `NO END` where it made
+    one hang and no other failed, `NOT PLANTED` where the file has changed, or its tests cannot be run."""
     path = tree / fault.file
-    sound = path.read_text("utf-8")
-    if sound.count(fault.old) < 1 or fault.old == fault.new:
-        raise LookupError(f"{fault.file} does not hold what «{fault.what}» changes")
+    sound = path.read_text("utf-8") if path.exists() else ""
+    if fault.old not in sound or fault.old == fault.new:
+        return "NOT PLANTED", "the file does not hold what it changes"
     path.write_text(sound.replace(fault.old, fault.new), "utf-8")
+    hung = ""
     try:
         for test in fault.tests:
-            command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
-            environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-            try:
-                ran = subprocess.run(command, cwd=tree, env=environment, capture_output=True, timeout=_PATIENCE_S, check=False)
-            except subprocess.TimeoutExpired:
-                return f"{test} (no end)"
-            if ran.returncode == 1:
-                return test
-            if ran.returncode:
-                raise LookupError(f"{test}: {ran.stdout.decode()[-400:]}")
-        return ""
+            status, said = _ran(test, tree, patience_s)
+            if status == 1:
+                return "killed", test
+            if status is None:
+                hung = test
+            elif status:
+                return "NOT PLANTED", f"{test} cannot be run: {said}"
     finally:
         path.write_text(sound, "utf-8")
+    return ("NO END", f"{hung}, cut off after {patience_s:.0f} s") if hung else ("SURVIVED", "")
+
+
+def _ran(test: str, tree: Path, patience_s: float) -> tuple[int | None, str]:
+    """How the tests of a file ended, and their last words; None: they did not, and were killed with all they began."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
+    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    with tempfile.TemporaryFile() as told:
+        running = subprocess.Popen(
+            command, cwd=tree, env=environment, stdout=told, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            status: int | None = running.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+            status = None
+        told.seek(0)
+        return status, told.read().decode(errors="replace")[-400:]
 
 
 def main() -> int:
@@ -175,15 +197,16 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--only", default="", help="faults whose description holds this word")
     chosen = [fault for fault in FAULTS if options.parse_args().only in fault.what]
-    survivors = 0
+    ends: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="congvan-mutations-") as folder:
         tree = _copied(Path(folder))
         for fault in chosen:
-            found = killed(fault, tree)
-            survivors += not found
-            print(f"{'killed  ' if found else 'SURVIVED'} {fault.what}  [{fault.file}] {found}", flush=True)
-    print(f"{len(chosen) - survivors} of {len(chosen)} killed")
-    return 1 if survivors else 0
+            begun = time.monotonic()
+            end, where = judged(fault, tree)
+            ends[end] += 1
+            print(f"{end:11} {fault.what}  [{fault.file}] {where} ({time.monotonic() - begun:.0f} s)", flush=True)
+    print(f"{ends['killed']} of {len(chosen)} killed" + "".join(f", {end} {n}" for end, n in ends.items() if end != "killed"))
+    return 0 if chosen and ends["killed"] == len(chosen) else 1
 
 
 if __name__ == "__main__":

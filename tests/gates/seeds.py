@@ -1,8 +1,8 @@
-"""Many seeds of the simulator in as many processes as there are cores; what fails becomes a test.
+"""Many seeds of the simulator in as many processes as there are cores; what fails may become a test.
 
-Run: python -m tests.gates.seeds [--first 1] [--seeds 500] [--minutes M] [--json]
-With --minutes it goes on with new seeds until the time is over. A failing seed is written to
-tests/data/seeds.txt, which the tests play from then on.
+Run: python -m tests.gates.seeds [--first 1] [--seeds 500] [--minutes M] [--keep] [--json]
+With --minutes it goes on with new seeds until the time is over. A failing seed is told; with --keep, as `make soak`
+has it, it is written to tests/data/seeds.txt as well, which the tests play from then on.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def main() -> int:
     options.add_argument("--first", type=int, default=1)
     options.add_argument("--seeds", type=int, default=500)
     options.add_argument("--minutes", type=float, default=0)
+    options.add_argument("--keep", action="store_true", help="write failing seeds to tests/data/seeds.txt")
     options.add_argument("--json", action="store_true")
     chosen = options.parse_args()
     total = Sum()
@@ -69,12 +70,12 @@ def main() -> int:
     with context.Pool(maxtasksperchild=50) as pool:
         for found in pool.imap_unordered(play, _seeds(chosen.first, chosen.seeds, chosen.minutes, room)):
             room.release()
-            _add(total, found)
+            _add(total, found, KEPT if chosen.keep else None)
     print(orjson.dumps(total.__dict__ | {"faults": dict(total.faults)}).decode() if chosen.json else _said(total))
     return 1 if total.broken else 0
 
 
-def _add(total: Sum, found: dict[str, object]) -> None:
+def _add(total: Sum, found: dict[str, object], kept: Path | None) -> None:
     total.seeds += 1
     total.campaign_days += int(str(found["campaign_days"]))
     total.steps += int(str(found["steps"]))
@@ -83,8 +84,9 @@ def _add(total: Sum, found: dict[str, object]) -> None:
     if not found["ok"]:
         line = f"{found['seed']} {found['tenants']} {DAYS}  # {found['broken']}"
         total.broken.append(line)
-        with KEPT.open("a", encoding="utf-8") as kept:
-            kept.write(f"{line}\n")
+        if kept is not None:
+            with kept.open("a", encoding="utf-8") as seeds:
+                seeds.write(f"{line}\n")
         print(f"BROKEN {line}", file=sys.stderr, flush=True)
 
 
