@@ -180,7 +180,7 @@ async def test_whether_a_hop_is_open_is_answered_without_reading_who_has_settled
     await grow(house, 400, hops=4)
     async with house.store.view() as ledger:
         hop = await ledger.first(select(Delivery.hop_id).where(Delivery.level == "tenant"))
-        plan = await _plan(ledger, hops._open_of(str(hop)))
+        plan = await _plan(ledger, hops._open_of().params(hop=str(hop)))
     searches = re.findall(r"ix_deliveries_figures \(campaign_id=\? AND hop_id=\? AND state=\? AND settles=\?\)", plan)
     assert len(searches) == 3, plan
 
