@@ -29,6 +29,8 @@ TILES = 60
 MAKE_WAY_S = 6.0
 #: The least pause between two renewals of artifacts, in seconds.
 PICTURE_EVERY_S = 3.0
+#: Hops whose artifacts are renewed at a time: the tiles of others wait meanwhile, for about a second.
+PICTURES = 10
 
 
 class Publisher:
@@ -75,21 +77,29 @@ class Publisher:
                 log.warning("events could not be told to Prefect: %s", type(fault).__name__)
 
     async def _picture(self) -> None:
-        """Renew the artifacts of one changed hop and of its campaign, now and then and only while idle."""
+        """Renew the artifacts of some changed hops and of their campaigns, now and then and only while idle."""
         loop = asyncio.get_running_loop()
         if not self._changed or loop.time() - self._pictured < PICTURE_EVERY_S:
             return
         self._pictured = loop.time()
-        hop_id = next(iter(self._changed))
-        del self._changed[hop_id]
+        codes: dict[str, None] = {}
+        for hop_id in list(self._changed)[:PICTURES]:
+            del self._changed[hop_id]
+            codes[await self._picture_of(hop_id)] = None
+        # Once for all of them: a campaign's own figures cost as much as it has recipients.
+        for code in codes:
+            status = (await figures.status(self.house, code))["campaigns"][0]
+            if status["flow_run"] is not None:
+                await self._artifacts.campaign(status["flow_run"], status)
+
+    async def _picture_of(self, hop_id: str) -> str:
+        """Renew a hop's artifacts; the code of its campaign."""
         run = await board_acts.run_of_hop(self.house, hop_id)
         page_id = await self.runs.page(hop_id)
         if page_id is not None:
             found = await figures.hop(self.house, hop_id, artifacts.MOST_ROWS)
             await self._artifacts.hop(page_id, run.name.partition(" ")[0], found)
-        status = (await figures.status(self.house, run.campaign))["campaigns"][0]
-        if status["flow_run"] is not None:
-            await self._artifacts.campaign(status["flow_run"], status)
+        return run.campaign
 
     async def _create(self, tiles: Sequence[Tile]) -> None:
         by_hop: dict[str, list[Tile]] = defaultdict(list)
