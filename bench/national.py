@@ -77,7 +77,11 @@ def _ours(uses: dict[str, Any]) -> float:
 async def campaign(tenants: int, *, kill: bool, within_s: float, seed: int, url: str, home: Path) -> Found:
     """One campaign on the PostgreSQL at `url`."""
     found, chance = Found(tenants), random.Random(seed)
-    loop = asyncio.get_running_loop()
+    loop, this = asyncio.get_running_loop(), asyncio.current_task()
+    assert this is not None, "a coroutine that runs is in a task"
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Ended from outside, it leaves no server behind.
+        loop.add_signal_handler(number, this.cancel)
     begun = loop.time()
     ours, prefects = await fresh_database(url), await fresh_database(url)
     async with National(home, ours, prefects) as engine:
@@ -240,10 +244,6 @@ def _home(kept: str) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """1 where something was wrong."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -254,9 +254,6 @@ def main() -> int:
     options.add_argument("--logs", default="", help="keep the processes' logs in this folder")
     options.add_argument("--json", default="", help="append the figures to this file")
     chosen = options.parse_args()
-    # Ended from outside, it leaves no server behind; in the background of a shell SIGINT is ignored.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _interrupt)
     # An installation has its byte code; without it half of a hop's process is compiling.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     failed = False

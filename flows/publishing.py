@@ -47,6 +47,8 @@ class Publisher:
         self._changed: dict[str, None] = {}
         self._pictured = 0.0
         self._published = 0.0
+        #: Whether the last runs that were to be made are known: else the next ones may be theirs, with older tags.
+        self._certain = False
 
     async def publish(self, seconds: float) -> None:
         """Publish what the board has not seen, for about this long."""
@@ -121,6 +123,7 @@ class Publisher:
     async def _create_batch(self, hop_id: str, run_id: str, members: Sequence[Tile]) -> None:
         parent = await self._folder(hop_id, run_id, len(members))
         when = {tile.delivery_id: await self._when(tile) for tile in members}
+        certain, self._certain = self._certain, False
         made = await board.create(self.client, self.deployments.ids["delivery"], members, parent, when)
         done = [
             (tile, made[tile.delivery_id], board.shown(tile)[0] is StateType.SCHEDULED)
@@ -128,9 +131,10 @@ class Publisher:
             if tile.delivery_id in made
         ]
         await board_acts.published(self.house, done)
+        self._certain = True
         await self._point([(tile, run) for tile, run, _ in done])
         fresh = [(tile, run) for tile, run, seen in done if not seen]
-        await self._set(fresh)
+        await self._set(fresh, tagged=certain)
 
     async def _point(self, made: Sequence[tuple[Tile, str]]) -> None:
         try:
@@ -158,25 +162,31 @@ class Publisher:
     async def _move(self, tiles: Sequence[Tile]) -> None:
         await self._set([(tile, tile.run_id) for tile in tiles if tile.run_id is not None])
 
-    async def _set(self, members: Sequence[tuple[Tile, str]]) -> None:
+    async def _set(self, members: Sequence[tuple[Tile, str]], *, tagged: bool = False) -> None:
+        """tagged: the runs were made just now, with the tags of this state."""
         groups: dict[tuple[StateType, str], list[tuple[Tile, str]]] = defaultdict(list)
         for tile, run_id in members:
             groups[board.shown(tile)].append((tile, run_id))
         for (kind, name), group in groups.items():
             for start in range(0, len(group), board.STATE_BATCH):
-                await self._set_batch(kind, name, group[start : start + board.STATE_BATCH])
+                some = group[start : start + board.STATE_BATCH]
+                taken = await board.move(self.client, [run_id for _, run_id in some], kind, name)
+                if not tagged:
+                    await self._retag([(tile, run_id) for tile, run_id in some if run_id in taken])
+                await self._remember(some, taken)
 
-    async def _set_batch(self, kind: StateType, name: str, group: Sequence[tuple[Tile, str]]) -> None:
-        taken = await board.move(self.client, [run_id for _, run_id in group], kind, name)
+    async def _retag(self, members: Sequence[tuple[Tile, str]]) -> None:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def label(tile: Tile, run_id: str) -> None:
             async with gate:
                 await board.retag(self.client, run_id, board.tags(tile))
 
-        await asyncio.gather(*(label(tile, run_id) for tile, run_id in group if run_id in taken))
+        await asyncio.gather(*(label(tile, run_id) for tile, run_id in members))
+
+    async def _remember(self, members: Sequence[tuple[Tile, str]], taken: set[str]) -> None:
         # A run that was deleted in Prefect is made again from the database.
         await board_acts.published(
             self.house,
-            [(tile, run_id if run_id in taken else None, run_id in taken) for tile, run_id in group],
+            [(tile, run_id if run_id in taken else None, run_id in taken) for tile, run_id in members],
         )

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from congvan.acts import board
 from congvan.board_check import compare
 from congvan.rules.protocol import Event
 from congvan.store.tables import Attempt, EventRow, Hop, Message
@@ -69,7 +70,7 @@ def _process_of_a_run(engine: Engine) -> int:
     raise AssertionError("no hop is at work")
 
 
-async def test_runs_that_are_deleted_in_prefect_are_made_again_and_nothing_is_lost_or_sent_twice(
+async def test_deleting_every_run_in_prefect_loses_nothing_and_sends_nothing_twice(
     engine: Engine, client: httpx.AsyncClient
 ) -> None:
     await engine.launch()
@@ -81,9 +82,16 @@ async def test_runs_that_are_deleted_in_prefect_are_made_again_and_nothing_is_lo
     await until(lambda: _summaries(client, 3), 90, "the pages' summaries")
     for flow in ("delivery", "hop", "recipients", "campaign"):
         for run in await engine.runs(flow):
-            assert (await client.delete(f"/flow_runs/{run['id']}")).status_code == 204
+            await until(lambda key=run["id"]: _deleted(client, key), 60, f"a {flow} to be deleted")
     await engine.answer("INV", Event.FORWARDED)
     await until(lambda: _came(engine, "letter", 9), 120, "the investor's letters")
+    await until(lambda: _hop_run(engine, "INV", "SCHEDULED"), 60, "the investor's hop asleep on a page made anew")
+    # A recipient's run is made again with its next change, or all of them when a person asks for it.
+    await engine.answer("UNIT-001")
+    await until(lambda: _delivery(engine, "UNIT-001"), 90, "the run of one that has answered since")
+    house = engine.house()
+    assert await board.repaint(house) == 11
+    await house.close()
     await until(lambda: _true(engine, 11), 120, "the whole board again")
     assert max(engine.inbox.ids().values()) == 1, "nothing was sent again"
     assert await _opened(engine) == {"CITY": 1, "BOARD": 1, "INV": 1}
@@ -113,6 +121,11 @@ async def _artifacts(client: httpx.AsyncClient) -> list[dict[str, Any]]:
     return found
 
 
+async def _deleted(client: httpx.AsyncClient, run_id: str) -> bool:
+    # Again where the server's database is busy (503), as Prefect's own client does.
+    return (await client.delete(f"/flow_runs/{run_id}")).status_code in (204, 404)
+
+
 async def _summaries(client: httpx.AsyncClient, number: int) -> bool:
     return sum(one["key"].endswith("-summary") for one in await _artifacts(client)) >= number
 
@@ -128,6 +141,10 @@ async def _came(engine: Engine, kind: str, number: int) -> bool:
 
 async def _hop_run(engine: Engine, issuer: str, kind: str) -> dict[str, Any] | None:
     return next((one for one in await engine.runs("hop", type={"any_": [kind]}) if issuer in one["name"]), None)
+
+
+async def _delivery(engine: Engine, recipient: str) -> bool:
+    return any(one["name"].startswith(f"{recipient} ") for one in await engine.runs("delivery"))
 
 
 async def _all_sent(engine: Engine) -> bool:
