@@ -17,7 +17,7 @@ from congvan.house import House
 from congvan.rules.protocol import Event, Fact, State, advance, reached, settled
 from congvan.rules.records import Issue, Settles
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delivery, Hop, Message
+from congvan.store.tables import Campaign, Delivery, Hop, Message, WayRow
 
 
 async def find(house: House, name: str) -> str:
@@ -110,6 +110,8 @@ async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) 
         await ledger.write(delivery, now, entries, **values)
         if event is Event.EXEMPTED and campaign.state == "RUNNING":
             await _open_past(ledger, campaign, delivery, by, why, now)
+        if campaign.state == "RUNNING" and delivery.child_hop_id is not None:
+            await _tell_of_those_cut_off(house, ledger, delivery.child_hop_id, now)
         if told:
             await mails.queue(house, ledger, [_farewell(campaign, delivery, event, why, now)], now)
             await mails.wake_hop(ledger, delivery.hop_id, now)
@@ -129,6 +131,26 @@ async def _open_past(
         entry = Entry(Fact.BYPASSED, {"exempt": delivery.recipient, "why": why}, actor=by)
         await ledger.write(below, now, entry, bypassed_at=now)
         await mails.wake_hop(ledger, below.id, now)
+
+
+async def _tell_of_those_cut_off(house: House, ledger: Ledger, hop_id: str, now: datetime) -> None:
+    """Whom no way leads to any more is a person's to decide: past the issuer, or not at all. Sending to everybody
+    below unasked could not be undone: the letter may have been taken back because it was no business of theirs."""
+    below = await ledger.get(Hop, hop_id)
+    if below.opened_at is not None or below.bypassed_at is not None:
+        return
+    gone = select(Delivery.id).where(Delivery.state.in_((State.WITHDRAWN.value, State.EXEMPT.value)))
+    shut = Hop.opened_at.is_(None) & Hop.bypassed_at.is_(None) & Hop.parent_delivery_id.in_(gone)
+    another = select(WayRow.delivery_id).join(Hop, Hop.id == WayRow.hop_id).where(
+        Hop.campaign_id == below.campaign_id, ~shut
+    )
+    rows = await ledger.all(
+        select(Delivery).where(
+            Delivery.id.in_(select(WayRow.delivery_id).where(WayRow.hop_id == hop_id)),
+            Delivery.id.not_in(another), Delivery.due_at.is_(None), Delivery.state == State.QUEUED.value,
+        ).order_by(Delivery.id)
+    )  # fmt: skip
+    await escalations.open_cases(house, ledger, [(row, "undeliverable") for row in rows], now)
 
 
 def _farewell(campaign: Campaign, delivery: Delivery, event: Event, why: str, now: datetime) -> mails.Mail:

@@ -17,7 +17,7 @@ from congvan.rules.deadlines import personal_due_at
 from congvan.rules.protocol import Event, Fact, State, advance, releases, settled
 from congvan.rules.records import Issue, Settles
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delivery, Hop, Letter, WayRow
+from congvan.store.tables import Campaign, Case, Delivery, Hop, Letter, WayRow
 
 
 async def toward_opening(house: House, hop: Hop) -> None:
@@ -169,11 +169,27 @@ async def _take_over(
             continue
         changes.append((delivery, [entry], values))
         queued.append(letter_mail(campaign, hop, delivery, leaves, enclosed, hop.opened_at or now))
+    await _found_again(ledger, changes, now)
     await ledger.write_many(changes, now)
     await mails.queue(house, ledger, queued, now)
     for delivery, entries, _values in changes:
         if entries[-1].kind == Event.REFUSED:
             await escalations.open_case(house, ledger, delivery, "undeliverable", now)
+
+
+async def _found_again(
+    ledger: Ledger, changes: Sequence[tuple[Delivery, list[Entry], dict[str, Any]]], now: datetime
+) -> None:
+    """Whom no way led to was in a person's hands; now one does."""
+    with_case = select(Case.delivery_id).where(
+        Case.delivery_id.in_([row.id for row, _, _ in changes]), Case.closed_at.is_(None)
+    )
+    known = set(await ledger.all(with_case))
+    for row, entries, _values in changes:
+        if row.id in known and row.due_at is None:
+            entries[1:1] = await escalations.close_cases(
+                ledger, row, now, by="engine", why=Fact.OPENED.value, kinds=("undeliverable",)
+            )
 
 
 def letter_mail(

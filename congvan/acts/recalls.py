@@ -17,6 +17,8 @@ from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message
 
 REQUESTED, AGREED, REFUSED = "requested", "agreed", "refused"
+#: Taken back with everybody's before it had left: there is nothing to give back.
+UNSENT = "unsent"
 
 
 async def hops_of(ledger: Ledger, hop: Hop) -> list[Hop]:
@@ -86,10 +88,8 @@ async def _take_back(
         entries += await escalations.close_cases(ledger, row, now, by=by, why=Event.RECALLED.value)
         values: dict[str, Any] = {
             "state": advance(state, Event.RECALLED), "reason": why, "settled_at": now, "wake_at": None,
-            "recall": REQUESTED if had_it else None, "link_version": row.link_version + 1,
+            "recall": REQUESTED if had_it else UNSENT, "link_version": row.link_version + 1,
         }  # fmt: skip
-        if row.due_at is None:
-            values["recall"] = None
         changes.append((row, entries, values))
         if had_it:
             told.append(_request(campaign, letter, row, now, why))
@@ -163,7 +163,7 @@ async def answer(
     now = await house.clock.now()
     async with house.store.act() as ledger:
         row = await ledger.take(Delivery, delivery_id)
-        if row.recall is None:
+        if row.recall in (None, UNSENT):
             raise ActRefused("Văn bản gửi nơi nhận này không bị thu hồi.")
         new = AGREED if agreed else REFUSED
         if row.recall != new:

@@ -46,11 +46,11 @@ async def take_the_place(
     await _keep_back(ledger, rows)
     said = recalls.said_of(letter, why) | {"old_document": wording.document(old)}
     enclosed = [enclosure(letter), *(dict(one) for one in campaign.upstream)]
-    queued = [_mail(campaign, row, said, enclosed, now) for row, _, _ in changes if row.address]
+    queued = [_mail(campaign, row, said, enclosed, now) for row, _, _ in changes if row.address and row.due_at]
     queued += [_mail(campaign, row, said | {"inform": True}, enclosed, now) for row in informed]
     await mails.queue(house, ledger, queued, now)
     await _to_copies(house, ledger, campaign, hop, letter, said, enclosed, now, "replacement")
-    await _nowhere(house, ledger, [row for row, _, _ in changes if not row.address], now)
+    await _nowhere(house, ledger, [row for row, _, _ in changes if not row.address and row.due_at], now)
     await _in_its_place(ledger, campaign, hop, old, letter, due, now, by)
     for one in hops.values():
         if one.opened_at is not None:
@@ -73,8 +73,12 @@ def _begun_anew(
     """The change of one who owes the new letter an answer, or None."""
     state, settles = State(row.state), Settles(row.settles)
     taken_back = state is State.WITHDRAWN and row.recall is not None
-    if row.due_at is None or state is State.EXEMPT or (state is State.WITHDRAWN and not taken_back):
+    if state is State.EXEMPT or (state is State.WITHDRAWN and not taken_back):
         return None
+    if row.due_at is None:
+        # Its hop is shut: it waits for the new letter as it had waited for the old one.
+        waits: dict[str, Any] = {"state": State.QUEUED.value, "settled_at": None, "recall": None, "reason": None}
+        return (row, [Entry(Event.REPLACED, {"letter": letter.id}, actor=by)], waits) if taken_back else None
     if settled(state, settles) and not taken_back and not plan_of(campaign).changes.confirm_replacement:
         return None
     below = hops.get(row.child_hop_id or "")

@@ -84,8 +84,11 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
 
 async def _bypassed_why(ledger: Ledger, hop: Hop) -> str:
     parent = await ledger.get(Delivery, hop.parent_delivery_id)
-    exempt = State(parent.state) is State.EXEMPT
-    return "đơn vị được miễn chuyển tiếp văn bản" if exempt else "đến nay chưa chuyển tiếp văn bản"
+    known = {
+        State.EXEMPT: "đơn vị được miễn chuyển tiếp văn bản",
+        State.WITHDRAWN: "đơn vị không còn là nơi chuyển tiếp văn bản",
+    }
+    return known.get(State(parent.state), "đến nay chưa chuyển tiếp văn bản")
 
 
 def letter_kind(campaign: Campaign, hop: Hop) -> str:

@@ -388,9 +388,22 @@ async def test_a_recalled_letter_is_replaced_and_everybody_begins_anew(opened: T
     await opened.until("2023-12-05", "09:00")
     await replaced(opened)
     assert await opened.states("T-OUT", "INV-A", "T1", "VP") == {
-        "T-OUT": "SENT", "INV-A": "SENT", "T1": "WITHDRAWN", "VP": "WITHDRAWN",
+        "T-OUT": "SENT", "INV-A": "SENT", "T1": "QUEUED", "VP": "WITHDRAWN",
     }  # fmt: skip
     assert await opened.diary("replacement", to=("VP",)) == [], "who was let go alone is left in peace"
+    await opened.pass_on("INV-A")
+    await opened.work()
+    assert (await opened.delivery("T1")).state == State.SENT, "the new letter comes down to those below"
+
+
+async def test_who_was_never_sent_a_recalled_letter_gets_the_one_that_takes_its_place(town: Town) -> None:
+    await by_night(town)
+    await recalls.recall(town.house, (await board_letter(town)).id, BY, "sai căn cứ")
+    with pytest.raises(ActRefused, match="không bị thu hồi"):
+        await recalls.answer(town.house, (await town.delivery("T-OUT")).id, agreed=True, by="QHXD")
+    await replaced(town)
+    await town.until("2023-12-04", "09:00")
+    assert await town.diary("letter", "replacement", to=("T-OUT",)) == ["04/12 07:30 T-OUT replacement"]
 
 
 async def test_the_replacement_of_a_live_letter_waits_for_the_clerk_and_the_old_one_stands(

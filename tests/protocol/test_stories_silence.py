@@ -9,7 +9,7 @@ from email.message import EmailMessage
 import pytest
 from python_calamine import CalamineWorkbook
 
-from congvan.acts import campaigns, deliveries, extending, figures, hops, outbox
+from congvan.acts import campaigns, deliveries, extending, figures, hops, outbox, steering
 from congvan.errors import ActRefused
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.rules.protocol import Event, State
@@ -460,6 +460,24 @@ async def test_those_below_are_not_reached_where_the_letter_is_taken_back_from_t
         counted = await figures.totals(ledger, opened.campaign, await opened.house.clock.now())
     assert counted["not_sent"] == 3, "T1, T2 and T-CHEM; the one in two parks is reached by the other way"
     assert (await opened.delivery("T-BOTH")).state == State.SENT
+    # A person is told, and decides: past the investor here.
+    assert [one.rung > 0 for code in ("T1", "T2", "T-CHEM") for one in await opened.cases(code)] == [True] * 3
+    assert (await opened.cases("T-BOTH")) == []
+    await steering.release(opened.house, opened.campaign, "INV-A", "QHXD", "vẫn thuộc đối tượng")
+    await opened.work()
+    assert [line.split()[2] for line in await opened.diary("bypass") if line[:5] == "12/12"] == ["T-CHEM", "T1", "T2"]
+    (case,) = await opened.cases("T1")
+    assert (case.closed_why, case.closed_by) == ("opened", "engine")
+    body = opened.postbox.to(address("T1"))[-1].get_body(("plain",))
+    assert body is not None
+    assert "không còn là nơi chuyển tiếp" in " ".join(body.get_content().split())
+
+
+async def test_taking_the_letter_back_from_everybody_leaves_no_case(opened: Town) -> None:
+    await steering.withdraw_all(opened.house, opened.campaign, "QHXD", "gửi nhầm")
+    await opened.until("2023-12-12")
+    assert await opened.all(Case, Case.closed_at.is_(None)) == []
+    assert (await opened.states("T1"))["T1"] == "WITHDRAWN"
 
 
 async def test_a_reminder_never_comes_on_the_heels_of_a_letter_past_a_silent_investor(opened: Town) -> None:
