@@ -16,7 +16,7 @@ from sqlalchemy import select
 from congvan.acts import figures, mails, papers, registry, reporting, urging, wording
 from congvan.acts.digest import workbook
 from congvan.acts.drafting import Draft
-from congvan.acts.escalations import DIGEST_AT, describe, next_reading, tell_at
+from congvan.acts.escalations import DIGEST_AT, describe, next_digest_at, next_reading, tell_at
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.acts.issuing import play_issue
 from congvan.house import House
@@ -42,12 +42,18 @@ class _Ready:
 async def tell(house: House) -> list[str]:
     """Write the digests that are due, one for each rung's owner; return their ids.
 
-    1. Lock the due cases of every campaign that is not held.
-    2. Group them by the owner of their next rung; a rung that consists of the silent party alone is passed by.
+    1. Nothing due: nothing is locked, and nobody waits for a transaction that would write nothing.
+    2. Lock the due cases of every campaign that is not held.
+    3. Group them by the owner of their next rung; a rung that consists of the silent party alone is passed by.
        What is not urgent waits for the owner's next reading: at night, on days off, after the day's digest.
-    3. One digest, its table and its mail for each owner; each delivery's log names the digest.
-    4. Who has a letter of no hop in hand that should have been issued is reminded of it as well.
+    4. One digest, its table and its mail for each owner; each delivery's log names the digest.
+    5. Who has a letter of no hop in hand that should have been issued is reminded of it as well.
     """
+    now = await house.clock.now()
+    async with house.store.view() as ledger:
+        at = await next_digest_at(ledger)
+    if at is None or at > now:
+        return []
     await papers.chase(house)
     now = await house.clock.now()
     ready = await _prepare(house, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,6 +83,19 @@ async def test_fifty_read_then_write_acts_of_eight_tasks_lose_no_update(filled: 
     async with filled.view() as ledger:
         row = await ledger.get(Delivery, f"{0:032d}")
         assert (row.reminders, row.event_seq) == (400, 400)
+
+
+async def test_an_act_that_has_only_read_keeps_out_writers_who_do_not_queue(tmp_path: Path) -> None:
+    store = Store(f"sqlite+aiosqlite:///{tmp_path / 'contract.db'}")
+    await migrate(store)
+    other = sqlite3.connect(tmp_path / "contract.db", timeout=0, isolation_level=None)
+    async with store.act():
+        # Else its own first write would fail at once, whatever the time-out: it read what is no more.
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
+    await store.close()
 
 
 async def test_a_write_on_a_row_that_somebody_else_changed_is_refused(filled: Store) -> None:
