@@ -90,7 +90,7 @@ async def card(house: House, code: str) -> Card:
     async with house.store.view() as ledger:
         row = await ledger.find(OrganisationRow, code)
         if row is None:
-            raise NotFound(f"no organisation {code!r}")
+            raise NotFound(f"danh bạ không có đơn vị «{code}»")
         changes = await ledger.all(
             select(BookChange).where(BookChange.organisation == code).order_by(BookChange.id.desc()).limit(50)
         )
@@ -163,7 +163,7 @@ async def end_mailbox(house: House, code: str, email: str, until: date, by: str,
     async with house.store.act() as ledger:
         old = await _old(ledger, code)
         if email not in {one.email for one in old.contacts}:
-            raise NotFound(f"no mailbox {email!r} of {code}")
+            raise NotFound(f"{code} không có hộp thư này")
         contacts = tuple(_ended(one, until) if one.email == email else one for one in old.contacts)
         one = old.model_copy(update={"contacts": contacts})
         await _write(house, ledger, old, one, by, why)

@@ -279,7 +279,7 @@ async def repaint(house: House, name: str | None = None) -> int:
             query = query.where((Campaign.code == name) | (Campaign.id == name))
         keys = await ledger.all(query)
         if name is not None and not keys:
-            raise NotFound(f"no campaign {name!r}; `congvan status` lists them")
+            raise NotFound(f"không có đợt «{name}» → xem: congvan status")
         await ledger.change(Campaign, Campaign.id.in_(keys), board_seen=0)
         return await ledger.change(Delivery, Delivery.campaign_id.in_(keys), board_seen=0)
 

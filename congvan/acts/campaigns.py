@@ -22,7 +22,7 @@ async def find(ledger: Ledger, name: str) -> Campaign:
     """A campaign by its id or its code; raise NotFound."""
     row = await ledger.first(select(Campaign).where((Campaign.id == name) | (Campaign.code == name)))
     if row is None:
-        raise NotFound(f"no campaign {name!r}; `congvan status` lists them")
+        raise NotFound(f"không có đợt «{name}» → xem: congvan status")
     campaign: Campaign = row
     return campaign
 

@@ -59,7 +59,7 @@ async def paper(house: House, letter_id: str) -> Paper:
     async with house.store.view() as ledger:
         row = await ledger.find(Letter, letter_id)
         if row is None:
-            raise NotFound(f"no letter {letter_id!r}")
+            raise NotFound(f"không có văn bản «{letter_id}»")
         return (await _papers(ledger, [row], now))[0]
 
 
@@ -94,7 +94,7 @@ async def stored(house: House, letter_id: str, *, entered: bool = False) -> tupl
         waits = await ledger.find(Entered, letter_id) if entered else None
         key = waits.sha256 if waits else row.sha256 if row and not entered else None
         if row is None or key is None:
-            raise NotFound("this letter has no such file")
+            raise NotFound("Văn bản này không có tệp đó.")
         return file_name(row), await ledger.file(key)
 
 
@@ -133,9 +133,9 @@ async def approve(house: House, letter_id: str, by: str) -> Letter:
     async with house.store.view() as ledger:
         row = await ledger.find(Entered, letter_id)
         if row is None:
-            raise ActRefused("nothing was entered for this letter")
-        if house.settings.issue_needs_two and row.entered_by == by:
-            raise ActRefused("a second person has to approve it")
+            raise ActRefused("Chưa có gì được nhập cho văn bản này, hoặc đã có người xử lý.")
+        if house.settings.issue_needs_two and _same(row.entered_by, by):
+            raise ActRefused("Cần người thứ hai duyệt, khác người đã nhập.")
         signed = bytes((await ledger.get(File, row.sha256)).data) if row.sha256 else None
     names = row.entered_by if row.entered_by == by else f"{row.entered_by}, {by}"
     accepted = by if row.differences else ""
@@ -147,12 +147,17 @@ async def approve(house: House, letter_id: str, by: str) -> Letter:
     return letter
 
 
+def _same(one: str, other: str) -> bool:
+    # On the command line names are typed.
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
+
+
 async def send_back(house: House, letter_id: str, by: str, why: str) -> None:
     """Drop what was entered; the letter awaits its issue as before."""
     now = await house.clock.now()
     async with house.store.act() as ledger:
         if await ledger.remove(Entered, Entered.letter_id == letter_id) != 1:
-            raise ActRefused("nothing was entered for this letter")
+            raise ActRefused("Chưa có gì được nhập cho văn bản này, hoặc đã có người xử lý.")
         await _note(ledger, letter_id, now, by, {"sent_back": True, "why": why})
 
 
@@ -171,5 +176,5 @@ async def _issue(house: House, letter_id: str, what: Issued) -> Letter:
     except IntegrityError as error:
         raise ActRefused(f"số {what.number} đã có văn bản khác trong năm {what.day.year} mang") from error
     if made.issued_on != what.day:
-        raise ActRefused("somebody else issued this letter first")
+        raise ActRefused("Có người vừa ban hành văn bản này.")
     return made

@@ -18,14 +18,14 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
     accepted afterwards.
     """
     if not by.strip():
-        raise ActRefused("a campaign is closed by a named person: --by NAME")
+        raise ActRefused("Cần họ tên người quyết định kết thúc.")
     now = await house.clock.now()
     async with house.store.view() as ledger:
         campaign = await campaigns.find(ledger, name)
         if campaign.state == "CLOSED" and campaign.report_letter_id:
             return campaign.report_letter_id
         if not now_matter_what and not await campaigns.ready_to_close(ledger, campaign):
-            raise ActRefused("somebody is still open of whom the last rung was not told; see `congvan status`")
+            raise ActRefused("Còn nơi nhận chưa xong mà cấp cuối chưa được báo; xem: congvan status")
     # The report bears the hash of this seal.
     await seals.seal(house, campaign.id)
     async with house.store.view() as ledger:

@@ -48,7 +48,7 @@ async def asked(house: House, request_id: str) -> Asked:
     async with house.store.view() as ledger:
         request = await ledger.find(Request, request_id)
         if request is None:
-            raise NotFound(f"no request {request_id!r}")
+            raise NotFound(f"không có đề nghị «{request_id}» → xem: congvan requests")
         delivery = await ledger.get(Delivery, request.delivery_id)
         campaign = await ledger.get(Campaign, request.campaign_id)
     return Asked(request, delivery, campaign.code, campaign.state == "RUNNING")
@@ -58,9 +58,9 @@ async def decide(house: House, request_id: str, verdict: Verdict) -> None:
     """Write the decision down, once, and do what it says; raise ActRefused where somebody else has decided."""
     known = await asked(house, request_id)
     if known.request.state != "OPEN":
-        raise ActRefused("this request has been decided already")
+        raise ActRefused("Đề nghị này đã có người quyết định.")
     if not verdict.accept and not verdict.why.strip():
-        raise ActRefused("a reason is needed: --why TEXT")
+        raise ActRefused("Cần ghi rõ lý do.")
     if known.request.kind == "not_applicable":
         await requests.decide_left_out(house, request_id, verdict.by, accept=verdict.accept, why=verdict.why)
         return

@@ -25,7 +25,7 @@ async def find(house: House, name: str) -> str:
     async with house.store.view() as ledger:
         found = await ledger.first(select(Delivery.id).where((Delivery.id == name) | (Delivery.code == name)))
     if found is None:
-        raise NotFound(f"no delivery {name!r}; `congvan deliveries CAMPAIGN` lists them")
+        raise NotFound(f"không có nơi nhận «{name}» → xem: congvan deliveries CAMPAIGN")
     return str(found)
 
 

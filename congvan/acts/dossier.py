@@ -65,7 +65,7 @@ async def dossier(house: House, campaign: str, delivery_id: str) -> Dossier:
         row = await find(ledger, campaign)
         delivery = await ledger.find(Delivery, delivery_id)
         if delivery is None or delivery.campaign_id != row.id:
-            raise NotFound(f"no delivery {delivery_id!r} in {campaign}")
+            raise NotFound(f"không có nơi nhận «{delivery_id}» trong đợt {campaign}")
         known = await ledger.find(OrganisationRow, delivery.recipient)
         park = await ledger.find(ParkRow, delivery.park) if delivery.park else None
         below = await ledger.find(Hop, delivery.child_hop_id) if delivery.child_hop_id else None
@@ -125,4 +125,4 @@ async def paper(house: House, campaign: str, delivery_id: str, sha256: str) -> t
         for named in (one for event in events for one in papers_of(event.data)):
             if named["sha256"] == sha256:
                 return str(named["name"]), str(named["media_type"]), await ledger.file(sha256)
-    raise NotFound("this delivery has no such paper")
+    raise NotFound("Nơi nhận này không có văn bản đó.")

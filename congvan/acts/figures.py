@@ -163,7 +163,7 @@ async def deliveries(house: House, name: str) -> list[dict[str, Any]]:
             select(Campaign).where((Campaign.id == name) | (Campaign.code == name))
         )
         if campaign is None:
-            raise NotFound(f"no campaign {name!r}; `congvan status` lists them")
+            raise NotFound(f"không có đợt «{name}» → xem: congvan status")
         hops = {hop.id: hop for hop in await ledger.all(select(Hop).where(Hop.campaign_id == campaign.id))}
         rows: list[Delivery] = await ledger.all(
             select(Delivery).where(Delivery.campaign_id == campaign.id).order_by(Delivery.code)

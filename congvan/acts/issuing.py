@@ -78,9 +78,9 @@ async def _of(house: House, letter_id: str) -> tuple[Letter, Campaign]:
 
 async def _refuse(house: House, letter: Letter, campaign: Campaign, entered: Issued) -> None:
     if letter.state != "PENDING_ISSUE":
-        raise ActRefused(f"this letter is {letter.state}; only one that awaits its issue can be issued")
+        raise ActRefused("Văn bản này không ở tình trạng chờ ban hành.")
     if campaign.mode == "live" and entered.signed is None:
-        raise ActRefused("an authority's letter leaves only as a signed file: add --signed FILE.pdf")
+        raise ActRefused("Văn bản của cơ quan chỉ được ban hành bằng tệp PDF đã ký (--signed).")
     await _refuse_day(house, entered.day)
 
 
@@ -91,7 +91,7 @@ async def play_issue(house: House, letter_id: str, by: str) -> Letter:
         letter = await ledger.take(Letter, letter_id)
         campaign = await ledger.get(Campaign, letter.campaign_id)
         if campaign.mode == "live":
-            raise ActRefused("the engine issues no letter of a live campaign")
+            raise ActRefused("Hệ thống không tự ban hành văn bản của đợt thật.")
         if letter.state != "PENDING_ISSUE":
             return letter
         series = numbers.series_of(letter, numbers.year_of(now, campaign.mode))
@@ -227,7 +227,7 @@ async def _become(
     }  # fmt: skip
     changed = await ledger.change(Letter, Letter.id == row.id, Letter.state != "ISSUED", **values)
     if changed != 1:
-        raise ActRefused("somebody else issued this letter first")
+        raise ActRefused("Có người vừa ban hành văn bản này.")
     for name, value in values.items():
         setattr(row, name, value)
     ledger.session.expunge(row)

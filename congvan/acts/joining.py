@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, escalations, launches, letters, mails, opening, registry
+from congvan.acts import campaigns, escalations, launches, letters, mails, opening, registry, validity
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of
 from congvan.errors import ActRefused
 from congvan.house import House
+from congvan.letters.numbering import short_day
+from congvan.rules.calendar import local
 from congvan.rules.cascade import Directory, Way, spread
 from congvan.rules.deadlines import personal_due_at
 from congvan.rules.protocol import Event, Fact, State, advance
@@ -41,12 +43,13 @@ async def join(house: House, name: str, code: str, by: str, *, direct: bool = Fa
     3. direct: the authority's own letter carries it, where its investor passes nothing on in this campaign.
     """
     if not by.strip():
-        raise ActRefused("a late joiner is taken in by a named person: --by NAME")
+        raise ActRefused("Cần họ tên người quyết định bổ sung.")
     now = await house.clock.now()
     async with house.store.act() as ledger:
         campaign = await campaigns.find(ledger, name)
         _check_running(campaign)
         one = await registry.organisation(ledger, code)
+        _check_valid(one, local(now).date())
         await _check_new(ledger, campaign, one)
         found = await (_direct if direct else _ways)(ledger, campaign, one)
         for hop, _way in found:
@@ -67,17 +70,23 @@ async def join(house: House, name: str, code: str, by: str, *, direct: bool = Fa
 
 def _check_running(campaign: Campaign) -> None:
     if campaign.state != "RUNNING":
-        raise ActRefused("the campaign is closed; nobody joins it any more")
+        raise ActRefused("Đợt triển khai đã kết thúc; không bổ sung được nữa.")
     if campaign.held_at is not None or campaign.paused_at is not None:
-        raise ActRefused("the campaign is held: congvan campaign resume, then join")
+        raise ActRefused("Đợt triển khai đang tạm dừng; cho tiếp tục rồi bổ sung.")
+
+
+def _check_valid(one: Organisation, day: date) -> None:
+    if not validity.valid(one, day):
+        when = short_day(day)
+        raise ActRefused(f"{one.name} không còn hoặc chưa hoạt động vào ngày {when}; xem hiệu lực trong danh bạ")
 
 
 async def _check_new(ledger: Ledger, campaign: Campaign, one: Organisation) -> None:
     query = select(Delivery.code).where(Delivery.campaign_id == campaign.id, Delivery.recipient == one.code)
     if (known := await ledger.first(query)) is not None:
-        raise ActRefused(f"{one.code} takes part already: {known}")
+        raise ActRefused(f"{one.code} đã có trong đợt: {known}")
     if one.code in plan_of(campaign).audience.exclude:
-        raise ActRefused(f"the plan excludes {one.code} by name")
+        raise ActRefused(f"Kế hoạch loại trừ đích danh {one.code}.")
 
 
 async def _ways(ledger: Ledger, campaign: Campaign, one: Organisation) -> list[tuple[Hop, Way]]:
@@ -94,9 +103,11 @@ async def _ways(ledger: Ledger, campaign: Campaign, one: Organisation) -> list[t
     if found:
         return found
     if not leading:
-        raise ActRefused(f"no hop of the chain leads to {one.code}: look at its level, parks and parent")
+        raise ActRefused(f"Không có bước chuyển nào dẫn đến {one.code}: xem lại cấp, khu và đơn vị cấp trên.")
     whom = ", ".join(sorted({issuer for issuer, _way in leading}))
-    raise ActRefused(f"{whom} passes nothing on in this campaign; --direct sends {one.code} the authority's own letter")
+    raise ActRefused(
+        f"{whom} không chuyển tiếp trong đợt này; thêm --direct để gửi {one.code} văn bản của cơ quan chủ trì."
+    )
 
 
 async def _direct(ledger: Ledger, campaign: Campaign, one: Organisation) -> list[tuple[Hop, Way]]:
@@ -104,7 +115,7 @@ async def _direct(ledger: Ledger, campaign: Campaign, one: Organisation) -> list
     speaks_for = cascade_of(campaign).speaks_for
     hop = await ledger.first(select(Hop).where(Hop.campaign_id == campaign.id, Hop.issuer == speaks_for))
     if hop is None:
-        raise ActRefused(f"{speaks_for} has no letter of its own in this campaign")
+        raise ActRefused(f"{speaks_for} không có văn bản riêng trong đợt này.")
     return [(hop, Way(one.code, one.level, next(iter(one.parks), "")))]
 
 

@@ -86,7 +86,7 @@ async def _launched(ledger: Ledger, order: Launch, digest: str) -> str | None:
         return None
     if known.plan_sha256 != digest:
         raise ActRefused(
-            f"campaign {known.code} was launched from another text of this plan; give the new one another code"
+            f"Đợt {known.code} đã được khởi động từ một kế hoạch khác; đặt mã khác cho kế hoạch mới."
         )
     return str(known.id)
 

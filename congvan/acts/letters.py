@@ -168,7 +168,7 @@ async def of_campaign(house: House, name: str) -> list[dict[str, Any]]:
     async with house.store.view() as ledger:
         campaign = await ledger.first(select(Campaign).where((Campaign.id == name) | (Campaign.code == name)))
         if campaign is None:
-            raise NotFound(f"no campaign {name!r}")
+            raise NotFound(f"không có đợt «{name}» → xem: congvan status")
         rows: list[Letter] = await ledger.all(
             select(Letter).where(Letter.campaign_id == campaign.id).order_by(Letter.created_at, Letter.id)
         )

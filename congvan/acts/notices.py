@@ -101,11 +101,11 @@ async def _meant(ledger: Ledger, what: What, about: str) -> tuple[Campaign, str]
     if what == "crashed":
         hop: Hop | None = await ledger.first(select(Hop).where(Hop.run_id == about))
         if hop is None:
-            raise NotFound(f"no hop has the run {about!r}")
+            raise NotFound(f"không có chặng nào mang lượt chạy «{about}»")
         return await ledger.get(Campaign, hop.campaign_id), f"Tiến trình của {hop.issuer_name} kết thúc vì lỗi"
     campaign: Campaign | None = await ledger.first(select(Campaign).where(Campaign.code == about))
     if campaign is None:
-        raise NotFound(f"no campaign {about!r}")
+        raise NotFound(f"không có đợt «{about}» → xem: congvan status")
     if what == "unclaimed":
         number = len(await _unclaimed(ledger, campaign.id))
         return campaign, f"{number} trường hợp chưa có người nhận xử lý"

@@ -187,7 +187,7 @@ async def reconcile(house: House, by: str, *, resend: bool) -> dict[str, int]:
     mark = Watermark(house)
     async with house.store.view() as ledger:
         if await mark.passes(ledger):
-            raise ActRefused("the database is as young as its mail: nothing has to be reconciled")
+            raise ActRefused("Không có gì phải đối chiếu: cơ sở dữ liệu không cũ hơn thư đã gửi.")
         note = await ledger.note(_NOTE)
         assert note is not None, "without a note it would have passed"
         count, at = mark.last(note["id"])

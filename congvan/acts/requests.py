@@ -79,7 +79,7 @@ async def decide_left_out(house: House, request_id: str, by: str, *, accept: boo
     async with house.store.view() as ledger:
         known = await ledger.get(Request, request_id)
     if known.state != "OPEN":
-        raise ActRefused("this request has been decided already")
+        raise ActRefused("Đề nghị này đã có người quyết định.")
     if accept:
         reason = why or str(known.words.get("reason", "")) or "không thuộc phạm vi áp dụng"
         await deliveries.exempt(house, known.delivery_id, by, reason)
@@ -132,13 +132,13 @@ async def _file(
 async def decide_contact(house: House, request_id: str, by: str, *, accept: bool, why: str = "") -> None:
     """A person has looked at a proposed contact; the registry and the delivery are changed by acts of their own."""
     if not by.strip():
-        raise ActRefused("a request is decided by a named person: --by NAME")
+        raise ActRefused("Cần họ tên người quyết định.")
     now = await house.clock.now()
     async with house.store.act() as ledger:
         known = await ledger.get(Request, request_id)
         delivery = await ledger.take(Delivery, known.delivery_id)
         if known.kind == "not_applicable":
-            raise ActRefused("this request is decided by `congvan decide`")
+            raise ActRefused("Đề nghị này được quyết định bằng congvan decide hoặc ở mục Đề nghị.")
         await close(ledger, delivery, known, by, accept=accept, why=why, now=now)
 
 
@@ -152,7 +152,7 @@ async def close(
         state=decided, decided_at=now, decided_by=by, decided_why=why or None,
     )  # fmt: skip
     if changed != 1:
-        raise ActRefused("this request has been decided already")
+        raise ActRefused("Đề nghị này đã có người quyết định.")
     data = {"request": request.id, "kind": request.kind, "decision": decided} | ({"why": why} if why else {})
     await ledger.write(delivery, now, Entry(Fact.REQUEST_DECIDED, data, actor=by))
 

@@ -31,12 +31,12 @@ async def withdraw_all(house: House, name: str, by: str, why: str) -> int:
     the notices leave and it can be closed.
     """
     if not why.strip():
-        raise ActRefused("a reason is needed: --why TEXT")
+        raise ActRefused("Cần ghi rõ lý do.")
     now = await house.clock.now()
     async with house.store.view() as ledger:
         campaign = await campaigns.find(ledger, name)
         if campaign.state != "RUNNING":
-            raise ActRefused("the campaign is closed; late answers are still accepted")
+            raise ActRefused("Đợt triển khai đã kết thúc; trả lời muộn vẫn được nhận.")
         where = await conditions(ledger, campaign.id, Wanted(mark=Mark.OPEN), now)
         keys = await ledger.all(select(Delivery.id).where(*where).order_by(Delivery.code).limit(MOST))
     for key in keys:
@@ -54,23 +54,23 @@ async def release(house: House, name: str, issuer: str, by: str, why: str) -> No
     has no letter out yet.
     """
     if not why.strip():
-        raise ActRefused("a reason is needed: --why TEXT")
+        raise ActRefused("Cần ghi rõ lý do.")
     now = await house.clock.now()
     async with house.store.act() as ledger:
         campaign = await campaigns.find(ledger, name)
         if campaign.state != "RUNNING":
-            raise ActRefused("the campaign is closed; late answers are still accepted")
+            raise ActRefused("Đợt triển khai đã kết thúc; trả lời muộn vẫn được nhận.")
         found = await ledger.first(select(Hop.id).where(Hop.campaign_id == campaign.id, Hop.issuer == issuer))
         if found is None:
-            raise ActRefused("this organisation has nobody below it in this campaign")
+            raise ActRefused("Đơn vị này không có nơi nhận bên dưới trong đợt.")
         parent_id = await ledger.first(select(Hop.parent_delivery_id).where(Hop.id == found))
         parent = await ledger.take(Delivery, parent_id) if parent_id else None
         above = await ledger.get(Hop, parent.hop_id) if parent else None
         hop = await ledger.take(Hop, found)
         if hop.opened_at is not None or hop.bypassed_at is not None:
-            raise ActRefused("this hop has opened already")
+            raise ActRefused("Bước chuyển này đã mở.")
         if parent is None or above is None or above.opened_at is None:
-            raise ActRefused("the hop above has not opened: there is no letter to send yet")
+            raise ActRefused("Bước chuyển trên chưa mở: chưa có văn bản để gửi.")
         entry = Entry(Fact.BYPASSED, {"silent": parent.recipient, "why": why}, actor=by)
         await ledger.write(hop, now, entry, bypassed_at=now)
         await mails.wake_hop(ledger, hop.id, now)

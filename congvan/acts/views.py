@@ -83,7 +83,7 @@ async def enclosure(house: House, link: Link, sha256: str) -> tuple[Enclosed, by
         for file in (*await _files(ledger, campaign, hop), *await _prepared(ledger, delivery)):
             if file.sha256 == sha256:
                 return file, await ledger.file(sha256)
-    raise NotFound("this delivery has no such file")
+    raise NotFound("Nơi nhận này không có tệp đó.")
 
 
 async def below(house: House, link: Link, *, limit: int, offset: int) -> list[Below]:

@@ -16,6 +16,7 @@ from congvan.errors import ActRefused
 if TYPE_CHECKING:
     from congvan.house import House
     from congvan.letters.sheet import Sheet
+    from congvan.store.tables import Letter
 
 app = App(name="letter", help="Một văn bản: ban hành, xem trước, lấy dự thảo, gửi thử.")
 for _name in ("draft", "trial"):
@@ -88,6 +89,26 @@ async def issue(
     upload = Upload(number, date, signed, by, paper_scan=paper_scan, accepted_by=accept_differences_by)
     async with opened() as house:
         await issue_one(house, letter, upload, json=json)
+
+
+@app.command
+async def approve(letter: str, /, *, by: str, json: bool = False) -> None:
+    """Duyệt nội dung người khác đã nhập để ban hành (CONGVAN_ISSUE_NEEDS_TWO).
+
+    Parameters
+    ----------
+    letter
+        Mã của văn bản, xem ở congvan letters.
+    by
+        Họ tên người duyệt, khác người đã nhập.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import clerks
+
+    who = given.person(by)
+    async with opened() as house:
+        _say_issued(await clerks.approve(house, letter, who), json=json)
 
 
 @app.command
@@ -195,9 +216,13 @@ class Upload:
 
 
 async def issue_one(house: House, letter: str, upload: Upload, *, json: bool) -> None:
-    """Issue a waiting letter and say what it became; raise ActRefused where it already bears another number."""
+    """Issue a waiting letter and say what it became; raise ActRefused where it already bears another number.
+
+    Where two persons are needed, what the first has entered waits for `congvan letter approve`.
+    """
     from sqlalchemy.exc import IntegrityError
 
+    from congvan.acts import clerks
     from congvan.acts import letters as acts
 
     issued_on = given.day(upload.date, "--date")
@@ -209,20 +234,32 @@ async def issue_one(house: House, letter: str, upload: Upload, *, json: bool) ->
         given.pdf(upload.signed, "--signed"), upload.paper_scan, upload.accepted_by,
     )  # fmt: skip
     try:
-        made = await acts.issue(house, letter, entered)
+        two = house.settings.issue_needs_two
+        made = await (clerks.enter if two else acts.issue)(house, letter, entered)
     except IntegrityError as error:
         raise ActRefused(f"số {entered.number} đã có văn bản khác trong năm {issued_on.year} mang") from error
+    if made is None:
+        if json:
+            as_json({"letter": letter, "state": "PENDING_ISSUE"})
+        else:
+            print(f"Đã ghi nhận; chờ người thứ hai duyệt → congvan letter approve {letter} --by HỌ_TÊN")
+        return
     digits = int("".join(letter for letter in entered.number if letter.isdigit()))
     if (made.number, made.issued_on) != (digits, issued_on):
         raise ActRefused(f"văn bản này đã được ban hành: số {made.symbol} ngày {made.issued_on}")
+    _say_issued(made, json=json)
+
+
+def _say_issued(made: Letter, *, json: bool) -> None:
+    assert made.issued_on is not None, "an issued letter has a date"
     said = {
-        "letter": made.id, "state": made.state, "number": made.symbol, "date": issued_on.isoformat(),
+        "letter": made.id, "state": made.state, "number": made.symbol, "date": made.issued_on.isoformat(),
         "sha256": made.sha256,
     }  # fmt: skip
     if json:
         as_json(said)
     else:
-        print(f"Đã ban hành: số {made.symbol} ngày {issued_on:%d/%m/%Y}.")
+        print(f"Đã ban hành: số {made.symbol} ngày {made.issued_on:%d/%m/%Y}.")
 
 
 async def _today(house: House) -> str:

@@ -65,6 +65,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "[--accept-differences-by NAME] [--by NAME]",
                 "ban hành một văn bản bằng tệp đã ký",
             ),
+            ("letter approve LETTER --by NAME", "duyệt nội dung người khác đã nhập để ban hành"),
             ("letter recall LETTER --why TEXT --by NAME", "thu hồi từ mọi nơi đã nhận"),
             ("letter replace LETTER PLAN.yaml --why TEXT --by NAME", "soạn văn bản thay thế, trình ban hành"),
             ("letter correct LETTER --wrong TEXT --right TEXT --by NAME", "soạn công văn đính chính, trình ban hành"),

@@ -347,6 +347,20 @@ def test_a_letter_is_issued_as_the_signed_file_byte_for_byte(desk: Desk) -> None
     assert "07/BTM-VPB" in other.err
 
 
+def test_where_two_are_needed_the_command_line_issues_nothing_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = live(desk)
+    monkeypatch.setenv("CONGVAN_ISSUE_NEEDS_TWO", "true")
+    day = ["--number", "7", "--date", "2024-03-05", "--by", "Trần Thị Hoa", "--json", "--signed"]
+    assert desk.must("letter", "issue", letter, *day, clerk(desk, letter, "7")).json["state"] == "PENDING_ISSUE"
+    alone = desk.run("letter", "approve", letter, "--by", "trần thị  hoa")
+    assert (alone.status, "người thứ hai" in alone.err) == (1, True)
+    assert desk.must("letters", "ra-soat-kho", "--json").json[0]["state"] == "PENDING_ISSUE"
+    assert desk.must("letter", "approve", letter, "--by", "Dũng", "--json").json["number"] == "07/BTM-VPB"
+    assert desk.must("letters", "ra-soat-kho", "--json").json[0]["state"] == "ISSUED"
+
+
 def test_a_file_that_differs_from_the_draft_is_refused_by_place_until_a_named_person_accepts_it(desk: Desk) -> None:
     letter = live(desk)
     order = ["letter", "issue", letter, "--number", "7", "--date", "2024-03-05", "--by", "Hoa", "--signed"]

@@ -160,7 +160,7 @@ async def test_where_two_are_needed_nobody_issues_alone(
     assert (await letter_of(house, waiting)).state == "PENDING_ISSUE"
     assert "/approve" not in await clerk.see(at)
     page = await clerk.do(f"{at}/approve", 422)
-    assert "Cần một tài khoản khác duyệt" in page.text
+    assert "Cần người thứ hai duyệt" in page.text
     assert (await letter_of(house, waiting)).state == "PENDING_ISSUE"
     await leader.do(f"{at}/approve")
     row = await letter_of(house, waiting)

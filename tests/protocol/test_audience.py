@@ -203,13 +203,20 @@ async def test_a_newcomer_without_a_mailbox_is_address_work_from_the_start(opene
     assert [case.kind for case in await opened.cases("T-NEW")] == ["undeliverable"]
 
 
+async def test_who_is_not_active_by_the_registry_does_not_join(opened: Town) -> None:
+    for dates in ({"valid_until": "2023-11-30"}, {"valid_from": "2023-12-02"}):
+        await _registered(opened, "T-OLD", **dates)
+        with pytest.raises(ActRefused, match="hiệu lực trong danh bạ"):
+            await joining.join(opened.house, opened.campaign, "T-OLD", "Bà Mẫu")
+
+
 async def test_joining_is_refused_where_no_letter_leads_and_direct_sends_the_authoritys_own(opened: Town) -> None:
     people = Register(
         organisations=(organisation("INV-C", "investor"), organisation("T-NEW", "tenant", parks=("P3",))),
         parks=(Park(code="P3", name="KCN Ba", investor="INV-C"),),
     )
     await registry.take_over(opened.house, people)
-    with pytest.raises(ActRefused, match="INV-C passes nothing on"):
+    with pytest.raises(ActRefused, match="INV-C không chuyển tiếp"):
         await joining.join(opened.house, opened.campaign, "T-NEW", "Bà Mẫu")
     joined = await joining.join(opened.house, opened.campaign, "T-NEW", "Bà Mẫu", direct=True)
     assert joined.issuer == "BQL"
@@ -231,7 +238,7 @@ async def test_nobody_joins_twice_unnamed_or_unknown(
 async def test_nobody_joins_a_held_campaign(opened: Town) -> None:
     await _registered(opened)
     await campaigns.hold(opened.house, opened.campaign, "A")
-    with pytest.raises(ActRefused, match="held"):
+    with pytest.raises(ActRefused, match="tạm dừng"):
         await joining.join(opened.house, opened.campaign, "T-NEW", "A")
 
 

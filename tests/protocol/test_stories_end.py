@@ -33,7 +33,7 @@ async def everybody_answers(town: Town) -> None:
 async def test_a_campaign_in_which_all_have_settled_is_closed_by_a_named_person(opened: Town) -> None:
     await everybody_answers(opened)
     assert {hop.state for hop in await opened.all(Hop)} == {"SETTLED"}
-    with pytest.raises(ActRefused, match="named person"):
+    with pytest.raises(ActRefused, match="họ tên người"):
         await closing.close(opened.house, "8184", " ")
     await closing.close(opened.house, "8184", "Chu Đức Anh")
     row = await opened.one(Campaign)
@@ -42,7 +42,7 @@ async def test_a_campaign_in_which_all_have_settled_is_closed_by_a_named_person(
 
 async def test_a_campaign_stays_open_while_the_last_rung_was_not_told_of_somebody(outside: Town) -> None:
     await outside.until("2023-12-21", "18:00")
-    with pytest.raises(ActRefused, match="last rung"):
+    with pytest.raises(ActRefused, match="cấp cuối"):
         await closing.close(outside.house, "8184", "Chu Đức Anh")
     await outside.until("2023-12-22", "09:00")
     await closing.close(outside.house, "8184", "Chu Đức Anh")

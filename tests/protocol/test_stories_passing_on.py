@@ -79,7 +79,7 @@ async def test_the_same_plan_launched_twice_is_one_campaign(town: Town) -> None:
     first = await town.launch()
     assert await town.launch() == first
     assert len(await town.all(Campaign)) == 1
-    with pytest.raises(ActRefused, match="another text"):
+    with pytest.raises(ActRefused, match="kế hoạch khác"):
         await town.launch(title="Một đợt khác")
 
 
@@ -140,7 +140,7 @@ async def test_in_a_live_campaign_the_engine_issues_nothing_itself(town: Town, t
     letter = await town.letter("BQL")
     with pytest.raises(ActRefused):
         await letters.play_issue(town.house, letter.id, "engine")
-    with pytest.raises(ActRefused, match="signed"):
+    with pytest.raises(ActRefused, match="tệp PDF đã ký"):
         await letters.issue(town.house, letter.id, letters.Issued("2745", date(2023, 12, 1), "Văn thư"))
     assert (await town.letter("BQL")).state == "PENDING_ISSUE"
 

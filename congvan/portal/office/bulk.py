@@ -69,7 +69,7 @@ class BulkPages:
         name = sent.text("what")
         what = What(name) if name in set(What) else What.CLAIM
         if not seat.account.role.may(_NEEDS.get(what, Role.OPERATOR)):
-            raise ActRefused("this role may not do it for many")
+            raise ActRefused("Vai trò này không được thực hiện hàng loạt việc đó.")
         why = sent.words("why")
         if what in (What.EXTEND, What.EXEMPT):
             why = required(why, "Lý do")
