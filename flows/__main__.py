@@ -22,7 +22,7 @@ _POLL_S = 1.0
 
 
 async def main() -> int:
-    """Serve until told to stop."""
+    """Serve until told to stop; 1 when relay or runner ended by itself, so that an init system starts both again."""
     if not os.environ.get("PREFECT_API_URL"):
         # `serve` would accept deployments and run none.
         print("PREFECT_API_URL is not set: start a server and set it, or use `congvan up`", file=sys.stderr)
@@ -45,13 +45,19 @@ async def main() -> int:
     # With a work pool its workers run the flows, and this process is the relay alone.
     serving = asyncio.create_task(_for_ever() if pool else runner.start(), name="runner")
 
+    asked = asyncio.Event()
+
     def stop() -> None:
         relay.stop()
         serving.cancel()
 
+    def obey() -> None:
+        asked.set()
+        stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    # One without the other does nothing and looks alive; an init system starts both again.
+        loop.add_signal_handler(number, obey)
+    # One without the other does nothing and looks alive.
     await asyncio.wait({relaying, serving}, return_when=asyncio.FIRST_COMPLETED)
     stop()
     done = await asyncio.gather(relaying, serving, return_exceptions=True)
@@ -59,7 +65,7 @@ async def main() -> int:
     faults = [one for one in done if isinstance(one, Exception)]
     for fault in faults:
         logging.getLogger("congvan").error("ended by a fault", exc_info=fault)
-    return 1 if faults else 0
+    return 0 if asked.is_set() and not faults else 1
 
 
 async def _for_ever() -> None:

@@ -36,6 +36,8 @@ async def run(file):
 
 asyncio.run(run(sys.argv[1]))
 """
+#: A wait that is over long before patience is, where the queue moves on; seconds.
+_LONG_S = 10
 #: Takes the turn and a transaction, and keeps both until it hears something.
 _HOLDS = """
 import asyncio, sqlite3, sys
@@ -109,7 +111,7 @@ async def test_a_killed_writer_leaves_its_turn_to_the_next(store: Store) -> None
         waiting = asyncio.create_task(_write(store))
         await asyncio.sleep(0)
         holder.kill()
-        assert await waiting == 0
+        assert await asyncio.wait_for(waiting, _LONG_S) == 0
 
 
 async def test_who_gives_up_waiting_takes_no_turn_from_anybody(store: Store) -> None:
@@ -125,7 +127,7 @@ async def test_who_gives_up_waiting_takes_no_turn_from_anybody(store: Store) -> 
         assert holder.stdin is not None
         holder.stdin.write("\n")
         holder.stdin.flush()
-        assert await patient == 0
+        assert await asyncio.wait_for(patient, _LONG_S) == 0
     assert await _write(store) == 1
 
 
@@ -135,8 +137,9 @@ def _queue(store: Store) -> Queue:
 
 
 async def _until(seen: Callable[[], bool]) -> None:
-    while not seen():  # noqa: ASYNC110 - nothing tells when a thread of the other side has begun to wait
-        await asyncio.sleep(0)
+    async with asyncio.timeout(_LONG_S):
+        while not seen():  # noqa: ASYNC110 - nothing tells when a thread of the other side has begun to wait
+            await asyncio.sleep(0)
 
 
 async def test_a_writer_that_stands_still_is_not_waited_for_beyond_patience(store: Store) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import flows.__main__
 from congvan.store.schema import migrate
 from tests.flows.engine import Engine, free_port, until
 
@@ -98,3 +99,47 @@ async def test_each_unit_starts_and_ends_on_sigterm_with_nothing_left_behind(tmp
                 async with _service(engine, "congvan-flows"):
                     at = f"{engine.api}/deployments/name/hop/congvan"
                     await until(lambda: _answers(at), 120, "the deployments")
+
+
+class _Part:
+    """A relay or a runner that ends as it is told, or runs until it is stopped."""
+
+    def __init__(self, ends: str) -> None:
+        self._ends, self._stopped = ends, asyncio.Event()
+
+    async def run(self) -> None:
+        if self._ends == "fault":
+            raise RuntimeError("lost")
+        if self._ends == "signal":
+            os.kill(os.getpid(), signal.SIGTERM)
+        if self._ends != "quietly":
+            await self._stopped.wait()
+
+    start = run
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+@pytest.mark.parametrize(
+    ("relay", "runner", "status"),
+    [
+        ("fault", "", 1), ("", "fault", 1), ("quietly", "", 1), ("", "quietly", 1),
+        ("signal", "", 0), ("", "signal", 0),
+    ],
+)  # fmt: skip
+async def test_the_process_of_relay_and_runner_fails_when_one_of_them_ends_by_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, relay: str, runner: str, status: int
+) -> None:
+    async def known(*_: object) -> None:
+        return None
+
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.delenv("CONGVAN_WORK_POOL", raising=False)
+    monkeypatch.setenv("CONGVAN_HOME", str(tmp_path))
+    monkeypatch.setenv("CONGVAN_SECRET_KEYS", "k" * 40)
+    monkeypatch.setattr(flows.__main__, "Relay", lambda *_, **__: _Part(relay))
+    monkeypatch.setattr(flows.__main__, "Runner", lambda *_, **__: _Part(runner))
+    monkeypatch.setattr(flows.__main__.Deployments, "known", known)
+    monkeypatch.setattr(flows.__main__, "configure", lambda _settings: None)
+    assert await asyncio.wait_for(flows.__main__.main(), 20) == status
