@@ -5,6 +5,9 @@ The delivery's own address stays as it is, and its mailbox is told of what the c
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from sqlalchemy import select
 
 from congvan.acts import mails, registry
@@ -14,18 +17,26 @@ from congvan.errors import ActRefused, LinkInvalid
 from congvan.house import House
 from congvan.links import Link
 from congvan.mail.address import domain_of
+from congvan.reading import read_record
 from congvan.rules.protocol import Fact, State
+from congvan.rules.records import Record
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delegate, Delivery
 
 #: Colleagues of one recipient.
 MOST = 5
-#: Whoever has a mailbox here shares his domain with strangers.
-SHARED_DOMAINS = frozenset(
-    {"gmail.com", "googlemail.com", "yahoo.com", "yahoo.com.vn", "ymail.com", "outlook.com", "outlook.com.vn",
-     "hotmail.com", "live.com", "msn.com", "icloud.com", "me.com", "aol.com", "proton.me", "protonmail.com",
-     "zoho.com", "mail.com", "gmx.com", "gmx.net", "yandex.com", "qq.com", "163.com", "126.com", "naver.com"}
-)  # fmt: skip
+
+
+class SharedDomains(Record):
+    """`config/shared_domains.yaml`: whoever has a mailbox in one of these shares his domain with strangers."""
+
+    domains: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")], ...] = Field(min_length=1)
+
+
+def shared_domains(house: House) -> frozenset[str]:
+    """As they are written now; raise BadInput where the file is wrong or not there: without it a stranger under
+    the same provider would pass as a colleague."""
+    return frozenset(read_record(house.settings.config / "shared_domains.yaml", SharedDomains)[0].domains)
 
 
 async def delegate(
@@ -36,7 +47,7 @@ async def delegate(
     address: a mailbox that the registry has for this organisation, or one under the same domain. The same
     mailbox again is the same colleague, and no second mail.
     """
-    now = await house.clock.now()
+    now, shared = await house.clock.now(), shared_domains(house)
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
         check_link(delivery, link)
@@ -48,7 +59,7 @@ async def delegate(
             return again
         if len(known) >= MOST:
             raise ActRefused(f"Đã chuyển cho {MOST} người; không chuyển thêm được.")
-        await _check_own(ledger, delivery, address)
+        await _check_own(ledger, delivery, address, shared)
         key = house.new_id(now)
         await ledger.add(
             Delegate, id=key, campaign_id=delivery.campaign_id, delivery_id=delivery_id, address=address, name=name,
@@ -67,12 +78,12 @@ async def delegate(
         return key
 
 
-async def _check_own(ledger: Ledger, delivery: Delivery, address: str) -> None:
+async def _check_own(ledger: Ledger, delivery: Delivery, address: str, shared: frozenset[str]) -> None:
     one = await registry.organisation(ledger, delivery.recipient)
     own = [contact.email for contact in one.contacts] + ([delivery.address] if delivery.address else [])
     if address.casefold() in {box.casefold() for box in own}:
         return
-    domains = {domain_of(box).casefold() for box in own} - SHARED_DOMAINS
+    domains = {domain_of(box).casefold() for box in own} - shared
     if domain_of(address).casefold() not in domains:
         raise ActRefused(
             "Chỉ chuyển được cho hộp thư của chính đơn vị (cùng tên miền); nếu đơn vị dùng hộp thư khác, "

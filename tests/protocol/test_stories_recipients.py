@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
 from congvan.acts import audit, closing, confirmations, deciding, delegates, receipts, requests, retention
 from congvan.acts.deciding import Verdict
-from congvan.errors import ActRefused, LinkInvalid, LinkRevoked
+from congvan.errors import ActRefused, BadInput, LinkInvalid, LinkRevoked
 from congvan.links import Link
 from congvan.rules.protocol import Event, State
 from congvan.rules.retention import Retention
@@ -260,3 +261,13 @@ async def test_a_receipt_is_mailed_once_for_each_answer(outside: Town) -> None:
     old = Link(row.id, "answer", 9, at("2030-01-01"))
     with pytest.raises(LinkRevoked):
         await receipts.send(outside.house, row.id, old)
+
+
+async def test_a_list_of_shared_domains_that_is_wrong_is_named_by_line_and_lets_nobody_through(
+    outside: Town, tmp_path: Path
+) -> None:
+    (tmp_path / "shared_domains.yaml").write_text("domains: [gmail]\n", "utf-8")
+    outside.house.settings = outside.house.settings.model_copy(update={"config": tmp_path})
+    row = await outside.delivery("T-OUT")
+    with pytest.raises(BadInput, match=r"shared_domains.yaml, dòng 1"):
+        await delegates.delegate(outside.house, row.id, "x@t-out.example", "", "A", await outside.link("T-OUT"))
