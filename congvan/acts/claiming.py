@@ -67,6 +67,8 @@ async def claim(house: House, hop_id: str | None = None, limit: int = BATCH, gat
         if gate is not None and not await gate.passes(ledger):
             return []
         found = await _candidates(ledger, hop_id, now, wall, limit)
+        if not found:
+            return []
         deliveries = await _lock_deliveries(ledger, found)
         campaigns = await _campaigns(ledger, found)
         works: list[Work] = []
