@@ -14,14 +14,14 @@ Trace = Callable[[str], None]
 
 
 class AtDot(Protocol):
-    """Is asked before the final dot leaves, and told when its reply has come or will never come."""
+    """Lets the final dot leave, and is told when its reply has come or will never come."""
 
-    async def enter(self) -> None:
-        """Returns when the dot may leave."""
+    async def enter(self, write: Callable[[], None]) -> None:
+        """Returns when `write` was called, which writes the dot; raises what it raises."""
         ...
 
     def leave(self) -> None:
-        """Nothing is waited for any more."""
+        """Nothing is waited for any more. May be called again, and where the dot never left."""
         ...
 
 
@@ -224,22 +224,25 @@ class Line:
         except (WireLost, TimeoutError) as fault:
             self.close()
             return await self._last_words(str(fault))
-        await at_dot.enter()
         try:
-            return await self._pour(TERMINATOR)
+            return await self._pour(TERMINATOR, at_dot)
         finally:
             at_dot.leave()
 
-    async def _pour(self, payload: bytes) -> Ended:
+    async def _pour(self, payload: bytes, at_dot: AtDot | None = None) -> Ended:
         try:
-            await self._write_body(payload)
+            if at_dot is None:
+                await self._write_body(payload)
+            else:
+                await at_dot.enter(lambda: self._wire.write(payload))
+                await self._wire.drain(self._timeouts.body_s)
         except (WireLost, TimeoutError) as fault:
             # Some octets never left this process, so the final dot did not.
             self.close()
             return await self._last_words(str(fault))
         self._trace("dot")
         try:
-            reply = await self._wire.reply(self._timeouts.dot_s)
+            reply = await self._wire.reply(self._timeouts.dot_s, at_dot.leave if at_dot is not None else None)
         except (WireLost, TimeoutError) as fault:
             self.close()
             return Ended(Phase.BODY, "unknown", None, f"no reply to the final dot: {fault}", Judgement("unknown"))

@@ -106,54 +106,87 @@ class _Job:
 
 
 
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """A dot that waits. go: writes it."""
+
+    go: Callable[[], None]
+    gone: asyncio.Future[None]
+
+
 class _Dots:
     """How many final dots have left without a reply. What they end is what a kill can send twice, so a dot
-    waits for the one before it, but only as long as costs nothing: a slow server is not waited for."""
+    waits for the one before it, but only as long as costs nothing: a slow server is not waited for.
+
+    The next one is written in the step in which the reply was read. Were its conversation woken for it, another
+    letter would be built first, and the server would have nothing to do meanwhile.
+    """
 
     def __init__(self) -> None:
         self._out = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[_Turn] = deque()
 
-    async def enter(self) -> None:
-        if self._out:
-            loop = asyncio.get_running_loop()
-            turn = loop.create_future()
-            self._waiting.append(turn)
-            timer = loop.call_later(DOT_S, _let_go, turn)
-            try:
-                await turn
-            finally:
-                timer.cancel()
-        self._out += 1
+    async def enter(self, go: Callable[[], None]) -> None:
+        """Return after `go`, with a dot more on its way; raise what `go` raises, with none."""
+        if not self._out:
+            go()
+            self._out += 1
+            return
+        loop = asyncio.get_running_loop()
+        turn = _Turn(go, loop.create_future())
+        self._waiting.append(turn)
+        timer = loop.call_later(DOT_S, self._let_go, turn)
+        try:
+            await turn.gone
+        except asyncio.CancelledError:
+            if turn.gone.done() and not turn.gone.cancelled() and turn.gone.exception() is None:
+                self.leave()
+            raise
+        finally:
+            timer.cancel()
 
     def leave(self) -> None:
+        """A dot has its reply, or will never have one."""
         self._out -= 1
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                break
+        while self._waiting and not self._let_go(self._waiting.popleft()):
+            pass
+
+    def _let_go(self, turn: _Turn) -> bool:
+        if turn.gone.done():
+            return False
+        try:
+            turn.go()
+        except Exception as fault:
+            turn.gone.set_exception(fault)
+            return False
+        self._out += 1
+        turn.gone.set_result(None)
+        return True
 
 
-def _let_go(turn: asyncio.Future[None]) -> None:
-    if not turn.done():
-        turn.set_result(None)
-
-
-@dataclass(slots=True, eq=False)
 class _AtDot:
     """The dot of one job."""
 
-    dots: _Dots
-    job: _Job
+    __slots__ = ("_dots", "_item", "_out")
 
-    async def enter(self) -> None:
-        await self.dots.enter()
-        if self.job.item.witness is not None:
-            self.job.item.witness.handing_over(self.job.item.key)
+    def __init__(self, dots: _Dots, item: Outgoing) -> None:
+        self._dots, self._item, self._out = dots, item, False
+
+    async def enter(self, write: Callable[[], None]) -> None:
+        witness, key = self._item.witness, self._item.key
+
+        def go() -> None:
+            if witness is not None:
+                witness.handing_over(key)
+            write()
+
+        await self._dots.enter(go)
+        self._out = True
 
     def leave(self) -> None:
-        self.dots.leave()
+        if self._out:
+            self._out = False
+            self._dots.leave()
 
 
 class Sender:
@@ -283,7 +316,7 @@ class Sender:
         for may_repeat in (True, False):
             line, fresh = await self._ready(line)
             try:
-                ended = await line.hand_over(envelope, payload, _AtDot(self._dots, job))
+                ended = await line.hand_over(envelope, payload, _AtDot(self._dots, job.item))
             except Stale as fault:
                 if fault.timed_out and line.pipelined:
                     # Some servers announce PIPELINING and drop what comes in one packet.

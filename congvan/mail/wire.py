@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from congvan.mail.replies import Reply
@@ -39,6 +39,7 @@ class Wire(asyncio.Protocol):
         self._octets = 0
         self._replies: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._heard: Callable[[], None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._fault: WireLost | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
@@ -103,18 +104,22 @@ class Wire(asyncio.Protocol):
         if self._drained is not None:
             await asyncio.wait_for(asyncio.shield(self._drained), timeout_s)
 
-    async def reply(self, timeout_s: float) -> Reply:
-        """The next reply; raise WireLost or TimeoutError. Replies that came before a loss are still given."""
+    async def reply(self, timeout_s: float, heard: Callable[[], None] | None = None) -> Reply:
+        """The next reply; raise WireLost or TimeoutError. Replies that came before a loss are still given.
+
+        heard: is called the moment a reply that was waited for has been read, or the connection has ended: whoever
+        waits here is told only when the loop comes to it.
+        """
         if not self._replies:
             if self._fault is not None:
                 raise self._fault
-            self._waiter = self._loop.create_future()
+            self._waiter, self._heard = self._loop.create_future(), heard
             timer = self._loop.call_later(timeout_s, self._time_out, self._waiter)
             try:
                 await self._waiter
             finally:
                 timer.cancel()
-                self._waiter = None
+                self._waiter = self._heard = None
         if self._replies:
             return self._replies.popleft()
         raise self._fault or WireLost()
@@ -161,6 +166,8 @@ class Wire(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done() and (self._replies or self._fault):
             self._waiter.set_result(None)
+            if self._heard is not None:
+                self._heard()
 
     @staticmethod
     def _time_out(waiter: asyncio.Future[None]) -> None:

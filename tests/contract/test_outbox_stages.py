@@ -26,6 +26,7 @@ from congvan.mail import mtalog
 from congvan.mail import sender as sender_module
 from congvan.mail.journal import Journal
 from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.wire import WireLost
 from congvan.store.ledger import Ledger
 from congvan.store.schema import migrate
 from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Message
@@ -466,22 +467,52 @@ def test_kills_at_random_moments_lose_nothing_and_repeat_only_what_was_on_the_wi
 # ------------------------------------------------------------------------------------ final dots
 
 
-async def test_a_final_dot_waits_for_the_reply_to_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_final_dot_leaves_in_the_step_that_reads_the_reply_to_the_one_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sender_module, "DOT_S", 60.0)
-    dots = sender_module._Dots()
-    await dots.enter()
-    second = asyncio.create_task(dots.enter())
+    dots, gone = sender_module._Dots(), list[int]()
+    await dots.enter(lambda: gone.append(1))
+    others = [asyncio.create_task(dots.enter(lambda n=n: gone.append(n))) for n in (2, 3)]  # type: ignore[misc]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert not second.done()
+    assert gone == [1]
     dots.leave()
-    await second
+    assert gone == [1, 2], "at once, and one only"
+    await others[0]
+    dots.leave()
+    await others[1]
+    assert gone == [1, 2, 3]
+
+
+async def test_a_dot_whose_connection_was_lost_meanwhile_lets_the_next_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_module, "DOT_S", 60.0)
+    dots, gone = sender_module._Dots(), list[int]()
+
+    def lost() -> None:
+        raise WireLost("the server closed the connection")
+
+    await dots.enter(lambda: gone.append(1))
+    second, third, fourth = (
+        asyncio.create_task(dots.enter(go)) for go in (lost, lambda: gone.append(3), lambda: gone.append(4))
+    )
+    await asyncio.sleep(0)
+    dots.leave()
+    assert gone == [1, 3]
+    third.cancel()  # its dot is on its way; whoever would have waited for the reply is gone
+    with pytest.raises(WireLost):
+        await second
+    with pytest.raises(asyncio.CancelledError):
+        await third
+    await fourth
+    assert gone == [1, 3, 4]
 
 
 async def test_a_slow_reply_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender_module, "DOT_S", 0.0)
-    dots = sender_module._Dots()
-    for _ in range(5):
-        await dots.enter()
+    dots, gone = sender_module._Dots(), list[int]()
+    for number in range(5):
+        await dots.enter(lambda number=number: gone.append(number))  # type: ignore[misc]
     for _ in range(5):
         dots.leave()
+    assert gone == list(range(5))
