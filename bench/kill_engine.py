@@ -29,7 +29,7 @@ from sqlalchemy import select
 
 from bench.kill_world import KEY, Whole, harm, harms
 from bench.small_disk import Disk, small_disk
-from congvan.acts import auditing, confirmations, launches, registry
+from congvan.acts import auditing, confirmations, launches, passing_on, registry
 from congvan.house import House
 from congvan.links import Link
 from congvan.portal.guard import Forms
@@ -124,7 +124,7 @@ async def _somebody(house: House, record: Record, chance: random.Random) -> None
             answer = confirmations.Answer(Event.ACKNOWLEDGED, "Bình", channel="phone", actor="An")
             await confirmations.answer(house, one.id, answer)
         else:
-            await confirmations.pass_on(house, one.id, confirmations.PassOn("Bình", "Giám đốc", channel="phone"))
+            await passing_on.pass_on(house, one.id, passing_on.PassOn("Bình", "Giám đốc", channel="phone"))
         record.recorded.add(one.id)
     others = [one for one in waiting if one not in leading]
     for one in chance.sample(others, min(8, len(others))):

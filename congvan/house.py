@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import random
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
@@ -23,6 +24,9 @@ from congvan.mail.words import Words
 from congvan.rules.calendar import Calendars
 from congvan.settings import Settings
 from congvan.store.database import Store
+
+#: Objects made between two searches for cycles, where they are searched for rarely.
+_COLLECT_FROM = 50_000
 
 
 class Typesetter(Protocol):
@@ -124,6 +128,18 @@ def _imported() -> None:
     """Leave what was imported out of every search for cycles: each took a tenth of a second, perhaps while a
     transaction held the database and an answer waited. Once: what is garbage now would stay for ever."""
     gc.freeze()
+
+
+@contextmanager
+def rarely_collected() -> Iterator[None]:
+    """For work that makes much that lives for a moment and little that refers to itself: with Python's own
+    thresholds the search for cycles takes a quarter of a dispatch, a sixth of a simulated world."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], _COLLECT_FROM), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def with_keys(settings: Settings) -> Settings:

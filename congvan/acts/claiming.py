@@ -155,7 +155,7 @@ def _pointless(work: Work) -> bool:
         return True
     if delivery is None:
         return False
-    if message.kind in LETTERS and int(message.step.partition("-")[0]) < delivery.round:
+    if message.kind in LETTERS and _round_of(message) < delivery.round:
         return True  # given back by a sender after it was sent anew, or another took its place
     state = State(delivery.state)
     if state in (State.WITHDRAWN, State.EXEMPT):
@@ -163,6 +163,11 @@ def _pointless(work: Work) -> bool:
     return message.kind in ASKING and (
         settled(state, Settles(delivery.settles)) or state in (State.REJECTED, State.UNDELIVERABLE)
     )
+
+
+def _round_of(message: Message) -> int:
+    # A letter's step begins with the round for which it was made.
+    return int(message.step.partition("-")[0])
 
 
 async def _mark_claimed(

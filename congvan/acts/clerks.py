@@ -137,7 +137,7 @@ async def approve(house: House, letter_id: str, by: str) -> Letter:
         if house.settings.issue_needs_two and _same(row.entered_by, by):
             raise ActRefused("Cần người thứ hai duyệt, khác người đã nhập.")
         signed = bytes((await ledger.get(File, row.sha256)).data) if row.sha256 else None
-    names = row.entered_by if row.entered_by == by else f"{row.entered_by}, {by}"
+    names = row.entered_by if _same(row.entered_by, by) else f"{row.entered_by}, {by}"
     accepted = by if row.differences else ""
     letter = await _issue(
         house, letter_id, Issued(row.number, row.day, names, signed, row.paper_scan, accepted)

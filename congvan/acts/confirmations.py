@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from congvan.acts import by_hand, escalations, hops, letters, mails, opening, receipts
-from congvan.acts.frozen import plan_of, rule_of
+from congvan.acts import escalations, hops, mails, opening, receipts
+from congvan.acts.frozen import plan_of
 from congvan.errors import ActRefused, LinkRevoked
 from congvan.house import House
 from congvan.links import Link
 from congvan.rules import requirements, uploads
 from congvan.rules.protocol import Event, Fact, State, advance, says_nothing_new, settled
-from congvan.rules.records import Issue, SegmentDuty, Settles
+from congvan.rules.records import SegmentDuty, Settles
 from congvan.rules.requirements import Question, Wrong
 from congvan.rules.uploads import Upload
 from congvan.store.ledger import Entry, Ledger
@@ -78,7 +78,7 @@ async def answer(house: House, delivery_id: str, said: Answer, link: Link | None
     4. State, answer, closed cases, the log and every wake stand in one transaction.
     """
     now = await house.clock.now()
-    said = _by_a_colleague(said, link)
+    said = by_a_colleague(said, link)
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
         check_link(delivery, link)
@@ -86,17 +86,17 @@ async def answer(house: House, delivery_id: str, said: Answer, link: Link | None
         _check_words(said)
         state = State(delivery.state)
         if says_nothing_new(state, said.event):
-            return _receipt(delivery, now, again=True)
-        _check_segments(campaign, delivery, said)
+            return receipt(delivery, now, again=True)
+        check_segments(campaign, delivery, said)
         new = advance(state, said.event)
         said = replace(said, data={**said.data, **await _reported(ledger, campaign, delivery, said)})
-        await _record(house, ledger, campaign, delivery, said, new, now)
+        await record(house, ledger, campaign, delivery, said, new, now)
         if said.actor == DELEGATE:
             await receipts.queue(house, ledger, campaign, delivery, now)
-        return _receipt(delivery, now, again=False)
+        return receipt(delivery, now, again=False)
 
 
-def _by_a_colleague(said: Answer, link: Link | None) -> Answer:
+def by_a_colleague(said: Answer, link: Link | None) -> Answer:
     """A colleague may answer and report; to refuse and to pass on is for the organisation's own mailbox."""
     if link is None or not link.delegate:
         return said
@@ -150,13 +150,14 @@ def duties_of(campaign: Campaign, delivery: Delivery) -> list[SegmentDuty]:
     return [duty for duty in plan_of(campaign).segment_duties if duty.segment in own]
 
 
-def _check_segments(campaign: Campaign, delivery: Delivery, said: Answer) -> None:
+def check_segments(campaign: Campaign, delivery: Delivery, said: Answer) -> None:
+    """Raise ActRefused where a duty of its own segment was not ticked on the page."""
     by_link = said.channel == "link" and said.event in (Event.ACKNOWLEDGED, Event.FORWARDED, Event.COMPLETED)
     if by_link and duties_of(campaign, delivery) and not said.segment_ticked:
         raise ActRefused("Cần đánh dấu xác nhận nội dung áp dụng riêng đối với doanh nghiệp.")
 
 
-async def _record(
+async def record(
     house: House,
     ledger: Ledger,
     campaign: Campaign,
@@ -165,6 +166,7 @@ async def _record(
     new: State,
     now: datetime,
 ) -> None:
+    """Write the answer down with all that follows from it: cases closed, a receipt, the hop woken."""
     done = settled(new, Settles(delivery.settles))
     # While the campaign is paused its clock stands still.
     clock = campaign.paused_at or now
@@ -216,78 +218,10 @@ async def wake_whom_it_concerns(
         await mails.wake_hop(ledger, delivery.hop_id, now)
 
 
-def _receipt(delivery: Delivery, now: datetime, *, again: bool) -> Receipt:
+def receipt(delivery: Delivery, now: datetime, *, again: bool) -> Receipt:
+    """What whoever answers is shown; again: nothing new was said."""
     recorded = delivery.confirmed_at if again and delivery.confirmed_at else now
     return Receipt(delivery.id, delivery.code, State(delivery.state), recorded, delivery.late, again)
-
-
-@dataclass(frozen=True, slots=True)
-class PassOn:
-    """A company passes the prepared letter on. number: its own, or empty."""
-
-    name: str
-    position: str
-    number: str = ""
-    segment_ticked: bool = False
-    channel: str = "link"
-    actor: str = "recipient"
-    own_pdf: bytes | None = None
-    #: Of those below, by delivery: whom the company has reached by itself, with what it says of each.
-    by_hand: Mapping[str, str] = field(default_factory=dict)
-    how: str = ""
-    on_day: date | None = None
-
-
-async def pass_on(house: House, delivery_id: str, order: PassOn, link: Link | None = None) -> Receipt:
-    """Issue the company's letter and let the hop below open: one button, one transaction.
-
-    Where those below were already reached past it, the passing-on is recorded and no second letter leaves.
-    Whom the company has reached by itself gets none from us either; the others get it as ever.
-    """
-    async with house.store.view() as ledger:
-        delivery = await ledger.get(Delivery, delivery_id)
-        below = await ledger.find(Hop, delivery.child_hop_id) if delivery.child_hop_id else None
-        campaign = await ledger.get(Campaign, delivery.campaign_id)
-    said = _by_a_colleague(
-        Answer(
-            Event.FORWARDED, order.name, order.position, order.channel, order.actor,
-            segment_ticked=order.segment_ticked, data={"by_hand": len(order.by_hand)} if order.by_hand else {},
-        ),
-        link,
-    )  # fmt: skip
-    check_link(delivery, link)
-    no_letter = below is None or below.opened_at is not None or below.bypassed_at is not None
-    if no_letter or says_nothing_new(State(delivery.state), Event.FORWARDED):
-        return await answer(house, delivery_id, said, link)
-    assert below is not None, "checked above"
-    if rule_of(campaign, below).issue is not Issue.COMPANY:
-        raise ActRefused("Cơ quan chuyển tiếp bằng cách ban hành văn bản của mình: congvan letter issue")
-    return await _issue_and_record(house, delivery_id, below, order, said, link)
-
-
-async def _issue_and_record(
-    house: House, delivery_id: str, below: Hop, order: PassOn, said: Answer, link: Link | None
-) -> Receipt:
-    made, rendered = await letters.company_letter(house, below.id, order.number, order.name)
-    now = await house.clock.now()
-    async with house.store.act() as ledger:
-        delivery = await ledger.take(Delivery, delivery_id)
-        reached = await by_hand.lock(ledger, below.id, order.by_hand)
-        check_link(delivery, link)
-        campaign = await ledger.get(Campaign, delivery.campaign_id)
-        state = State(delivery.state)
-        if says_nothing_new(state, Event.FORWARDED):
-            return _receipt(delivery, now, again=True)
-        _check_segments(campaign, delivery, said)
-        hop = await ledger.take(Hop, below.id)
-        day = made.sheet.issued_on
-        assert day is not None, "a company's letter leaves today"
-        entered = letters.Issued(order.number, day, order.name or "company", order.own_pdf)
-        await letters.issue_company(house, ledger, hop, made, rendered, entered, now)
-        how = by_hand.How(order.by_hand, order.how, order.on_day or day, order.own_pdf is not None)
-        await by_hand.mark(ledger, hop, reached, how, made.due_at, now)
-        await _record(house, ledger, campaign, delivery, said, advance(state, Event.FORWARDED), now)
-        return _receipt(delivery, now, again=False)
 
 
 async def seen(house: House, delivery_id: str) -> None:

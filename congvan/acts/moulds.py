@@ -5,15 +5,13 @@ Mails of one hop differ in three fields only (name, link, code), so their templa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from congvan.acts import notices
-from congvan.acts.digest import Line
+from congvan.acts import office_mails
 from congvan.acts.drafting import printed_due
 from congvan.acts.mails import NOTICE
-from congvan.acts.wording import Scene, answer_link, delegate_link
+from congvan.acts.wording import Scene, answer_link, change_fields, delegate_link, files_of
 from congvan.house import House
 from congvan.letters import numbering
 from congvan.letters.filters import moment_en
@@ -51,7 +49,7 @@ class Moulds:
         assert scene is not None, "every message belongs to a campaign"
         message, delivery = work.message, work.delivery
         if delivery is None or message.kind in ("digest", "copy", "report", "issue_wanted", NOTICE):
-            return self._house.words.render(_standalone(self._house, message, scene, now))
+            return self._house.words.render(office_mails.context_of(self._house, message, scene, now))
         key = (
             message.kind, message.hop_id, delivery.settles, delivery.due_at, tuple(delivery.segments),
             delivery.child_hop_id is not None, repr(message.context), now,
@@ -76,13 +74,6 @@ def _deadlines(delivery: Delivery) -> dict[str, str]:
     return {"deadline": numbering.moment(delivery.due_at), "deadline_en": moment_en(delivery.due_at)}
 
 
-def _files(message: Message, scene: Scene) -> tuple[say.File, ...]:
-    return tuple(
-        say.File(name=one["name"], size=f"{max(1, scene.sizes.get(one['sha256'], 0) // 1024)} kB", sha256=one["sha256"])
-        for one in message.enclosures
-    )
-
-
 def _segment_note(delivery: Delivery, scene: Scene) -> str:
     own = {str(segment).partition(".")[0] for segment in delivery.segments}
     return " ".join(duty.sentence for duty in scene.plan.segment_duties if duty.segment in own)
@@ -98,7 +89,7 @@ def _letter_fields(message: Message, delivery: Delivery, scene: Scene) -> dict[s
         "head": scene.head, "recipient": delivery.name, "document": scene.document, "subject": scene.subject,
         "directive": scene.directive, "link": "", "code": delivery.code, "fragment": scene.fragment,
         "asked": _asked(delivery), "urgency": scene.stamp, "late_note": late,
-        "segment_note": _segment_note(delivery, scene), "intermediary_note": note, "files": _files(message, scene),
+        "segment_note": _segment_note(delivery, scene), "intermediary_note": note, "files": files_of(message, scene),
     } | _deadlines(delivery)  # fmt: skip
 
 
@@ -124,7 +115,7 @@ def _slip(_house: House, message: Message, delivery: Delivery, scene: Scene, _no
         head=scene.head, recipient=delivery.name, issuer=directive.issuer, subject=directive.subject,
         document=f"{directive.kind} số {directive.code} ngày {numbering.short_day(directive.issued_on)}",
         arrived_on=numbering.short_day(directive.arrived_on), arrival_number=directive.arrival_number,
-        resolver=scene.head.unit, urgency=scene.stamp, link="", code=delivery.code, files=_files(message, scene),
+        resolver=scene.head.unit, urgency=scene.stamp, link="", code=delivery.code, files=files_of(message, scene),
         **_deadlines(delivery),
     )  # fmt: skip
 
@@ -161,7 +152,7 @@ def _extension(_house: House, message: Message, delivery: Delivery, scene: Scene
 
 
 def _change(house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    fields = _change_fields(message, scene) | {"code": delivery.code, "asked": _asked(delivery)}
+    fields = change_fields(message, scene) | {"code": delivery.code, "asked": _asked(delivery)}
     if delivery.due_at is not None:
         fields |= _deadlines(delivery)
     if message.kind == "replacement":
@@ -171,17 +162,6 @@ def _change(house: House, message: Message, delivery: Delivery, scene: Scene, _n
         fields |= {"deadline": numbering.moment(last), "deadline_en": moment_en(last)}
         fields |= {"round": message.context["round"]}
     return say.CHANGES[message.kind](**(fields | {"recipient": delivery.name}))
-
-
-def _change_fields(message: Message, scene: Scene) -> dict[str, Any]:
-    said = message.context
-    old_due = said.get("old_due_at")
-    return {
-        "head": scene.head, "document": said.get("document") or scene.document,
-        "subject": said.get("subject") or scene.subject, "reason": str(said.get("why", "")),
-        "old_deadline": numbering.moment(datetime.fromisoformat(old_due)) if old_due else "",
-        "old_document": said.get("old_document", ""), "files": _files(message, scene), "urgency": scene.stamp,
-    }  # fmt: skip
 
 
 #: As a receipt names them.
@@ -229,78 +209,3 @@ _PERSONAL = {
     "overdue": _overdue,
     "extension": _extension,
 }
-
-
-def _standalone(house: House, message: Message, scene: Scene, now: datetime) -> say.Context:
-    context = message.context
-    if message.kind in say.CHANGES:
-        fields = _change_fields(message, scene) | {"recipient": context["name"]}
-        return say.CHANGES[message.kind](**fields)
-    if message.kind == "copy":
-        return say.CopyMail(
-            head=scene.head, recipient=context["name"], document=scene.document, subject=scene.subject,
-            directive=scene.directive, purpose=context["purpose"] or "để biết", fragment=scene.fragment,
-            files=_files(message, scene),
-        )  # fmt: skip
-    if message.kind == "report":
-        return say.ReportMail(
-            head=scene.head, recipient=context["name"], document=context["document"], subject=context["subject"],
-            directive=scene.directive, figures=say.Figures(**context["figures"]), files=_files(message, scene),
-        )  # fmt: skip
-    if message.kind == "issue_wanted":
-        return _issue_wanted(house, context, scene, now)
-    if message.kind == NOTICE:
-        return _notice(house, context, scene)
-    return _digest(house, message, scene, now)
-
-
-def _notice(house: House, context: Mapping[str, Any], scene: Scene) -> say.Context:
-    words = notices.WORDS[context["what"]]
-    return say.NoticeMail(
-        head=scene.head, recipient=context["name"], campaign=scene.plan.code, document=scene.document,
-        subject=scene.subject, title=words.title, why=context["why"], advice=words.advice,
-        since=numbering.moment(datetime.fromisoformat(context["since"])), held=context["what"] == "held",
-        figures=say.Figures(**context["figures"]), link=house.settings.portal_url,
-    )  # fmt: skip
-
-
-def _issue_wanted(house: House, context: Mapping[str, Any], scene: Scene, now: datetime) -> say.Context:
-    waiting = say.WaitingLetter(
-        title=context.get("title", "Công văn"), subject=context["subject"], campaign=scene.plan.code,
-        since=context["since"], wanted_by=context["until"], held_by=context["name"],
-        recipients=int(context["recipients"]),
-    )  # fmt: skip
-    return say.IssueWantedMail(
-        head=scene.head, recipient=context["name"], letters=(waiting,), link=house.settings.portal_url,
-        step=int(context["step"]),
-    )  # fmt: skip
-
-
-def _digest(house: House, message: Message, scene: Scene, now: datetime) -> say.Context:
-    context = message.context
-    lines = [Line(**line) for line in context["lines"]]
-    chapters = tuple(
-        say.DigestCampaign(
-            code=one["code"], document=one["document"], subject=one["subject"], figures=say.Figures(**one["figures"]),
-            silent=_groups(lines, one["code"], "silent"), undeliverable=_groups(lines, one["code"], "undeliverable"),
-            rejected=_groups(lines, one["code"], "rejected"), note=one.get("note", ""),
-        )
-        for one in context["campaigns"]
-    )  # fmt: skip
-    kind = say.LeaderMail if context.get("template") == "leader" else say.DigestMail
-    return kind(
-        head=scene.head, recipient=context["name"], day=numbering.short_day(local(now).date()), campaigns=chapters,
-        link=house.settings.portal_url, files=_files(message, scene),
-    )  # fmt: skip
-
-
-def _groups(lines: list[Line], campaign: str, case: str) -> tuple[say.DigestGroup, ...]:
-    found: dict[tuple[str, str], list[say.DigestRow]] = {}
-    for line in lines:
-        if line.campaign == campaign and line.case == case:
-            row = say.DigestRow(
-                code=line.code, name=line.name, deadline=line.due, reminders=line.reminders, note=line.reason
-            )
-            found.setdefault((line.issuer, line.park), []).append(row)
-    groups = found.items()
-    return tuple(say.DigestGroup(investor=issuer, park=park, rows=tuple(rows)) for (issuer, park), rows in groups)

@@ -8,10 +8,9 @@ outcome is unknown, is counted, and is sent again under the same Message-ID.
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import count
 
 from sqlalchemy import update
@@ -21,7 +20,7 @@ from congvan.acts.claiming import BATCH, Work, claim
 from congvan.acts.composing import Composer
 from congvan.acts.mails import carried_with
 from congvan.acts.outcomes import JITTER, record, untried, wait_before, wait_while_shut
-from congvan.house import Carrier, House
+from congvan.house import Carrier, House, rarely_collected
 from congvan.mail.journal import Journal
 from congvan.mail.sender import Outcome
 from congvan.store.tables import Message
@@ -34,9 +33,6 @@ _FIRST_BATCH = 100
 _UNDER_WAY = 3
 #: A slow server must not keep outcomes out of the database for long; seconds.
 _RECORD_EVERY_S = 1.0
-
-#: Objects made between two searches for cycles.
-_COLLECT_FROM = 50_000
 
 _numbers = count()
 
@@ -66,7 +62,7 @@ class _Round:
         self._size = min(_FIRST_BATCH, BATCH)
 
     async def run(self) -> Counter[str]:
-        with _rarely_collected():
+        with rarely_collected():
             return await self._run()
 
     async def _run(self) -> Counter[str]:
@@ -140,18 +136,6 @@ class _Round:
                 .values(not_before=now + wait_before(1, self._house.random))
                 .execution_options(synchronize_session=False)
             )
-
-
-@contextmanager
-def _rarely_collected() -> Iterator[None]:
-    """A dispatch makes much that lives for a moment and little that refers to itself: with Python's own
-    thresholds the search for cycles takes a quarter of its time."""
-    before = gc.get_threshold()
-    gc.set_threshold(max(before[0], _COLLECT_FROM), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 @asynccontextmanager

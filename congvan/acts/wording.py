@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 from sqlalchemy import select
 
@@ -20,10 +20,8 @@ from congvan.mail import contexts as say
 from congvan.rules.protocol import State
 from congvan.rules.records import CampaignPlan, Directive, Issue, Organisation
 from congvan.store.ledger import Ledger
-from congvan.store.tables import Campaign, Delivery, File, Hop, Letter
+from congvan.store.tables import Campaign, Delivery, File, Hop, Letter, Message
 
-if TYPE_CHECKING:
-    pass
 
 @dataclass(frozen=True)
 class Scene:
@@ -182,3 +180,23 @@ def delegate_link(house: House, delegate_id: str, version: int, now: datetime) -
     """Where a colleague answers; it ends with the recipient's own."""
     expires = now + timedelta(days=house.settings.link_days)
     return house.links.url(Link(delegate_id, "delegate", version, expires))
+
+
+def files_of(message: Message, scene: Scene) -> tuple[say.File, ...]:
+    """The files of a mail, as it lists them."""
+    return tuple(
+        say.File(name=one["name"], size=f"{max(1, scene.sizes.get(one['sha256'], 0) // 1024)} kB", sha256=one["sha256"])
+        for one in message.enclosures
+    )
+
+
+def change_fields(message: Message, scene: Scene) -> dict[str, Any]:
+    """What every mail of a change under way says."""
+    said = message.context
+    old_due = said.get("old_due_at")
+    return {
+        "head": scene.head, "document": said.get("document") or scene.document,
+        "subject": said.get("subject") or scene.subject, "reason": str(said.get("why", "")),
+        "old_deadline": numbering.moment(datetime.fromisoformat(old_due)) if old_due else "",
+        "old_document": said.get("old_document", ""), "files": files_of(message, scene), "urgency": scene.stamp,
+    }  # fmt: skip

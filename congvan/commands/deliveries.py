@@ -193,15 +193,15 @@ async def forward(
     json
         In kết quả dạng JSON.
     """
-    from congvan.acts import confirmations
     from congvan.acts import deliveries as acts
+    from congvan.acts import passing_on
 
-    order = confirmations.PassOn(
+    order = passing_on.PassOn(
         name, position, given.letter_number(number, "--number") if number else "", channel=channel,
         actor=given.person(by), own_pdf=given.pdf(signed, "--signed"),
     )  # fmt: skip
     async with opened() as house:
-        receipt = await confirmations.pass_on(house, await acts.find(house, delivery), order)
+        receipt = await passing_on.pass_on(house, await acts.find(house, delivery), order)
     _receipt(receipt, json=json)
 
 

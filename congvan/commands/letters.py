@@ -1,26 +1,26 @@
-"""`congvan letters` and `congvan letter`: what was drafted and issued, and a look before anything leaves."""
+"""`congvan letters` and `congvan letter`: what was drafted and issued, and by whom."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from congvan.commands import given
 from congvan.commands.session import opened
-from congvan.commands.show import LETTER_STATES, as_json, place, save, table
+from congvan.commands.show import LETTER_STATES, as_json, table
 from congvan.errors import ActRefused
 
 if TYPE_CHECKING:
     from congvan.house import House
-    from congvan.letters.sheet import Sheet
     from congvan.store.tables import Letter
 
 app = App(name="letter", help="Một văn bản: ban hành, xem trước, lấy dự thảo, gửi thử.")
-for _name in ("draft", "trial"):
-    app.command(f"congvan.commands.papers:{_name}", name=_name)
+for _module, _names in (("papers", ("draft", "trial", "render")), ("amending", ("recall", "replace", "correct"))):
+    for _name in _names:
+        app.command(f"congvan.commands.{_module}:{_name}", name=_name)
 
 
 async def letters(campaign: str, /, *, json: bool = False) -> None:
@@ -111,98 +111,6 @@ async def approve(letter: str, /, *, by: str, json: bool = False) -> None:
         _say_issued(await clerks.approve(house, letter, who), json=json)
 
 
-@app.command
-async def recall(letter: str, /, *, why: str, by: str, json: bool = False) -> None:
-    """Thu hồi một văn bản đã ban hành từ mọi nơi đã nhận (NĐ 30/2020 Điều 18); họ được đề nghị hủy và báo lại.
-
-    Parameters
-    ----------
-    letter
-        Mã của văn bản, xem ở congvan letters.
-    why
-        Lý do.
-    by
-        Họ tên người quyết định.
-    json
-        In kết quả dạng JSON.
-    """
-    from congvan.acts import recalls
-
-    who, reason = given.person(by), given.words(why, "--why", "lý do")
-    async with opened() as house:
-        asked = await recalls.recall(house, letter, who, reason)
-    if json:
-        as_json({"letter": letter, "asked": asked})
-    else:
-        print(f"Đã thu hồi; {asked} nơi nhận được đề nghị hủy văn bản → congvan letter replace {letter} PLAN.yaml")
-
-
-@app.command
-async def replace(letter: str, plan: Path, /, *, why: str, by: str, json: bool = False) -> None:
-    """Soạn văn bản thay thế và trình ban hành; văn bản mới viện dẫn văn bản cũ.
-
-    Parameters
-    ----------
-    letter
-        Mã của văn bản cũ, xem ở congvan letters.
-    plan
-        Tệp kế hoạch .yaml có lời văn mới (mục letter).
-    why
-        Lý do.
-    by
-        Họ tên người quyết định.
-    json
-        In kết quả dạng JSON.
-    """
-    from congvan.acts import amending
-    from congvan.reading import read_plan
-
-    who, reason = given.person(by), given.words(why, "--why", "lý do")
-    words = read_plan(plan)[0].letter
-    async with opened() as house:
-        made = await amending.replace(house, letter, words, who, reason)
-    _submitted(made, json=json)
-
-
-@app.command
-async def correct(
-    letter: str, /, *, wrong: list[str], right: list[str], by: str, why: str = "", json: bool = False
-) -> None:
-    """Soạn công văn đính chính và trình ban hành; thời hạn và trả lời không thay đổi.
-
-    Parameters
-    ----------
-    letter
-        Mã của văn bản, xem ở congvan letters.
-    wrong
-        Chỗ đã in; ghi nhiều lần cho nhiều chỗ.
-    right
-        Chỗ đính chính, theo thứ tự của --wrong.
-    by
-        Họ tên người quyết định.
-    why
-        Lý do.
-    json
-        In kết quả dạng JSON.
-    """
-    from congvan.acts import amending
-
-    who = given.person(by)
-    if len(wrong) != len(right):
-        raise given.refuse("--right", "số chỗ đính chính khác số chỗ đã in", "mỗi --wrong cần một --right")
-    slips = [amending.Slip(*pair) for pair in zip(wrong, right, strict=True)]
-    async with opened() as house:
-        made = await amending.correct(house, letter, slips, who, why)
-    _submitted(made, json=json)
-
-
-def _submitted(letter: str, *, json: bool) -> None:
-    if json:
-        as_json({"letter": letter})
-    else:
-        print(f"Đã trình ban hành: {letter} → congvan letter draft {letter} --out FILE.pdf")
-
-
 @dataclass(frozen=True, slots=True)
 class Upload:
     """What was typed to issue a letter."""
@@ -266,49 +174,3 @@ async def _today(house: House) -> str:
     from congvan.rules.calendar import local
 
     return local(await house.clock.now()).date().isoformat()
-
-
-@app.command
-async def render(
-    plan: Path,
-    /,
-    *,
-    issuer: str,
-    out: Path,
-    mode: Literal["live", "exercise", "demo"] = "live",
-) -> None:
-    """Xem trước văn bản của một đơn vị theo kế hoạch; không gửi, không ghi gì vào cơ sở dữ liệu.
-
-    Parameters
-    ----------
-    plan
-        Tệp kế hoạch .yaml.
-    issuer
-        Mã của đơn vị ban hành hoặc chuyển tiếp.
-    out
-        Tệp .pdf, .html hoặc .docx sẽ ghi.
-    mode
-        exercise, demo: in dòng "BẢN MINH HỌA".
-    """
-    from congvan.commands import preview
-
-    kind = out.suffix.lower()
-    if kind not in (".pdf", ".html", ".docx"):
-        raise given.refuse("--out", f"không ghi được «{out.name}»", "ghi đuôi .pdf, .html hoặc .docx", str(out))
-    place(out)
-    async with opened() as house:
-        sheet = await preview.sheet(house, plan, issuer, illustration=mode != "live")
-        rendered = house.press.render(sheet)
-        if kind == ".docx":
-            save(out, word_copy(house, sheet))
-            return
-    save(out, rendered.pdf if kind == ".pdf" else preview.page(rendered).encode())
-
-
-def word_copy(house: House, sheet: Sheet) -> bytes:
-    """The same letter as .docx; raise NothingInstalled without the extra `word`."""
-    from congvan.letters import word
-    from congvan.letters.press import Press
-
-    assert isinstance(house.press, Press), "the house that commands build prints real pages"
-    return word.document(house.press, sheet)

@@ -1,13 +1,18 @@
-"""`congvan letter draft` and `letter trial`: the paper for the signer, and a mail to oneself."""
+"""`congvan letter draft`, `trial` and `render`: the paper for the signer, and a look before anything leaves."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from congvan.commands import given
 from congvan.commands.session import opened
 from congvan.commands.show import place, save
 from congvan.errors import ActRefused
+
+if TYPE_CHECKING:
+    from congvan.house import House
+    from congvan.letters.sheet import Sheet
 
 
 async def draft(letter: str, /, *, out: Path, number: str = "", date: str = "") -> None:
@@ -25,7 +30,6 @@ async def draft(letter: str, /, *, out: Path, number: str = "", date: str = "") 
         Ngày ban hành, nếu đã có.
     """
     from congvan.acts import letters
-    from congvan.commands.letters import word_copy
 
     kind = out.suffix.lower()
     if kind not in (".pdf", ".docx"):
@@ -65,3 +69,48 @@ async def trial(plan: Path, /, *, recipient: str, to: str) -> None:
     if outcome.verdict != "accepted":
         raise ActRefused(f"máy chủ thư không nhận: {outcome.reply or outcome.verdict} → congvan doctor")
     print(f"Đã gửi thử đến {address}.")
+
+
+async def render(
+    plan: Path,
+    /,
+    *,
+    issuer: str,
+    out: Path,
+    mode: Literal["live", "exercise", "demo"] = "live",
+) -> None:
+    """Xem trước văn bản của một đơn vị theo kế hoạch; không gửi, không ghi gì vào cơ sở dữ liệu.
+
+    Parameters
+    ----------
+    plan
+        Tệp kế hoạch .yaml.
+    issuer
+        Mã của đơn vị ban hành hoặc chuyển tiếp.
+    out
+        Tệp .pdf, .html hoặc .docx sẽ ghi.
+    mode
+        exercise, demo: in dòng "BẢN MINH HỌA".
+    """
+    from congvan.commands import preview
+
+    kind = out.suffix.lower()
+    if kind not in (".pdf", ".html", ".docx"):
+        raise given.refuse("--out", f"không ghi được «{out.name}»", "ghi đuôi .pdf, .html hoặc .docx", str(out))
+    place(out)
+    async with opened() as house:
+        sheet = await preview.sheet(house, plan, issuer, illustration=mode != "live")
+        rendered = house.press.render(sheet)
+        if kind == ".docx":
+            save(out, word_copy(house, sheet))
+            return
+    save(out, rendered.pdf if kind == ".pdf" else preview.page(rendered).encode())
+
+
+def word_copy(house: House, sheet: Sheet) -> bytes:
+    """The same letter as .docx; raise NothingInstalled without the extra `word`."""
+    from congvan.letters import word
+    from congvan.letters.press import Press
+
+    assert isinstance(house.press, Press), "the house that commands build prints real pages"
+    return word.document(house.press, sheet)

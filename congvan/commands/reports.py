@@ -36,7 +36,7 @@ async def _pdf(house: House, name: str) -> bytes:
 
 
 async def _docx(house: House, name: str) -> bytes:
-    from congvan.commands.letters import word_copy
+    from congvan.commands.papers import word_copy
 
     return word_copy(house, await _sheet(house, name))
 

@@ -105,7 +105,6 @@ class _Job:
         self.results.put_nowait(outcome)
 
 
-
 @dataclass(slots=True, eq=False)
 class _Turn:
     """A dot that waits. go: writes it."""

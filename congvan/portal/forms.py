@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from congvan.acts.by_hand import WAYS
-from congvan.acts.confirmations import Answer, PassOn
+from congvan.acts.confirmations import Answer
 from congvan.acts.obligations import Obligation
+from congvan.acts.passing_on import PassOn
 from congvan.errors import LetterRefused
 from congvan.mail.address import parse_address
 from congvan.rules import requirements, uploads

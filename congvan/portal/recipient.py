@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from congvan.acts import by_hand, confirmations, delegates, receipts, requests, views
+from congvan.acts import by_hand, confirmations, delegates, passing_on, receipts, requests, views
 from congvan.errors import ActRefused, ImpossibleMove, StaleDelivery
 from congvan.portal import forms
 from congvan.portal.desk import Desk, Visit
@@ -116,7 +116,7 @@ class RecipientPages:
 
         def act() -> Awaitable[object]:
             order = forms.passed_on(filled, own_pdf)
-            return confirmations.pass_on(self._desk.house, visit.page.delivery_id, order, visit.link)
+            return passing_on.pass_on(self._desk.house, visit.page.delivery_id, order, visit.link)
 
         return await self._act(visit, "pass_on", filled, act)
 
@@ -233,7 +233,7 @@ class RecipientPages:
 
         def act() -> Awaitable[object]:
             order = forms.passed_on(filled, own_pdf)
-            return confirmations.pass_on(self._desk.house, visit.page.delivery_id, order, visit.link)
+            return passing_on.pass_on(self._desk.house, visit.page.delivery_id, order, visit.link)
 
         return await self._act(visit, "pass_on", filled, act)
 

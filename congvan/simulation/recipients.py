@@ -9,7 +9,8 @@ from random import Random
 from typing import Any
 
 from congvan.acts import confirmations, delegates, receipts, requests
-from congvan.acts.confirmations import Answer, AnswersWrong, PassOn, Receipt
+from congvan.acts.confirmations import Answer, AnswersWrong, Receipt
+from congvan.acts.passing_on import PassOn, pass_on
 from congvan.errors import ActRefused, CongvanError, ImpossibleMove, LinkExpired, LinkInvalid, LinkRevoked
 from congvan.house import House
 from congvan.links import Link
@@ -164,7 +165,7 @@ class Recipients:
             order = PassOn(
                 "Lê Văn Mẫu", "Giám đốc", number, segment_ticked=True, by_hand=self._by_hand(chance, below), how="paper"
             )
-            return await confirmations.pass_on(house, link.delivery_id, order, link)
+            return await pass_on(house, link.delivery_id, order, link)
         reason = "Không thuộc đối tượng." if said is Event.REJECTED else ""
         fields = {"drills": chance.choice(_FIELDS), "plan": "yes"} if said is Event.COMPLETED else {}
         words = Answer(said, "Lê Văn Mẫu", "Văn thư", reason=reason, segment_ticked=True, fields=fields)

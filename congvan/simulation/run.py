@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
 import tempfile
 from collections import Counter
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from congvan.acts import launches, registry
+from congvan.house import rarely_collected
 from congvan.rules.calendar import instant, local
 from congvan.simulation import whole
 from congvan.simulation.faults import Fault, Faults, stream
@@ -155,18 +155,6 @@ class Simulation:
 
 
 @contextmanager
-def _rarely_collected() -> Iterator[None]:
-    """A world makes much that lives for a moment; with Python's own thresholds the search for cycles takes a sixth
-    of its time."""
-    before = gc.get_threshold()
-    gc.set_threshold(max(before[0], 50_000), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
-@contextmanager
 def _a_loop() -> Iterator[None]:
     """A current event loop that never runs: SQLAlchemy asks for one outside a coroutine."""
     loop = asyncio.new_event_loop()
@@ -182,7 +170,7 @@ def simulate(seed: int, tenants: int, days: int, only: Collection[Fault] | None 
     """Play one seed and say what became of it."""
     verdict = Verdict(seed, tenants)
     faults = Faults(seed, malice, only)
-    with _a_loop(), _rarely_collected(), tempfile.TemporaryDirectory() as name:
+    with _a_loop(), rarely_collected(), tempfile.TemporaryDirectory() as name:
         disk = Disk()
         world = draw_world(seed, tenants, days, Path(name))
         simulation = Simulation(world, disk, Path(name), faults)

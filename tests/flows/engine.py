@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from congvan.acts import confirmations, launches, registry
+from congvan.acts import confirmations, launches, passing_on, registry
 from congvan.house import House, build
 from congvan.mail.sink import Sink
 from congvan.rules.protocol import Event
@@ -169,7 +169,7 @@ class Engine:
             async with house.store.view() as ledger:
                 key = await ledger.first(select(Delivery.id).where(Delivery.recipient == recipient))
             if event is Event.FORWARDED:
-                await confirmations.pass_on(house, key, confirmations.PassOn("Bình", "Giám đốc", channel="phone"))
+                await passing_on.pass_on(house, key, passing_on.PassOn("Bình", "Giám đốc", channel="phone"))
             else:
                 await confirmations.answer(house, key, confirmations.Answer(event, "Bình", channel="phone", actor="An"))
         finally:

@@ -94,7 +94,7 @@ FAULTS = (
            "if link is not None and link.version != delivery.link_version:", "if False:", f"{_STORIES}answers.py",
            "tests/portal/test_attacks.py"),
     _fault("an answer pressed twice is written twice", "acts/confirmations.py",
-           "if says_nothing_new(state, said.event):\n            return _receipt(delivery, now, again=True)\n", "if False:\n            pass\n",
+           "if says_nothing_new(state, said.event):\n            return receipt(delivery, now, again=True)\n", "if False:\n            pass\n",
            f"{_STORIES}answers.py"),
     _fault("a link that has expired is read", "links.py", "if link.expires < now:", "if False:", _LINKS),
     # ------------------------------------------------------------------------ the outbox

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from congvan.acts import confirmations, deliveries
+from congvan.acts import confirmations, deliveries, passing_on
 from congvan.rules.protocol import Event
 from congvan.store.tables import Delivery, Hop, Letter
 from tests.portal.world import Desk, form_token, turn_all
@@ -202,7 +202,7 @@ async def test_a_chemical_enterprise_ticks_the_sentence_that_binds_it(web: httpx
 async def release_branches(desk: Desk) -> None:
     for code in ("CDT-VSIP", "CDT-NAMDINHVU"):
         investor = await desk.delivery(code)
-        await confirmations.pass_on(desk.house, investor.id, confirmations.PassOn("Hoa", "Giám đốc"))
+        await passing_on.pass_on(desk.house, investor.id, passing_on.PassOn("Hoa", "Giám đốc"))
     await turn_all(desk.house)
 
 

@@ -20,6 +20,7 @@ from congvan.acts import (
     letters,
     outbox,
     papers,
+    passing_on,
     registry,
     telling,
 )
@@ -88,8 +89,8 @@ class Chain:
                 continue
             done += 1
             if row.child_hop_id and row.settles == "forward":
-                order = confirmations.PassOn("Bình", "Văn thư", segment_ticked=True)
-                await confirmations.pass_on(self.house, row.id, order)
+                order = passing_on.PassOn("Bình", "Văn thư", segment_ticked=True)
+                await passing_on.pass_on(self.house, row.id, order)
             else:
                 event = Event.COMPLETED if row.settles == "complete" else Event.ACKNOWLEDGED
                 await confirmations.answer(

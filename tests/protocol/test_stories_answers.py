@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from congvan.acts import confirmations, deliveries, escalations, requests
+from congvan.acts import confirmations, deliveries, escalations, passing_on, requests
 from congvan.errors import ActRefused, ImpossibleMove, LinkRevoked
 from congvan.rules.protocol import Event, State
 from congvan.store.tables import EventRow, Hop, Message
@@ -127,7 +127,7 @@ async def test_the_link_of_an_earlier_mailbox_ends_when_the_letter_goes_to_anoth
     await deliveries.resend(opened.house, row.id, "QHXD", address="moi@vp.example", why="đổi hộp thư")
     for act in (
         confirmations.answer(opened.house, row.id, confirmations.Answer(Event.ACKNOWLEDGED), old),
-        confirmations.pass_on(opened.house, row.id, confirmations.PassOn("", ""), old),
+        passing_on.pass_on(opened.house, row.id, passing_on.PassOn("", ""), old),
         requests.propose_contact(opened.house, row.id, {"email": "x@y.example"}, old),
     ):
         with pytest.raises(LinkRevoked):

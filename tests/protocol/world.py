@@ -14,7 +14,18 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, confirmations, escalations, hops, launches, mails, outbox, registry, telling
+from congvan.acts import (
+    campaigns,
+    confirmations,
+    escalations,
+    hops,
+    launches,
+    mails,
+    outbox,
+    passing_on,
+    registry,
+    telling,
+)
 from congvan.clock import HandClock
 from congvan.house import House
 from congvan.links import Link
@@ -212,8 +223,8 @@ class Town:
 
     async def pass_on(self, code: str, number: str = "", **more: Any) -> confirmations.Receipt:
         """A company passes the prepared letter on."""
-        order = confirmations.PassOn("Trần Thị Mẫu", "Giám đốc", number, **more)
-        return await confirmations.pass_on(self.house, (await self.delivery(code)).id, order, await self.link(code))
+        order = passing_on.PassOn("Trần Thị Mẫu", "Giám đốc", number, **more)
+        return await passing_on.pass_on(self.house, (await self.delivery(code)).id, order, await self.link(code))
 
     # ------------------------------------------------------------------ what there is
 

@@ -12,7 +12,8 @@ from starlette.routing import Route
 from congvan.acts import confirmations, deliveries, escalations, extending, recalls
 from congvan.acts import dossier as dossiers
 from congvan.acts.accounts import Role
-from congvan.acts.confirmations import Answer, AnswersWrong, PassOn
+from congvan.acts.confirmations import Answer, AnswersWrong
+from congvan.acts.passing_on import PassOn, pass_on
 from congvan.commands import given
 from congvan.errors import BadInput, CongvanError, Fault
 from congvan.house import House
@@ -81,7 +82,7 @@ async def forward(order: Order) -> object:
         given.letter_number(number, "Số văn bản") if number else "", sent.ticked("segment"), _channel(sent), order.by,
         sent.file.data if sent.file else None,
     )  # fmt: skip
-    return await confirmations.pass_on(order.house, order.delivery_id, passed)
+    return await pass_on(order.house, order.delivery_id, passed)
 
 
 async def resend(order: Order) -> None:

@@ -11,7 +11,7 @@ from congvan.acts import clerks, recalls
 from congvan.acts import letters as acts
 from congvan.acts.accounts import Role
 from congvan.commands import given
-from congvan.commands.letters import word_copy
+from congvan.commands.papers import word_copy
 from congvan.errors import BadInput, CongvanError, Fault
 from congvan.portal.files import FILE_POLICY, disposition
 from congvan.portal.guard import LARGEST_SIGNED_BYTES
