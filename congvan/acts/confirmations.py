@@ -198,7 +198,12 @@ async def record(
     if open_still and delivery.sent_at is None and said.channel == "link":
         # Quicker than the mail server's reply: who answers by the link has the letter, and is reminded of the rest.
         values |= {"sent_at": now, "wake_at": now}
+    elif open_still and delivery.wake_at is None and delivery.escalated_at is None:
+        # It was refused or bounced and only a person looked at it; the answer closed his case: the clock goes on.
+        values |= {"wake_at": now}
     await ledger.write(delivery, now, entries, **values)
+    if values.get("wake_at") is not None:
+        await mails.wake_hop(ledger, delivery.hop_id, now)
     if rejected:
         await escalations.open_case(house, ledger, delivery, "rejected", now)
     elif not done:

@@ -214,7 +214,7 @@ async def test_workers_of_a_pool_run_the_flows_and_one_that_is_killed_is_replace
         async with httpx.AsyncClient(base_url=engine.api, timeout=30) as client:
             pool = await until(lambda: _pool(client), 90, "the work pool with its queues")
             assert pool == {"sending": 4, "waking": None, "launching": None, "reports": None, "default": None}
-            hop = await _deployment(client, "hop")
+            hop = await until(lambda: _deployment(client, "hop"), 90, "the deployment of the hop")
             assert hop["job_variables"]["command"].endswith(" -m prefect.engine"), "else each process starts twice"
         worker = ("-m", "prefect", "worker", "start", "--pool", "congvan", "--type", "process")
         await engine.start("worker-1", *worker)
