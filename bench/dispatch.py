@@ -29,7 +29,7 @@ from congvan.settings import Settings
 
 def ours(pipe: Connection, chosen: Settings, hop_id: str, profile: str = "") -> None:
     """The durable outbox."""
-    house = build(chosen)
+    house = build(chosen, gives_way=True)
 
     async def work() -> int:
         sender = carrier(chosen)

@@ -81,7 +81,7 @@ def send(home: Path, port: int, hop_id: str, connections: int) -> None:
     chosen = settings(home, port, smtp_connections=connections, lease_s=5)
 
     async def run() -> None:
-        house = build(chosen)
+        house = build(chosen, gives_way=True)
         sender = carrier(chosen)
         print("at work", flush=True)
         while await _open(house.store):

@@ -87,7 +87,7 @@ class House:
 
     def apart(self) -> House:
         """The same house with a way of its own to the database: for work on another thread's event loop."""
-        store = Store(self.store.url.render_as_string(hide_password=False))
+        store = Store(self.store.url.render_as_string(hide_password=False), gives_way=self.store.gives_way)
         return replace(self, store=store, clock=DemoClock(store) if isinstance(self.clock, DemoClock) else self.clock)
 
     async def close(self) -> None:
@@ -105,13 +105,13 @@ def carrier(settings: Settings) -> Sender:
     return Sender(SmtpUrl.parse(settings.smtp_url), connections=settings.smtp_connections, limits=limits)
 
 
-def build(settings: Settings | None = None) -> House:
-    """The house as the settings describe it."""
+def build(settings: Settings | None = None, *, gives_way: bool = False) -> House:
+    """The house as the settings describe it. gives_way: nobody waits for what it writes (`Store`)."""
     settings = settings or Settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     settings = with_keys(settings)
     _imported()
-    store = Store(settings.database)
+    store = Store(settings.database, gives_way=gives_way)
     return House(
         settings=settings,
         store=store,

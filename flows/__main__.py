@@ -27,7 +27,7 @@ async def main() -> int:
         # `serve` would accept deployments and run none.
         print("PREFECT_API_URL is not set: start a server and set it, or use `congvan up`", file=sys.stderr)
         return 2
-    house = build()
+    house = build(gives_way=True)
     configure(house.settings)
     pool = os.environ.get("CONGVAN_WORK_POOL", "")
     limit = int(os.environ.get("CONGVAN_PROCESSES", "4"))

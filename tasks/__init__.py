@@ -28,7 +28,7 @@ def effect(function: Callable[..., Any]) -> Any:
 @asynccontextmanager
 async def at_work(house: House | None = None) -> AsyncIterator[House]:
     """The house that this run's tasks work in; closed at the end, so that the process can leave."""
-    house = house or build()
+    house = house or build(gives_way=True)
     _houses.append(house)
     try:
         yield house

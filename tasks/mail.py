@@ -54,7 +54,7 @@ class _Apart:
         self._end = lambda: loop.is_closed() or loop.call_soon_threadsafe(carrying.cancel)
         if not self._wanted:
             return {}
-        own = build(self._settings)
+        own = build(self._settings, gives_way=True)
         sender = carrier(self._settings)
         try:
             return dict(await outbox.dispatch(own, sender, self._hop_id))

@@ -67,7 +67,7 @@ async def _turn(house: House, hop_id: str) -> float:
 
 def drain(pipe: Connection, chosen: Settings, hop_id: str) -> None:
     """What a woken hop does: the turn, then its mail."""
-    house = build(chosen)
+    house = build(chosen, gives_way=True)
 
     async def work() -> int:
         lease = await hops.turn(house, hop_id)

@@ -11,7 +11,7 @@ from sqlalchemy import Select, select
 from congvan.acts import escalations, mails
 from congvan.acts.frozen import is_urgent, policy_of, standing
 from congvan.house import House
-from congvan.rules.deadlines import Step, due
+from congvan.rules.deadlines import Standing, Step, Verdict, due
 from congvan.rules.protocol import Fact, State, reached
 from congvan.rules.records import OnSilence
 from congvan.store.ledger import Entry, Ledger
@@ -21,25 +21,30 @@ from congvan.store.tables import Campaign, Delivery, Hop
 BATCH = 500
 #: The same on SQLite, where it locks everything: an answer that comes in waits for one of these at the most.
 SQLITE_BATCH = 100
+#: The same while one waits.
+PRESSED_BATCH = 50
 #: All that decides what is due for a delivery.
 _STANDING = (
     Delivery.level, Delivery.state, Delivery.settles, Delivery.due_at, Delivery.sent_at, Delivery.steps_taken,
     Delivery.escalated_at,
+)  # fmt: skip
+#: And what its mail, its case and its log need.
+_NEEDED = (
+    *_STANDING, Delivery.id, Delivery.campaign_id, Delivery.hop_id, Delivery.recipient, Delivery.address,
+    Delivery.child_hop_id, Delivery.reminders, Delivery.round, Delivery.extended, Delivery.event_seq,
+    Delivery.event_head, Delivery.board_seq,
 )  # fmt: skip
 
 
 async def chase(house: House, hop_id: str) -> None:
     """Walk over the deliveries that are due, batch by batch; one that cannot move does not stop the others."""
     now = await house.clock.now()
-    limit = SQLITE_BATCH if house.store.is_sqlite else BATCH
     while True:
+        limit = _batch(house)
         async with house.store.act() as ledger:
-            due_ones: list[Delivery] = await ledger.all(
-                select(Delivery)
-                .where(Delivery.id.in_(next_batch(hop_id, now, limit)), *_is_due(hop_id, now))
-                .order_by(Delivery.id),
-                lock=True,
-            )
+            query = select(*_NEEDED).where(Delivery.id.in_(next_batch(hop_id, now, limit)), *_is_due(hop_id, now))
+            rows = await ledger.batch(query.order_by(Delivery.id).with_for_update())
+            due_ones = cast("Sequence[Delivery]", rows)
             if not due_ones:
                 return
             hop = await ledger.get(Hop, hop_id)
@@ -47,6 +52,12 @@ async def chase(house: House, hop_id: str) -> None:
             await _decide(house, ledger, campaign, hop, due_ones, now)
         if len(due_ones) < limit:
             return
+
+
+def _batch(house: House) -> int:
+    if not house.store.is_sqlite:
+        return BATCH
+    return PRESSED_BATCH if house.store.pressed else SQLITE_BATCH
 
 
 def _is_due(hop_id: str, now: datetime) -> tuple[Any, ...]:
@@ -67,8 +78,13 @@ async def _decide(
     changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
     reminders: list[mails.Mail] = []
     silent: list[Delivery] = []
+    # Whoever stands alike is looked at once.
+    verdicts: dict[tuple[str, Standing], Verdict] = {}
     for delivery in due_ones:
-        verdict = due(standing(delivery), policies[delivery.level], house.calendars, now, urgent=urgent)
+        stands = delivery.level, standing(delivery)
+        if (verdict := verdicts.get(stands)) is None:
+            verdict = due(stands[1], policies[delivery.level], house.calendars, now, urgent=urgent)
+            verdicts[stands] = verdict
         values: dict[str, Any] = {"wake_at": verdict.next_at, "steps_taken": verdict.steps_taken}
         entries: list[Entry] = []
         # Who was reached by hand may have no mailbox: it is escalated like the others.

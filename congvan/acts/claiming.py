@@ -20,6 +20,8 @@ from congvan.store.tables import Attempt, Campaign, Delivery, Message
 #: Messages claimed at once: a tenth of a letter's cost was that of its batch with half as many. What a kill leaves
 #: unknown is what was on the wire of them, as the journal has it.
 BATCH = 500
+#: The same while somebody waits for each of them.
+PRESSED_BATCH = 150
 #: What composing and recording need. Instants cost most of reading a row on SQLite, so only one of them each.
 _MESSAGE = (
     Message.id, Message.campaign_id, Message.hop_id, Message.delivery_id, Message.recipient, Message.kind,

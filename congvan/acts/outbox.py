@@ -16,7 +16,7 @@ from itertools import count
 from sqlalchemy import update
 
 from congvan.acts import brakes, reconciling
-from congvan.acts.claiming import BATCH, Work, claim
+from congvan.acts.claiming import BATCH, PRESSED_BATCH, Work, claim
 from congvan.acts.composing import Composer
 from congvan.acts.mails import carried_with
 from congvan.acts.outcomes import JITTER, record, untried, wait_before, wait_while_shut
@@ -84,7 +84,8 @@ class _Round:
         for task in [task for task in carried if task.done()]:
             carried.remove(task)
             task.result()
-        if self._shut or not (limit := await self._brakes.allowance(self._size)):
+        size = min(self._size, PRESSED_BATCH) if self._house.store.pressed else self._size
+        if self._shut or not (limit := await self._brakes.allowance(size)):
             return []
         works = await claim(self._house, self._hop_id, limit, self._gate)
         self._gate.write()

@@ -175,6 +175,7 @@ class InlineStore(Store):
         self.url = disk.engine.url
         self.is_sqlite = True
         self.open_transactions = 0
+        self._queue = None  # one act at a time, and the scheduler says whose
         self.dies = dies
 
     @asynccontextmanager

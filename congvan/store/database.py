@@ -39,9 +39,12 @@ _JSON: dict[str, Any] = {
 
 
 class Store:
-    """The database behind a URL: `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`."""
+    """The database behind a URL: `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`.
 
-    def __init__(self, url: str, **engine_options: Any) -> None:
+    gives_way: nobody waits for what this process writes, so on SQLite it writes behind those who answer somebody.
+    """
+
+    def __init__(self, url: str, *, gives_way: bool = False, **engine_options: Any) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         engine_options = _JSON | engine_options
@@ -52,7 +55,8 @@ class Store:
             self.engine = create_async_engine(url, **options)
         file = self.url.database or ""
         shared = self.is_sqlite and file not in ("", ":memory:") and not file.startswith("file:")
-        self._queue = Queue(Path(file), _BUSY_TIMEOUT_MS / 1000) if shared else None
+        self._queue = Queue(Path(file), _BUSY_TIMEOUT_MS / 1000, gives_way=gives_way) if shared else None
+        self.gives_way = gives_way
         self.open_transactions = 0
 
     @asynccontextmanager
@@ -67,6 +71,11 @@ class Store:
         """A transaction that only reads, on one snapshot."""
         async with self._session(immediate=False) as session:
             yield Ledger(session, self.is_sqlite)
+
+    @property
+    def pressed(self) -> bool:
+        """Whether somebody waits for each batch of this process: smaller ones keep him less long."""
+        return self._queue is not None and self._queue.pressed
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return nullcontext() if self._queue is None else self._queue.turn()

@@ -114,6 +114,15 @@ class Ledger:
         if rows:
             await self.session.execute(insert(table), list(rows))
 
+    async def pour(self, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
+        """As `add_all`, for hundreds of rows of one shape, as one parameter (`Sheet`)."""
+        if rows:
+            sheet = Sheet(table, rows, self.is_sqlite)
+            connection = await self.session.connection()
+            await connection.execute(
+                insert(sheet.table).from_select(list(sheet.values), select(*sheet.values.values()))
+            )
+
     async def put(self, table: type[Table], keys: Mapping[str, Any], **values: Any) -> None:
         """Insert or replace the row under these keys."""
         dialect: Any = sqlite if self.is_sqlite else postgresql
@@ -199,12 +208,7 @@ class Ledger:
             rows.append({"id": row.id, **new})
             _keep(row, new)
         await self.change_many(Delivery, rows)
-        if events:
-            sheet = Sheet(EventRow, events, self.is_sqlite)
-            connection = await self.session.connection()
-            await connection.execute(
-                insert(sheet.table).from_select(list(sheet.values), select(*sheet.values.values()))
-            )
+        await self.pour(EventRow, events)
 
     @staticmethod
     def _chain(

@@ -5,6 +5,11 @@ a process that writes one transaction after the other the others wait for second
 kernel. It takes the door, then the desk, and leaves the door as soon as it has the desk: who has just left the
 desk finds somebody else in the door, so nobody who waits is overtaken by one who comes back.
 
+A process that answers somebody goes before one that works for nobody in particular (flows, relay, workers): the
+first rings a bell, the second waits before the door while it rings. Taking turns one for one, twenty answers a second
+beside a dispatch waited for seconds, each for a batch of its own; now an answer waits for the rest of one batch. A bell
+that never stops is not waited for.
+
 SQLite's own lock and its time-out stay as they are, below this one and for those who know nothing of it.
 """
 
@@ -15,31 +20,60 @@ import fcntl
 import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+
+#: A batch gives way for so long at the most; seconds.
+_POLITE_S = 0.25
+#: While the bell rings it is listened to again after so long: nothing tells when it stops; seconds.
+_LISTEN_S = 0.002
+#: Who was heard so recently may come back; seconds.
+_LATELY_S = 2.0
 
 
 class Queue:
-    """The queue before one database file, as one process sees it. patience_s: after that one goes on without."""
+    """The queue before one database file, as one process sees it.
 
-    def __init__(self, database: Path, patience_s: float) -> None:
+    patience_s: after that one goes on without. gives_way: whoever comes without it goes first.
+    """
+
+    def __init__(self, database: Path, patience_s: float, *, gives_way: bool = False) -> None:
         self._database = database
+        self._gives_way = gives_way
         self._patience_s = patience_s
         #: One task of this process at a time, so at most one thread waits.
         self._inside = asyncio.Lock()
+        self._bell = _Bell(Path(f"{database}-bell"))
+        self._heard_at = -_LATELY_S
         self._place: _Place | None = None
         self._thread: ThreadPoolExecutor | None = None
+
+    @property
+    def pressed(self) -> bool:
+        """Whether this process has lately had to give way: its next batches had better be small."""
+        return asyncio.get_running_loop().time() - self._heard_at < _LATELY_S
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for the turn and have it until the block ends; the kernel ends it with the process."""
-        async with self._inside:
+        async with nullcontext() if self._gives_way else self._bell.rung(), self._inside:
+            if self._gives_way:
+                await self._let_others_go_first()
             place = await self._taken()
             try:
                 yield
             finally:
                 if place is not None:
                     place.leave()
+
+    async def _let_others_go_first(self) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _POLITE_S
+        while self._bell.rings():
+            self._heard_at = loop.time()
+            if self._heard_at >= until:
+                return
+            await asyncio.sleep(_LISTEN_S)
 
     async def _taken(self) -> _Place | None:
         """The place, taken; None where there is none to be had and SQLite's own lock has to do."""
@@ -65,12 +99,61 @@ class Queue:
 
     def close(self) -> None:
         """Close the files."""
+        self._bell.close()
         if self._place is not None:
             self._place.close()
             self._place = None
         if self._thread is not None:
             self._thread.shutdown(wait=False)
             self._thread = None
+
+
+class _Bell:
+    """An empty file beside the database: locked by many at once while they are to go first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+        #: Tasks of this process that ring.
+        self._ringing = 0
+
+    @asynccontextmanager
+    async def rung(self) -> AsyncIterator[None]:
+        """Ring until the block ends; the kernel lets go with the process."""
+        self._ringing += 1
+        try:
+            if self._ringing == 1:
+                self._lock(fcntl.LOCK_SH)
+            yield
+        finally:
+            self._ringing -= 1
+            if not self._ringing:
+                self._lock(fcntl.LOCK_UN)
+
+    def rings(self) -> bool:
+        """Whether anybody rings; not for a process that rings itself."""
+        alone = self._lock(fcntl.LOCK_EX)
+        self._lock(fcntl.LOCK_UN)
+        return not alone
+
+    def _lock(self, how: int) -> bool:
+        """Never waits: who rings in the instant in which another listens goes unheard, and waits for one batch more.
+        True too where no file can be had: then nobody goes first."""
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._file, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def close(self) -> None:
+        """Let go and forget it."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 class _Place:

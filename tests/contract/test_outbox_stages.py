@@ -28,6 +28,7 @@ from congvan.mail import sender as sender_module
 from congvan.mail.journal import Journal
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.mail.wire import WireLost
+from congvan.store.database import Store
 from congvan.store.ledger import Ledger
 from congvan.store.schema import migrate
 from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Message
@@ -95,6 +96,24 @@ async def test_a_second_sender_takes_the_letters_behind_those_that_the_first_is_
 
 
 async def test_a_round_begins_with_few_letters(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = _watched(monkeypatch)
+    tally = await outbox.dispatch(house, Postbox(), await fill(house, 1_000))
+    assert tally["accepted"] == 1_000
+    assert sizes == [100, 200, 400, 300, 0]
+
+
+async def test_while_somebody_waits_for_each_batch_they_are_smaller(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hop_id, sizes = await fill(house, 600), _watched(monkeypatch)
+    monkeypatch.setattr(Store, "pressed", True)
+    tally = await outbox.dispatch(house, Postbox(), hop_id)
+    assert tally["accepted"] == 600
+    assert sizes == [100, 150, 150, 150, 50, 0]
+
+
+def _watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many letters each claim took."""
     sizes, claim = list[int](), outbox.claim
 
     async def watched(*given: Any) -> list[outbox.Work]:
@@ -103,9 +122,7 @@ async def test_a_round_begins_with_few_letters(house: House, monkeypatch: pytest
         return works
 
     monkeypatch.setattr(outbox, "claim", watched)
-    tally = await outbox.dispatch(house, Postbox(), await fill(house, 1_000))
-    assert tally["accepted"] == 1_000
-    assert sizes == [100, 200, 400, 300, 0]
+    return sizes
 
 
 async def test_the_next_batch_is_under_way_before_the_one_before_it_is_over(house: House) -> None:

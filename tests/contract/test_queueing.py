@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from congvan.store import queueing
 from congvan.store.database import Store
 from congvan.store.queueing import Queue
 
@@ -104,6 +105,42 @@ async def test_who_waits_to_write_is_next_though_another_process_writes_without_
     assert await _count(store) > 40, "the other process did not write meanwhile"
     # Some pass between the look and the place in the queue; SQLite alone lets thousands pass.
     assert sum(overtaken) <= 400
+
+
+async def test_whoever_answers_goes_before_a_batch_that_came_earlier(store: Store) -> None:
+    # Two stores of one file wait for each other as two processes do.
+    other, order = Store(str(store.url), gives_way=True), list[str]()
+
+    async def write(to: Store, who: str) -> None:
+        async with to.act():
+            order.append(who)
+
+    async with store.act():
+        batch = asyncio.create_task(write(other, "batch"))
+        await _until(lambda: other.pressed)
+        answer = asyncio.create_task(write(store, "answer"))
+        await asyncio.sleep(0)
+    await asyncio.gather(batch, answer)
+    assert order == ["answer", "batch"]
+    await other.close()
+
+
+async def test_a_batch_does_not_wait_for_ever_for_those_who_answer(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing, "_POLITE_S", 0.01)
+    other = Store(str(store.url), gives_way=True)
+    async with _queue(store)._bell.rung(), asyncio.timeout(_LONG_S), other.act():
+        assert other.pressed, "it had not listened"
+    await other.close()
+
+
+async def test_where_nobody_answers_nothing_presses(store: Store) -> None:
+    other = Store(str(store.url), gives_way=True)
+    async with other.act():
+        pass
+    assert not other.pressed
+    await other.close()
 
 
 async def test_a_killed_writer_leaves_its_turn_to_the_next(store: Store) -> None:

@@ -129,6 +129,8 @@ FAULTS = (
     _fault("the chain leaves out who did it", "store/ledger.py",
            "entry.kind, entry.actor, entry.channel, entry.data]", "entry.kind, entry.channel, entry.data]",
            _STORE, "tests/contract/test_audit.py", "tests/contract/test_operations.py"),
+    _fault("whoever works through batches keeps out whoever answers", "store/queueing.py", "while self._bell.rings():",
+           "while False:", "tests/contract/test_queueing.py"),
     _fault("an act's transaction is not immediate", "store/database.py",
            "if immediate and self.is_sqlite:", "if False:", _STORE),
     # ------------------------------------------------------------------------ numbers, letters
