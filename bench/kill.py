@@ -76,9 +76,10 @@ def serve(pipe: Connection) -> None:
     uvloop.run(run())
 
 
-def send(home: Path, port: int, hop_id: str, connections: int) -> None:
+def send(home: Path, port: int, hop_id: str, connections: int, host: str = "127.0.0.1") -> None:
     """The sending process: until nothing waits any more."""
     chosen = settings(home, port, smtp_connections=connections, lease_s=5)
+    chosen = chosen.model_copy(update={"smtp_url": chosen.smtp_url.replace("127.0.0.1", host)})
 
     async def run() -> None:
         house = build(chosen, gives_way=True)
@@ -186,7 +187,7 @@ async def _settled(chosen: Settings) -> int:
 def main() -> int:
     """Every trial; 1 where a letter was lost or bore another Message-ID, or more were doubled than is promised."""
     if sys.argv[1:2] == ["--send"]:
-        send(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
+        send(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]), *sys.argv[6:])
         return 0
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--trials", type=int, default=100)

@@ -44,7 +44,7 @@ UNITS, TENANTS = 6, 60
 #: Harms for each campaign: two cores carry one down its chain in about the time of three.
 HARMS_EACH = 3
 #: How long after the last harm nothing may come of it: a busy machine is slow, a broken engine does nothing.
-PEACE_S = 100
+PEACE_S = 240
 ANSWERED = ("ACKNOWLEDGED", "IN_PROGRESS", "FORWARDED", "COMPLETED")
 
 

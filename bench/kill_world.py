@@ -49,10 +49,6 @@ class Whole(Engine):
             call = f"from congvan.cli import main; raise SystemExit(main(['portal', '--port', '{self.portal_port}']))"
             await self.start("portal", "-c", call)
 
-    def signal(self, name: str, number: signal.Signals) -> None:
-        """To the process and to everything that it started."""
-        os.killpg(self._running[name].pid, number)
-
     def has_ended(self, name: str) -> bool:
         """Of itself: an init system would start it again."""
         return self._running[name].returncode is not None

@@ -17,6 +17,7 @@ import json
 import multiprocessing
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -195,19 +196,20 @@ async def confirm(seconds: float, clients: int) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------ kill
 
 
-async def kill(trials: int, clients: int) -> dict[str, Any]:
-    """SIGKILL under load; what was answered "recorded" and is not there."""
-    answered = lost = 0
+async def kill(trials: int, clients: int, answers: int = 0) -> dict[str, Any]:
+    """SIGKILL under load; what was answered "recorded" and is not there. answers: go on until there were so many."""
+    answered = lost = kills = 0
     rng = random.Random(7)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        who = await prepare(folder, 12_000, waiting=True)
+        who = await prepare(folder, max(12_000, 2 * answers), waiting=True)
         house = build_house(url_of(folder), folder)
         work = iter(posts(house, who))
-        for _ in range(trials):
+        while kills < trials or answered < answers:
+            kills += 1
             process, port = started(run_portal, folder)
             loading = asyncio.create_task(load(port, work, clients, 60))
-            await asyncio.sleep(rng.uniform(0.2, 1.5))
+            await asyncio.sleep(rng.uniform(0.2, 4 if answers else 1.5))
             process.kill()
             process.join()
             recorded, _took = await loading
@@ -216,7 +218,7 @@ async def kill(trials: int, clients: int) -> dict[str, Any]:
             answered += len(recorded)
             lost += len(set(recorded) - there)
         await house.close()
-    return {"kills": trials, "answered_recorded": answered, "lost": lost}
+    return {"kills": kills, "answered_recorded": answered, "lost": lost}
 
 
 # ------------------------------------------------------------------------------------ pages
@@ -261,13 +263,14 @@ async def _times(size: int, rounds: int) -> dict[str, float]:
 # ------------------------------------------------------------------------------------ main
 
 
-def main() -> None:
-    """Measure what was asked for."""
+def main() -> int:
+    """Measure what was asked for; 1 where a kill lost what had been answered."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", choices=["confirm", "pages", "kill", []])
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--trials", type=int, default=10)
+    parser.add_argument("--answers", type=int, default=0, help="kill until so many were answered")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     wanted = given.what or ["confirm", "pages", "kill"]
@@ -277,9 +280,10 @@ def main() -> None:
     if "pages" in wanted:
         found["pages"] = asyncio.run(pages())
     if "kill" in wanted:
-        found["kill"] = asyncio.run(kill(given.trials, given.clients))
+        found["kill"] = asyncio.run(kill(given.trials, given.clients, given.answers))
     print(json.dumps(found, indent=None if given.json else 2))
+    return 1 if found.get("kill", {}).get("lost") else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

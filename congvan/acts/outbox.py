@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 
-from sqlalchemy import update
+from sqlalchemy import func, select
 
 from congvan.acts import brakes, reconciling
 from congvan.acts.claiming import BATCH, PRESSED_BATCH, Work, claim
@@ -125,18 +125,20 @@ class _Round:
         await self._brakes.look(outcomes)
         if any(map(untried, outcomes)) and not any(one.verdict in ("accepted", "refused") for one in outcomes):
             self._shut = True
-            await self._put_off()
+            await self._put_off([outcome.key for outcome in outcomes])
 
-    async def _put_off(self) -> None:
-        """The way is shut for everybody: what waits behind these waits as long as they do."""
+    async def _put_off(self, keys: Sequence[str]) -> None:
+        """The way is shut for everybody: what was tried, as long as the server was given time, and what waits behind
+        it asks again at once. Each instant of its own would wake the hop once more."""
         now = await self._house.clock.now()
+        waits = Message.state.in_(("QUEUED", "UNKNOWN"))
         async with self._house.store.act() as ledger:
-            await ledger.session.execute(
-                update(Message)
-                .where(carried_with(self._hop_id), Message.state.in_(("QUEUED", "UNKNOWN")), Message.not_before <= now)
-                .values(not_before=now + wait_before(1, self._house.random))
-                .execution_options(synchronize_session=False)
-            )
+            tried = Message.id.in_(keys) & waits
+            last = await ledger.session.scalar(select(func.max(Message.not_before)).where(tried))
+            if last is None or last <= now:
+                last = now + wait_before(1, self._house.random)
+            behind = carried_with(self._hop_id) & waits & (Message.not_before <= now)
+            await ledger.change(Message, tried | behind, not_before=last)
 
 
 @asynccontextmanager

@@ -57,9 +57,11 @@ class Journal:
         # Only now it can be found, and only locked.
         made.rename(self._path)
 
-    def handing_over(self, key: str) -> None:
-        """The final dot of this message is about to leave."""
+    def handing_over(self, key: str) -> bool:
+        """The final dot of this message is about to leave. False once the journal is closed: what left then would be
+        sent again as if it had never been handed over."""
         self._say(b"D %b\n" % key.encode())
+        return self._open
 
     def ended(self, outcome: Outcome) -> None:
         """The outcome of a message is known."""

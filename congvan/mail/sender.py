@@ -31,6 +31,7 @@ from congvan.mail.message import Payload, Pieces
 from congvan.mail.pacing import Limits, Pacer
 from congvan.mail.replies import Phase, Verdict
 from congvan.mail.url import SmtpUrl, UnsafeMailSettings
+from congvan.mail.wire import WireLost
 
 __all__ = ["Limits", "Outcome", "Outgoing", "Sender", "SmtpUrl", "Timeouts", "UnsafeMailSettings", "Witness"]
 
@@ -47,8 +48,8 @@ NARROW_S = 10.0
 class Witness(Protocol):
     """Is told at once, before anybody else: what it has written down survives the process."""
 
-    def handing_over(self, key: str) -> None:
-        """The final dot of this message is about to leave."""
+    def handing_over(self, key: str) -> bool:
+        """The final dot of this message is about to leave; False: nobody would know of it, so it may not."""
         ...
 
     def ended(self, outcome: Outcome) -> None:
@@ -175,8 +176,8 @@ class _AtDot:
         witness, key = self._item.witness, self._item.key
 
         def go() -> None:
-            if witness is not None:
-                witness.handing_over(key)
+            if witness is not None and not witness.handing_over(key):
+                raise WireLost("its dispatch was given up")
             write()
 
         await self._dots.enter(go)

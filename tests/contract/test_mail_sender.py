@@ -7,12 +7,14 @@ import time
 import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import aiosmtplib
 import pytest
 
 from congvan.errors import LetterRefused
 from congvan.mail import sender as sender_module
+from congvan.mail.journal import Journal
 from congvan.mail.message import Enclosure, compose, encode_enclosures
 from congvan.mail.pacing import Limits, Pacer
 from congvan.mail.replies import Phase, Reply, concerns_address, judge
@@ -331,6 +333,19 @@ async def test_a_hanging_server_holds_a_letter_no_longer_than_the_worst_case() -
             assert time.monotonic() - begun < timeouts.worst_s
             await mailer.aclose()
             assert outcomes == (["unknown"] if phase == "dot" else ["unavailable"])
+
+
+async def test_a_letter_of_whose_dot_nobody_would_know_is_not_handed_over(sink: Sink, tmp_path: Path) -> None:
+    # As when a dispatch is given up in the middle: its journal is closed, its letters are under way.
+    with Journal(tmp_path, "me", 0, ["given-up"]) as journal:
+        pass
+    given_up = Outgoing("given-up", "", "v@one.example", PAYLOAD, witness=journal)
+    mailer = sender(sink.port, connections=1)
+    ended = {outcome.key: outcome.verdict async for outcome in mailer.send([given_up, *letters(1)])}
+    await mailer.aclose()
+    assert ended.pop("given-up") == "unavailable"
+    assert list(ended.values()) == ["accepted"]
+    assert sink.accepted == 1
 
 
 async def test_an_idle_connection_that_the_server_closed_is_replaced() -> None:

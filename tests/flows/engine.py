@@ -102,7 +102,7 @@ class Engine:
         return build(
             Settings(
                 home=self.home / "congvan", secret_keys=("test-key-" + "x" * 32,),
-                smtp_url=self.environment["CONGVAN_SMTP_URL"], _env_file=None,
+                smtp_url=self.environment["CONGVAN_SMTP_URL"], demo="CONGVAN_DEMO" in self._settings, _env_file=None,
             )
         )  # fmt: skip
 
@@ -115,6 +115,10 @@ class Engine:
                 sys.executable, *command, env=self.environment | environment, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """To the process and to everything that it started."""
+        os.killpg(self._running[name].pid, number)
 
     async def kill(self, name: str) -> None:
         """SIGKILL to the process and everything it started."""

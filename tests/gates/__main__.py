@@ -21,6 +21,9 @@ REAL: tuple[Gate, ...] = (
     ("tests on real parts that take minutes", ["-m", "pytest", "-q", "-m", "gates"], ["-m", "pytest", "-q", "-m", "gates", "--co"]),
     ("24 harms to the whole engine", ["-m", "bench.kill", "--world", "engine", "--kills", "24"], ["-m", "bench.kill", "--world", "engine", "--kills", "1"]),
     ("100 kills of a dispatch", ["-m", "bench.kill", "--kills", "100"], ["-m", "bench.kill", "--trials", "1"]),
+    ("10,000 confirmations of a portal that is killed", ["-m", "bench.portal", "kill", "--answers", "10000"], ["-m", "bench.portal", "kill", "--trials", "1"]),
+    ("10,000 answers beside reminders", ["-m", "tests.gates.races"], ["-m", "tests.gates.races", "--races", "1000"]),
+    ("disk, descriptors, memory, names", ["-m", "tests.gates.machine"], ["-m", "tests.gates.machine", "--only", "memory"]),
     ("100 copies of a database at work", ["-m", "tests.gates.copies", "--copies", "100"], ["-m", "tests.gates.copies", "--copies", "3"]),
 )  # fmt: skip
 COMPUTED: tuple[Gate, ...] = (

@@ -21,7 +21,7 @@ from tests.conftest import Postbox
 CLIENTS, RECIPIENTS = 200, 4_000
 #: Every fifth has not been written to: his first letter leaves while the others answer.
 NOT_YET = 5
-pytestmark = [pytest.mark.gates, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.gates, pytest.mark.timeout(400)]
 
 
 async def test_two_hundred_confirm_while_letters_leave_and_reminders_are_due(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ async def test_two_hundred_confirm_while_letters_leave_and_reminders_are_due(tmp
     process, port = bench.started(bench.run_portal, tmp_path)
     postbox = Postbox()
     try:
-        loading = asyncio.create_task(bench.load(port, iter(bench.posts(house, who)), CLIENTS, 120))
+        loading = asyncio.create_task(bench.load(port, iter(bench.posts(house, who)), CLIENTS, 300))
         crossed: list[str] = []
         while not loading.done():
             answered, before = await _answered(house), len(postbox.sent)

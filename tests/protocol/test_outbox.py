@@ -140,6 +140,23 @@ async def test_what_found_the_way_shut_together_asks_again_together(town: Town) 
     assert {row.attempts for row in rows} == {0}
 
 
+async def test_what_found_the_way_shut_in_one_round_wakes_its_hop_once(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hop_id = await opening(town)
+    # A server that is given time is asked again after seconds: then the outcomes of a round are recorded one by one.
+    monkeypatch.setattr(outbox, "_RECORD_EVERY_S", -1.0)
+    shut = Postbox(lambda item: Outcome(item.key, "unavailable", None, "no connection", True))
+    for _ in range(2):
+        await outbox.dispatch(town.house, shut, hop_id)
+        rows = await town.all(Message, Message.hop_id == hop_id)
+        assert len(rows) > 1
+        (again,) = {row.not_before for row in rows}
+        assert again > town.clock._now
+        town.clock.set(again)
+    assert {row.attempts for row in rows} == {0}
+
+
 async def test_a_letter_and_its_replacement_that_leave_together_are_sent_once_in_the_log(town: Town) -> None:
     hop_id = await opening(town)
     first = await message(town, "VP")

@@ -1,0 +1,99 @@
+"""Two engines on one database and one Prefect: the one that leads stands still, again and again, and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from congvan.acts import auditing, confirmations, launches, registry
+from congvan.rules.protocol import Event
+from congvan.store.schema import migrate
+from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Lease, Message
+from flows.relay import LEASE, LEASE_FOR
+from tests.flows import world
+from tests.flows.engine import Engine, until
+
+pytestmark = [pytest.mark.gates, pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(900)]
+PAUSES, UNITS = 10, 4
+#: From the moment at which the leader stands still until another leads; seconds.
+TAKEN_OVER_S = LEASE_FOR.total_seconds() + 10
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    """An engine whose server is up, and its registry."""
+    async with Engine(tmp_path) as made:
+        house = made.house()
+        await migrate(house.store)
+        await registry.take_over(house, world.register(UNITS, tenants=0))
+        await house.close()
+        await made.start_server()
+        yield made
+
+
+async def test_a_leader_that_stands_still_is_replaced_and_comes_back_without_harm(engine: Engine) -> None:
+    chance = random.Random(1)
+    await engine.start_flows()
+    await _slip_has_come(engine, "T0")
+    # Only now, so that the first one leads.
+    await engine.start("flows-two", "-m", "flows")
+    # Whoever has stood still follows, so each time it is the other's turn to lead.
+    for number, leader in zip(range(1, PAUSES + 1), cycle(("flows", "flows-two")), strict=False):
+        code, owner = f"T{number}", await _leader(engine)
+        await _slip_has_come(engine, code)
+        await _board_answers(engine, code)
+        await asyncio.sleep(chance.uniform(0, 3))
+        engine.signal(leader, signal.SIGSTOP)
+        try:
+            await until(lambda owner=owner: _leads_another(engine, owner), TAKEN_OVER_S, "another leader")
+            await until(lambda code=code: _sent(engine, code, "letter", UNITS + 1), 90, f"the letters of {code}")
+        finally:
+            engine.signal(leader, signal.SIGCONT)
+    opened = [row[0] for row in await engine.rows(select(EventRow.stream).where(EventRow.kind == "opened"))]
+    assert len(opened) == len(set(opened)), "a hop was opened twice"
+    unknown = (await engine.rows(select(func.count()).select_from(Attempt).where(Attempt.outcome.is_(None))))[0][0]
+    taken = engine.inbox.ids()
+    assert taken.total() - len(taken) <= unknown, "twice only what was on the wire"
+    house = engine.house()
+    assert [one for one in await auditing.look_over(house) if not one.passing] == []
+    await house.close()
+
+
+async def _slip_has_come(engine: Engine, code: str) -> None:
+    """Launch one more campaign, and wait until the board has its slip."""
+    house = engine.house()
+    await launches.launch(house, launches.Launch(world.plan(code), world.cascade(), "exercise", "An"))
+    await house.close()
+    await until(lambda: _sent(engine, code, "slip", 1), 90, f"the slip of {code}")
+
+
+async def _board_answers(engine: Engine, code: str) -> None:
+    house = engine.house()
+    async with house.store.view() as ledger:
+        board = select(Delivery.id).join(Campaign).where(Campaign.code == code, Delivery.recipient == "BOARD")
+        key = await ledger.first(board)
+    said = confirmations.Answer(Event.ACKNOWLEDGED, "Bình", channel="phone", actor="An")
+    await confirmations.answer(house, key, said)
+    await house.close()
+
+
+async def _sent(engine: Engine, code: str, kind: str, number: int) -> bool:
+    of_it = (Campaign.code == code) & (Message.kind == kind) & (Message.state == "SENT")
+    query = select(func.count(Message.id)).join(Campaign, Campaign.id == Message.campaign_id).where(of_it)
+    return bool((await engine.rows(query))[0][0] == number)
+
+
+async def _leader(engine: Engine) -> str:
+    found = await engine.rows(select(Lease.owner).where(Lease.name == LEASE))
+    return str(found[0][0]) if found else ""
+
+
+async def _leads_another(engine: Engine, owner: str) -> bool:
+    return await _leader(engine) not in ("", owner)
