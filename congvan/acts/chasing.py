@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Select, select
+from sqlalchemy import Integer, Select, bindparam, select
 
 from congvan.acts import escalations, mails
 from congvan.acts.frozen import is_urgent, policy_of, standing
@@ -42,8 +43,7 @@ async def chase(house: House, hop_id: str) -> None:
     while True:
         limit = _batch(house)
         async with house.store.act() as ledger:
-            query = select(*_NEEDED).where(Delivery.id.in_(next_batch(hop_id, now, limit)), *_is_due(hop_id, now))
-            rows = await ledger.batch(query.order_by(Delivery.id).with_for_update())
+            rows = await ledger.batch(_locked(), hop=hop_id, now=now, most=limit)
             due_ones = cast("Sequence[Delivery]", rows)
             if not due_ones:
                 return
@@ -60,14 +60,21 @@ def _batch(house: House) -> int:
     return PRESSED_BATCH if house.store.pressed else SQLITE_BATCH
 
 
-def _is_due(hop_id: str, now: datetime) -> tuple[Any, ...]:
-    return Delivery.hop_id == hop_id, Delivery.wake_at <= now
+@cache
+def _is_due() -> tuple[Any, ...]:
+    return Delivery.hop_id == bindparam("hop"), Delivery.wake_at <= bindparam("now")
 
 
-def next_batch(hop_id: str, now: datetime, limit: int = BATCH) -> Select[tuple[str]]:
+@cache
+def _locked() -> Select[Any]:
+    return select(*_NEEDED).where(Delivery.id.in_(next_batch()), *_is_due()).order_by(Delivery.id).with_for_update()
+
+
+def next_batch() -> Select[tuple[str]]:
     """The ids of the next that are due, in the order of their index: to sort all of them for every batch would
     grow as their square."""
-    return select(Delivery.id).where(*_is_due(hop_id, now)).order_by(Delivery.wake_at).limit(limit)
+    most = bindparam("most", type_=Integer)
+    return select(Delivery.id).where(*_is_due()).order_by(Delivery.wake_at).limit(most)
 
 
 async def _decide(
@@ -139,9 +146,14 @@ async def reminds(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, no
     """True when a reminder of this hop is due: asked again each second until its turn begins."""
     urgent = is_urgent(campaign)
     # Whoever stands alike is looked at once.
-    alike = select(*_STANDING).where(*_is_due(hop.id, now)).distinct()
+    alike = (await ledger.session.execute(_alike(), {"hop": hop.id, "now": now})).all()
     return any(
         due(standing(one), policy_of(campaign, hop, one.level), house.calendars, now, urgent=urgent).step
         is Step.REMIND
-        for one in cast("Sequence[Delivery]", await ledger.rows(alike))
+        for one in cast("Sequence[Delivery]", alike)
     )
+
+
+@cache
+def _alike() -> Select[Any]:
+    return select(*_STANDING).where(*_is_due()).distinct()

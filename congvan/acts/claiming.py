@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Protocol, cast
 
-from sqlalchemy import case, insert, literal, select, update
+from sqlalchemy import Insert, Integer, Select, Update, bindparam, case, insert, select, update
 
 from congvan.acts.frozen import is_urgent
 from congvan.acts.mails import ASKING, CHASERS, FAREWELLS, LETTERS, OPEN, PATIENCE, carried_with, not_held
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
-from congvan.store.ledger import Ledger
+from congvan.store.ledger import Ledger, among
 from congvan.store.tables import Attempt, Campaign, Delivery, Message
 
 #: Messages claimed at once: a tenth of a letter's cost was that of its batch with half as many. What a kill leaves
@@ -89,36 +90,45 @@ async def claim(house: House, hop_id: str | None = None, limit: int = BATCH, gat
 async def _candidates(
     ledger: Ledger, hop_id: str | None, now: datetime, wall: datetime, limit: int
 ) -> list[Message]:
-    ready = Message.state.in_(("QUEUED", "UNKNOWN")) & (Message.not_before <= now)
-    abandoned = (Message.state == "CLAIMED") & (Message.lease_until < wall)
+    query = _next(hop_id is not None, ledger.is_sqlite)
+    of_a_hop = {"hop": hop_id} if hop_id else {}
+    # Rows of the same names without the session's book-keeping: nothing here writes them back.
+    return cast("list[Message]", list(await ledger.batch(query, now=now, wall=wall, most=limit, **of_a_hop)))
+
+
+@cache
+def _next(of_a_hop: bool, is_sqlite: bool) -> Select[Any]:
+    """Built once, as all that follows: to build a statement takes longer than to have a small batch of it."""
+    ready = Message.state.in_(("QUEUED", "UNKNOWN")) & (Message.not_before <= bindparam("now"))
+    abandoned = (Message.state == "CLAIMED") & (Message.lease_until < bindparam("wall"))
     # All mail of one hop is of one urgency; ordering by it would sort the whole queue for every batch.
-    first = () if hop_id else (Message.urgent.desc(),)
+    order = (Message.not_before,) if of_a_hop else (Message.urgent.desc(), Message.not_before, Message.id)
     query = (
         select(*_MESSAGE)
-        .where(OPEN, carried_with(hop_id))
+        .where(OPEN, carried_with(of_a_hop))
         .where(ready | abandoned)
         .where(not_held())
-        .order_by(*first, Message.not_before, *(() if hop_id else (Message.id,)))
-        .limit(limit)
+        .order_by(*order)
+        .limit(bindparam("most", type_=Integer))
     )
-    if not ledger.is_sqlite:
-        # Another sender takes the next ones: without this both would choose the same, and one find all held.
-        query = query.with_for_update(of=Message, skip_locked=True)
-    # Rows of the same names without the session's book-keeping: nothing here writes them back.
-    return cast("list[Message]", list(await ledger.batch(query)))
+    # Another sender takes the next ones: without this both would choose the same, and one find all held.
+    return query if is_sqlite else query.with_for_update(of=Message, skip_locked=True)
 
 
 async def _lock_deliveries(ledger: Ledger, found: Sequence[Message]) -> Mapping[str, Delivery]:
     keys = sorted({message.delivery_id for message in found if message.delivery_id})
-    query = select(*_DELIVERY).where(ledger.among(Delivery.id, keys)).order_by(Delivery.id)
-    if not ledger.is_sqlite:
-        query = query.with_for_update(skip_locked=True)
-    return {row.id: cast(Delivery, row) for row in await ledger.batch(query)}
+    return {row.id: cast(Delivery, row) for row in await ledger.batch(_of_messages(ledger.is_sqlite), keys=keys)}
+
+
+@cache
+def _of_messages(is_sqlite: bool) -> Select[Any]:
+    query = select(*_DELIVERY).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id)
+    return query if is_sqlite else query.with_for_update(skip_locked=True)
 
 
 async def _campaigns(ledger: Ledger, found: Sequence[Message]) -> dict[str, Campaign]:
     keys = {message.campaign_id for message in found if message.campaign_id}
-    return {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
+    return {key: await ledger.get(Campaign, key) for key in sorted(keys)}
 
 
 async def _those_that_may_leave(
@@ -178,15 +188,26 @@ async def _mark_claimed(
     if not works:
         return
     keys = [work.message.id for work in works]
+    until = {"until": wall + house.lease, "owner": house.name}
+    await ledger.session.execute(_taking(ledger.is_sqlite), {"keys": keys, **until})
+    await ledger.session.execute(_attempting(ledger.is_sqlite), {"keys": keys, "now": now})
+
+
+@cache
+def _taking(is_sqlite: bool) -> Update:
     table: Any = Message.__table__
     taken_over = case((table.c.state == "CLAIMED", 1), else_=0)
-    await ledger.session.execute(
-        update(table).where(ledger.among(table.c.id, keys)).values(
-            state="CLAIMED", lease_until=wall + house.lease, lease_owner=house.name,
-            attempts=table.c.attempts + 1, unknown=table.c.unknown + taken_over,
-        )
+    return update(table).where(among(table.c.id, "keys", is_sqlite)).values(
+        state="CLAIMED", lease_until=bindparam("until"), lease_owner=bindparam("owner"),
+        attempts=table.c.attempts + 1, unknown=table.c.unknown + taken_over,
     )  # fmt: skip
-    started = literal(now, Attempt.__table__.c.started_at.type)
-    rows = select(table.c.id, table.c.attempts, started, table.c.address).where(ledger.among(table.c.id, keys))
-    columns = ["message_id", "ordinal", "started_at", "address"]
-    await ledger.session.execute(insert(Attempt.__table__).from_select(columns, rows))  # type: ignore[arg-type]
+
+
+@cache
+def _attempting(is_sqlite: bool) -> Insert:
+    """The attempt of each message that has just been taken, with the number that it has there."""
+    table: Any = Message.__table__
+    attempts: Any = Attempt.__table__
+    started = bindparam("now", type_=attempts.c.started_at.type)
+    rows = select(table.c.id, table.c.attempts, started, table.c.address).where(among(table.c.id, "keys", is_sqlite))
+    return insert(attempts).from_select(["message_id", "ordinal", "started_at", "address"], rows)

@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import Any
 
-from sqlalchemy import Integer, Select, String, bindparam, or_, select
+from sqlalchemy import Integer, Select, String, Update, bindparam, or_, select, update
 
 from congvan.acts import campaigns, chasing, mails, opening
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
@@ -71,15 +72,8 @@ async def take(house: House, hop_id: str) -> Lease | None:
     wall = house.clock.wall()
     owner = house.new_id(wall)
     async with house.store.act() as ledger:
-        won = await ledger.change(
-            Hop,
-            Hop.id == hop_id,
-            or_(Hop.lease_until.is_(None), Hop.lease_until < wall),
-            lease_until=wall + house.lease,
-            lease_owner=owner,
-            turns=Hop.turns + 1,
-        )
-        if won != 1:
+        lease = {"hop": hop_id, "wall": wall, "until": wall + house.lease, "by": owner}
+        if not await ledger.changed(_taken(), lease):
             return None
         hop = await ledger.get(Hop, hop_id)
         return Lease(hop_id, owner, hop.wake_seq)
@@ -94,17 +88,59 @@ async def rest(house: House, lease: Lease) -> datetime | None:
     await chasing.chase(house, lease.hop_id)
     async with house.store.act() as ledger:
         wake = await next_wake(house, ledger, lease.hop_id)
-        await ledger.change(
-            Hop, Hop.id == lease.hop_id, Hop.lease_owner == lease.owner, Hop.wake_seq == lease.seen, wake_at=wake
-        )
+        await ledger.changed(_resting(), {"hop": lease.hop_id, "by": lease.owner, "seen": lease.seen, "wake": wake})
     return await planned(house, lease.hop_id)
 
 
 async def planned(house: House, hop_id: str) -> datetime | None:
     """When this hop is to be woken, as the database has it now."""
     async with house.store.view() as ledger:
-        found: datetime | None = await ledger.first(select(Hop.wake_at).where(Hop.id == hop_id))
+        found: datetime | None = await ledger.session.scalar(_wake_of(), {"hop": hop_id})
         return found
+
+
+# Statements of every turn, each built once: to build one takes longer than the database needs for it.
+
+
+@cache
+def _taken() -> Update:
+    hop: Any = Hop.__table__
+    free = or_(hop.c.lease_until.is_(None), hop.c.lease_until < bindparam("wall"))
+    values = {"lease_until": bindparam("until"), "lease_owner": bindparam("by"), "turns": hop.c.turns + 1}
+    return update(hop).where(hop.c.id == bindparam("hop"), free).values(values)
+
+
+@cache
+def _of_lease() -> Update:
+    hop: Any = Hop.__table__
+    return update(hop).where(hop.c.id == bindparam("hop"), hop.c.lease_owner == bindparam("by"))
+
+
+@cache
+def _resting() -> Update:
+    hop: Any = Hop.__table__
+    return _of_lease().where(hop.c.wake_seq == bindparam("seen")).values(wake_at=bindparam("wake"))
+
+
+@cache
+def _extended() -> Update:
+    return _of_lease().values(lease_until=bindparam("until"))
+
+
+@cache
+def _released() -> Update:
+    return _of_lease().values(lease_until=None, lease_owner=None)
+
+
+@cache
+def _wake_of() -> Select[Any]:
+    return select(Hop.wake_at).where(Hop.id == bindparam("hop"))
+
+
+@cache
+def _first_wake() -> Select[Any]:
+    wakes = Delivery.hop_id == bindparam("hop"), Delivery.wake_at.is_not(None)
+    return select(Delivery.wake_at).where(*wakes).order_by(Delivery.wake_at).limit(1)
 
 
 @asynccontextmanager
@@ -127,19 +163,13 @@ async def extend_lease(house: House, lease: Lease) -> bool:
     """Hold on for another while; False when the lease was lost."""
     async with house.store.act() as ledger:
         until = house.clock.wall() + house.lease
-        return bool(
-            await ledger.change(
-                Hop, Hop.id == lease.hop_id, Hop.lease_owner == lease.owner, lease_until=until
-            )
-        )
+        return await ledger.changed(_extended(), {"hop": lease.hop_id, "by": lease.owner, "until": until})
 
 
 async def release(house: House, lease: Lease) -> None:
     """Give the lease back."""
     async with house.store.act() as ledger:
-        await ledger.change(
-            Hop, Hop.id == lease.hop_id, Hop.lease_owner == lease.owner, lease_until=None, lease_owner=None
-        )
+        await ledger.changed(_released(), {"hop": lease.hop_id, "by": lease.owner})
 
 
 async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | None:
@@ -156,13 +186,7 @@ async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | Non
     if hop.state == "PENDING_ISSUE" and hop.letter_id and await opening.released(house, ledger, campaign, hop):
         moments.append((await ledger.get(Letter, hop.letter_id)).awaits_until)
     if hop.state == "OPEN":
-        moments.append(
-            await ledger.first(
-                select(Delivery.wake_at)
-                .where(Delivery.hop_id == hop_id, Delivery.wake_at.is_not(None))
-                .order_by(Delivery.wake_at)
-            )
-        )
+        moments.append(await ledger.session.scalar(_first_wake(), {"hop": hop_id}))
     return min((moment for moment in moments if moment is not None), default=None)
 
 

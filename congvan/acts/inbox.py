@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from congvan.acts import escalations, mailboxes
 from congvan.acts.mails import CHASERS, LETTERS
@@ -59,17 +60,20 @@ async def read(house: House, source: Source) -> Counter[str]:
     Nothing in the mailbox is changed. Raises MailboxUnreadable.
     """
     async with house.store.view() as ledger:
-        rows = await ledger.rows(
-            select(Incoming.uidvalidity, func.max(Incoming.uid), func.max(Incoming.read_at))
-            .where(Incoming.mailbox == source.name)
-            .group_by(Incoming.uidvalidity)
-        )
+        rows = (await ledger.session.execute(_known(), {"mailbox": source.name})).all()
     # The numbering that was met last is the present one.
     latest = max(rows, key=lambda row: row[2], default=(0, 0, None))
     tally: Counter[str] = Counter()
     async for fetched in source.newer(latest[0], latest[1]):
         tally[await _take_in(house, source.name, fetched)] += 1
     return tally
+
+
+@cache
+def _known() -> Select[Any]:
+    """The highest uid of each numbering of a mailbox, and when it was last met; built once."""
+    highest = select(Incoming.uidvalidity, func.max(Incoming.uid), func.max(Incoming.read_at))
+    return highest.where(Incoming.mailbox == bindparam("mailbox")).group_by(Incoming.uidvalidity)
 
 
 async def read_configured(house: House) -> dict[str, int] | None:

@@ -31,7 +31,6 @@ WHILE_HELD = frozenset({NOTICE, "pause"})
 OPEN = text("messages.state IN ('QUEUED','CLAIMED','UNKNOWN')")
 #: How long a server may go on saying "not now" before the mailbox counts as unreachable.
 PATIENCE = timedelta(days=2)
-_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,7 @@ async def queue(house: House, ledger: Ledger, mails: Sequence[Mail], now: dateti
                 "not_before": mail.not_before, "give_up_at": mail.not_before + PATIENCE, "created_at": now,
             }
         )  # fmt: skip
-    # To build a statement for few takes longer than to write them.
-    await (ledger.pour if len(rows) > _FEW else ledger.add_all)(Message, rows)
+    await ledger.pour(Message, rows)
 
 
 async def next_mail_at(ledger: Ledger, hop_id: str | None) -> datetime | None:
@@ -80,15 +78,16 @@ async def next_mail_at(ledger: Ledger, hop_id: str | None) -> datetime | None:
 @cache
 def _next(of_a_hop: bool) -> Select[tuple[datetime]]:
     """Built once: it is asked at every look and every rest, and to build it takes longer than to ask it."""
-    carried = Message.hop_id == bindparam("hop") if of_a_hop else carried_with(None)
-    return select(Message.not_before).where(OPEN, carried, not_held()).order_by(Message.not_before).limit(1)
+    waiting = select(Message.not_before).where(OPEN, carried_with(of_a_hop), not_held())
+    return waiting.order_by(Message.not_before).limit(1)
 
 
-def carried_with(hop_id: str | None) -> Any:
-    """The messages that a dispatch of this hop carries. None: those of no hop, and what was left over when
-    a campaign was closed, since its hops are not turned any more."""
-    if hop_id:
-        return Message.hop_id == hop_id
+@cache
+def carried_with(of_a_hop: bool) -> Any:
+    """The messages that a dispatch carries: of the hop bound as `hop`, or else those of no hop, and what was left
+    over when a campaign was closed, since its hops are not turned any more."""
+    if of_a_hop:
+        return Message.hop_id == bindparam("hop")
     closed = select(Campaign.id).where(Campaign.state == "CLOSED")
     return or_(Message.hop_id.is_(None), Message.campaign_id.in_(closed))
 

@@ -137,8 +137,8 @@ class _Round:
             last = await ledger.session.scalar(select(func.max(Message.not_before)).where(tried))
             if last is None or last <= now:
                 last = now + wait_before(1, self._house.random)
-            behind = carried_with(self._hop_id) & waits & (Message.not_before <= now)
-            await ledger.change(Message, tried | behind, not_before=last)
+            carried = carried_with(self._hop_id is not None).params(hop=self._hop_id)
+            await ledger.change(Message, tried | carried & waits & (Message.not_before <= now), not_before=last)
 
 
 @asynccontextmanager

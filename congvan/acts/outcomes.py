@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Delete, Select, Update, bindparam, delete, select, update
 
 from congvan.acts import escalations, mailboxes
 from congvan.acts.claiming import Work
@@ -16,8 +17,8 @@ from congvan.acts.mails import CHASERS, LETTERS, PATIENCE
 from congvan.house import House
 from congvan.mail.sender import Outcome
 from congvan.rules.protocol import Event, Fact, State, advance
-from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Attempt, Delivery, Message
+from congvan.store.ledger import Entry, Ledger, among
+from congvan.store.tables import Attempt, Delivery, Message, Table
 
 Change = tuple[Delivery, list[Entry], dict[str, Any]]
 
@@ -53,8 +54,8 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
     _come_back_together(judged)
     async with house.store.act() as ledger:
         keys = sorted({one.message.delivery_id for one in judged if one.message.delivery_id is not None})
-        query = select(*_NEEDED).where(ledger.among(Delivery.id, keys)).order_by(Delivery.id).with_for_update()
-        deliveries = {row.id: cast(Delivery, row) for row in await ledger.batch(query)}
+        rows = await ledger.batch(_locked(ledger.is_sqlite), keys=keys)
+        deliveries = {row.id: cast(Delivery, row) for row in rows}
         await _write_attempts(ledger, judged, now)
         judged = await _not_overtaken(ledger, judged)
         await _write_messages(ledger, judged)
@@ -71,6 +72,13 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
                 await mailboxes.send_anew(house, ledger, delivery.id, now)
         offices = [one.message for one in judged if one.refused and one.message.delivery_id is None]
         await mailboxes.next_for_offices(house, ledger, offices, now)
+
+
+@cache
+def _locked(is_sqlite: bool) -> Select[Any]:
+    """Built once, as all that is asked and written for each batch: to build a statement takes longer than to have a
+    small batch of it."""
+    return select(*_NEEDED).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id).with_for_update()
 
 
 def _come_back_together(judged: Sequence[_Judged]) -> None:
@@ -172,8 +180,7 @@ def refusal(delivery: Delivery, data: dict[str, Any], now: datetime, channel: st
 async def _not_overtaken(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Judged]:
     """Those whose attempt is still the last one, and late acceptances that nobody has written down."""
     keys = sorted(one.message.id for one in judged)
-    query = select(Message.id, Message.state, Message.attempts).where(ledger.among(Message.id, keys))
-    rows = {row.id: row for row in await ledger.batch(query.order_by(Message.id).with_for_update())}
+    rows = {row.id: row for row in await ledger.batch(_standing(ledger.is_sqlite), keys=keys)}
     return [
         one
         for one in judged
@@ -182,9 +189,14 @@ async def _not_overtaken(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Jud
     ]
 
 
+@cache
+def _standing(is_sqlite: bool) -> Select[Any]:
+    query = select(Message.id, Message.state, Message.attempts).where(among(Message.id, "keys", is_sqlite))
+    return query.order_by(Message.id).with_for_update()
+
+
 async def _write_attempts(ledger: Ledger, judged: Sequence[_Judged], now: datetime) -> None:
     """One statement for all that end alike; what was never tried leaves no attempt."""
-    table: Any = Attempt.__table__
     ends: dict[tuple[int, str | None], list[_Judged]] = {}
     untouched: dict[int, list[str]] = {}
     for one in judged:
@@ -194,33 +206,60 @@ async def _write_attempts(ledger: Ledger, judged: Sequence[_Judged], now: dateti
             verdict = None if one.verdict == "unknown" else str(one.outcome.verdict)
             ends.setdefault((one.ordinal, verdict), []).append(one)
     for (ordinal, end), members in ends.items():
-        statement = update(table).where(table.c.ordinal == ordinal).values(outcome=end, finished_at=now)
-        await _write(ledger, statement, table.c.message_id, members)
+        guards = {"ordinal": ordinal}
+        await _write(ledger, Attempt, "message_id", members, {"outcome": end, "finished_at": now}, guards)
     for ordinal, keys in untouched.items():
-        await ledger.remove(Attempt, Attempt.message_id.in_(keys), Attempt.ordinal == ordinal)
+        await ledger.changed(_untouched(ledger.is_sqlite), {"keys": keys, "made": ordinal})
+
+
+@cache
+def _untouched(is_sqlite: bool) -> Delete:
+    attempts: Any = Attempt.__table__
+    keys = among(attempts.c.message_id, "keys", is_sqlite)
+    return delete(attempts).where(keys, attempts.c.ordinal == bindparam("made"))
 
 
 async def _write_messages(ledger: Ledger, judged: Sequence[_Judged]) -> None:
-    table: Any = Message.__table__
     ends: dict[tuple[Any, ...], list[_Judged]] = {}
     for one in judged:
         ends.setdefault(tuple(sorted(one.message_after().items(), key=lambda item: item[0])), []).append(one)
     for values, members in ends.items():
-        await _write(ledger, update(table).values(dict(values)), table.c.id, members)
+        await _write(ledger, Message, "id", members, dict(values), {})
 
 
-async def _write(ledger: Ledger, statement: Any, key: Any, members: Sequence[_Judged]) -> None:
-    """The statement for these messages, and what the server said to each."""
+async def _write(
+    ledger: Ledger, table: type[Table], key: str, members: Sequence[_Judged], values: Mapping[str, Any],
+    guards: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """The values for these messages, and what the server said to each."""
     said: dict[str, list[str]] = {}
     for one in members:
         said.setdefault(one.outcome.reply[:500], []).append(one.message.id)
     connection = await ledger.session.connection()
-    if len(said) <= _FEW:
+    bound = {f"new_{name}": value for name, value in values.items()}
+    bound |= {f"old_{name}": value for name, value in guards.items()}
+    many = len(said) <= _FEW
+    statement = _written(table, key, tuple(values), tuple(guards), ledger.is_sqlite if many else None)
+    if many:
         for reply, keys in said.items():
-            await connection.execute(statement.where(ledger.among(key, keys)).values(reply=reply))
+            await connection.execute(statement, bound | {"new_reply": reply, "keys": keys})
     else:
-        rows = [{"the_key": one.message.id, "said": one.outcome.reply[:500]} for one in members]
-        await connection.execute(statement.where(key == bindparam("the_key")).values(reply=bindparam("said")), rows)
+        rows = [bound | {"the_key": one.message.id, "new_reply": one.outcome.reply[:500]} for one in members]
+        await connection.execute(statement, rows)
+
+
+@cache
+def _written(
+    table: type[Table], key: str, values: Sequence[str], guards: Sequence[str], is_sqlite: bool | None
+) -> Update:
+    """is_sqlite: for any number of keys at once; None: for one of them."""
+    columns = table.__table__.c
+    keys = columns[key] == bindparam("the_key") if is_sqlite is None else among(columns[key], "keys", is_sqlite)
+    return (
+        update(table.__table__)  # type: ignore[arg-type]
+        .where(keys, *(columns[name] == bindparam(f"old_{name}") for name in guards))
+        .values({name: bindparam(f"new_{name}") for name in (*values, "reply")})
+    )
 
 
 def wait_before(attempt: int, chance: Random | None = None) -> timedelta:

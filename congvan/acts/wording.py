@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 
 from congvan.acts import registry
 from congvan.acts.drafting import reread
@@ -113,7 +114,13 @@ def _inside(name: str) -> str:
 
 
 async def _sizes(ledger: Ledger) -> dict[str, int]:
-    return {row.sha256: row.size for row in await ledger.rows(select(File.sha256, File.size))}
+    return {row.sha256: row.size for row in await ledger.rows(_sizes_of_files())}
+
+
+@cache
+def _sizes_of_files() -> Select[tuple[str, int]]:
+    """Built once, as the letter that speaks below: each turn that sends asks both."""
+    return select(File.sha256, File.size)
 
 
 async def shown_letter(ledger: Ledger, campaign: Campaign, hop: Hop) -> Letter | None:
@@ -136,15 +143,19 @@ async def shown_letter(ledger: Ledger, campaign: Campaign, hop: Hop) -> Letter |
 
 async def speaking_letter(ledger: Ledger, campaign: Campaign) -> Letter | None:
     """The authority's own issued letter of a campaign."""
-    found: Letter | None = await ledger.first(
-        select(Letter).where(
-            Letter.campaign_id == campaign.id,
-            Letter.issuer == cascade_of(campaign).speaks_for,
-            Letter.hop_id.is_not(None),
-            Letter.state == "ISSUED",
-        )
-    )
+    whose = {"campaign": campaign.id, "speaks_for": cascade_of(campaign).speaks_for}
+    found: Letter | None = (await ledger.session.scalars(_speaking(), whose)).first()
     return found
+
+
+@cache
+def _speaking() -> Select[tuple[Letter]]:
+    return select(Letter).where(
+        Letter.campaign_id == bindparam("campaign"),
+        Letter.issuer == bindparam("speaks_for"),
+        Letter.hop_id.is_not(None),
+        Letter.state == "ISSUED",
+    ).limit(1)  # fmt: skip
 
 
 def _sheet_of(letter: Letter) -> Sheet:

@@ -113,12 +113,12 @@ class _Line:
 
 
 @cache
-def _by_key(table: Any, anew: bool) -> tuple[Select[Any], list[str]]:
-    """The question for one row by its primary key, asked thousands of times; anew: over what was read before."""
+def _by_key(table: Any) -> tuple[Select[Any], list[str]]:
+    """The question for one row by its primary key, asked thousands of times."""
     keys = inspect(table).primary_key
     names = [f"key_{number}" for number, _ in enumerate(keys)]
-    query = select(table).where(*(key == bindparam(name) for key, name in zip(keys, names, strict=True)))
-    return query.execution_options(populate_existing=True) if anew else query, names
+    query = select(table.__table__).where(*(key == bindparam(name) for key, name in zip(keys, names, strict=True)))
+    return query, names
 
 
 def _is_entity(column: Any) -> bool:
@@ -130,7 +130,12 @@ class _InlineSession:
 
     def __init__(self, disk: Disk) -> None:
         self._disk, self._session = disk, disk.session
-        self.expunge, self.expunge_all = self._session.expunge, self._session.expunge_all
+        self.expunge_all = self._session.expunge_all
+
+    def expunge(self, row: Table) -> None:
+        """What `get` has made belongs to no session."""
+        if row in self._session:
+            self._session.expunge(row)
 
     async def execute(self, query: Any, *given: Any) -> Any:
         return self._best(query).execute(query, *given)
@@ -150,14 +155,16 @@ class _InlineSession:
     async def get(
         self, table: Any, key: Any, *, populate_existing: bool = False, with_for_update: bool = False
     ) -> Any:
-        """As `Session.get`, which builds its question anew each time; SQLite locks no row."""
+        """As `Session.get`, which builds its question anew each time and keeps books on what it has found: acts write
+        no row by changing its attributes. SQLite locks no row."""
         keys = key if isinstance(key, tuple) else (key,)
-        if not populate_existing:
-            known = self._session.identity_map.get(inspect(table).identity_key_from_primary_key(keys))
-            if known is not None:
-                return known
-        query, names = _by_key(table, populate_existing)
-        return self._session.scalars(query, dict(zip(names, keys, strict=True))).first()
+        query, names = _by_key(table)
+        found = self._disk.line.execute(query, dict(zip(names, keys, strict=True))).first()
+        if found is None:
+            return None
+        row = inspect(table).class_manager.new_instance()
+        row.__dict__.update(found._mapping)
+        return row
 
     async def connection(self, **_named: Any) -> _Line:
         return _Line(self._session.connection())

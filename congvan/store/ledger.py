@@ -13,11 +13,28 @@ from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import JSON, Boolean, Select, String, any_, cast, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Delete,
+    Select,
+    String,
+    TypeDecorator,
+    Update,
+    any_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +42,9 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from congvan.errors import NotFound, StaleDelivery
 from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Instant, Note, Table
+
+#: To build a statement for so few rows takes longer than to write them one by one.
+_FEW = 8
 
 Row = TypeVar("Row", bound=Table)
 Chained = TypeVar("Chained", Campaign, Hop, Delivery)
@@ -83,17 +103,17 @@ class Ledger:
         """Every row of a query for several columns."""
         return (await self.session.execute(query)).all()
 
-    async def batch(self, query: Select[Any]) -> Sequence[Any]:
-        """As `rows`, for hundreds of them, as named tuples.
+    async def batch(self, query: Select[Any], **values: Any) -> Sequence[Any]:
+        """As `rows`, for hundreds of them, as named tuples. values: of a query that is built once and kept.
 
         SQLite's driver takes and lets go of the interpreter for each row, so beside a busy loop a row costs more
         than all that is done with it: there they come in one step, as one value of JSON.
         """
         connection = await self.session.connection()
         if not self.is_sqlite:
-            return (await connection.execute(query)).all()
-        bundle = Bundle(query)
-        return bundle.opened((await connection.execute(bundle.query)).scalar_one())
+            return (await connection.execute(query, values)).all()
+        bundle = _bundle(query) if values else Bundle(query)
+        return bundle.opened((await connection.execute(bundle.query, values)).scalar_one())
 
     async def first(self, query: Select[tuple[Any]]) -> Any:
         """The first row of a query, or None."""
@@ -115,10 +135,12 @@ class Ledger:
             await self.session.execute(insert(table), list(rows))
 
     async def pour(self, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
-        """As `add_all`, for hundreds of rows of one shape, as one parameter (`Sheet`)."""
-        if rows:
+        """As `add_all`, for any number of rows of one shape: many of them as one parameter (`Sheet`)."""
+        connection = await self.session.connection()
+        if 0 < len(rows) <= _FEW:
+            await connection.execute(insert(table.__table__), [dict(row) for row in rows])  # type: ignore[arg-type]
+        elif rows:
             sheet = Sheet(table, rows, self.is_sqlite)
-            connection = await self.session.connection()
             await connection.execute(
                 insert(sheet.table).from_select(list(sheet.values), select(*sheet.values.values()))
             )
@@ -155,25 +177,27 @@ class Ledger:
         )
         return int(result.rowcount)
 
+    async def changed(self, statement: Update | Delete, values: Mapping[str, Any]) -> bool:
+        """As `change`, by a statement on a table that is built once; True where it changed a row."""
+        result: Any = await self.session.execute(statement, dict(values))
+        return bool(result.rowcount)
+
     async def change_many(self, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
         """Update many rows by id, one statement for all that change the same columns."""
         shapes: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
         for row in rows:
             shapes.setdefault(tuple(sorted(row)), []).append(row)
         connection = await self.session.connection()
-        for alike in shapes.values():
+        for names, alike in shapes.items():
+            if len(alike) <= _FEW:
+                keyed = [{"the_id" if name == "id" else f"new_{name}": row[name] for name in names} for row in alike]
+                await connection.execute(_changing(table, names), keyed)
+                continue
             sheet = Sheet(table, alike, self.is_sqlite)
             values = {name: value for name, value in sheet.values.items() if name != "id"}
             await connection.execute(
                 update(sheet.table).where(sheet.table.c.id == sheet.values["id"]).values(values)
             )
-
-    def among(self, column: Any, keys: Iterable[str]) -> Any:
-        """`column IN keys` with one parameter, however many keys there are: a batch has hundreds."""
-        if self.is_sqlite:
-            source = func.json_each(_text(list(keys))).table_valued("value")
-            return column.in_(select(source.c.value))
-        return column == any_(literal(list(keys), ARRAY(String)))
 
     async def remove(self, table: type[Table], *guards: Any) -> int:
         """DELETE … WHERE guards."""
@@ -190,8 +214,8 @@ class Ledger:
         entries = [entries] if isinstance(entries, Entry) else list(entries)
         seq, events, new = self._chain(row, at, entries, values)
         table = type(row)
-        changed = await self.change(table, table.id == row.id, table.event_seq == seq, **new)
-        if changed != 1:
+        guarded = {"the_id": row.id, "read_seq": seq} | {f"new_{name}": value for name, value in new.items()}
+        if not await self.changed(_guarded(table, tuple(sorted(new))), guarded):
             raise StaleDelivery
         await self.add_all(EventRow, events)
         _keep(row, new)
@@ -251,6 +275,30 @@ class Ledger:
     async def set_note(self, name: str, value: Mapping[str, Any]) -> None:
         """Set a named value."""
         await self.put(Note, {"name": name}, value=dict(value))
+
+
+class Keys(TypeDecorator[list[str]]):
+    """Any number of keys as one parameter: JSON for SQLite, an array for PostgreSQL."""
+
+    impl = ARRAY(String)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        """SQLite has no arrays."""
+        return dialect.type_descriptor(String() if dialect.name == "sqlite" else ARRAY(String()))
+
+    def process_bind_param(self, value: Iterable[str] | None, dialect: Any) -> Any:
+        """The keys as the database takes them."""
+        keys = list(value or ())
+        return _text(keys) if dialect.name == "sqlite" else keys
+
+
+def among(column: Any, name: str, is_sqlite: bool) -> Any:
+    """`column IN keys` with one parameter of this name, however many keys there are: a batch has hundreds."""
+    keys = bindparam(name, type_=Keys)
+    if is_sqlite:
+        return column.in_(select(func.json_each(keys).table_valued("value").c.value))
+    return column == any_(keys)
 
 
 class Sheet:
@@ -317,6 +365,23 @@ class Bundle:
             for row in rows:
                 row[place] = row[place] if row[place] is None else bool(row[place])
         return list(map(self._row._make, rows))
+
+
+@cache
+def _changing(table: type[Table], names: tuple[str, ...]) -> Update:
+    """Change these columns of a row; built once for each shape, as the next one."""
+    values: Any = {name: bindparam(f"new_{name}") for name in names if name != "id"}
+    return update(table.__table__).where(table.__table__.c.id == bindparam("the_id")).values(values)  # type: ignore[arg-type]
+
+
+@cache
+def _guarded(table: type[Table], names: tuple[str, ...]) -> Update:
+    return _changing(table, names).where(table.__table__.c.event_seq == bindparam("read_seq"))
+
+
+@cache
+def _bundle(query: Select[Any]) -> Bundle:
+    return Bundle(query)
 
 
 @lru_cache(maxsize=64)

@@ -167,7 +167,8 @@ async def test_the_due_ones_of_a_batch_are_read_in_the_order_of_their_index(wait
     house, hop_id = waiting
     now = await fall_due(house, hop_id, Due.DEADLINE, MANY)
     engine, literal = house.store.engine.sync_engine, {"literal_binds": True}
-    words = str(chasing.next_batch(hop_id, now).compile(engine, compile_kwargs=literal))
+    query = chasing.next_batch().params(hop=hop_id, now=now, most=MANY)
+    words = str(query.compile(engine, compile_kwargs=literal))
     async with house.store.view() as ledger:
         plan = [row.detail for row in (await ledger.session.execute(text(f"EXPLAIN QUERY PLAN {words}"))).all()]
     assert any("ix_deliveries_hop_id_wake_at" in line for line in plan), plan
