@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 Gate = tuple[str, list[str], list[str]]
 
-#: (what, command, the same in short: to see that every gate can be run). The two rows run beside each other, since most
-#: gates keep one core busy: what is played on real processes in one, what computes in the other.
+#: (what, command, the same in short: to see that every gate can be run). The two rows run beside each other: what is
+#: played on real processes, which wait for each other most of the time, and what computes, which gets only what is left
+#: by them.
 REAL: tuple[Gate, ...] = (
     ("tests on real parts that take minutes", ["-m", "pytest", "-q", "-m", "gates"], ["-m", "pytest", "-q", "-m", "gates", "--co"]),
     ("24 harms to the whole engine", ["-m", "bench.kill", "--world", "engine", "--kills", "24"], ["-m", "bench.kill", "--world", "engine", "--kills", "1"]),
@@ -24,23 +25,26 @@ REAL: tuple[Gate, ...] = (
     ("10,000 confirmations of a portal that is killed", ["-m", "bench.portal", "kill", "--answers", "10000"], ["-m", "bench.portal", "kill", "--trials", "1"]),
     ("10,000 answers beside reminders", ["-m", "tests.gates.races"], ["-m", "tests.gates.races", "--races", "1000"]),
     ("disk, descriptors, memory, names", ["-m", "tests.gates.machine"], ["-m", "tests.gates.machine", "--only", "memory"]),
-    ("100 copies of a database at work", ["-m", "tests.gates.copies", "--copies", "100"], ["-m", "tests.gates.copies", "--copies", "3"]),
 )  # fmt: skip
 COMPUTED: tuple[Gate, ...] = (
+    ("500 seeds of the simulator", ["-m", "tests.gates.seeds", "--seeds", "500"], ["-m", "tests.gates.seeds", "--seeds", "4"]),
+    ("bugs planted for the simulator", ["-m", "tests.gates.planted"], ["-m", "tests.gates.planted"]),
     ("planted faults", ["-m", "tests.gates.mutations"], ["-m", "tests.gates.mutations", "--only", "header"]),
     ("20,000 inputs of each kind", ["-m", "tests.gates.fuzz"], ["-m", "tests.gates.fuzz", "--examples", "20"]),
-    ("500 seeds of the simulator", ["-m", "tests.gates.seeds", "--seeds", "500"], ["-m", "tests.gates.seeds", "--seeds", "4"]),
+    ("100 copies of a database at work", ["-m", "tests.gates.copies", "--copies", "100"], ["-m", "tests.gates.copies", "--copies", "3"]),
 )  # fmt: skip
+#: Niceness of what computes.
+_PATIENT = 19
 
 
-def hold(row: Sequence[Gate], *, quick: bool) -> list[str]:
+def hold(row: Sequence[Gate], *, quick: bool, niceness: int = 0) -> list[str]:
     """Run the gates of a row, one after the other; those that failed. What each said is told when it has ended."""
     failed = []
     for what, whole, short in row:
         begun = time.monotonic()
         ran = subprocess.run(
-            [sys.executable, *(short if quick else whole)], check=False, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
+            ["nice", "-n", str(niceness), sys.executable, *(short if quick else whole)], check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         held = "held" if ran.returncode == 0 else "FAILED"
         print(f"== {what}\n{ran.stdout}== {what}: {held} after {time.monotonic() - begun:.0f} s", flush=True)
@@ -54,7 +58,10 @@ def main() -> int:
     options.add_argument("--quick", action="store_true")
     quick = options.parse_args().quick
     with ThreadPoolExecutor() as beside:
-        rows = [beside.submit(hold, row, quick=quick) for row in (REAL, COMPUTED)]
+        rows = [
+            beside.submit(hold, REAL, quick=quick),
+            beside.submit(hold, COMPUTED, quick=quick, niceness=_PATIENT),
+        ]
         failed = [what for row in rows for what in row.result()]
     number = len(REAL) + len(COMPUTED)
     print(f"{number - len(failed)} of {number} gates hold" + (f"; failed: {', '.join(failed)}" if failed else ""))
