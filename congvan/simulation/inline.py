@@ -7,17 +7,18 @@ caller, and every transaction begins at a pause, where the scheduler lets anothe
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, StaticPool, Update, bindparam, inspect, select
+from sqlalchemy import Delete, Insert, Select, StaticPool, Update, bindparam, inspect, select
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
+from congvan.simulation.prepared import Found, prepared
 from congvan.store.database import Store
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Table
@@ -91,6 +92,10 @@ class Disk:
             self.raw.execute("ROLLBACK")
         self.session.expunge_all()
 
+    def ask(self, statement: Any, values: Mapping[str, Any]) -> Found:
+        """A statement that is built once, within the transaction."""
+        return prepared(statement, self.engine.dialect).run(self.raw, values)
+
     def look(self, sql: str, *values: Any) -> list[Any]:
         """Rows of a question asked from outside."""
         return self.raw.execute(sql, values).fetchall()
@@ -105,11 +110,13 @@ class Disk:
 class _Line:
     """A connection as acts await it."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
 
-    async def execute(self, *given: Any, **named: Any) -> Any:
-        return self._connection.execute(*given, **named)
+    async def execute(self, query: Any, values: Any = None) -> Any:
+        if values and isinstance(values, dict):
+            return self._disk.ask(query, values)
+        return self._disk.line.execute(query, values)
 
 
 @cache
@@ -137,20 +144,27 @@ class _InlineSession:
         if row in self._session:
             self._session.expunge(row)
 
-    async def execute(self, query: Any, *given: Any) -> Any:
-        return self._best(query).execute(query, *given)
+    async def execute(self, query: Any, given: Any = None) -> Any:
+        # Whoever gives values has built the statement once; rows of several shapes are what a session sorts out.
+        if isinstance(given, dict) and self._is_plain(query):
+            return self._disk.ask(query, given)
+        plain = given is None and self._is_plain(query)
+        return (self._disk.line if plain else self._session).execute(query, given)
 
-    async def scalars(self, query: Any, *given: Any) -> Any:
-        return self._best(query).scalars(query, *given)
+    async def scalars(self, query: Any, given: Any = None) -> Any:
+        return (self._disk.line if self._is_plain(query) else self._session).scalars(query, given)
 
-    async def scalar(self, query: Any, *given: Any) -> Any:
-        return self._best(query).scalar(query, *given)
+    async def scalar(self, query: Any, given: Any = None) -> Any:
+        if isinstance(given, dict) and self._is_plain(query):
+            return self._disk.ask(query, given).scalar()
+        return (self._disk.line if self._is_plain(query) else self._session).scalar(query, given)
 
-    def _best(self, query: Any) -> Session | Connection:
+    @staticmethod
+    def _is_plain(query: Any) -> bool:
         """Whoever asks for columns alone, or changes by a condition, needs nothing of what a session knows."""
-        if isinstance(query, Update) or (isinstance(query, Select) and not any(map(_is_entity, query._raw_columns))):
-            return self._disk.line
-        return self._session
+        if isinstance(query, Select):
+            return not any(map(_is_entity, query._raw_columns))
+        return isinstance(query, Update | Delete | Insert)
 
     async def get(
         self, table: Any, key: Any, *, populate_existing: bool = False, with_for_update: bool = False
@@ -159,15 +173,15 @@ class _InlineSession:
         no row by changing its attributes. SQLite locks no row."""
         keys = key if isinstance(key, tuple) else (key,)
         query, names = _by_key(table)
-        found = self._disk.line.execute(query, dict(zip(names, keys, strict=True))).first()
+        found = self._disk.ask(query, dict(zip(names, keys, strict=True))).first()
         if found is None:
             return None
         row = inspect(table).class_manager.new_instance()
-        row.__dict__.update(found._mapping)
+        row.__dict__.update(found._asdict())
         return row
 
     async def connection(self, **_named: Any) -> _Line:
-        return _Line(self._session.connection())
+        return _Line(self._disk)
 
     async def commit(self) -> None:
         self._disk.commit()

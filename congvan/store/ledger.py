@@ -351,7 +351,7 @@ class Bundle:
         told = [func.json(one) if isinstance(one.type, JSON) else one for one in columns]
         inner = query.with_only_columns(func.json_array(*told).label("told")).subquery("bundle")
         self.query = select(func.json_group_array(func.json(inner.c.told), type_=String))
-        self._row: Any = _named(tuple(one.key for one in columns))
+        self._row: Any = named(tuple(one.key for one in columns))
         self._instants = [place for place, one in enumerate(columns) if isinstance(one.type, Instant)]
         self._flags = [place for place, one in enumerate(columns) if isinstance(one.type, Boolean)]
 
@@ -385,7 +385,8 @@ def _bundle(query: Select[Any]) -> Bundle:
 
 
 @lru_cache(maxsize=64)
-def _named(names: tuple[str, ...]) -> Any:
+def named(names: tuple[str, ...]) -> Any:
+    """The named tuple of a row of these columns."""
     return namedtuple("Row", names)
 
 

@@ -1,0 +1,82 @@
+"""Statements that are built once, run past SQLAlchemy: it compiles each, and from then on sqlite3 is asked directly.
+
+A simulated day is some hundreds of statements; what SQLAlchemy does around each takes longer than the database.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Dialect
+
+from congvan.store.ledger import named
+
+
+class Found(NamedTuple):
+    """What a statement has found, as far as anybody asks a result of SQLAlchemy for it."""
+
+    rows: Sequence[Any]
+    rowcount: int
+
+    def all(self) -> Sequence[Any]:
+        """Every row."""
+        return self.rows
+
+    def first(self) -> Any:
+        """The first row, or None."""
+        return self.rows[0] if self.rows else None
+
+    def scalar(self) -> Any:
+        """The first value of the first row, or None."""
+        return self.rows[0][0] if self.rows else None
+
+    def scalar_one(self) -> Any:
+        """The one value that was asked for."""
+        ((value,),) = self.rows
+        return value
+
+
+class Prepared:
+    """One statement as SQL, with what SQLAlchemy's types do to its values and its columns."""
+
+    def __init__(self, statement: Any, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        known = {name: bind.effective_value for bind, name in compiled.bind_names.items()}
+        # `column IN (list)`: each value of the list is a parameter of its own.
+        spread = compiled._process_parameters_for_postcompile(known)
+        self._sql: str = spread.statement
+        self._order: Sequence[str] = spread.positiontup
+        self._fixed = known | spread.additional_parameters
+        self._told: dict[str, Callable[[Any], Any]] = {**compiled._bind_processors, **spread.processors}
+        columns = compiled._result_columns
+        self._row: Any = named(tuple(one.keyname for one in columns))
+        self._read: list[tuple[int, Callable[[Any], Any]]] = [
+            (place, read)
+            for place, one in enumerate(columns)
+            if (read := one.type._cached_result_processor(dialect, None)) is not None
+        ]
+
+    def run(self, raw: sqlite3.Connection, values: Mapping[str, Any]) -> Found:
+        """Ask it with these values."""
+        told, known = self._told, {**self._fixed, **values}
+        given = [told[name](known[name]) if name in told else known[name] for name in self._order]
+        cursor = raw.execute(self._sql, given)
+        rows = cursor.fetchall()
+        if self._read:
+            rows = [self._opened(row) for row in rows]
+        return Found([self._row._make(row) for row in rows], cursor.rowcount)
+
+    def _opened(self, row: Sequence[Any]) -> Sequence[Any]:
+        opened = list(row)
+        for place, read in self._read:
+            opened[place] = read(opened[place])
+        return opened
+
+
+@cache
+def prepared(statement: Any, dialect: Dialect) -> Prepared:
+    """Of a statement that is kept by whoever built it."""
+    return Prepared(statement, dialect)
