@@ -70,10 +70,13 @@ class Relay:
 
     def plan(self, least: float = 1.0) -> None:
         """See to it that the relay looks when something becomes due."""
-        due = self.due_at()
-        if due is None or self.looking:
+        soonest = self.scheduler.now + timedelta(seconds=least)
+        if self.looking or (self._planned is not None and self.scheduler.now < self._planned <= soonest):
             return
-        when = max(due, self.scheduler.now + timedelta(seconds=least))
+        due = self.due_at()
+        if due is None:
+            return
+        when = max(due, soonest)
         if self.down_until is not None:
             when = max(when, self.down_until)
         if self._planned is None or when < self._planned or self._planned <= self.scheduler.now:
