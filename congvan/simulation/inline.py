@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
-from congvan.simulation.prepared import Found, prepared
+from congvan.simulation.prepared import Found, Scalars, prepared
 from congvan.store.database import Store
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Table
@@ -67,7 +67,7 @@ class Disk:
 
     def __init__(self) -> None:
         #: For looking on from outside, past the engine's own store.
-        self.raw = sqlite3.connect(":memory:")
+        self.raw = sqlite3.connect(":memory:", cached_statements=2048)
         self.engine: AsyncEngine = Store(URL, creator=lambda: self.raw).engine
         self.line = self.engine.sync_engine.connect()
         Table.metadata.create_all(self.line)
@@ -128,6 +128,13 @@ def _by_key(table: Any) -> tuple[Select[Any], list[str]]:
     return query, names
 
 
+def _made(table: Any, found: Any) -> Any:
+    """An entity that belongs to no session."""
+    row = inspect(table).class_manager.new_instance()
+    row.__dict__.update(found._asdict())
+    return row
+
+
 def _is_entity(column: Any) -> bool:
     return column.is_selectable and "parententity" in column._annotations
 
@@ -152,7 +159,14 @@ class _InlineSession:
         return (self._disk.line if plain else self._session).execute(query, given)
 
     async def scalars(self, query: Any, given: Any = None) -> Any:
-        return (self._disk.line if self._is_plain(query) else self._session).scalars(query, given)
+        if isinstance(given, dict):
+            found = self._disk.ask(query, given)
+            (asked,) = query._raw_columns
+            if not _is_entity(asked):
+                return Scalars(value for (value,) in found.rows)
+            table = asked._annotations["parententity"].class_
+            return Scalars(_made(table, row) for row in found.rows)
+        return (self._disk.line if self._is_plain(query) else self._session).scalars(query)
 
     async def scalar(self, query: Any, given: Any = None) -> Any:
         if isinstance(given, dict) and self._is_plain(query):
@@ -174,11 +188,7 @@ class _InlineSession:
         keys = key if isinstance(key, tuple) else (key,)
         query, names = _by_key(table)
         found = self._disk.ask(query, dict(zip(names, keys, strict=True))).first()
-        if found is None:
-            return None
-        row = inspect(table).class_manager.new_instance()
-        row.__dict__.update(found._asdict())
-        return row
+        return None if found is None else _made(table, found)
 
     async def connection(self, **_named: Any) -> _Line:
         return _Line(self._disk)

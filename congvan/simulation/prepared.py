@@ -39,6 +39,18 @@ class Found(NamedTuple):
         return value
 
 
+class Scalars(list[Any]):
+    """What a statement for one entity or column has found."""
+
+    def all(self) -> list[Any]:
+        """Every one."""
+        return self
+
+    def first(self) -> Any:
+        """The first, or None."""
+        return self[0] if self else None
+
+
 class Prepared:
     """One statement as SQL, with what SQLAlchemy's types do to its values and its columns."""
 
