@@ -91,14 +91,13 @@ async def _candidates(
     ledger: Ledger, hop_id: str | None, now: datetime, wall: datetime, limit: int
 ) -> list[Message]:
     query = _next(hop_id is not None, ledger.is_sqlite)
-    of_a_hop = {"hop": hop_id} if hop_id else {}
+    of_a_hop = {"hop": hop_id} if hop_id is not None else {}
     # Rows of the same names without the session's book-keeping: nothing here writes them back.
     return cast("list[Message]", list(await ledger.batch(query, now=now, wall=wall, most=limit, **of_a_hop)))
 
 
 @cache
 def _next(of_a_hop: bool, is_sqlite: bool) -> Select[Any]:
-    """Built once, as all that follows: to build a statement takes longer than to have a small batch of it."""
     ready = Message.state.in_(("QUEUED", "UNKNOWN")) & (Message.not_before <= bindparam("now"))
     abandoned = (Message.state == "CLAIMED") & (Message.lease_until < bindparam("wall"))
     # All mail of one hop is of one urgency; ordering by it would sort the whole queue for every batch.

@@ -99,50 +99,6 @@ async def planned(house: House, hop_id: str) -> datetime | None:
         return found
 
 
-# Statements of every turn, each built once: to build one takes longer than the database needs for it.
-
-
-@cache
-def _taken() -> Update:
-    hop: Any = Hop.__table__
-    free = or_(hop.c.lease_until.is_(None), hop.c.lease_until < bindparam("wall"))
-    values = {"lease_until": bindparam("until"), "lease_owner": bindparam("by"), "turns": hop.c.turns + 1}
-    return update(hop).where(hop.c.id == bindparam("hop"), free).values(values)
-
-
-@cache
-def _of_lease() -> Update:
-    hop: Any = Hop.__table__
-    return update(hop).where(hop.c.id == bindparam("hop"), hop.c.lease_owner == bindparam("by"))
-
-
-@cache
-def _resting() -> Update:
-    hop: Any = Hop.__table__
-    return _of_lease().where(hop.c.wake_seq == bindparam("seen")).values(wake_at=bindparam("wake"))
-
-
-@cache
-def _extended() -> Update:
-    return _of_lease().values(lease_until=bindparam("until"))
-
-
-@cache
-def _released() -> Update:
-    return _of_lease().values(lease_until=None, lease_owner=None)
-
-
-@cache
-def _wake_of() -> Select[Any]:
-    return select(Hop.wake_at).where(Hop.id == bindparam("hop"))
-
-
-@cache
-def _first_wake() -> Select[Any]:
-    wakes = Delivery.hop_id == bindparam("hop"), Delivery.wake_at.is_not(None)
-    return select(Delivery.wake_at).where(*wakes).order_by(Delivery.wake_at).limit(1)
-
-
 @asynccontextmanager
 async def kept(house: House, lease: Lease) -> AsyncIterator[None]:
     """Keep the lease while mail is sent, which may take longer than one lease lasts."""
@@ -278,3 +234,47 @@ async def needs_a_run(house: House, hop_id: str) -> bool:
             return True
         campaign = await ledger.get(Campaign, hop.campaign_id)
         return await chasing.reminds(house, ledger, campaign, hop, now)
+
+
+# ------------------------------------------------------------------------------------ statements of every turn
+
+
+@cache
+def _taken() -> Update:
+    hop: Any = Hop.__table__
+    free = or_(hop.c.lease_until.is_(None), hop.c.lease_until < bindparam("wall"))
+    values = {"lease_until": bindparam("until"), "lease_owner": bindparam("by"), "turns": hop.c.turns + 1}
+    return update(hop).where(hop.c.id == bindparam("hop"), free).values(values)
+
+
+@cache
+def _of_lease() -> Update:
+    hop: Any = Hop.__table__
+    return update(hop).where(hop.c.id == bindparam("hop"), hop.c.lease_owner == bindparam("by"))
+
+
+@cache
+def _resting() -> Update:
+    hop: Any = Hop.__table__
+    return _of_lease().where(hop.c.wake_seq == bindparam("seen")).values(wake_at=bindparam("wake"))
+
+
+@cache
+def _extended() -> Update:
+    return _of_lease().values(lease_until=bindparam("until"))
+
+
+@cache
+def _released() -> Update:
+    return _of_lease().values(lease_until=None, lease_owner=None)
+
+
+@cache
+def _wake_of() -> Select[Any]:
+    return select(Hop.wake_at).where(Hop.id == bindparam("hop"))
+
+
+@cache
+def _first_wake() -> Select[Any]:
+    wakes = Delivery.hop_id == bindparam("hop"), Delivery.wake_at.is_not(None)
+    return select(Delivery.wake_at).where(*wakes).order_by(Delivery.wake_at).limit(1)

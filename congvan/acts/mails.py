@@ -77,7 +77,6 @@ async def next_mail_at(ledger: Ledger, hop_id: str | None) -> datetime | None:
 
 @cache
 def _next(of_a_hop: bool) -> Select[tuple[datetime]]:
-    """Built once: it is asked at every look and every rest, and to build it takes longer than to ask it."""
     waiting = select(Message.not_before).where(OPEN, carried_with(of_a_hop), not_held())
     return waiting.order_by(Message.not_before).limit(1)
 

@@ -76,8 +76,6 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
 
 @cache
 def _locked(is_sqlite: bool) -> Select[Any]:
-    """Built once, as all that is asked and written for each batch: to build a statement takes longer than to have a
-    small batch of it."""
     return select(*_NEEDED).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id).with_for_update()
 
 
@@ -238,26 +236,33 @@ async def _write(
     connection = await ledger.session.connection()
     bound = {f"new_{name}": value for name, value in values.items()}
     bound |= {f"old_{name}": value for name, value in guards.items()}
-    many = len(said) <= _FEW
-    statement = _written(table, key, tuple(values), tuple(guards), ledger.is_sqlite if many else None)
-    if many:
+    shape = table, key, tuple(values), tuple(guards)
+    if len(said) <= _FEW:
+        statement = _written_alike(*shape, ledger.is_sqlite)
         for reply, keys in said.items():
             await connection.execute(statement, bound | {"new_reply": reply, "keys": keys})
     else:
         rows = [bound | {"the_key": one.message.id, "new_reply": one.outcome.reply[:500]} for one in members]
-        await connection.execute(statement, rows)
+        await connection.execute(_written_singly(*shape), rows)
 
 
 @cache
-def _written(
-    table: type[Table], key: str, values: Sequence[str], guards: Sequence[str], is_sqlite: bool | None
+def _written_alike(
+    table: type[Table], key: str, values: Sequence[str], guards: Sequence[str], is_sqlite: bool
 ) -> Update:
-    """is_sqlite: for any number of keys at once; None: for one of them."""
+    return _written(table, values, guards).where(among(table.__table__.c[key], "keys", is_sqlite))
+
+
+@cache
+def _written_singly(table: type[Table], key: str, values: Sequence[str], guards: Sequence[str]) -> Update:
+    return _written(table, values, guards).where(table.__table__.c[key] == bindparam("the_key"))
+
+
+def _written(table: type[Table], values: Sequence[str], guards: Sequence[str]) -> Update:
     columns = table.__table__.c
-    keys = columns[key] == bindparam("the_key") if is_sqlite is None else among(columns[key], "keys", is_sqlite)
     return (
         update(table.__table__)  # type: ignore[arg-type]
-        .where(keys, *(columns[name] == bindparam(f"old_{name}") for name in guards))
+        .where(*(columns[name] == bindparam(f"old_{name}") for name in guards))
         .values({name: bindparam(f"new_{name}") for name in (*values, "reply")})
     )
 

@@ -119,7 +119,6 @@ async def _sizes(ledger: Ledger) -> dict[str, int]:
 
 @cache
 def _sizes_of_files() -> Select[tuple[str, int]]:
-    """Built once, as the letter that speaks below: each turn that sends asks both."""
     return select(File.sha256, File.size)
 
 

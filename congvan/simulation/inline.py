@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
-from congvan.simulation.prepared import Found, Scalars, prepared
+from congvan.simulation.prepared import Found, Prepared, Scalars
 from congvan.store.database import Store
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Table
@@ -76,6 +76,7 @@ class Disk:
         self.session.connection()
         self.raw.execute("ROLLBACK")
         self.commits = 0
+        self._prepared: dict[Any, Prepared] = {}
 
     def begin(self, *, immediate: bool) -> None:
         """A transaction."""
@@ -93,8 +94,26 @@ class Disk:
         self.session.expunge_all()
 
     def ask(self, statement: Any, values: Mapping[str, Any]) -> Found:
-        """A statement that is built once, within the transaction."""
-        return prepared(statement, self.engine.dialect).run(self.raw, values)
+        """A statement that whoever built it keeps: what is prepared of it is kept as well."""
+        ready = self._prepared.get(statement)
+        if ready is None:
+            ready = self._prepared[statement] = Prepared(statement, list(values), self.engine.dialect)
+        return ready.run(self.raw, values)
+
+    def entity(self, table: Any, row: Any, *, anew: bool = False) -> Any:
+        """The row as the session knows it, or would have made it. anew: over what was read of it before."""
+        mapper: Any = inspect(table)
+        key = mapper.identity_key_from_primary_key([getattr(row, column.key) for column in mapper.primary_key])
+        known = self.session.identity_map.get(key)
+        if known is not None and not anew:
+            return known
+        made = known if known is not None else mapper.class_manager.new_instance()
+        made.__dict__.update(row._asdict())
+        if known is None:
+            state: Any = inspect(made)
+            state.key, state.session_id = key, self.session.hash_key
+            self.session.identity_map.add(state)
+        return made
 
     def look(self, sql: str, *values: Any) -> list[Any]:
         """Rows of a question asked from outside."""
@@ -128,13 +147,6 @@ def _by_key(table: Any) -> tuple[Select[Any], list[str]]:
     return query, names
 
 
-def _made(table: Any, found: Any) -> Any:
-    """An entity that belongs to no session."""
-    row = inspect(table).class_manager.new_instance()
-    row.__dict__.update(found._asdict())
-    return row
-
-
 def _is_entity(column: Any) -> bool:
     return column.is_selectable and "parententity" in column._annotations
 
@@ -144,15 +156,10 @@ class _InlineSession:
 
     def __init__(self, disk: Disk) -> None:
         self._disk, self._session = disk, disk.session
-        self.expunge_all = self._session.expunge_all
-
-    def expunge(self, row: Table) -> None:
-        """What `get` has made belongs to no session."""
-        if row in self._session:
-            self._session.expunge(row)
+        self.expunge, self.expunge_all = self._session.expunge, self._session.expunge_all
 
     async def execute(self, query: Any, given: Any = None) -> Any:
-        # Whoever gives values has built the statement once; rows of several shapes are what a session sorts out.
+        # Whoever gives values has built the statement once; a list of rows the session groups by their columns.
         if isinstance(given, dict) and self._is_plain(query):
             return self._disk.ask(query, given)
         plain = given is None and self._is_plain(query)
@@ -165,7 +172,7 @@ class _InlineSession:
             if not _is_entity(asked):
                 return Scalars(value for (value,) in found.rows)
             table = asked._annotations["parententity"].class_
-            return Scalars(_made(table, row) for row in found.rows)
+            return Scalars(self._disk.entity(table, row) for row in found.rows)
         return (self._disk.line if self._is_plain(query) else self._session).scalars(query)
 
     async def scalar(self, query: Any, given: Any = None) -> Any:
@@ -183,12 +190,15 @@ class _InlineSession:
     async def get(
         self, table: Any, key: Any, *, populate_existing: bool = False, with_for_update: bool = False
     ) -> Any:
-        """As `Session.get`, which builds its question anew each time and keeps books on what it has found: acts write
-        no row by changing its attributes. SQLite locks no row."""
+        """As `Session.get`, which builds its question anew each time; SQLite locks no row."""
         keys = key if isinstance(key, tuple) else (key,)
+        if not populate_existing:
+            known = self._session.identity_map.get(inspect(table).identity_key_from_primary_key(keys))
+            if known is not None:
+                return known
         query, names = _by_key(table)
         found = self._disk.ask(query, dict(zip(names, keys, strict=True))).first()
-        return None if found is None else _made(table, found)
+        return None if found is None else self._disk.entity(table, found, anew=populate_existing)
 
     async def connection(self, **_named: Any) -> _Line:
         return _Line(self._disk)

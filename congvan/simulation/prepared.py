@@ -6,20 +6,25 @@ A simulated day is some hundreds of statements; what SQLAlchemy does around each
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Dialect
+from sqlalchemy.exc import DBAPIError
 
-from congvan.store.ledger import named
+from congvan.store.ledger import row_of
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Found:
     """What a statement has found, as far as anybody asks a result of SQLAlchemy for it."""
 
     rows: Sequence[Any]
     rowcount: int
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.rows)
 
     def all(self) -> Sequence[Any]:
         """Every row."""
@@ -52,19 +57,27 @@ class Scalars(list[Any]):
 
 
 class Prepared:
-    """One statement as SQL, with what SQLAlchemy's types do to its values and its columns."""
+    """One statement as SQL, with what SQLAlchemy's types do to its values and its columns.
 
-    def __init__(self, statement: Any, dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
-        known = {name: bind.effective_value for bind, name in compiled.bind_names.items()}
+    names: of the values that it will be given; as the engine does, for a name that is reserved is refused by them.
+    """
+
+    def __init__(self, statement: Any, names: Sequence[str], dialect: Dialect) -> None:
+        self._dialect: Any = dialect
+        compiled: Any = statement.compile(dialect=dialect, column_keys=list(names))
+        defaults = [getattr(compiled, f"{kind}_prefetch", ()) for kind in ("insert", "update")]
+        assert not any(defaults), "a default that Python would set"
+        binds = compiled.bind_names.items()
         # `column IN (list)`: each value of the list is a parameter of its own.
-        spread = compiled._process_parameters_for_postcompile(known)
+        spread = compiled._process_parameters_for_postcompile({name: bind.effective_value for bind, name in binds})
         self._sql: str = spread.statement
         self._order: Sequence[str] = spread.positiontup
-        self._fixed = known | spread.additional_parameters
+        # Without those that have to be given: a value that is missing is an error, as the engine has it.
+        self._fixed = {name: bind.effective_value for bind, name in binds if not bind.required}
+        self._fixed |= spread.additional_parameters
         self._told: dict[str, Callable[[Any], Any]] = {**compiled._bind_processors, **spread.processors}
         columns = compiled._result_columns
-        self._row: Any = named(tuple(one.keyname for one in columns))
+        self._row: Any = row_of(tuple(one.keyname for one in columns))
         self._read: list[tuple[int, Callable[[Any], Any]]] = [
             (place, read)
             for place, one in enumerate(columns)
@@ -72,11 +85,14 @@ class Prepared:
         ]
 
     def run(self, raw: sqlite3.Connection, values: Mapping[str, Any]) -> Found:
-        """Ask it with these values."""
+        """Ask it with these values. Raises what SQLAlchemy would of what the database says."""
         told, known = self._told, {**self._fixed, **values}
         given = [told[name](known[name]) if name in told else known[name] for name in self._order]
-        cursor = raw.execute(self._sql, given)
-        rows = cursor.fetchall()
+        try:
+            cursor = raw.execute(self._sql, given)
+            rows = cursor.fetchall()
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(self._sql, given, error, sqlite3.Error, dialect=self._dialect) from error
         if self._read:
             rows = [self._opened(row) for row in rows]
         return Found([self._row._make(row) for row in rows], cursor.rowcount)
@@ -86,9 +102,3 @@ class Prepared:
         for place, read in self._read:
             opened[place] = read(opened[place])
         return opened
-
-
-@cache
-def prepared(statement: Any, dialect: Dialect) -> Prepared:
-    """Of a statement that is kept by whoever built it."""
-    return Prepared(statement, dialect)

@@ -4,6 +4,9 @@ Every change of a delivery, a hop or a campaign goes through `write`: it appends
 chain and updates the row in one guarded statement, so nothing changes without its line in the log.
 On PostgreSQL rows are locked in the order deliveries → hops → campaigns, so that no two acts wait for
 each other.
+
+Statements that every turn or every look needs are built once (`@cache`) and given their values: to build one takes
+longer than the database needs for a few rows of it.
 """
 
 from __future__ import annotations
@@ -43,8 +46,8 @@ from sqlalchemy.orm.attributes import set_committed_value
 from congvan.errors import NotFound, StaleDelivery
 from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Instant, Note, Table
 
-#: To build a statement for so few rows takes longer than to write them one by one.
-_FEW = 8
+#: Up to so many rows are written one by one: to build a statement for all takes longer.
+_ONE_BY_ONE = 8
 
 Row = TypeVar("Row", bound=Table)
 Chained = TypeVar("Chained", Campaign, Hop, Delivery)
@@ -104,7 +107,8 @@ class Ledger:
         return (await self.session.execute(query)).all()
 
     async def batch(self, query: Select[Any], **values: Any) -> Sequence[Any]:
-        """As `rows`, for hundreds of them, as named tuples. values: of a query that is built once and kept.
+        """As `rows`, for hundreds of them, as named tuples. With values, the query is one that is built once: it is
+        kept for ever.
 
         SQLite's driver takes and lets go of the interpreter for each row, so beside a busy loop a row costs more
         than all that is done with it: there they come in one step, as one value of JSON.
@@ -136,10 +140,12 @@ class Ledger:
 
     async def pour(self, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
         """As `add_all`, for any number of rows of one shape: many of them as one parameter (`Sheet`)."""
+        if not rows:
+            return
         connection = await self.session.connection()
-        if 0 < len(rows) <= _FEW:
+        if len(rows) <= _ONE_BY_ONE:
             await connection.execute(insert(table.__table__), [dict(row) for row in rows])  # type: ignore[arg-type]
-        elif rows:
+        else:
             sheet = Sheet(table, rows, self.is_sqlite)
             await connection.execute(
                 insert(sheet.table).from_select(list(sheet.values), select(*sheet.values.values()))
@@ -185,11 +191,12 @@ class Ledger:
     async def change_many(self, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
         """Update many rows by id, one statement for all that change the same columns."""
         shapes: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-        for row in rows:
+        # In the order in which everybody locks them.
+        for row in sorted(rows, key=lambda row: str(row["id"])):
             shapes.setdefault(tuple(sorted(row)), []).append(row)
         connection = await self.session.connection()
         for names, alike in shapes.items():
-            if len(alike) <= _FEW:
+            if len(alike) <= _ONE_BY_ONE:
                 keyed = [{"the_id" if name == "id" else f"new_{name}": row[name] for name in names} for row in alike]
                 await connection.execute(_changing(table, names), keyed)
                 continue
@@ -351,7 +358,7 @@ class Bundle:
         told = [func.json(one) if isinstance(one.type, JSON) else one for one in columns]
         inner = query.with_only_columns(func.json_array(*told).label("told")).subquery("bundle")
         self.query = select(func.json_group_array(func.json(inner.c.told), type_=String))
-        self._row: Any = named(tuple(one.key for one in columns))
+        self._row: Any = row_of(tuple(one.key for one in columns))
         self._instants = [place for place, one in enumerate(columns) if isinstance(one.type, Instant)]
         self._flags = [place for place, one in enumerate(columns) if isinstance(one.type, Boolean)]
 
@@ -369,7 +376,7 @@ class Bundle:
 
 @cache
 def _changing(table: type[Table], names: tuple[str, ...]) -> Update:
-    """Change these columns of a row; built once for each shape, as the next one."""
+    """Change these columns of a row; built once for each set of columns."""
     values: Any = {name: bindparam(f"new_{name}") for name in names if name != "id"}
     return update(table.__table__).where(table.__table__.c.id == bindparam("the_id")).values(values)  # type: ignore[arg-type]
 
@@ -385,8 +392,8 @@ def _bundle(query: Select[Any]) -> Bundle:
 
 
 @lru_cache(maxsize=64)
-def named(names: tuple[str, ...]) -> Any:
-    """The named tuple of a row of these columns."""
+def row_of(names: tuple[str, ...]) -> Any:
+    """The named tuple for rows of these columns."""
     return namedtuple("Row", names)
 
 

@@ -151,7 +151,7 @@ async def test_many_deliveries_change_in_one_act_and_keep_their_own_columns(fill
 @pytest.mark.parametrize("few", [0, 8], ids=["many at once", "one by one"])
 async def test_many_rows_change_as_one_row_would(filled: Store, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Instants, lists, truth values, nothing at all: what differs between the rows and what does not."""
-    monkeypatch.setattr(ledger_module, "_FEW", few)
+    monkeypatch.setattr(ledger_module, "_ONE_BY_ONE", few)
     async with filled.act() as ledger:
         rows = await ledger.all(select(Delivery).order_by(Delivery.id), lock=True)
         changes = [

@@ -106,8 +106,10 @@ def _full(ground: Ground) -> str:
     sender = under_way(ground)
     # It is full at once: to fill it takes as long as to send the rest.
     sender.process.send_signal(signal.SIGSTOP)
-    ground.disk.fill()
-    sender.process.send_signal(signal.SIGCONT)
+    try:
+        ground.disk.fill()
+    finally:
+        sender.process.send_signal(signal.SIGCONT)
     _wait(sender)
     said = sender.end()
     ground.disk.free()
