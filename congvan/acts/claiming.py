@@ -15,7 +15,8 @@ from congvan.acts.mails import ASKING, CHASERS, FAREWELLS, LETTERS, OPEN, PATIEN
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
-from congvan.store.ledger import Ledger, among
+from congvan.store.bulk import among
+from congvan.store.ledger import Ledger
 from congvan.store.tables import Attempt, Campaign, Delivery, Message
 
 #: Messages claimed at once: a tenth of a letter's cost was that of its batch with half as many. What a kill leaves

@@ -17,7 +17,8 @@ from congvan.acts.mails import CHASERS, LETTERS, PATIENCE
 from congvan.house import House
 from congvan.mail.sender import Outcome
 from congvan.rules.protocol import Event, Fact, State, advance
-from congvan.store.ledger import Entry, Ledger, among
+from congvan.store.bulk import among
+from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Attempt, Delivery, Message, Table
 
 Change = tuple[Delivery, list[Entry], dict[str, Any]]

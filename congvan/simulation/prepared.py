@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Dialect
 from sqlalchemy.exc import DBAPIError
 
-from congvan.store.ledger import row_of
+from congvan.store.bulk import row_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,39 +12,31 @@ longer than the database needs for a few rows of it.
 from __future__ import annotations
 
 import hashlib
-from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import (
-    JSON,
-    Boolean,
     Delete,
     Select,
-    String,
-    TypeDecorator,
     Update,
-    any_,
     bindparam,
-    cast,
     delete,
     func,
     insert,
-    literal,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from congvan.errors import NotFound, StaleDelivery
-from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Instant, Note, Table
+from congvan.store.bulk import Bundle, Sheet, bundle_of
+from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Note, Table
 
 #: Up to so many rows are written one by one: to build a statement for all takes longer.
 _ONE_BY_ONE = 8
@@ -116,7 +108,7 @@ class Ledger:
         connection = await self.session.connection()
         if not self.is_sqlite:
             return (await connection.execute(query, values)).all()
-        bundle = _bundle(query) if values else Bundle(query)
+        bundle = bundle_of(query) if values else Bundle(query)
         return bundle.opened((await connection.execute(bundle.query, values)).scalar_one())
 
     async def first(self, query: Select[tuple[Any]]) -> Any:
@@ -284,96 +276,6 @@ class Ledger:
         await self.put(Note, {"name": name}, value=dict(value))
 
 
-class Keys(TypeDecorator[list[str]]):
-    """Any number of keys as one parameter: JSON for SQLite, an array for PostgreSQL."""
-
-    impl = ARRAY(String)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Any) -> Any:
-        """SQLite has no arrays."""
-        return dialect.type_descriptor(String() if dialect.name == "sqlite" else ARRAY(String()))
-
-    def process_bind_param(self, value: Iterable[str] | None, dialect: Any) -> Any:
-        """The keys as the database takes them."""
-        keys = list(value or ())
-        return _text(keys) if dialect.name == "sqlite" else keys
-
-
-def among(column: Any, name: str, is_sqlite: bool) -> Any:
-    """`column IN keys` with one parameter of this name, however many keys there are: a batch has hundreds."""
-    keys = bindparam(name, type_=Keys)
-    if is_sqlite:
-        return column.in_(select(func.json_each(keys).table_valued("value").c.value))
-    return column == any_(keys)
-
-
-class Sheet:
-    """Rows of one shape as one parameter of JSON, taken apart by the database.
-
-    values: by column, what stands in each row; what is the same in all of them is bound once. Row by row
-    SQLAlchemy and the driver spend more on a parameter than the database on the row.
-    """
-
-    def __init__(
-        self, table: type[Table], rows: Sequence[Mapping[str, Any]], is_sqlite: bool
-    ) -> None:
-        self.table: Any = table.__table__
-        self._is_sqlite = is_sqlite
-        names = list(rows[0])
-        differ = [name for name in names if name == names[0] or any(row[name] != rows[0][name] for row in rows)]
-        differ = list(dict.fromkeys([*differ, *(["id"] if "id" in names else [])]))
-        told = [[self._told(row[name]) for name in differ] for row in rows]
-        self._source: Any = (
-            func.json_each(_text(told)) if is_sqlite else func.json_array_elements(literal(told, JSON))
-        ).table_valued("value", name="sheet")
-        self.values: dict[str, Any] = {
-            name: self._taken(differ.index(name), self.table.c[name])
-            if name in differ
-            else literal(rows[0][name], self.table.c[name].type)
-            for name in names
-        }
-
-    def _told(self, value: Any) -> Any:
-        """As the column's own type would write it."""
-        if isinstance(value, datetime):
-            if value.tzinfo is None:
-                raise ValueError("a naive datetime reached the store")
-            value = value.astimezone(UTC)
-            return value.replace(tzinfo=None).isoformat(" ", "microseconds") if self._is_sqlite else value.isoformat()
-        return _text(value) if isinstance(value, dict | list | tuple) else value
-
-    def _taken(self, place: int, column: Any) -> Any:
-        value = self._source.c.value
-        if self._is_sqlite:
-            return func.json_extract(value, f"$[{place}]")
-        return cast(value.op("->>")(place), column.type)
-
-
-class Bundle:
-    """The rows of a query as one value of JSON, for SQLite; each column as its own type would read it."""
-
-    def __init__(self, query: Select[Any]) -> None:
-        columns = list(query.selected_columns)
-        told = [func.json(one) if isinstance(one.type, JSON) else one for one in columns]
-        inner = query.with_only_columns(func.json_array(*told).label("told")).subquery("bundle")
-        self.query = select(func.json_group_array(func.json(inner.c.told), type_=String))
-        self._row: Any = row_of(tuple(one.key for one in columns))
-        self._instants = [place for place, one in enumerate(columns) if isinstance(one.type, Instant)]
-        self._flags = [place for place, one in enumerate(columns) if isinstance(one.type, Boolean)]
-
-    def opened(self, said: str) -> list[Any]:
-        """The rows again."""
-        rows: list[list[Any]] = orjson.loads(said)
-        for place in self._instants:
-            for row in rows:
-                row[place] = row[place] and datetime.fromisoformat(row[place]).replace(tzinfo=UTC)
-        for place in self._flags:
-            for row in rows:
-                row[place] = row[place] if row[place] is None else bool(row[place])
-        return list(map(self._row._make, rows))
-
-
 @cache
 def _changing(table: type[Table], names: tuple[str, ...]) -> Update:
     """Change these columns of a row; built once for each set of columns."""
@@ -384,21 +286,6 @@ def _changing(table: type[Table], names: tuple[str, ...]) -> Update:
 @cache
 def _guarded(table: type[Table], names: tuple[str, ...]) -> Update:
     return _changing(table, names).where(table.__table__.c.event_seq == bindparam("read_seq"))
-
-
-@cache
-def _bundle(query: Select[Any]) -> Bundle:
-    return Bundle(query)
-
-
-@lru_cache(maxsize=64)
-def row_of(names: tuple[str, ...]) -> Any:
-    """The named tuple for rows of these columns."""
-    return namedtuple("Row", names)
-
-
-def _text(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _keep(row: Table, new: Mapping[str, Any]) -> None:
