@@ -17,7 +17,7 @@ run: $(VENV)/.run ## the 8184 campaign on real parts; EXIT=1 ends with it, SPEED
 test: $(VENV)/.dev browser ## every test, within ten minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-gates: $(VENV)/.dev ## what has to hold before a release, within an hour
+gates: $(VENV)/.dev browser ## what has to hold before a release, within an hour
 	@$(BIN)/python -m tests.gates
 
 soak: $(VENV)/.dev ## new seeds of the simulator until told to stop, or for MINUTES
