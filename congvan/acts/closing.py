@@ -14,8 +14,8 @@ from congvan.store.tables import Campaign, Letter
 async def close(house: House, name: str, by: str, *, now_matter_what: bool = False) -> str:
     """Close a campaign and hand its report to be issued; return the report's letter id.
 
-    Raise ActRefused while somebody is open of whom the last rung was not told. Late answers are still
-    accepted afterwards.
+    Raise ActRefused while somebody is open of whom the last rung was not told, and while the campaign is held: its
+    unsent mail, this report's among it, would never leave. Late answers are still accepted afterwards.
     """
     if not by.strip():
         raise ActRefused("Cần họ tên người quyết định kết thúc.")
@@ -24,6 +24,7 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         campaign = await campaigns.find(ledger, name)
         if campaign.state == "CLOSED" and campaign.report_letter_id:
             return campaign.report_letter_id
+        _not_held(campaign)
         if not now_matter_what and not await campaigns.ready_to_close(ledger, campaign):
             raise ActRefused("Còn nơi nhận chưa xong mà cấp cuối chưa được báo; xem: congvan status")
     # The report bears the hash of this seal.
@@ -35,6 +36,7 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         row = await ledger.take(Campaign, campaign.id)
         if row.state == "CLOSED" and row.report_letter_id:
             return row.report_letter_id
+        _not_held(row)
         # What the ladder had prepared says less than this one, and nobody is urged any more.
         unissued = [await papers.pending(ledger, row.id, kind) for kind in ("report", "urge")]
         await papers.drop(ledger, [one for one in unissued if one is not None])
@@ -57,3 +59,8 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
             await demo.play(house, ledger, "clerk", "issue", at, {"letter": letter_id}, row.id)
     await seals.seal(house, campaign.id)
     return letter_id
+
+
+def _not_held(campaign: Campaign) -> None:
+    if campaign.held_at is not None:
+        raise ActRefused("Đợt triển khai đang tạm dừng; cho tiếp tục rồi kết thúc.")

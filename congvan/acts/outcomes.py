@@ -177,13 +177,14 @@ def refusal(delivery: Delivery, data: dict[str, Any], now: datetime, channel: st
 
 
 async def _not_overtaken(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Judged]:
-    """Those whose attempt is still the last one, and late acceptances that nobody has written down."""
+    """Those whose attempt is still the last one, whether or not somebody has put the message off since, and late
+    acceptances that nobody has written down."""
     keys = sorted(one.message.id for one in judged)
     rows = {row.id: row for row in await ledger.batch(_standing(ledger.is_sqlite), keys=keys)}
     return [
         one
         for one in judged
-        if (rows[one.message.id].state, rows[one.message.id].attempts) == ("CLAIMED", one.ordinal)
+        if (rows[one.message.id].attempts == one.ordinal and rows[one.message.id].state in ("CLAIMED", "QUEUED"))
         or (one.verdict == "accepted" and rows[one.message.id].state != "SENT")
     ]
 

@@ -230,6 +230,22 @@ async def test_a_claim_that_is_put_off_over_night_is_still_counted_as_unknown(ou
     assert (row.state, row.unknown, row.not_before) == ("QUEUED", 1, at("2023-12-07", "07:30"))
 
 
+async def test_a_refusal_that_comes_after_the_message_was_put_off_is_still_the_last_word(outside: Town) -> None:
+    """A process stood still with it on the wire into the evening, and somebody put it off meanwhile (seed 405)."""
+    await outside.until("2023-12-06", "07:59")
+    hop = await outside.hop("BQL")
+    outside.clock.set(at("2023-12-06"))
+    await hops.turn(outside.house, hop.id)
+    works = await outbox.claim(outside.house, hop.id)
+    outside.clock.set(at("2023-12-06", "20:00"))
+    assert await outbox.claim(outside.house, hop.id) == []
+    refused = [Outcome(work.message.id, "refused", 550, "5.1.1 No such user") for work in works]
+    await outbox.record(outside.house, works, refused)
+    outside.clock.set(at("2023-12-07"))
+    assert await outbox.claim(outside.house, hop.id) == []
+    assert (await message(outside, "T-OUT", "reminder")).state == "REFUSED"
+
+
 async def test_a_reminder_that_died_on_the_wire_is_not_sent_again_after_the_answer(outside: Town) -> None:
     await outside.until("2023-12-06", "07:59")
     hop = await outside.hop("BQL")

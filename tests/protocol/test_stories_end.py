@@ -56,6 +56,18 @@ async def test_a_person_may_close_all_the_same_and_says_so(outside: Town) -> Non
     assert (await outside.one(Campaign)).closed_by == "Chu Đức Anh"
 
 
+@pytest.mark.parametrize("anyway", [False, True], ids=["in the ordinary way", "no matter what"])
+async def test_a_held_campaign_goes_on_before_it_is_closed(opened: Town, anyway: bool) -> None:
+    """Its mail would be held for ever, and the report to the city with it (found by seeds 283 and 422)."""
+    await everybody_answers(opened)
+    await campaigns.hold(opened.house, "8184", "An")
+    with pytest.raises(ActRefused, match="cho tiếp tục rồi kết thúc"):
+        await closing.close(opened.house, "8184", "Chu Đức Anh", now_matter_what=anyway)
+    await campaigns.resume(opened.house, "8184", "An")
+    await closing.close(opened.house, "8184", "Chu Đức Anh", now_matter_what=anyway)
+    assert (await opened.one(Campaign)).state == "CLOSED"
+
+
 async def test_closing_twice_is_closing_once(opened: Town) -> None:
     await everybody_answers(opened)
     first = await closing.close(opened.house, "8184", "Chu Đức Anh")
