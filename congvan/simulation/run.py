@@ -71,7 +71,8 @@ class Simulation:
 
     def __init__(self, world: World, disk: Disk, folder: Path, faults: Faults) -> None:
         self.world, self.disk, self.faults = world, disk, faults
-        self.scheduler = Scheduler(world.seed, disk, faults, folder, world.starts - timedelta(hours=1))
+        begins, crowd = world.starts - timedelta(hours=1), len(world.register.organisations)
+        self.scheduler = Scheduler(world.seed, disk, faults, folder, begins, crowd)
         self.processes = {name: self._process(name, folder) for name in PROCESSES}
         plans = {launch.plan.code: (launch.plan, launch.cascade) for _, launch in world.launches}
         self.memory = Memory(disk, calendars(), plans)

@@ -16,8 +16,9 @@ from congvan.simulation.processes import Ended, Job, Process
 
 #: Steps that a failing seed prints.
 REMEMBERED = 40
-#: A world in which one virtual day takes more steps than this does not come to rest.
-MOST_STEPS_A_DAY = 20_000
+#: A world in which one virtual day takes more steps than this, and so many more for each of its organisations, does
+#: not come to rest. A letter is some steps, and again as many each time that a process dies with a batch in hand.
+MOST_STEPS_A_DAY, AND_FOR_EACH = 20_000, 100
 
 
 class Broken(Exception):
@@ -33,12 +34,14 @@ def _end_of(day: date) -> datetime:
 
 
 class Scheduler:
-    """Virtual time. after_step: looks at what a step has written; at_day_end: looks at everything."""
+    """Virtual time. crowd: how many organisations live in it. after_step: looks at what a step has written; at_day_end:
+    looks at everything."""
 
-    def __init__(self, seed: int, disk: Disk, faults: Faults, folder: Path, starts: datetime) -> None:
+    def __init__(self, seed: int, disk: Disk, faults: Faults, folder: Path, starts: datetime, crowd: int) -> None:
         self.seed, self.disk, self.faults, self.folder = seed, disk, faults, folder
         self.now = starts
         self.steps = 0
+        self._most_a_day = MOST_STEPS_A_DAY + AND_FOR_EACH * crowd
         self._past: deque[tuple[datetime, str]] = deque(maxlen=REMEMBERED)
         self.after_step: list[Callable[[str], None]] = []
         self.at_day_end: list[Callable[[], None]] = []
@@ -124,8 +127,8 @@ class Scheduler:
         self.steps += 1
         self._steps_today += 1
         self._past.append((self.now, f"{job.process.name}: {job.label}"))
-        if self._steps_today > MOST_STEPS_A_DAY:
-            raise Broken(f"restless: more than {MOST_STEPS_A_DAY} steps in one day")
+        if self._steps_today > self._most_a_day:
+            raise Broken(f"restless: more than {self._most_a_day} steps in one day")
 
     def tell(self, what: str) -> None:
         """Add to the last line of the history what its step wrote."""
