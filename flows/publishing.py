@@ -124,7 +124,7 @@ class Publisher:
         parent = await self._folder(hop_id, run_id, len(members))
         when = {tile.delivery_id: await self._when(tile) for tile in members}
         certain, self._certain = self._certain, False
-        made = await board.create(self.client, self.deployments.ids["delivery"], members, parent, when)
+        made = await board.create(self.client, self.deployments.ids["delivery"], members, run_id, parent, when)
         done = [
             (tile, made[tile.delivery_id], board.shown(tile)[0] is StateType.SCHEDULED)
             for tile in members

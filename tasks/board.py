@@ -71,19 +71,22 @@ async def create(
     client: PrefectClient,
     deployment_id: UUID,
     tiles: Sequence[Tile],
+    page_id: str,
     parent_task_run: UUID,
     when: dict[str, datetime],
 ) -> dict[str, str]:
-    """Create the runs of up to a hundred recipients; {delivery id: run id} of those that were made.
+    """Create the runs of up to a hundred recipients; {delivery id: run id} of those that were made, now or before.
 
-    Rows fail one by one under HTTP 200, so each row's own status is read; what failed is tried again later.
+    page_id: the run on whose page they stand, in the folder `parent_task_run`. Rows fail one by one under HTTP 200, so
+    each row's own status is read; what failed is tried again later.
     """
     body = [
         {
             "name": run_name(tile),
             "tags": tags(tile),
-            # The round of the board: after a wiped Prefect database old keys mean nothing.
-            "idempotency_key": f"delivery-{tile.delivery_id}-{parent_task_run}",
+            # Once on a page, in whichever folder: a call that is repeated, since its answer was lost, has another one.
+            # A page that is made again is another page.
+            "idempotency_key": f"delivery-{tile.delivery_id}-{page_id}",
             "parent_task_run_id": str(parent_task_run),
             "state": {"type": "SCHEDULED", "name": "Queued", "state_details": {"scheduled_time": _iso(when, tile)}},
         }

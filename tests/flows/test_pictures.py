@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.orchestration import PrefectClient
 
@@ -76,7 +78,7 @@ async def test_only_a_run_whose_state_changes_gets_new_tags(
 ) -> None:
     tagged: list[str] = []
 
-    async def create(_c: object, _d: UUID, tiles: Sequence[Tile], _p: UUID, _when: object) -> dict[str, str]:
+    async def create(_c: object, _d: UUID, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
         return {tile.delivery_id: f"run of {tile.code}" for tile in tiles}
 
     async def move(_c: object, run_ids: Sequence[str], _kind: object, _name: str) -> set[str]:
@@ -102,3 +104,29 @@ async def test_only_a_run_whose_state_changes_gets_new_tags(
     await publisher.publish(5)
     assert len(await town.all(Delivery, Delivery.run_id.is_not(None))) > 3
     assert tagged == ["run of BQL"], "of all that were shown for the first time none"
+
+
+async def test_a_bulk_call_whose_answer_was_lost_is_repeated_under_the_same_keys(
+    town: Town, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect carries it out all the same. The repetition stands in another folder, since the first one counts as
+    taken, and must not make every run a second time."""
+    sent: list[tuple[str, list[str]]] = []
+
+    async def post(_path: str, json: list[dict[str, str]]) -> None:
+        sent.append((json[0]["parent_task_run_id"], [one["idempotency_key"] for one in json]))
+        raise httpx.ReadTimeout("played by the test")
+
+    async def folder(*_: object) -> UUID:
+        return uuid4()
+
+    monkeypatch.setattr(shown, "CREATE_BATCH", 1)
+    monkeypatch.setattr(shown, "folder", folder)
+    monkeypatch.setattr(publisher, "client", SimpleNamespace(_client=SimpleNamespace(post=post)))
+    await town.until("2023-12-01", "10:00")
+    for _ in range(2):
+        with pytest.raises(httpx.ReadTimeout):
+            await publisher.publish(5)
+    (first_folder, first), (second_folder, second) = sent
+    assert first_folder != second_folder
+    assert first == second
