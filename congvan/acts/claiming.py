@@ -188,8 +188,8 @@ async def _mark_claimed(
     if not works:
         return
     keys = [work.message.id for work in works]
-    until = {"until": wall + house.lease, "owner": house.name}
-    await ledger.session.execute(_taking(ledger.is_sqlite), {"keys": keys, **until})
+    lease = {"until": wall + house.lease, "owner": house.name}
+    await ledger.session.execute(_taking(ledger.is_sqlite), {"keys": keys, **lease})
     await ledger.session.execute(_attempting(ledger.is_sqlite), {"keys": keys, "now": now})
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,6 +26,7 @@ from congvan.mail.conversation import (
     broken_off,
     stale_end,
 )
+from congvan.mail.dots import Dots
 from congvan.mail.message import Payload, Pieces
 from congvan.mail.pacing import Limits, Pacer
 from congvan.mail.replies import Phase, Verdict
@@ -39,8 +39,6 @@ log = logging.getLogger(__name__)
 
 #: Messages of one call that are looked at ahead of the connections: what bounds the memory.
 WINDOW = 256
-#: How long a final dot waits for the reply to another; seconds.
-DOT_S = 0.02
 #: After a server said that it takes no further connection, this long it is not asked for one; seconds.
 NARROW_S = 10.0
 
@@ -106,70 +104,12 @@ class _Job:
         self.results.put_nowait(outcome)
 
 
-@dataclass(slots=True, eq=False)
-class _Turn:
-    """A dot that waits. go: writes it."""
-
-    go: Callable[[], None]
-    gone: asyncio.Future[None]
-
-
-class _Dots:
-    """How many final dots have left without a reply. What they end is what a kill can send twice, so a dot
-    waits for the one before it, but only as long as costs nothing: a slow server is not waited for.
-
-    The next one is written in the step in which the reply was read. Were its conversation woken for it, another
-    letter would be built first, and the server would have nothing to do meanwhile.
-    """
-
-    def __init__(self) -> None:
-        self._out = 0
-        self._waiting: deque[_Turn] = deque()
-
-    async def enter(self, go: Callable[[], None]) -> None:
-        """Return after `go`, with a dot more on its way; raise what `go` raises, with none."""
-        if not self._out:
-            go()
-            self._out += 1
-            return
-        loop = asyncio.get_running_loop()
-        turn = _Turn(go, loop.create_future())
-        self._waiting.append(turn)
-        timer = loop.call_later(DOT_S, self._let_go, turn)
-        try:
-            await turn.gone
-        except asyncio.CancelledError:
-            if turn.gone.done() and not turn.gone.cancelled() and turn.gone.exception() is None:
-                self.leave()
-            raise
-        finally:
-            timer.cancel()
-
-    def leave(self) -> None:
-        """A dot has its reply, or will never have one."""
-        self._out -= 1
-        while self._waiting and not self._let_go(self._waiting.popleft()):
-            pass
-
-    def _let_go(self, turn: _Turn) -> bool:
-        if turn.gone.done():
-            return False
-        try:
-            turn.go()
-        except Exception as fault:
-            turn.gone.set_exception(fault)
-            return False
-        self._out += 1
-        turn.gone.set_result(None)
-        return True
-
-
 class _AtDot:
     """The dot of one job."""
 
     __slots__ = ("_dots", "_item", "_out")
 
-    def __init__(self, dots: _Dots, item: Outgoing) -> None:
+    def __init__(self, dots: Dots, item: Outgoing) -> None:
         self._dots, self._item, self._out = dots, item, False
 
     async def enter(self, write: Callable[[], None]) -> None:
@@ -216,7 +156,7 @@ class Sender:
         #: Those of them that are in a conversation.
         self._busy: set[asyncio.Task[None] | None] = set()
         self._closing = False
-        self._dots = _Dots()
+        self._dots = Dots()
         #: Open, or being opened.
         self._lines = 0
         self._pipelined = True

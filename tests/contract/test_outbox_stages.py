@@ -23,8 +23,8 @@ from congvan.acts.outcomes import wait_before, wait_while_shut
 from congvan.clock import HandClock
 from congvan.errors import ActRefused, NothingInstalled
 from congvan.house import House, build
+from congvan.mail import dots as dots_module
 from congvan.mail import mtalog
-from congvan.mail import sender as sender_module
 from congvan.mail.journal import Journal
 from congvan.mail.sender import Outcome, Outgoing
 from congvan.mail.wire import WireLost
@@ -483,8 +483,8 @@ def test_kills_at_random_moments_lose_nothing_and_repeat_only_what_was_on_the_wi
 async def test_a_final_dot_leaves_in_the_step_that_reads_the_reply_to_the_one_before_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sender_module, "DOT_S", 60.0)
-    dots, gone = sender_module._Dots(), list[int]()
+    monkeypatch.setattr(dots_module, "DOT_S", 60.0)
+    dots, gone = dots_module.Dots(), list[int]()
     await dots.enter(lambda: gone.append(1))
     others = [asyncio.create_task(dots.enter(lambda n=n: gone.append(n))) for n in (2, 3)]  # type: ignore[misc]
     await asyncio.sleep(0)
@@ -499,8 +499,8 @@ async def test_a_final_dot_leaves_in_the_step_that_reads_the_reply_to_the_one_be
 
 
 async def test_a_dot_whose_connection_was_lost_meanwhile_lets_the_next_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender_module, "DOT_S", 60.0)
-    dots, gone = sender_module._Dots(), list[int]()
+    monkeypatch.setattr(dots_module, "DOT_S", 60.0)
+    dots, gone = dots_module.Dots(), list[int]()
 
     def lost() -> None:
         raise WireLost("the server closed the connection")
@@ -522,8 +522,8 @@ async def test_a_dot_whose_connection_was_lost_meanwhile_lets_the_next_one_go(mo
 
 
 async def test_a_slow_reply_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender_module, "DOT_S", 0.0)
-    dots, gone = sender_module._Dots(), list[int]()
+    monkeypatch.setattr(dots_module, "DOT_S", 0.0)
+    dots, gone = dots_module.Dots(), list[int]()
     for number in range(5):
         await dots.enter(lambda number=number: gone.append(number))  # type: ignore[misc]
     for _ in range(5):
