@@ -62,31 +62,22 @@ class Headers:
         if self.date.tzinfo is None:
             raise HeaderRefused("the Date of a message needs a time zone")
         lines = [
-            mailbox_line("From", self.from_name, self.from_address),
+            _sender_line(self.from_name, self.from_address),
             mailbox_line("To", self.to_name, self.to_address),
             text_line("Subject", self.subject),
             _date_line(self.date, self.date.utcoffset()),
             f"Message-ID: {_id(self.message_id)}",
         ]
-        lines += self._threading()
-        if self.urgent:
-            lines += ["Importance: high", "X-Priority: 1"]
-        lines += [
-            f"Content-Language: {clean(self.language)}",
-            "Auto-Submitted: auto-generated",
-            # Exchange answers unless told not to; bounces and receipts stay wanted.
-            "X-Auto-Response-Suppress: OOF, AutoReply",
-            "MIME-Version: 1.0",
-        ]
-        return "\r\n".join(lines).encode() + b"\r\n"
-
-    def _threading(self) -> Iterator[str]:
         if self.reply_to:
-            yield mailbox_line("Reply-To", "", self.reply_to)
+            lines.append(mailbox_line("Reply-To", "", self.reply_to))
         if self.in_reply_to:
-            yield f"In-Reply-To: {_id(self.in_reply_to)}"
+            lines.append(f"In-Reply-To: {_id(self.in_reply_to)}")
         if self.references:
-            yield "References: " + "\r\n ".join(_id(reference) for reference in self.references)
+            lines.append("References: " + "\r\n ".join(map(_id, self.references)))
+        if self.urgent:
+            lines.append("Importance: high\r\nX-Priority: 1")
+        lines.append(_last_lines(self.language))
+        return "\r\n".join(lines).encode()
 
 
 def clean(text: str) -> str:
@@ -94,6 +85,17 @@ def clean(text: str) -> str:
     if _CONTROL.search(text):
         raise HeaderRefused(f"a header would hold a line break or control character: {text!r}")
     return text
+
+
+@lru_cache(maxsize=8)
+def _last_lines(language: str) -> str:
+    return (
+        f"Content-Language: {clean(language)}\r\n"
+        "Auto-Submitted: auto-generated\r\n"
+        # Exchange answers unless told not to; bounces and receipts stay wanted.
+        "X-Auto-Response-Suppress: OOF, AutoReply\r\n"
+        "MIME-Version: 1.0\r\n"
+    )
 
 
 @lru_cache(maxsize=8)
@@ -113,6 +115,11 @@ def text_line(name: str, text: str) -> str:
 
 
 @lru_cache(maxsize=256)
+def _sender_line(display: str, address: str) -> str:
+    # The others differ from letter to letter, and are not kept.
+    return mailbox_line("From", display, address)
+
+
 def mailbox_line(name: str, display: str, address: str) -> str:
     """`Name: "display" <address>` of one mailbox, folded before the address where the line grows long."""
     spec = f"<{parse_address(clean(address))}>"
@@ -141,6 +148,8 @@ def encoded_words(text: str, used: int) -> str:
     words (Python 3.11 among them) then show a second blank, not a torn word.
     """
     chunks, room = [b""], _room(used)
+    if len(whole := text.encode()) <= room:
+        return f"=?utf-8?b?{b64encode(whole).decode()}?="
     for piece in _pieces(text, longest=room):
         if chunks[-1] and len(chunks[-1]) + len(piece) > room:
             chunks.append(b"")

@@ -14,7 +14,6 @@ from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import zip_longest
 from urllib.parse import quote
 
 from congvan.mail.address import Address, parse_address, verp_sender, verp_token
@@ -48,6 +47,15 @@ TERMINATOR = b".\r\n"
 # "=_" stands in no base64 and no quoted-printable text (RFC 2045 section 6.7): no part can hold a boundary.
 _MIXED = b"=_congvan_mixed"
 _ALTERNATIVE = b"=_congvan_alternative"
+_MIXED_HEAD = b'Content-Type: multipart/mixed; boundary="%b"\r\n\r\n--%b\r\n' % (_MIXED, _MIXED)
+_MIXED_END = b"--%b--\r\n" % _MIXED
+_ALTERNATIVE_HEAD = b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n--%b\r\n' % (
+    _ALTERNATIVE, _ALTERNATIVE,
+)  # fmt: skip
+_ALTERNATIVE_NEXT = b"--%b\r\n" % _ALTERNATIVE
+_ALTERNATIVE_END = b"--%b--\r\n" % _ALTERNATIVE
+_TEXT_HEAD = b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+_PLAIN_HEAD, _HTML_HEAD = _TEXT_HEAD % b"plain", _TEXT_HEAD % b"html"
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*(; ?[a-z]+=[A-Za-z0-9-]+)*")
 _UNSAFE_IN_ID = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -122,44 +130,30 @@ def compose_pieces(
 
     Raises HeaderRefused or AddressUnusable; both are LetterRefused.
     """
-    body = _alternative(text, html) if html else _text_part(b"plain", text)
-    pieces = [headers.encode()]
+    said = [_PLAIN_HEAD, _body(text)]
+    if html:
+        said = [_ALTERNATIVE_HEAD, *said, _ALTERNATIVE_NEXT, _HTML_HEAD, _body(html), _ALTERNATIVE_END]
     if shared.count or extra:
-        pieces += [
-            b'Content-Type: multipart/mixed; boundary="%b"\r\n\r\n--%b\r\n' % (_MIXED, _MIXED),
-            body,
-            shared.encoded,
-            *(_attachment(enclosure) for enclosure in extra),
-            b"--%b--\r\n" % _MIXED,
-        ]
-    else:
-        pieces.append(body)
-    pieces.append(TERMINATOR)
-    return Pieces(pieces)
-
-
-def _alternative(text: str | Encoded, html: str | Encoded) -> bytes:
-    return b"".join(
-        (
-            b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n' % _ALTERNATIVE,
-            b"--%b\r\n" % _ALTERNATIVE,
-            _text_part(b"plain", text),
-            b"--%b\r\n" % _ALTERNATIVE,
-            _text_part(b"html", html),
-            b"--%b--\r\n" % _ALTERNATIVE,
-        )
-    )
+        own = (_attachment(enclosure) for enclosure in extra)
+        said = [_MIXED_HEAD, *said, shared.encoded, *own, _MIXED_END]
+    return Pieces((headers.encode(), *said, TERMINATOR))
 
 
 def ready(text: str) -> bytes:
-    """The text in the form in which it travels: NFC, UTF-8, lines ended by CRLF, the last one too."""
-    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    return lines.replace("\n", "\r\n").encode() + b"\r\n"
+    """The text in the form in which it travels: NFC, UTF-8, its lines parted by CRLF."""
+    lines = text if text.isascii() else unicodedata.normalize("NFC", text)
+    if "\r" in lines:
+        lines = lines.replace("\r\n", "\n").replace("\r", "\n")
+    return lines.replace("\n", "\r\n").encode()
 
 
-def _text_part(subtype: bytes, text: str | Encoded) -> bytes:
-    head = b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n' % subtype
-    return head + (text if isinstance(text, Encoded) else _base64_lines(ready(text).rstrip(b"\r\n") + b"\r\n"))
+def _whole(text: str) -> bytes:
+    """As `ready`, ended as a text part is ended: by one CRLF."""
+    return ready(text).rstrip(b"\r\n") + b"\r\n"
+
+
+def _body(text: str | Encoded) -> bytes:
+    return text if isinstance(text, Encoded) else _base64_lines(_whole(text))
 
 
 class Encoder:
@@ -170,21 +164,22 @@ class Encoder:
     """
 
     def __init__(self, fixed: Sequence[str]) -> None:
-        # What `ready` puts behind a text belongs behind the last piece only.
-        octets = [ready(piece)[:-2] for piece in fixed[:-1]] + [ready(fixed[-1]).rstrip(b"\r\n") + b"\r\n"]
+        octets = [*map(ready, fixed[:-1]), _whole(fixed[-1])]
         self._fixed = [tuple(_divided(piece, over) for over in range(3)) for piece in octets]
 
     def fill(self, values: Sequence[bytes]) -> Encoded:
         """The whole text; `values` stand between the fixed pieces and are in the form that `ready` gives."""
         done: list[bytes] = []
         pending = b""
-        for ways, value in zip_longest(self._fixed, values, fillvalue=b""):
-            head, middle, tail = ways[len(pending) % 3]  # type: ignore[misc]
-            pending += head
+        for ways, value in zip(self._fixed, (*values, b""), strict=True):
+            head, middle, tail = ways[len(pending) % 3]
             if middle:
-                done += (_base64_lines(pending), middle) if pending else (middle,)
-                pending = tail
-            pending += value
+                if pending:
+                    done.append(_base64_lines(pending + head))
+                done.append(middle)
+                pending = tail + value
+            else:
+                pending += head + value
         done.append(_base64_lines(pending))
         return Encoded(b"".join(done))
 
@@ -214,8 +209,8 @@ def _base64_lines(data: bytes) -> bytes:
     """Base64 in lines of 76 characters with CRLF (RFC 2045 section 6.8)."""
     if len(data) <= 57:
         return b2a_base64(data, newline=False) + b"\r\n" if data else b""
-    whole = b2a_base64(data, newline=False)
-    return b"".join([whole[start : start + 76] + b"\r\n" for start in range(0, len(whole), 76)])
+    lines = [b2a_base64(data[start : start + 57], newline=False) for start in range(0, len(data), 57)]
+    return b"\r\n".join(lines) + b"\r\n"
 
 
 def without_diacritics(text: str) -> str:

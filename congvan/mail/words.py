@@ -137,6 +137,10 @@ class Words:
         return self._environment.get_template(name)
 
 
+#: What `escape` changes.
+_ESCAPED = re.compile("[&<>\"']")
+
+
 @dataclass(frozen=True)
 class Mould:
     """A mail with open places."""
@@ -162,23 +166,37 @@ class Mould:
     def fill(self, values: dict[str, str]) -> Mail:
         """The mail of one recipient; raise KeyError for an open place that `values` leaves open."""
         plain, escaped = self._values(values)
-        subject, text, page = self._cut
-        return Mail(" ".join(subject.fill(plain).split()), text.fill(plain), page.fill(escaped))
+        _, text, page = self._cut
+        return Mail(self._subject(plain), text.fill(plain), page.fill(escaped))
 
     def carried(self, values: dict[str, str]) -> Carried:
         """As `fill`, in the form in which it travels; a tenth of the work."""
         plain, escaped = self._values(values)
-        subject, text, page = self._cut
+        _, text, page = self._cut
         for_text, for_page = self._encoded
-        plain_octets, escaped_octets = [ready(one)[:-2] for one in plain], [ready(one)[:-2] for one in escaped]
+        plain_octets = list(map(ready, plain))
+        escaped_octets = plain_octets if escaped is plain else list(map(ready, escaped))
         return Carried(
-            " ".join(subject.fill(plain).split()),
+            self._subject(plain),
             for_text.fill([plain_octets[which] for which in text.holes]),
             for_page.fill([escaped_octets[which] for which in page.holes]),
         )
 
+    @cached_property
+    def _same_subject(self) -> str | None:
+        """The subject where nothing in it is open."""
+        subject = self._cut[0]
+        return None if subject.holes else " ".join(subject.fixed[0].split())
+
+    def _subject(self, plain: list[str]) -> str:
+        same = self._same_subject
+        return " ".join(self._cut[0].fill(plain).split()) if same is None else same
+
     def _values(self, values: dict[str, str]) -> tuple[list[str], list[str]]:
+        """As they stand in a text and in a page; the same list where they stand alike."""
         plain = [values[name] for name, _ in self.marks]
+        if not _ESCAPED.search("".join(plain)):
+            return plain, plain
         return plain, [str(escape(value)) for value in plain]
 
 
