@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from congvan.acts import moulds, wording
 from congvan.acts.claiming import Work
@@ -61,7 +62,7 @@ class Composer:
         return self._now
 
     async def _load(self, works: Sequence[Work]) -> None:
-        files = {_shas(work.message): work.message.enclosures for work in works}
+        files = {_shas(work.message.enclosures): work.message.enclosures for work in works}
         missing = {shas: enclosed for shas, enclosed in files.items() if shas not in self._files}
         scenes = {scene_key(work.message): work for work in works if work.campaign is not None}
         if not missing and not scenes.keys() - self._scenes.keys():
@@ -95,7 +96,7 @@ class Composer:
     def _outgoing(self, work: Work, now: datetime, witness: Witness | None) -> Outgoing:
         message = work.message
         scene = self._scenes.get(scene_key(message))
-        shared = self._files[_shas(message)]
+        shared = self._files[_shas(message.enclosures)]
         token = self._house.links.mail_token(message.delivery_id or message.id)
         back = verp_sender(self._house.settings.mail_from, token)
         to = self._reached(work)
@@ -123,8 +124,7 @@ class Composer:
             return address
         if self._house.settings.exercise_mailbox:
             return self._house.settings.exercise_mailbox
-        domain = domain_of(address)
-        return address if any(domain == one or domain.endswith(f".{one}") for one in _RESERVED) else None
+        return address if _is_reserved(domain_of(address)) else None
 
     def _headers(
         self, work: Work, scene: wording.Scene | None, subject: str, back: str, to: str, now: datetime
@@ -154,9 +154,14 @@ class Composer:
         return message_id(delivery.id, scene.letter_kind, delivery.round, domain)
 
 
-def _shas(message: Message) -> tuple[str, ...]:
+@lru_cache(maxsize=4096)
+def _is_reserved(domain: str) -> bool:
+    return any(domain == one or domain.endswith(f".{one}") for one in _RESERVED)
+
+
+def _shas(enclosures: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
     # Under another name the same bytes are another part.
-    return tuple(f"{one['sha256']} {one['name']}" for one in message.enclosures)
+    return tuple([f"{one['sha256']} {one['name']}" for one in enclosures])
 
 
 def scene_key(message: Message) -> str:

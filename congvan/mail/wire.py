@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import cast
 
 from congvan.mail.replies import Reply
@@ -51,10 +52,9 @@ class Wire(asyncio.Protocol):
     # ------------------------------------------------------------ what asyncio calls
 
     def data_received(self, data: bytes) -> None:
-        *lines, rest = (self._buffer + data).split(b"\n")
-        self._buffer = rest
+        *lines, self._buffer = (self._buffer + data if self._buffer else data).split(b"\n")
         for line in lines:
-            self._take_line(line.rstrip(b"\r"))
+            self._take_line(line)
         if len(self._buffer) > _LINE:
             self._fail(WireBroken("a reply line of more than 64 KiB"))
         self._wake()
@@ -148,15 +148,19 @@ class Wire(asyncio.Protocol):
             self._fail(WireBroken("a reply of more than 1 MB"))
         if self._fault is not None:
             return
-        code, mark = line[:3], line[3:4]
-        if not (code.isdigit() and b"200" <= code < b"600" and mark in (b" ", b"-", b"")):
+        said = _read(line)
+        if said is None:
             self._fail(WireBroken(f"not an SMTP reply: {line[:80]!r}"))
             return
-        if not self._lines or sum(map(len, self._lines)) < _KEPT:
-            self._lines.append(line[4:].decode("utf-8", "replace").strip()[:_KEPT])
-        if mark != b"-":
-            self._replies.append(Reply(int(code), "\n".join(self._lines)))
-            self._lines, self._octets = [], 0
+        reply, more = said
+        if more or self._lines:
+            if sum(map(len, self._lines)) < _KEPT:
+                self._lines.append(reply.text)
+            if more:
+                return
+            reply = Reply(reply.code, "\n".join(self._lines))
+        self._replies.append(reply)
+        self._lines, self._octets = [], 0
 
     def _fail(self, fault: WireLost) -> None:
         if self._fault is None:
@@ -173,6 +177,17 @@ class Wire(asyncio.Protocol):
     def _time_out(waiter: asyncio.Future[None]) -> None:
         if not waiter.done():
             waiter.set_exception(TimeoutError("no reply in time"))
+
+
+@lru_cache(maxsize=64)
+def _read(line: bytes) -> tuple[Reply, bool] | None:
+    """What a line of a reply says, and whether more follows; None where it is no such line. Servers repeat
+    themselves."""
+    line = line.rstrip(b"\r")
+    code, mark = line[:3], line[3:4]
+    if not (code.isdigit() and b"200" <= code < b"600" and mark in (b" ", b"-", b"")):
+        return None
+    return Reply(int(code), line[4:].decode("utf-8", "replace").strip()[:_KEPT]), mark == b"-"
 
 
 def take_over(transport: asyncio.BaseTransport | None) -> Wire:

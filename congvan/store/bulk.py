@@ -51,28 +51,38 @@ class Sheet:
     ) -> None:
         self.table: Any = table.__table__
         self._is_sqlite = is_sqlite
-        names = list(rows[0])
-        differ = [name for name in names if name == names[0] or any(row[name] != rows[0][name] for row in rows)]
-        differ = list(dict.fromkeys([*differ, *(["id"] if "id" in names else [])]))
-        told = [[self._told(row[name]) for name in differ] for row in rows]
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        first, *_ = columns
+        # One of them has to differ, since there are as many rows as there are values of it.
+        differ = [
+            name
+            for name, values in columns.items()
+            if name in (first, "id") or any(value != values[0] for value in values)
+        ]
+        told = list(zip(*(self._told(self.table.c[name], columns[name]) for name in differ), strict=True))
         self._source: Any = (
             func.json_each(_text(told)) if is_sqlite else func.json_array_elements(literal(told, JSON))
         ).table_valued("value", name="sheet")
         self.values: dict[str, Any] = {
             name: self._taken(differ.index(name), self.table.c[name])
             if name in differ
-            else literal(rows[0][name], self.table.c[name].type)
-            for name in names
+            else literal(values[0], self.table.c[name].type)
+            for name, values in columns.items()
         }
 
-    def _told(self, value: Any) -> Any:
-        """As the column's own type would write it."""
-        if isinstance(value, datetime):
-            if value.tzinfo is None:
-                raise ValueError("a naive datetime reached the store")
-            value = value.astimezone(UTC)
-            return value.replace(tzinfo=None).isoformat(" ", "microseconds") if self._is_sqlite else value.isoformat()
-        return _text(value) if isinstance(value, dict | list | tuple) else value
+    def _told(self, column: Any, values: Sequence[Any]) -> Sequence[Any]:
+        """As the column's own type would write them."""
+        if isinstance(column.type, Instant):
+            return [value and self._instant(value) for value in values]
+        if isinstance(column.type, JSON):
+            return [_text(value) if isinstance(value, dict | list | tuple) else value for value in values]
+        return values
+
+    def _instant(self, value: datetime) -> str:
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime reached the store")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None).isoformat(" ", "microseconds") if self._is_sqlite else value.isoformat()
 
     def _taken(self, place: int, column: Any) -> Any:
         value = self._source.c.value

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import orjson
@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from congvan.errors import NotFound, StaleDelivery
-from congvan.store.bulk import Bundle, Sheet, bundle_of
+from congvan.store.bulk import Bundle, Sheet, bundle_of, row_of
 from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Note, Table
 
 #: Up to so many rows are written one by one: to build a statement for all takes longer.
@@ -57,8 +57,13 @@ class Entry:
 
 def chain_hash(head: str, stream: str, seq: int, at: datetime, entry: Entry) -> str:
     """The hash of an event: over the hash before it and everything it says."""
-    said = [head, stream, seq, at.astimezone(UTC).isoformat(), entry.kind, entry.actor, entry.channel, entry.data]
+    said = [head, stream, seq, _in_utc(at), entry.kind, entry.actor, entry.channel, entry.data]
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _in_utc(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
 
 
 class Ledger:
@@ -107,7 +112,9 @@ class Ledger:
         """
         connection = await self.session.connection()
         if not self.is_sqlite:
-            return (await connection.execute(query, values)).all()
+            found = await connection.execute(query, values)
+            # A named tuple is read in half of the time of SQLAlchemy's own row.
+            return list(map(row_of(tuple(found.keys()))._make, found))
         bundle = bundle_of(query) if values else Bundle(query)
         return bundle.opened((await connection.execute(bundle.query, values)).scalar_one())
 
