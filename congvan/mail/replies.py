@@ -52,6 +52,8 @@ class Judgement:
     hang_up: bool = False
 
 
+_ACCEPTED = Judgement("accepted")
+
 # 5xx replies that speak of us or of the way, not of the letter: once that is mended, repeating helps.
 _OUR_FAULT = {500, 501, 502, 503, 504, 530, 534, 535, 538}
 
@@ -62,7 +64,7 @@ def judge(phase: Phase, reply: Reply) -> Judgement:
         # RFC 5321 section 3.8: the server closes the channel.
         return Judgement("unavailable", True, "server", hang_up=True)
     if 200 <= reply.code < 300 and phase is Phase.BODY:
-        return Judgement("accepted")
+        return _ACCEPTED
     if 400 <= reply.code < 500:
         return _not_now(phase, reply)
     if 500 <= reply.code < 600:
