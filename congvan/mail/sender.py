@@ -176,8 +176,8 @@ class Sender:
     async def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         """Hand over every message of the batch; give each outcome as it comes, in no order.
 
-        The batch is read ahead by at most WINDOW messages, half of them at a time. Whoever leaves the iteration early takes back
-        what has not been started; what is on the wire ends, unheard.
+        The batch is read ahead by at most WINDOW messages, half of them at a time. Whoever leaves the iteration
+        early takes back what has not been started; what is on the wire ends, unheard.
         """
         self._start_workers()
         results: asyncio.Queue[Outcome] = asyncio.Queue()
