@@ -127,8 +127,10 @@ class Watermark:
 
     async def passes(self, ledger: Ledger) -> bool:
         """False where the database is older than the file says."""
+        # The file first: what another process claims and tells it between the two looks is in the database by then.
+        marks = self._read()
         note = await ledger.note(_NOTE)
-        if note is None or note["count"] >= self._read().get(note["id"], {}).get("count", 0):
+        if note is None or note["count"] >= marks.get(note["id"], {}).get("count", 0):
             return True
         log.error("this database is older than the mail that has left it: answer `congvan reconcile` first")
         return False
@@ -136,7 +138,8 @@ class Watermark:
     async def raised(self, ledger: Ledger) -> None:
         """Count one more claim."""
         now = await self._house.clock.now()
-        note = await ledger.note(_NOTE) or {"id": self._house.new_id(now), "count": 0}
+        # Held until this claim is committed: two that count from the same number would count one too few.
+        note = await ledger.note(_NOTE, to_change=True) or {"id": self._house.new_id(now), "count": 0}
         await ledger.set_note(_NOTE, {"id": note["id"], "count": note["count"] + 1})
         self._mark = (note["id"], note["count"] + 1, now)
 

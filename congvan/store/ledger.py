@@ -273,9 +273,9 @@ class Ledger:
         """The bytes under this hash; raise NotFound."""
         return bytes((await self.get(File, sha256)).data)
 
-    async def note(self, name: str) -> dict[str, Any] | None:
-        """A named value of the engine, or None."""
-        row = await self.session.get(Note, name, populate_existing=True)
+    async def note(self, name: str, *, to_change: bool = False) -> dict[str, Any] | None:
+        """A named value of the engine, or None. to_change: nobody else changes it before this transaction ends."""
+        row = await self.session.get(Note, name, populate_existing=True, with_for_update=to_change or None)
         return None if row is None else row.value
 
     async def set_note(self, name: str, value: Mapping[str, Any]) -> None:

@@ -395,6 +395,51 @@ async def test_who_wants_it_again_sends_the_same_messages_again(
     assert sorted(postbox.ids().values()) == [1, 2, 2, 2]
 
 
+async def test_claims_of_two_senders_are_counted_one_by_one(postgres_url: str, tmp_path: Path) -> None:
+    """On PostgreSQL claims run at once: one that counted from an old number would leave the database behind its file,
+    and no letter would leave until a person had answered for a backup that nobody has restored."""
+    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
+    await migrate(house.store)
+    hop_id = await fill(house, 161)
+    await outbox.claim(house, hop_id, 1, gate := reconciling.Watermark(house))
+    gate.write()
+
+    async def sender() -> int:
+        gate, claims = reconciling.Watermark(house), 0
+        while await outbox.claim(house, hop_id, 4, gate):
+            gate.write()
+            claims += 1
+        return claims
+
+    claims = await asyncio.gather(*(sender() for _ in range(4)))
+    async with house.store.view() as ledger:
+        note = await ledger.note("mail-watermark")
+    await house.close()
+    assert note is not None
+    assert note["count"] == sum(claims) + 1 >= 41
+
+
+async def test_what_another_sender_claims_between_two_looks_is_no_restored_backup(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hop_id = await fill(house, 3)
+    await outbox.claim(house, hop_id, 1, gate := reconciling.Watermark(house))
+    gate.write()
+    look = Ledger.note
+
+    async def note_and_wait(ledger: Ledger, name: str, **how: bool) -> dict[str, Any] | None:
+        found = await look(ledger, name, **how)
+        mark = reconciling.Watermark(house)
+        assert found is not None
+        mark._mark = (found["id"], found["count"] + 1, await house.clock.now())
+        mark.write()
+        return found
+
+    monkeypatch.setattr(Ledger, "note", note_and_wait)
+    async with house.store.view() as ledger:
+        assert await reconciling.Watermark(house).passes(ledger)
+
+
 async def test_a_new_database_in_an_old_home_is_no_restored_one(house: House, postbox: Postbox) -> None:
     mark = '{"another": {"count": 900, "at": "2023-12-01T00:00:00+00:00"}}'
     (house.settings.home / "watermark.json").write_text(mark)
