@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 #: How long a final dot waits for the reply to another; seconds.
@@ -13,10 +14,11 @@ DOT_S = 0.02
 
 @dataclass(slots=True, eq=False)
 class _Turn:
-    """A dot that waits. go: writes it."""
+    """A dot that waits. go: writes it; timer: until when it waits."""
 
     go: Callable[[], None]
     gone: asyncio.Future[None]
+    timer: asyncio.TimerHandle | None = None
 
 
 class Dots:
@@ -30,17 +32,38 @@ class Dots:
     def __init__(self) -> None:
         self._out = 0
         self._waiting: deque[_Turn] = deque()
+        #: How many want none to be out, and what tells them.
+        self._held = 0
+        self._none_out = asyncio.Event()
+
+    @asynccontextmanager
+    async def none_out(self) -> AsyncIterator[None]:
+        """For work that keeps the loop from reading replies: a kill in the middle of it finds no dot on its way. A
+        slow server is not waited for here either."""
+        self._held += 1
+        try:
+            if self._out:
+                self._none_out.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._none_out.wait(), DOT_S)
+            yield
+        finally:
+            self._held -= 1
+            # They have waited for us, not for the server.
+            for turn in self._waiting:
+                self._time(turn)
+            if not self._out:
+                self._next()
 
     async def enter(self, go: Callable[[], None]) -> None:
         """Return after `go`, with a dot more on its way; raise what `go` raises, with none."""
-        if not self._out:
+        if not self._out and not self._held:
             go()
             self._out += 1
             return
-        loop = asyncio.get_running_loop()
-        turn = _Turn(go, loop.create_future())
+        turn = _Turn(go, asyncio.get_running_loop().create_future())
         self._waiting.append(turn)
-        timer = loop.call_later(DOT_S, self._let_go, turn)
+        self._time(turn)
         try:
             await turn.gone
         except asyncio.CancelledError:
@@ -48,13 +71,27 @@ class Dots:
                 self.leave()
             raise
         finally:
-            timer.cancel()
+            if turn.timer is not None:
+                turn.timer.cancel()
 
     def leave(self) -> None:
         """A dot has its reply, or will never have one."""
         self._out -= 1
+        if not self._out:
+            self._none_out.set()
+        self._next()
+
+    def _next(self) -> None:
+        """One more, unless there is one on its way that has been waited for, or none is wanted."""
+        if self._held:
+            return
         while self._waiting and not self._let_go(self._waiting.popleft()):
             pass
+
+    def _time(self, turn: _Turn) -> None:
+        if turn.timer is not None:
+            turn.timer.cancel()
+        turn.timer = asyncio.get_running_loop().call_later(DOT_S, self._let_go, turn)
 
     def _let_go(self, turn: _Turn) -> bool:
         if turn.gone.done():

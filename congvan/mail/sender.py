@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 #: Messages of one call that are looked at ahead of the connections: what bounds the memory.
 WINDOW = 256
+#: So many of them are built one after the other.
+_AHEAD = 64
 #: After a server said that it takes no further connection, this long it is not asked for one; seconds.
 NARROW_S = 10.0
 
@@ -176,7 +178,7 @@ class Sender:
     async def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         """Hand over every message of the batch; give each outcome as it comes, in no order.
 
-        The batch is read ahead by at most WINDOW messages, half of them at a time. Whoever leaves the iteration
+        The batch is read ahead by at most WINDOW messages, _AHEAD of them at a time. Whoever leaves the iteration
         early takes back what has not been started; what is on the wire ends, unheard.
         """
         self._start_workers()
@@ -184,11 +186,11 @@ class Sender:
         source, pending, more = iter(batch), 0, True
         try:
             while more or pending:
-                if more and pending <= WINDOW // 2:
-                    jobs = [_Job(item, domain_of(item.rcpt_to), results) for item in islice(source, WINDOW - pending)]
-                    more, pending = bool(jobs), pending + len(jobs)
+                while more and pending <= WINDOW - _AHEAD:
+                    jobs = [_Job(item, domain_of(item.rcpt_to), results) for item in islice(source, _AHEAD)]
+                    more, pending = len(jobs) == _AHEAD, pending + len(jobs)
+                    await self._build_ahead(jobs)
                     for job in jobs:
-                        job.build_ahead()
                         self._pacer.add(job.domain, job)
                 if pending:
                     outcome = await results.get()
@@ -196,6 +198,12 @@ class Sender:
                     yield outcome
         finally:
             self._pacer.withdraw(lambda job: job.results is results)
+
+    async def _build_ahead(self, jobs: Sequence[_Job]) -> None:
+        if jobs:
+            async with self._dots.none_out():
+                for job in jobs:
+                    job.build_ahead()
 
     async def aclose(self) -> None:
         """Let messages on the wire end, say QUIT and close. What waits comes back as unavailable."""

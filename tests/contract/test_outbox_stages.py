@@ -574,3 +574,37 @@ async def test_a_slow_reply_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> 
     for _ in range(5):
         dots.leave()
     assert gone == list(range(5))
+
+
+async def test_letters_are_built_while_no_dot_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever builds a row of letters reads no reply meanwhile: a kill would find the dot's letter unknown."""
+    monkeypatch.setattr(dots_module, "DOT_S", 60.0)
+    dots, gone = dots_module.Dots(), list[int]()
+    await dots.enter(lambda: gone.append(1))
+    waiting = asyncio.create_task(dots.enter(lambda: gone.append(2)))
+    seen: list[list[int]] = []
+
+    async def build() -> None:
+        async with dots.none_out():
+            seen.append(list(gone))
+            await asyncio.sleep(0)
+            seen.append(list(gone))
+
+    building = asyncio.create_task(build())
+    await asyncio.sleep(0)
+    assert seen == []
+    dots.leave()
+    await building
+    await waiting
+    assert seen == [[1], [1]]
+    assert gone == [1, 2]
+
+
+async def test_a_slow_server_does_not_keep_letters_from_being_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dots_module, "DOT_S", 0.0)
+    dots, gone = dots_module.Dots(), list[int]()
+    await dots.enter(lambda: gone.append(1))
+    async with dots.none_out():
+        gone.append(2)
+    await dots.enter(lambda: gone.append(3))
+    assert gone == [1, 2, 3]
