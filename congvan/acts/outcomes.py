@@ -58,7 +58,7 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
         rows = await ledger.batch(_locked(ledger.is_sqlite), keys=keys)
         deliveries = {row.id: cast(Delivery, row) for row in rows}
         await _write_attempts(ledger, judged, now)
-        judged = await _not_overtaken(ledger, judged)
+        judged = await _with_old_refusals(ledger, await _not_overtaken(ledger, judged))
         await _write_messages(ledger, judged)
         changes: dict[str, Change] = {}
         for one in judged:
@@ -122,6 +122,12 @@ class _Judged:
     @property
     def refused(self) -> bool:
         return self.verdict == "refused" or self.given_up
+
+    def as_refused(self, reply: str) -> _Judged:
+        """The same message with what an earlier attempt was told."""
+        self.outcome = Outcome(self.message.id, "refused", None, reply)
+        self.verdict, self.wait = "refused", timedelta()
+        return self
 
     def message_after(self) -> dict[str, Any]:
         """The columns of the message that this outcome changes, but for its reply."""
@@ -187,6 +193,26 @@ async def _not_overtaken(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Jud
         if (rows[one.message.id].attempts == one.ordinal and rows[one.message.id].state in ("CLAIMED", "QUEUED"))
         or (one.verdict == "accepted" and rows[one.message.id].state != "SENT")
     ]
+
+
+async def _with_old_refusals(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Judged]:
+    """Where this attempt was never made and the one before it was refused, that refusal is the last word: it came from
+    a process that was overtaken, when another had the message in hand and might have had it taken."""
+    wanted = {one.message.id: one.ordinal for one in judged if one.verdict == "untried"}
+    said = await refused_before(ledger, wanted)
+    return [one.as_refused(said[one.message.id]) if one.message.id in said else one for one in judged]
+
+
+async def refused_before(ledger: Ledger, ordinals: Mapping[str, int]) -> dict[str, str]:
+    """By key, what the server said when it refused the attempt before this one."""
+    later = {key: ordinal for key, ordinal in ordinals.items() if ordinal > 1}
+    if not later:
+        return {}
+    refused = select(Attempt.message_id, Attempt.ordinal, Attempt.reply).where(
+        Attempt.message_id.in_(sorted(later)), Attempt.outcome == "refused"
+    )
+    rows = await ledger.rows(refused)
+    return {row.message_id: row.reply or "" for row in rows if row.ordinal == later[row.message_id] - 1}
 
 
 @cache

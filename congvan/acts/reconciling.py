@@ -10,7 +10,7 @@ import asyncio
 import fcntl
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +20,7 @@ from sqlalchemy import delete, select, tuple_, update
 
 from congvan.acts.claiming import Work
 from congvan.acts.mails import OPEN
-from congvan.acts.outcomes import record
+from congvan.acts.outcomes import record, refused_before
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.mail import mtalog
@@ -59,27 +59,34 @@ async def _settle(house: House, left: Left) -> Counter[str]:
     """1. What had ended is recorded. 2. What had not begun goes back untouched. 3. The rest is unknown."""
     works = {work.message.id: work for work in await _still_held(house, left)}
     ended = [outcome for outcome in left.outcomes if outcome.key in works]
-    if ended:
-        await record(house, [works[outcome.key] for outcome in ended], ended)
-    over = {outcome.key for outcome in ended}
-    untouched = [
-        work for key, work in works.items() if left.complete and key not in left.handed and key not in over
-    ]
-    unknown = [key for key in works if key not in over and key not in {work.message.id for work in untouched}]
+    begun = left.handed | {outcome.key for outcome in ended}
+    untouched = {key: work for key, work in works.items() if left.complete and key not in begun}
+    over = ended + await _refused_before(house, untouched)
+    if over:
+        await record(house, [works[outcome.key] for outcome in over], over)
+    settled = {outcome.key for outcome in over}
+    back = {key: work.ordinal for key, work in untouched.items() if key not in settled}
+    unknown = [key for key in works if key not in settled | back.keys()]
     held = (Message.state == "CLAIMED") & (Message.lease_owner == left.owner)
     async with house.store.act() as ledger:
         freed: dict[str, Any] = {"lease_until": None, "lease_owner": None}
         await ledger.change(
-            Message, Message.id.in_([work.message.id for work in untouched]), held,
-            state="QUEUED", attempts=Message.attempts - 1, **freed,
-        )  # fmt: skip
-        begun = [(work.message.id, work.ordinal) for work in untouched]
-        await ledger.session.execute(delete(Attempt).where(tuple_(Attempt.message_id, Attempt.ordinal).in_(begun)))
+            Message, Message.id.in_(back), held, state="QUEUED", attempts=Message.attempts - 1, **freed
+        )
+        made = tuple_(Attempt.message_id, Attempt.ordinal)
+        await ledger.session.execute(delete(Attempt).where(made.in_(back.items())))
         await ledger.change(
             Message, Message.id.in_(unknown), held, state="UNKNOWN", unknown=Message.unknown + 1, **freed
         )
     tally = Counter(outcome.verdict for outcome in ended)
     return tally + Counter({"untouched": len(untouched), "unknown": len(unknown)})
+
+
+async def _refused_before(house: House, untouched: Mapping[str, Work]) -> list[Outcome]:
+    """For those whose attempt before this one was refused meanwhile: that this one was never made."""
+    async with house.store.view() as ledger:
+        said = await refused_before(ledger, {key: work.ordinal for key, work in untouched.items()})
+    return [Outcome(key, "unavailable", None, "not begun", slow_down=True) for key in said]
 
 
 async def _still_held(house: House, left: Left) -> list[Work]:

@@ -128,14 +128,16 @@ def attempt(memory: Memory, made: sqlite3.Row) -> None:
     mail, at = row(memory.disk, "messages", made["message_id"]), some(made["started_at"])
     earlier = rows(
         memory.disk,
-        "select outcome from attempts where message_id = ? and ordinal < ? order by ordinal",
+        "select ordinal, outcome from attempts where message_id = ? and ordinal < ? order by ordinal",
         mail["id"], made["ordinal"],
     )  # fmt: skip
-    # A refusal that a process wrote down after it was overtaken is no more than an old opinion.
+    # A refusal that a process wrote down after it was overtaken is no more than an old opinion, also where whoever
+    # overtook it never came to try.
+    last = made["ordinal"] - 1
     done = [
         one["outcome"]
         for one in earlier
-        if one["outcome"] == "accepted" or (one is earlier[-1] and one["outcome"] == "refused")
+        if one["outcome"] == "accepted" or (one["ordinal"] == last and one["outcome"] == "refused")
     ]
     hold(memory, not done, "2 sent again although the server had answered", mail["kind"], mail["message_id"], *done)
     hold(memory, some(mail["not_before"]) <= at, "2 sent before it may leave", mail["message_id"])

@@ -501,6 +501,21 @@ async def test_the_journal_of_a_living_process_is_left_alone(house: House, postb
     assert {(one.attempts, one.unknown) for one in await messages(house)} == {(1, 0)}
 
 
+async def test_what_a_killed_process_had_not_begun_is_refused_where_one_that_it_overtook_was(
+    house: House, clock: HandClock
+) -> None:
+    hop_id = await fill(house, 2)
+    slow = await outbox.claim(house, hop_id)
+    clock.forward(seconds=house.settings.lease_s + 1)
+    killed = await outbox.claim(house, hop_id)
+    with Journal(reconciling.folder(house), house.name, 1, [work.message.id for work in killed]):
+        await outbox.record(house, slow[:1], [Outcome(slow[0].message.id, "refused", 550, "5.1.1 No such user")])
+        assert await states(house) == {"CLAIMED": 2}, "whoever has it in hand may have it taken"
+    assert await reconciling.recover(house) == {"untouched": 2}
+    assert await states(house) == {"REFUSED": 1, "QUEUED": 1}
+    assert {one.ordinal for one in await attempts(house)} == {1}, "no attempt that was not made"
+
+
 async def test_after_a_new_start_of_the_machine_what_the_journal_lacks_is_unknown(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

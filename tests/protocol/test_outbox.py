@@ -246,6 +246,25 @@ async def test_a_refusal_that_comes_after_the_message_was_put_off_is_still_the_l
     assert (await message(outside, "T-OUT", "reminder")).state == "REFUSED"
 
 
+async def test_a_refusal_is_the_last_word_where_whoever_overtook_its_process_never_tried(outside: Town) -> None:
+    """The process stood still with it on the wire, another claimed it and found the way shut (seed 30)."""
+    await outside.until("2023-12-06", "07:59")
+    hop = await outside.hop("BQL")
+    outside.clock.set(at("2023-12-06"))
+    await hops.turn(outside.house, hop.id)
+    slow = await outbox.claim(outside.house, hop.id)
+    outside.clock.forward(seconds=outside.house.settings.lease_s + 1)
+    quick = await outbox.claim(outside.house, hop.id)
+    refused = [Outcome(work.message.id, "refused", 550, "5.1.1 No such user") for work in slow]
+    await outbox.record(outside.house, slow, refused)
+    row = await message(outside, "T-OUT", "reminder")
+    assert row.state == "CLAIMED", "the other may have it taken"
+    shut = [Outcome(work.message.id, "unavailable", None, "no connection", slow_down=True) for work in quick]
+    await outbox.record(outside.house, quick, shut)
+    row = await message(outside, "T-OUT", "reminder")
+    assert (row.state, row.reply) == ("REFUSED", "5.1.1 No such user")
+
+
 async def test_a_reminder_that_died_on_the_wire_is_not_sent_again_after_the_answer(outside: Town) -> None:
     await outside.until("2023-12-06", "07:59")
     hop = await outside.hop("BQL")
