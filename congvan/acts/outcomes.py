@@ -123,6 +123,13 @@ class _Judged:
     def refused(self) -> bool:
         return self.verdict == "refused" or self.given_up
 
+    def counts(self, standing: Any) -> bool:
+        """Whether it says something of a message that stands so."""
+        if self.verdict == "accepted" and standing.state != "SENT":
+            return True
+        in_hand = standing.state == "CLAIMED" or (standing.state == "QUEUED" and self.refused)
+        return bool(in_hand and standing.attempts == self.ordinal)
+
     def as_refused(self, reply: str) -> _Judged:
         """The same message with what an earlier attempt was told."""
         self.outcome = Outcome(self.message.id, "refused", None, reply)
@@ -183,16 +190,12 @@ def refusal(delivery: Delivery, data: dict[str, Any], now: datetime, channel: st
 
 
 async def _not_overtaken(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Judged]:
-    """Those whose attempt is still the last one, whether or not somebody has put the message off since, and late
-    acceptances that nobody has written down."""
+    """Those that still have their message in hand; late acceptances that nobody has written down; and where somebody
+    has put the message off since, a refusal: that it could not be taken now would bring it back too early, and wake
+    no hop."""
     keys = sorted(one.message.id for one in judged)
     rows = {row.id: row for row in await ledger.batch(_standing(ledger.is_sqlite), keys=keys)}
-    return [
-        one
-        for one in judged
-        if (rows[one.message.id].attempts == one.ordinal and rows[one.message.id].state in ("CLAIMED", "QUEUED"))
-        or (one.verdict == "accepted" and rows[one.message.id].state != "SENT")
-    ]
+    return [one for one in judged if one.counts(rows[one.message.id])]
 
 
 async def _with_old_refusals(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Judged]:

@@ -29,11 +29,14 @@ select min(at) from (
    where l.state = 'PENDING_ISSUE' and l.hop_id is null and c.held_at is null
       or l.kind = 'urge' and l.state = 'ISSUED' and c.held_at is null and c.state = 'RUNNING'
   union all select min(case when state = 'CLAIMED' then lease_until else not_before end)
-   from messages m where state in ('QUEUED', 'UNKNOWN', 'CLAIMED')
+   from messages m where state in ('QUEUED','CLAIMED','UNKNOWN')
     and (hop_id is null or exists (select 1 from campaigns c where c.id = m.campaign_id and c.state = 'CLOSED'))
     and (m.kind in ('pause', 'held')
          or not exists (select 1 from campaigns c where c.id = m.campaign_id and c.held_at is not null)))
 """
+
+#: What a large batch has been told is written down meanwhile, as `outbox.dispatch` does; it does so each second.
+_RECORD_EVERY = timedelta(seconds=10)
 
 #: Without one the look at the campaigns is left out: it would be a transaction that finds nothing.
 _CAMPAIGN_WAITS = "select 1 from campaigns where wake_at is not null and state = 'RUNNING' limit 1"
@@ -177,8 +180,13 @@ class Relay:
         composer, carrier = Composer(house), self.servers.carrier(worker.dies)
         while works := await outbox.claim(house, hop_id):
             outgoing = await composer.compose(works)
-            outcomes = [outcome async for outcome in carrier.send(outgoing)]
-            await outbox.record(house, works, outcomes)
+            waiting, written = [], self.scheduler.now
+            async for outcome in carrier.send(outgoing):
+                waiting.append(outcome)
+                if self.scheduler.now - written > _RECORD_EVERY:
+                    await outbox.record(house, works, waiting)
+                    waiting, written = [], self.scheduler.now
+            await outbox.record(house, works, waiting)
 
 
 def judge(what: str, error: BaseException | None) -> None:

@@ -126,19 +126,15 @@ def _chaser(memory: Memory, wanted: sqlite3.Row, delivery: sqlite3.Row) -> None:
 def attempt(memory: Memory, made: sqlite3.Row) -> None:
     """A hand-over to the mail server, as it was claimed."""
     mail, at = row(memory.disk, "messages", made["message_id"]), some(made["started_at"])
-    earlier = rows(
-        memory.disk,
-        "select ordinal, outcome from attempts where message_id = ? and ordinal < ? order by ordinal",
-        mail["id"], made["ordinal"],
-    )  # fmt: skip
     # A refusal that a process wrote down after it was overtaken is no more than an old opinion, also where whoever
     # overtook it never came to try.
-    last = made["ordinal"] - 1
-    done = [
-        one["outcome"]
-        for one in earlier
-        if one["outcome"] == "accepted" or (one["ordinal"] == last and one["outcome"] == "refused")
-    ]
+    answered = rows(
+        memory.disk,
+        "select outcome from attempts where message_id = ? and ordinal < ?"
+        " and (outcome = 'accepted' or outcome = 'refused' and ordinal = ? - 1)",
+        mail["id"], made["ordinal"], made["ordinal"],
+    )  # fmt: skip
+    done = [one["outcome"] for one in answered]
     hold(memory, not done, "2 sent again although the server had answered", mail["kind"], mail["message_id"], *done)
     hold(memory, some(mail["not_before"]) <= at, "2 sent before it may leave", mail["message_id"])
     campaign = row(memory.disk, "campaigns", mail["campaign_id"])

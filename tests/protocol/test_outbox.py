@@ -246,6 +246,23 @@ async def test_a_refusal_that_comes_after_the_message_was_put_off_is_still_the_l
     assert (await message(outside, "T-OUT", "reminder")).state == "REFUSED"
 
 
+async def test_a_server_that_had_no_time_does_not_bring_back_what_was_put_off_meanwhile(outside: Town) -> None:
+    """A process whose clock runs ahead put it off to the morning, and the hop sleeps until then (seed 4)."""
+    await outside.until("2023-12-06", "07:59")
+    hop = await outside.hop("BQL")
+    outside.clock.set(at("2023-12-06", "16:50"))
+    lease = await hops.turn(outside.house, hop.id)
+    assert lease is not None
+    works = await outbox.claim(outside.house, hop.id)
+    outside.clock.set(at("2023-12-06", "17:50"))
+    assert await outbox.claim(outside.house, hop.id) == []
+    assert await hops.rest(outside.house, lease) == at("2023-12-07", "07:30")
+    outside.clock.set(at("2023-12-06", "16:51"))
+    await outbox.record(outside.house, works, [Outcome(work.message.id, *BUSY) for work in works])
+    row = await message(outside, "T-OUT", "reminder")
+    assert (row.state, row.not_before) == ("QUEUED", at("2023-12-07", "07:30"))
+
+
 async def test_a_refusal_is_the_last_word_where_whoever_overtook_its_process_never_tried(outside: Town) -> None:
     """The process stood still with it on the wire, another claimed it and found the way shut (seed 30)."""
     await outside.until("2023-12-06", "07:59")
