@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import func, not_, select
 
+from congvan.acts.campaigns import is_settled
 from congvan.acts.registry import found_by, mailboxes
-from congvan.acts.roll import is_settled
 from congvan.errors import ActRefused, BadInput, Fault, NotFound
 from congvan.house import House
 from congvan.registry.cells import BadCell, mailbox

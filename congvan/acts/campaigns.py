@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, not_, or_, select
 
 from congvan.acts import demo, notices, pausing
 from congvan.acts.escalations import DECIDED
@@ -123,13 +124,22 @@ async def _on_the_way(ledger: Ledger, hop_ids: set[str]) -> bool:
     return any(row.state in settling_states(Settles(row.settles)) and row.state not in shut for row in rows)
 
 
-async def _unsettled(ledger: Ledger, campaign_id: str) -> list[Any]:
-    rows = await ledger.rows(
-        select(Delivery.id, Delivery.state, Delivery.settles, Delivery.due_at, Delivery.hop_id).where(
-            Delivery.campaign_id == campaign_id
+async def _unsettled(ledger: Ledger, campaign_id: str) -> Sequence[Any]:
+    return await ledger.rows(
+        select(Delivery.id, Delivery.due_at, Delivery.hop_id).where(
+            Delivery.campaign_id == campaign_id, not_(is_settled())
         )
     )
-    return [row for row in rows if row.state not in settling_states(Settles(row.settles))]
+
+
+def is_settled() -> Any:
+    """The condition that nothing more is asked of a delivery."""
+    return or_(
+        *(
+            and_(Delivery.settles == settles.value, Delivery.state.in_(sorted(settling_states(settles))))
+            for settles in Settles
+        )
+    )
 
 
 async def turn(house: House, campaign_id: str) -> None:

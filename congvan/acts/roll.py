@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, not_, or_, select
 
-from congvan.acts.campaigns import find
+from congvan.acts.campaigns import find, is_settled
 from congvan.house import House
 from congvan.rules.names import fold
 from congvan.rules.protocol import State, settling_states
@@ -99,16 +99,6 @@ class Entry:
     late: bool
     overdue: bool
     reason: str
-
-
-def is_settled() -> Any:
-    """The condition that nothing more is asked of a delivery."""
-    return or_(
-        *(
-            and_(Delivery.settles == settles.value, Delivery.state.in_(sorted(settling_states(settles))))
-            for settles in Settles
-        )
-    )
 
 
 async def conditions(ledger: Ledger, campaign_id: str, wanted: Wanted, now: datetime) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -187,6 +188,7 @@ def settled(state: State, settles: Settles) -> bool:
     return state in (State.EXEMPT, State.WITHDRAWN) or state in _ENOUGH[settles]
 
 
+@cache
 def settling_states(settles: Settles) -> frozenset[State]:
     """Every state in which an obligation of this kind is settled."""
     return frozenset(state for state in State if settled(state, settles))

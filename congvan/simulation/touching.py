@@ -8,7 +8,7 @@ from datetime import datetime
 import orjson
 
 from congvan.rules.calendar import local
-from congvan.simulation.look import row, rows, some
+from congvan.simulation.look import rows, some
 from congvan.simulation.memory import (
     CHASERS,
     FAREWELLS,
@@ -124,36 +124,35 @@ def _chaser(memory: Memory, wanted: sqlite3.Row, delivery: sqlite3.Row) -> None:
 
 
 def attempt(memory: Memory, made: sqlite3.Row) -> None:
-    """A hand-over to the mail server, as it was claimed."""
-    mail, at = row(memory.disk, "messages", made["message_id"]), some(made["started_at"])
+    """A hand-over to the mail server, as it was claimed, with what is known of its message and whose it is."""
+    kind, at = made["kind"], some(made["started_at"])
     # A refusal that a process wrote down after it was overtaken is no more than an old opinion, also where whoever
     # overtook it never came to try.
     answered = rows(
         memory.disk,
         "select outcome from attempts where message_id = ? and ordinal < ?"
         " and (outcome = 'accepted' or outcome = 'refused' and ordinal = ? - 1)",
-        mail["id"], made["ordinal"], made["ordinal"],
+        made["message_id"], made["ordinal"], made["ordinal"],
     )  # fmt: skip
     done = [one["outcome"] for one in answered]
-    hold(memory, not done, "2 sent again although the server had answered", mail["kind"], mail["message_id"], *done)
-    hold(memory, some(mail["not_before"]) <= at, "2 sent before it may leave", mail["message_id"])
-    campaign = row(memory.disk, "campaigns", mail["campaign_id"])
-    kept = campaign["held_at"] is not None and mail["kind"] not in ("pause", "held")
-    hold(memory, not kept, "sent while the campaign was held", mail["kind"], mail["message_id"])
-    if not mail["urgent"] and not memory.urgent(campaign["code"]):
-        hold(memory, memory.at_work(at), "4 sent outside working hours", mail["kind"], made["started_at"])
-        quiet = mail["kind"] in CHASERS and memory.is_quiet(at)
+    hold(memory, not done, "2 sent again although the server had answered", kind, made["name"], *done)
+    hold(memory, some(made["not_before"]) <= at, "2 sent before it may leave", made["name"])
+    kept = made["held_at"] is not None and kind not in ("pause", "held")
+    hold(memory, not kept, "sent while the campaign was held", kind, made["name"])
+    if not made["urgent"] and not memory.urgent(made["campaign"]):
+        hold(memory, memory.at_work(at), "4 sent outside working hours", kind, made["started_at"])
+        quiet = kind in CHASERS and memory.is_quiet(at)
         hold(memory, not quiet, "4 reminded in the quiet window", made["started_at"])
-    if mail["delivery_id"] is not None:
-        _to_whom(memory, mail, delivery_row(memory.disk, mail["delivery_id"]))
+    if made["code"] is not None:
+        _to_whom(memory, made)
 
 
-def _to_whom(memory: Memory, mail: sqlite3.Row, delivery: sqlite3.Row) -> None:
-    ended = delivery["state"] in ("WITHDRAWN", "EXEMPT") and mail["kind"] not in FAREWELLS
-    hold(memory, not ended, "4 sent to one who was let go", mail["kind"], delivery["code"], delivery["state"])
-    if mail["kind"] in CHASERS:
-        open_ = not is_settled(delivery) and delivery["state"] not in ("REJECTED", "UNDELIVERABLE")
-        hold(memory, open_, "4 a reminder crosses an answer", delivery["code"], delivery["state"])
+def _to_whom(memory: Memory, made: sqlite3.Row) -> None:
+    ended = made["state"] in ("WITHDRAWN", "EXEMPT") and made["kind"] not in FAREWELLS
+    hold(memory, not ended, "4 sent to one who was let go", made["kind"], made["code"], made["state"])
+    if made["kind"] in CHASERS:
+        open_ = not is_settled(made) and made["state"] not in ("REJECTED", "UNDELIVERABLE")
+        hold(memory, open_, "4 a reminder crosses an answer", made["code"], made["state"])
 
 
 def digest(memory: Memory, told: sqlite3.Row) -> None:

@@ -15,23 +15,36 @@ from concurrent.futures import ThreadPoolExecutor
 
 Gate = tuple[str, list[str], list[str]]
 
-#: (what, command, the same in short: to see that every gate can be run). The two rows run beside each other: what is
-#: played on real processes, which wait for each other most of the time, and what computes, which gets only what is left
-#: by them.
-REAL: tuple[Gate, ...] = (
-    ("tests on real parts that take minutes", ["-m", "pytest", "-q", "-m", "gates"], ["-m", "pytest", "-q", "-m", "gates", "--co"]),
-    ("24 harms to the whole engine", ["-m", "bench.kill", "--world", "engine", "--kills", "24"], ["-m", "bench.kill", "--world", "engine", "--kills", "1"]),
-    ("100 kills of a dispatch", ["-m", "bench.kill", "--kills", "100"], ["-m", "bench.kill", "--trials", "1"]),
-    ("10,000 confirmations of a portal that is killed", ["-m", "bench.portal", "kill", "--answers", "10000"], ["-m", "bench.portal", "kill", "--trials", "1"]),
-    ("10,000 answers beside reminders", ["-m", "tests.gates.races"], ["-m", "tests.gates.races", "--races", "1000"]),
-    ("disk, descriptors, memory, names", ["-m", "tests.gates.machine"], ["-m", "tests.gates.machine", "--only", "memory"]),
+#: Of the tests on real parts, those that wait nearly all of their time for a lease or a clock.
+_WAITING = ("tests/flows/test_two_engines.py", "tests/flows/test_hours_without_mail.py")
+_TESTS = ["-m", "pytest", "-q", "-m", "gates"]
+_OTHERS = [f"--ignore={one}" for one in _WAITING]
+
+#: (what, command, the same in short: to see that every gate can be run). All rows run beside each other: what is played
+#: on real processes, and what computes, which gets only what is left by them.
+REAL: tuple[tuple[Gate, ...], ...] = (
+    (
+        ("tests on real parts that wait", [*_TESTS, *_WAITING], [*_TESTS, *_WAITING, "--co"]),
+    ),
+    (
+        ("tests on real parts that take minutes", [*_TESTS, *_OTHERS], [*_TESTS, *_OTHERS, "--co"]),
+        ("24 harms to the whole engine", ["-m", "bench.kill", "--world", "engine", "--kills", "24"], ["-m", "bench.kill", "--world", "engine", "--kills", "1"]),
+        ("100 kills of a dispatch", ["-m", "bench.kill", "--kills", "100"], ["-m", "bench.kill", "--trials", "1"]),
+        ("10,000 confirmations of a portal that is killed", ["-m", "bench.portal", "kill", "--answers", "10000"], ["-m", "bench.portal", "kill", "--trials", "1"]),
+        ("10,000 answers beside reminders", ["-m", "tests.gates.races"], ["-m", "tests.gates.races", "--races", "1000"]),
+        ("disk, descriptors, memory, names", ["-m", "tests.gates.machine"], ["-m", "tests.gates.machine", "--only", "memory"]),
+    ),
 )  # fmt: skip
-COMPUTED: tuple[Gate, ...] = (
-    ("500 seeds of the simulator", ["-m", "tests.gates.seeds", "--seeds", "500"], ["-m", "tests.gates.seeds", "--seeds", "4"]),
-    ("bugs planted for the simulator", ["-m", "tests.gates.planted"], ["-m", "tests.gates.planted"]),
-    ("planted faults", ["-m", "tests.gates.mutations"], ["-m", "tests.gates.mutations", "--only", "header"]),
-    ("20,000 inputs of each kind", ["-m", "tests.gates.fuzz"], ["-m", "tests.gates.fuzz", "--examples", "20"]),
-    ("100 copies of a database at work", ["-m", "tests.gates.copies", "--copies", "100"], ["-m", "tests.gates.copies", "--copies", "3"]),
+COMPUTED: tuple[tuple[Gate, ...], ...] = (
+    (
+        ("500 seeds of the simulator", ["-m", "tests.gates.seeds", "--seeds", "500"], ["-m", "tests.gates.seeds", "--seeds", "4"]),
+        ("20,000 inputs of each kind", ["-m", "tests.gates.fuzz"], ["-m", "tests.gates.fuzz", "--examples", "20"]),
+    ),
+    (
+        ("bugs planted for the simulator", ["-m", "tests.gates.planted"], ["-m", "tests.gates.planted"]),
+        ("planted faults", ["-m", "tests.gates.mutations"], ["-m", "tests.gates.mutations", "--only", "header"]),
+        ("100 copies of a database at work", ["-m", "tests.gates.copies", "--copies", "100"], ["-m", "tests.gates.copies", "--copies", "3"]),
+    ),
 )  # fmt: skip
 #: Niceness of what computes.
 _PATIENT = 19
@@ -57,13 +70,11 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--quick", action="store_true")
     quick = options.parse_args().quick
-    with ThreadPoolExecutor() as beside:
-        rows = [
-            beside.submit(hold, REAL, quick=quick),
-            beside.submit(hold, COMPUTED, quick=quick, niceness=_PATIENT),
-        ]
+    with ThreadPoolExecutor(len(REAL) + len(COMPUTED)) as beside:
+        rows = [beside.submit(hold, row, quick=quick) for row in REAL]
+        rows += [beside.submit(hold, row, quick=quick, niceness=_PATIENT) for row in COMPUTED]
         failed = [what for row in rows for what in row.result()]
-    number = len(REAL) + len(COMPUTED)
+    number = sum(map(len, REAL + COMPUTED))
     print(f"{number - len(failed)} of {number} gates hold" + (f"; failed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 

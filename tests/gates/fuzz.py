@@ -17,7 +17,7 @@ def main() -> int:
     options.add_argument("--examples", type=int, default=20_000)
     environment = os.environ | {"CONGVAN_FUZZ": str(options.parse_args().examples)}
     files = ["tests/contract/test_fuzz.py", "tests/contract/test_fuzz_inbox.py"]
-    tests = [*files, "-q", "-n", "2", "--timeout", "900", "--durations", "10"]
+    tests = [*files, "-q", "-n", "2", "--timeout", "3000", "--durations", "10"]
     return subprocess.run([sys.executable, "-m", "pytest", *tests], env=environment, check=False).returncode
 
 
