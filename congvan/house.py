@@ -19,7 +19,8 @@ from congvan.errors import NothingInstalled
 from congvan.letters.press import Press, Rendered
 from congvan.letters.sheet import Sheet
 from congvan.links import Links
-from congvan.mail.sender import Limits, Outcome, Outgoing, Sender, SmtpUrl
+from congvan.mail.outgoing import Outcome, Outgoing
+from congvan.mail.sender import Limits, Sender, SmtpUrl
 from congvan.mail.words import Words
 from congvan.rules.calendar import Calendars
 from congvan.settings import Settings

@@ -23,7 +23,7 @@ from congvan.almanac import read_calendar_file
 from congvan.clock import HandClock
 from congvan.house import House
 from congvan.letters.press import Press
-from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.words import Words
 from congvan.rules.calendar import Calendars, instant
 from congvan.settings import Settings

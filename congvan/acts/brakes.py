@@ -12,7 +12,7 @@ from congvan.acts import campaigns, notices
 from congvan.acts.frozen import is_urgent
 from congvan.acts.mails import LETTERS
 from congvan.house import House
-from congvan.mail.sender import Outcome
+from congvan.mail.outgoing import Outcome
 from congvan.rules.protocol import Fact
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Attempt, Campaign, EventRow, Hop, Message

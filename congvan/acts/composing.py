@@ -23,7 +23,7 @@ from congvan.mail.message import (
     encode_enclosures,
     message_id,
 )
-from congvan.mail.sender import Outgoing, Witness
+from congvan.mail.outgoing import Outgoing, Witness
 from congvan.mail.words import Mail
 from congvan.settings import Settings
 from congvan.store.ledger import Ledger

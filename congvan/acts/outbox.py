@@ -22,7 +22,7 @@ from congvan.acts.mails import carried_with
 from congvan.acts.outcomes import JITTER, record, untried, wait_before, wait_while_shut
 from congvan.house import Carrier, House, rarely_collected
 from congvan.mail.journal import Journal
-from congvan.mail.sender import Outcome
+from congvan.mail.outgoing import Outcome
 from congvan.store.tables import Message
 
 __all__ = ["BATCH", "JITTER", "Work", "claim", "dispatch", "record", "wait_before", "wait_while_shut"]

@@ -15,7 +15,7 @@ from congvan.acts import escalations, mailboxes
 from congvan.acts.claiming import Work
 from congvan.acts.mails import CHASERS, LETTERS, PATIENCE
 from congvan.house import House
-from congvan.mail.sender import Outcome
+from congvan.mail.outgoing import Outcome
 from congvan.rules.protocol import Event, Fact, State, advance
 from congvan.store.bulk import among
 from congvan.store.ledger import Entry, Ledger

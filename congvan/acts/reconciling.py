@@ -25,7 +25,7 @@ from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.mail import mtalog
 from congvan.mail.journal import Left, files, left_behind
-from congvan.mail.sender import Outcome
+from congvan.mail.outgoing import Outcome
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Attempt, Campaign, Message
 

@@ -20,7 +20,7 @@ from congvan.errors import NotFound
 from congvan.house import Carrier, House, build
 from congvan.links import Link, Links
 from congvan.mail.message import Enclosure, Headers, compose, encode_enclosures
-from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.words import Mail
 from congvan.rules.calendar import local
 from congvan.settings import Settings

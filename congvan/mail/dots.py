@@ -25,8 +25,8 @@ class Dots:
     """How many final dots have left without a reply. What they end is what a kill can send twice, so a dot
     waits for the one before it, but only as long as costs nothing: a slow server is not waited for.
 
-    The next one is written in the step in which the reply was read. Were its conversation woken for it, another
-    letter would be built first, and the server would have nothing to do meanwhile.
+    The next one is written in the step in which the reply was read. Were its conversation woken for it, all others that
+    are ready to run would go first, and the server would have nothing to do meanwhile.
     """
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ from typing import Self
 
 import orjson
 
-from congvan.mail.sender import Outcome
+from congvan.mail.outgoing import Outcome
 
 _SUFFIX = ".wire"
 #: Octets made ready for each message; the file grows where servers say more.

@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
 
 from congvan.errors import LetterRefused
 from congvan.mail.address import domain_of, parse_address
@@ -30,12 +29,13 @@ from congvan.mail.conversation import (
 )
 from congvan.mail.dots import Dots
 from congvan.mail.message import Payload, Pieces
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.pacing import Limits, Pacer
 from congvan.mail.replies import Phase, Verdict
 from congvan.mail.url import SmtpUrl, UnsafeMailSettings
 from congvan.mail.wire import WireLost
 
-__all__ = ["Limits", "Outcome", "Outgoing", "Sender", "SmtpUrl", "Timeouts", "UnsafeMailSettings", "Witness"]
+__all__ = ["Limits", "Sender", "SmtpUrl", "Timeouts", "UnsafeMailSettings"]
 
 log = logging.getLogger(__name__)
 
@@ -45,55 +45,6 @@ WINDOW = 256
 _AHEAD = 64
 #: After a server said that it takes no further connection, this long it is not asked for one; seconds.
 NARROW_S = 10.0
-
-
-class Witness(Protocol):
-    """Is told at once, before anybody else: what it has written down survives the process."""
-
-    def handing_over(self, key: str) -> bool:
-        """The final dot of this message is about to leave; False: nobody would know of it, so it may not."""
-        ...
-
-    def ended(self, outcome: Outcome) -> None:
-        """The outcome of a message is known."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One message to hand over. `payload` may be a function that builds it when its turn comes."""
-
-    key: str
-    mail_from: str
-    rcpt_to: str
-    payload: bytes | Callable[[], bytes]
-    needs_utf8: bool = False
-    #: RFC 3461 ENVID: asks for delivery notices where the server offers them. Empty: no notices.
-    dsn_id: str = ""
-    witness: Witness | None = None
-    #: The payload before it is put together: written as it is, the shared files are copied for nobody. Built a
-    #: window ahead.
-    pieces: Callable[[], Pieces] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one message.
-
-    accepted     the server has it.
-    refused      never: repeating is pointless (5xx about this recipient or this letter).
-    unavailable  not now; the server certainly does not have it.
-    unknown      the final dot left and no reply came: the server may have it.
-
-    code: of the reply that decided, None where none came. reply: the server's words, or the reason here.
-    slow_down: the server asked for fewer messages; give the next round time.
-    """
-
-    key: str
-    verdict: Verdict
-    code: int | None
-    reply: str
-    slow_down: bool = False
 
 
 @dataclass(slots=True, eq=False)

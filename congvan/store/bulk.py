@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import JSON, Boolean, Select, String, TypeDecorator, any_, bindparam, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from congvan.store.tables import Instant, Table
+from congvan.store.tables import Instant, Table, utc
 
 
 class Keys(TypeDecorator[list[str]]):
@@ -79,9 +79,7 @@ class Sheet:
         return values
 
     def _instant(self, value: datetime) -> str:
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime reached the store")
-        value = value.astimezone(UTC)
+        value = utc(value)
         return value.replace(tzinfo=None).isoformat(" ", "microseconds") if self._is_sqlite else value.isoformat()
 
     def _taken(self, place: int, column: Any) -> Any:

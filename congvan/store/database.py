@@ -118,6 +118,8 @@ def _sqlite(url: str, options: dict[str, Any]) -> AsyncEngine:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        # A batch of letters touches more pages than the 2 MB of the default hold, and writes its 1,000 pages of log
+        # every few batches: each would be read again, and checkpointed, many times a round.
         cursor.execute("PRAGMA cache_size=-8192")
         cursor.execute("PRAGMA wal_autocheckpoint=4000")
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")

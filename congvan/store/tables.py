@@ -29,6 +29,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
+def utc(moment: datetime) -> datetime:
+    """The same instant in UTC; raise ValueError for a naive one."""
+    if moment.tzinfo is None:
+        raise ValueError("a naive datetime reached the store")
+    return moment.astimezone(UTC)
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC datetime; naive values are refused on the way in, and never come out."""
 
@@ -39,9 +46,7 @@ class Instant(TypeDecorator[datetime]):
         """Refuse naive values; SQLite keeps UTC wall time."""
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime reached the store")
-        value = value.astimezone(UTC)
+        value = utc(value)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:

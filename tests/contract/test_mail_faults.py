@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.replies import Verdict
-from congvan.mail.sender import Limits, Outcome, Outgoing, Sender, SmtpUrl, Timeouts
+from congvan.mail.sender import Limits, Sender, SmtpUrl, Timeouts
 from tests.contract.smtp_faulty import Faulty, byte_by_byte, certificate, drop, hang, reset, then
 
 PAYLOAD = b"From: a@bql.example\r\nSubject: x\r\n\r\n" + b"0123456789" * 800 + b"\r\n.\r\n"

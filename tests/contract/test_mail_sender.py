@@ -16,9 +16,10 @@ from congvan.errors import LetterRefused
 from congvan.mail import sender as sender_module
 from congvan.mail.journal import Journal
 from congvan.mail.message import Enclosure, compose, encode_enclosures
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.pacing import Limits, Pacer
 from congvan.mail.replies import Phase, Reply, concerns_address, judge
-from congvan.mail.sender import Outcome, Outgoing, Sender, SmtpUrl, Timeouts, UnsafeMailSettings
+from congvan.mail.sender import Sender, SmtpUrl, Timeouts, UnsafeMailSettings
 from congvan.mail.sink import Sink
 from tests.contract.smtp_faulty import Faulty, drop, hang
 from tests.contract.smtp_samples import headers

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from congvan.mail.message import Enclosure, compose, encode_enclosures, message_id
-from congvan.mail.sender import Outgoing, Sender, SmtpUrl
+from congvan.mail.outgoing import Outgoing
+from congvan.mail.sender import Sender, SmtpUrl
 from congvan.mail.sink import Sink, SinkStore
 from tests.contract.smtp_faulty import certificate
 from tests.contract.smtp_samples import headers

@@ -26,7 +26,7 @@ from congvan.house import House, build
 from congvan.mail import dots as dots_module
 from congvan.mail import mtalog
 from congvan.mail.journal import Journal
-from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.wire import WireLost
 from congvan.store.database import Store
 from congvan.store.ledger import Ledger

@@ -14,7 +14,8 @@ from congvan.clock import HandClock
 from congvan.house import House
 from congvan.mail import mtalog
 from congvan.mail.imap import Fetched
-from congvan.mail.sender import Outcome, Sender, SmtpUrl
+from congvan.mail.outgoing import Outcome
+from congvan.mail.sender import Sender, SmtpUrl
 from congvan.mail.sink import Sink
 from congvan.store.tables import Delivery, Incoming, Message
 from tests.conftest import Postbox

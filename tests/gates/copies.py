@@ -31,7 +31,7 @@ from bench import kill
 from bench.outbox_world import filled, settings
 from congvan.acts import audit, outbox
 from congvan.house import build
-from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.settings import Settings
 from congvan.store.tables import Campaign, Message
 

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from congvan.acts import confirmations, launches, letters
 from congvan.house import House
-from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
 from congvan.reading import read_cascade, read_plan

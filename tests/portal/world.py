@@ -22,7 +22,7 @@ from congvan.clock import HandClock
 from congvan.house import House
 from congvan.letters.press import Press
 from congvan.links import Link
-from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.words import Words
 from congvan.reading import read_cascade, read_plan
 from congvan.registry import read_register

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from congvan.acts import registry, trial
 from congvan.acts.launches import Launch
 from congvan.errors import BadInput, NotFound
-from congvan.mail.sender import Outcome
+from congvan.mail.outgoing import Outcome
 from congvan.store.tables import Table
 from tests.conftest import ROOT, Postbox
 from tests.protocol.world import CASCADE, PLAN, Town, register

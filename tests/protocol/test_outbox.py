@@ -9,7 +9,7 @@ import pytest
 
 from congvan.acts import campaigns, deliveries, hops, mails, outbox, telling
 from congvan.house import House
-from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import State
 from congvan.store.tables import Attempt, Delivery, Message
 from tests.conftest import Postbox, at

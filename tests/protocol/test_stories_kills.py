@@ -14,7 +14,7 @@ import pytest
 
 from congvan.acts import hops, mails, opening, outbox
 from congvan.house import House
-from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import State
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, EventRow, Hop, Letter, Message

@@ -9,7 +9,7 @@ from typing import Any
 from congvan.acts import inbox
 from congvan.acts.launch_check import unreachable
 from congvan.acts.launches import Launch
-from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import Event
 from congvan.rules.records import Contact
 from congvan.store.tables import EventRow, Message

@@ -11,7 +11,7 @@ from python_calamine import CalamineWorkbook
 
 from congvan.acts import campaigns, deliveries, extending, figures, hops, outbox, steering
 from congvan.errors import ActRefused
-from congvan.mail.sender import Outcome, Outgoing
+from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Deadline, Policy, Release, Reminder, Urgency
 from congvan.store.tables import Case, Digest, Message

@@ -1,0 +1,59 @@
+"""A message on its way out, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from congvan.mail.message import Pieces
+from congvan.mail.replies import Verdict
+
+
+class Witness(Protocol):
+    """Is told at once, before anybody else: what it has written down survives the process."""
+
+    def handing_over(self, key: str) -> bool:
+        """The final dot of this message is about to leave; False: nobody would know of it, so it may not."""
+        ...
+
+    def ended(self, outcome: Outcome) -> None:
+        """The outcome of a message is known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to hand over. `payload` may be a function that builds it when its turn comes."""
+
+    key: str
+    mail_from: str
+    rcpt_to: str
+    payload: bytes | Callable[[], bytes]
+    needs_utf8: bool = False
+    #: RFC 3461 ENVID: asks for delivery notices where the server offers them. Empty: no notices.
+    dsn_id: str = ""
+    witness: Witness | None = None
+    #: The payload before it is put together: written as it is, the shared files are copied for nobody. Built a
+    #: window ahead.
+    pieces: Callable[[], Pieces] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one message.
+
+    accepted     the server has it.
+    refused      never: repeating is pointless (5xx about this recipient or this letter).
+    unavailable  not now; the server certainly does not have it.
+    unknown      the final dot left and no reply came: the server may have it.
+
+    code: of the reply that decided, None where none came. reply: the server's words, or the reason here.
+    slow_down: the server asked for fewer messages; give the next round time.
+    """
+
+    key: str
+    verdict: Verdict
+    code: int | None
+    reply: str
+    slow_down: bool = False
