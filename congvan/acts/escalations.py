@@ -130,7 +130,8 @@ async def describe(
 
 async def _people(ledger: Ledger, codes: Sequence[str]) -> dict[str, str]:
     """Whom to call: name, role and telephone of every contact, as the registry has them now."""
-    rows: list[OrganisationRow] = await ledger.all(select(OrganisationRow).where(OrganisationRow.code.in_(set(codes))))
+    query = select(OrganisationRow).where(ledger.among(OrganisationRow.code, set(codes)))
+    rows: list[OrganisationRow] = await ledger.all(query)
     known = {row.code: Organisation.model_validate(row.record) for row in rows}
     return {
         code: "; ".join(
@@ -145,7 +146,7 @@ async def _people(ledger: Ledger, codes: Sequence[str]) -> dict[str, str]:
 async def _events(ledger: Ledger, keys: Sequence[str]) -> dict[str, list[EventRow]]:
     found: dict[str, list[EventRow]] = {}
     rows: list[EventRow] = await ledger.all(
-        select(EventRow).where(EventRow.stream.in_(set(keys))).order_by(EventRow.stream, EventRow.seq)
+        select(EventRow).where(ledger.among(EventRow.stream, set(keys))).order_by(EventRow.stream, EventRow.seq)
     )
     for row in rows:
         found.setdefault(row.stream, []).append(row)

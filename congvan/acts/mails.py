@@ -113,7 +113,7 @@ async def cancel_stale(ledger: Ledger, delivery_ids: Sequence[str]) -> None:
     """Reminders that were written down and never left, of deliveries that have come to their next step."""
     await ledger.change(
         Message,
-        Message.delivery_id.in_(delivery_ids),
+        ledger.among(Message.delivery_id, delivery_ids),
         Message.kind.in_(CHASERS),
         Message.state.in_(("QUEUED", "UNKNOWN")),
         state="CANCELLED",

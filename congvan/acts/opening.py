@@ -182,7 +182,7 @@ async def _found_again(
 ) -> None:
     """Whom no way led to was in a person's hands; now one does."""
     with_case = select(Case.delivery_id).where(
-        Case.delivery_id.in_([row.id for row, _, _ in changes]), Case.closed_at.is_(None)
+        ledger.among(Case.delivery_id, [row.id for row, _, _ in changes]), Case.closed_at.is_(None)
     )
     known = set(await ledger.all(with_case))
     for row, entries, _values in changes:

@@ -60,7 +60,7 @@ async def take_the_place(
 async def _keep_back(ledger: Ledger, rows: Sequence[Delivery]) -> None:
     await ledger.change(
         Message,
-        Message.delivery_id.in_([row.id for row in rows]),
+        ledger.among(Message.delivery_id, [row.id for row in rows]),
         Message.kind.in_(mails.LETTERS | mails.ASKING),
         Message.state.in_(("QUEUED", "UNKNOWN")),
         state="CANCELLED",

@@ -177,7 +177,7 @@ async def entries(house: House, keys: Sequence[str]) -> list[Entry]:
     """These deliveries, by code."""
     now = await house.clock.now()
     async with house.store.view() as ledger:
-        rows = await ledger.all(select(Delivery).where(Delivery.id.in_(keys)).order_by(Delivery.code))
+        rows = await ledger.all(select(Delivery).where(ledger.among(Delivery.id, keys)).order_by(Delivery.code))
         return await _entries(ledger, rows, now)
 
 

@@ -168,8 +168,8 @@ async def _put_off(
         return list(members)
     else:
         later = next_reading(house, now)
-    routine = [case.id for case, _, _ in members if not is_urgent(campaigns[case.campaign_id])]
-    await ledger.change(Case, Case.id.in_(routine), tell_at=later)
+    routine = {case.id for case, _, _ in members if not is_urgent(campaigns[case.campaign_id])}
+    await ledger.change(Case, ledger.among(Case.id, routine), tell_at=later)
     return [member for member in members if member[0].id not in routine]
 
 
@@ -184,12 +184,12 @@ async def _due_cases(ledger: Ledger, now: datetime) -> list[tuple[Case, Delivery
     deliveries = {
         row.id: row
         for row in await ledger.all(
-            select(Delivery).where(Delivery.id.in_(keys)).order_by(Delivery.id), lock=True
+            select(Delivery).where(ledger.among(Delivery.id, keys)).order_by(Delivery.id), lock=True
         )
     }
     cases: list[Case] = await ledger.all(
         select(Case)
-        .where(Case.delivery_id.in_(keys), Case.closed_at.is_(None), Case.tell_at <= now)
+        .where(ledger.among(Case.delivery_id, keys), Case.closed_at.is_(None), Case.tell_at <= now)
         .order_by(Case.id),
         lock=True,
     )

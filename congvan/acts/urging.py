@@ -156,7 +156,7 @@ async def send(house: House, ledger: Ledger, campaign: Campaign, letter: Letter,
     context = letter.sheet["context"]
     first = await ledger.get(Letter, letter.about)
     rows: list[Delivery] = await ledger.all(
-        select(Delivery).where(Delivery.id.in_(context["deliveries"])).order_by(Delivery.id), lock=True
+        select(Delivery).where(ledger.among(Delivery.id, context["deliveries"])).order_by(Delivery.id), lock=True
     )
     silent = [row for row in rows if _owes(row)]
     said = {"round": context["round"], "letter": letter.id, "code": letter.symbol}

@@ -31,12 +31,18 @@ class Keys(TypeDecorator[list[str]]):
         return _text(keys) if dialect.name == "sqlite" else keys
 
 
-def among(column: Any, name: str, is_sqlite: bool) -> Any:
-    """`column IN keys` with one parameter of this name, however many keys there are: a batch has hundreds."""
-    keys = bindparam(name, type_=Keys)
+def among(column: Any, keys: str | Iterable[str], is_sqlite: bool) -> Any:
+    """`column IN keys` with one parameter, however many keys there are: of this name, or with the keys themselves.
+
+    Databases and their drivers take some 32,000 parameters at the most, and a country has more recipients.
+    """
+    if isinstance(keys, str):
+        given = bindparam(keys, type_=Keys)
+    else:
+        given = bindparam("keys", list(keys), type_=Keys, unique=True)
     if is_sqlite:
-        return column.in_(select(func.json_each(keys).table_valued("value").c.value))
-    return column == any_(keys)
+        return column.in_(select(func.json_each(given).table_valued("value").c.value))
+    return column == any_(given)
 
 
 class Sheet:

@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from congvan.errors import NotFound, StaleDelivery
-from congvan.store.bulk import Bundle, Sheet, bundle_of, row_of
+from congvan.store.bulk import Bundle, Sheet, among, bundle_of, row_of
 from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Note, Table
 
 #: Up to so many rows are written one by one: to build a statement for all takes longer.
@@ -98,6 +98,10 @@ class Ledger:
         if lock:
             query = query.with_for_update().execution_options(populate_existing=True)
         return list((await self.session.scalars(query)).all())
+
+    def among(self, column: Any, keys: Iterable[str]) -> Any:
+        """The condition `column IN keys`, for any number of them."""
+        return among(column, list(keys), self.is_sqlite)
 
     async def rows(self, query: Select[Any]) -> Sequence[Any]:
         """Every row of a query for several columns."""

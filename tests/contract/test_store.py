@@ -231,6 +231,18 @@ async def test_a_batch_reads_as_its_rows_do(filled: Store) -> None:
             assert [type(row.urgent) for row in batch] == [bool] * len(rows)
 
 
+async def test_a_condition_takes_more_keys_than_a_database_takes_parameters(filled: Store) -> None:
+    keys = [f"{number:032d}" for number in range(1, 300_000)]
+    async with filled.act() as ledger:
+        some = ledger.among(Delivery.id, keys)
+        found = await ledger.all(select(Delivery.id).where(some).order_by(Delivery.id), lock=True)
+        assert found == [f"{number:032d}" for number in (1, 2)]
+        assert await ledger.change(Delivery, some, ledger.among(Delivery.code, ["C-2", "C-4"]), name="S") == 1
+    async with filled.view() as ledger:
+        assert await ledger.all(select(Delivery.code).where(ledger.among(Delivery.id, []))) == []
+        assert await ledger.all(select(Delivery.code).where(Delivery.name == "S")) == ["C-2"]
+
+
 async def test_instants_come_back_aware_and_naive_ones_are_refused(filled: Store) -> None:
     async with filled.act() as ledger:
         await ledger.change(Delivery, Delivery.id == f"{0:032d}", due_at=NOW.astimezone())
