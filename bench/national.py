@@ -20,7 +20,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,8 @@ async def campaign(tenants: int, *, kill: bool, within_s: float, seed: int, url:
         probe = Probe(house, engine.api, found.states, found.answers)
         public.timed = lambda: probe.timed(found.answers)
         tasks = [asyncio.create_task(one) for one in (public.run(), _metering(engine), probe.run())]
-        tasks += [asyncio.create_task(_killing(engine, chance, found))] if kill else []
+        over = asyncio.Event()
+        killing = [asyncio.create_task(_killing(engine, chance, found, over))] if kill else []
         try:
             async with asyncio.timeout(within_s):
                 await _middle(engine, house, public, campaign_id, found, chance)
@@ -103,9 +104,10 @@ async def campaign(tenants: int, *, kill: bool, within_s: float, seed: int, url:
         except TimeoutError:
             found.wrong.append(f"it had not ended after {within_s / 60:.0f} minutes: {await demo.progress(house)}")
         finally:
+            over.set()
             for task in tasks:
                 task.cancel()
-            for fault in await asyncio.gather(*tasks, return_exceptions=True):
+            for fault in await asyncio.gather(*tasks, *killing, return_exceptions=True):
                 if isinstance(fault, Exception):
                     found.wrong.append(f"the bench itself: {fault!r}")
         found.took_s, found.uses = loop.time() - begun, engine.meter.found()
@@ -129,10 +131,13 @@ async def _metering(engine: National) -> None:
         await asyncio.sleep(1)
 
 
-async def _killing(engine: National, chance: random.Random, found: Found) -> None:
-    """Workers die with what they run, and others come, as long as this is not cancelled."""
+async def _killing(engine: National, chance: random.Random, found: Found, over: asyncio.Event) -> None:
+    """Workers die with what they run, and others come, until it is over. Cut off in the middle of a start, it would
+    leave a worker behind."""
     while True:
-        await asyncio.sleep(chance.uniform(8, 25))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), chance.uniform(8, 25))
+            return
         engine.meter.look()
         up = engine.workers()
         if len(up) > 2:
