@@ -5,7 +5,8 @@ through the portal. Meanwhile processes are killed, stopped for a while and gone
 recovers as after a crash), is killed, or is restarted in order, the disk on which all of it lies is full for some
 seconds, the mail server goes away and comes back. Then everything is left in peace and looked at from outside: at the
 sink, at the portal, in the database. Every harm comes once before one comes again. A full disk is a tmpfs, so it takes
-root; without it that harm is left out, and the line says so. After a breach the processes' logs are kept.
+root; without it that harm is left out, and the line says so. What ends of itself is started again, as by an init
+system. After a breach the processes' logs are kept.
 
 Run: python -m bench.kill --world engine --kills 20
 """
@@ -18,6 +19,7 @@ import json
 import random
 import shutil
 import tempfile
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -180,12 +182,18 @@ async def verify(engine: Whole, record: Record) -> dict[str, int]:
     return {"letters": len(letters), "doubled_same_id": doubled, "confirmed": len(record.recorded)}
 
 
-async def all_answered(record: Record, people: asyncio.Task[None]) -> None:
+async def revive(engine: Whole, record: Record) -> None:
+    """What has ended of itself is started again, and counted: it does where what it needs is away for too long."""
+    record.done.update(f"{name} ended of itself" for name in await engine.revive())
+
+
+async def all_answered(engine: Whole, record: Record, people: asyncio.Task[None]) -> None:
     """Wait until everybody has answered; a breach where nobody new could for so long."""
     wanted = record.campaigns * (2 + UNITS + TENANTS)
     while (known := len(record.recorded)) < wanted:
 
         async def further(known: int = known) -> bool:
+            await revive(engine, record)
             if people.done():
                 people.result()
             return len(record.recorded) > known
@@ -197,9 +205,9 @@ async def all_answered(record: Record, people: asyncio.Task[None]) -> None:
             return
 
 
-async def survive(disk: Disk, postgres: Server, kills: int, seed: int) -> tuple[Record, dict[str, int]]:
-    """One campaign under so many harms."""
-    chance, record, stop = random.Random(seed), Record(), asyncio.Event()
+async def survive(disk: Disk, postgres: Server, kills: int, seed: int, record: Record) -> dict[str, int]:
+    """Campaigns under so many harms: what is found at the end."""
+    chance, stop = random.Random(seed), asyncio.Event()
     async with Whole(disk, postgres, await fresh_database(postgres.url)) as engine:
         assert isinstance(engine, Whole)
         await engine.start_server()
@@ -211,12 +219,13 @@ async def survive(disk: Disk, postgres: Server, kills: int, seed: int) -> tuple[
             if number % HARMS_EACH == 0:
                 await launch(engine, record)
             await asyncio.sleep(chance.uniform(0.2, 5))
+            await revive(engine, record)
             await harm(engine, what, chance)
             record.done[what] += 1
-        await all_answered(record, people)
+        await all_answered(engine, record, people)
         stop.set()
         await people
-        return record, await verify(engine, record)
+        return await verify(engine, record)
 
 
 def run(kills: int, seed: int) -> int:
@@ -224,7 +233,12 @@ def run(kills: int, seed: int) -> int:
     with small_disk() as disk, server(disk.root, durable=True) as postgres:
         if not disk.small:
             print("the disk cannot be filled without root: left out")
-        record, figures = asyncio.run(survive(disk, postgres, kills, seed))
+        record, figures = Record(), dict[str, int]()
+        try:
+            figures = asyncio.run(survive(disk, postgres, kills, seed, record))
+        except Exception as fault:
+            record.breaches.append(f"the harness itself: {fault!r}")
+            traceback.print_exc()
         kept = _keep(disk, postgres) if record.breaches else ""
     print(json.dumps({"seed": seed, "harms": kills, **figures, "what": dict(record.done)}, ensure_ascii=False))
     for breach in record.breaches:

@@ -49,9 +49,13 @@ class Whole(Engine):
             call = f"from congvan.cli import main; raise SystemExit(main(['portal', '--port', '{self.portal_port}']))"
             await self.start("portal", "-c", call)
 
-    def has_ended(self, name: str) -> bool:
-        """Of itself: an init system would start it again."""
-        return self._running[name].returncode is not None
+    async def revive(self) -> list[str]:
+        """Start again whatever has ended of itself, as an init system does; its names."""
+        ended = [name for name, process in self._running.items() if process.returncode is not None]
+        for name in ended:
+            await self.kill(name)
+            await self.begin(name)
+        return ended
 
     @property
     def backend(self) -> int | None:
@@ -115,13 +119,9 @@ async def _database(engine: Whole, how: str, chance: random.Random) -> None:
 
 
 async def _full(engine: Whole, chance: random.Random) -> None:
-    """Nobody can write for some seconds; then there is room, and whatever has ended meanwhile is started again."""
+    """Nobody can write for some seconds; then there is room, and a PostgreSQL that has ended is started again."""
     engine.disk.fill()
     await asyncio.sleep(chance.uniform(2, 6))
     engine.disk.free()
     if not engine.postgres.is_up:
         await asyncio.to_thread(engine.postgres.start)
-    for name in ("server", "flows", "portal"):
-        if engine.has_ended(name):
-            await engine.kill(name)
-            await engine.begin(name)
