@@ -38,11 +38,11 @@ REAL: tuple[tuple[Gate, ...], ...] = (
 COMPUTED: tuple[tuple[Gate, ...], ...] = (
     (
         ("500 seeds of the simulator", ["-m", "tests.gates.seeds", "--seeds", "500"], ["-m", "tests.gates.seeds", "--seeds", "4"]),
-        ("20,000 inputs of each kind", ["-m", "tests.gates.fuzz"], ["-m", "tests.gates.fuzz", "--examples", "20"]),
     ),
     (
         ("bugs planted for the simulator", ["-m", "tests.gates.planted"], ["-m", "tests.gates.planted"]),
         ("planted faults", ["-m", "tests.gates.mutations"], ["-m", "tests.gates.mutations", "--only", "header"]),
+        ("20,000 inputs of each kind", ["-m", "tests.gates.fuzz"], ["-m", "tests.gates.fuzz", "--examples", "20"]),
         ("100 copies of a database at work", ["-m", "tests.gates.copies", "--copies", "100"], ["-m", "tests.gates.copies", "--copies", "3"]),
     ),
 )  # fmt: skip
