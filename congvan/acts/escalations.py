@@ -102,7 +102,7 @@ _NEXT_TOLD = (
 
 async def next_digest_at(ledger: Ledger) -> datetime | None:
     """When the next rung is to be told of something, or somebody of a letter in his hand; None: of nothing."""
-    told: datetime | None = await ledger.session.scalar(_NEXT_TOLD)
+    told: datetime | None = await ledger.session.scalar(_NEXT_TOLD, {})
     return min((at for at in (told, await papers.next_chase_at(ledger)) if at is not None), default=None)
 
 

@@ -120,7 +120,7 @@ def _waiting() -> Any:
 
 async def next_chase_at(ledger: Ledger) -> datetime | None:
     """When somebody is to be reminded of a letter of no hop that awaits its issue, or a last date has passed."""
-    found: datetime | None = await ledger.session.scalar(_next_chase())
+    found: datetime | None = await ledger.session.scalar(_next_chase(), {})
     return found
 
 

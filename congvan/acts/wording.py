@@ -114,7 +114,7 @@ def _inside(name: str) -> str:
 
 
 async def _sizes(ledger: Ledger) -> dict[str, int]:
-    return {row.sha256: row.size for row in await ledger.rows(_sizes_of_files())}
+    return {row.sha256: row.size for row in await ledger.session.execute(_sizes_of_files(), {})}
 
 
 @cache

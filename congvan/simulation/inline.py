@@ -159,7 +159,8 @@ class _InlineSession:
         self.expunge, self.expunge_all = self._session.expunge, self._session.expunge_all
 
     async def execute(self, query: Any, given: Any = None) -> Any:
-        # Whoever gives values has built the statement once; a list of rows the session groups by their columns.
+        # Whoever gives values, be it none of them, has built the statement once; a list of rows the session groups by
+        # their columns.
         if isinstance(given, dict) and self._is_plain(query):
             return self._disk.ask(query, given)
         plain = given is None and self._is_plain(query)
