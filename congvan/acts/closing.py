@@ -7,15 +7,17 @@ from congvan.acts.frozen import cascade_of
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.protocol import Fact
-from congvan.store.ledger import Entry
+from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Letter
 
 
 async def close(house: House, name: str, by: str, *, now_matter_what: bool = False) -> str:
     """Close a campaign and hand its report to be issued; return the report's letter id.
 
-    Raise ActRefused while somebody is open of whom the last rung was not told, and while the campaign is held: its
-    unsent mail, this report's among it, would never leave. Late answers are still accepted afterwards.
+    Raise ActRefused while somebody is open of whom the last rung was not told, while a letter that is to take the
+    place of another awaits its issue (nobody would be asked for the answer that it wants anew), and while the campaign
+    is held: its unsent mail, this report's among it, would never leave. Late answers are still accepted afterwards.
+    now_matter_what: only the last of these is looked at, and such a letter is dropped.
     """
     if not by.strip():
         raise ActRefused("Cần họ tên người quyết định kết thúc.")
@@ -24,9 +26,7 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         campaign = await campaigns.find(ledger, name)
         if campaign.state == "CLOSED" and campaign.report_letter_id:
             return campaign.report_letter_id
-        _not_held(campaign)
-        if not now_matter_what and not await campaigns.ready_to_close(ledger, campaign):
-            raise ActRefused("Còn nơi nhận chưa xong mà cấp cuối chưa được báo; xem: congvan status")
+        await _may_close(ledger, campaign, now_matter_what)
     # The report bears the hash of this seal.
     await seals.seal(house, campaign.id)
     async with house.store.view() as ledger:
@@ -36,9 +36,10 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         row = await ledger.take(Campaign, campaign.id)
         if row.state == "CLOSED" and row.report_letter_id:
             return row.report_letter_id
-        _not_held(row)
+        await _may_close(ledger, row, now_matter_what)
         # What the ladder had prepared says less than this one, and nobody is urged any more.
         unissued = [await papers.pending(ledger, row.id, kind) for kind in ("report", "urge")]
+        unissued += await papers.replacements(ledger, row.id)
         await papers.drop(ledger, [one for one in unissued if one is not None])
         letter_id = house.new_id(now)
         sha256 = await ledger.keep_file(rendered.pdf, letters.PDF)
@@ -61,6 +62,12 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
     return letter_id
 
 
-def _not_held(campaign: Campaign) -> None:
+async def _may_close(ledger: Ledger, campaign: Campaign, now_matter_what: bool) -> None:
     if campaign.held_at is not None:
         raise ActRefused("Đợt triển khai đang tạm dừng; cho tiếp tục rồi kết thúc.")
+    if now_matter_what:
+        return
+    if not await campaigns.ready_to_close(ledger, campaign):
+        raise ActRefused("Còn nơi nhận chưa xong mà cấp cuối chưa được báo; xem: congvan status")
+    if await papers.replacements(ledger, campaign.id):
+        raise ActRefused("Còn văn bản thay thế đang chờ ban hành; ban hành rồi kết thúc; xem: congvan letters")

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from congvan.acts import figures, mails, papers, registry, replacing, urging
 from congvan.acts.drafting import redraft
 from congvan.acts.frozen import cascade_of, is_urgent
+from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.letters.numbering import short_day
 from congvan.rules.calendar import local
@@ -32,6 +33,8 @@ async def issued(
         await replacing.correct(house, ledger, campaign, letter, now, by)
     elif letter.kind == "urge":
         await urging.send(house, ledger, campaign, letter, now, by)
+    elif campaign.state == "CLOSED":
+        raise ActRefused("Đợt triển khai đã kết thúc, không còn ai theo dõi việc trả lời văn bản thay thế.")
     else:
         await replacing.take_the_place(house, ledger, campaign, letter, now, by)
 

@@ -110,6 +110,17 @@ async def pending(ledger: Ledger, campaign_id: str, kind: str) -> Letter | None:
     return found
 
 
+async def replacements(ledger: Ledger, campaign_id: str) -> list[Letter]:
+    """Letters that are to take the place of issued ones, and await their issue."""
+    found: list[Letter] = await ledger.all(
+        select(Letter).where(
+            Letter.campaign_id == campaign_id, Letter.hop_id.is_(None), Letter.about.is_not(None),
+            Letter.state == "PENDING_ISSUE", Letter.kind.not_in(("report", "correction", "urge")),
+        )
+    )  # fmt: skip
+    return found
+
+
 # ------------------------------------------------------------------------------------ chased
 
 

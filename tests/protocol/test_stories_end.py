@@ -7,14 +7,14 @@ from datetime import date
 
 import pytest
 
-from congvan.acts import campaigns, closing, deliveries, figures, letters
+from congvan.acts import amending, campaigns, closing, deliveries, figures, letters
 from congvan.errors import ActRefused
 from congvan.rules.protocol import Event, State, advance, settled
 from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, chain_hash
 from congvan.store.tables import Campaign, Delivery, EventRow, Hop, Letter, Message
 from tests.conftest import at
-from tests.protocol.world import Town, address, to
+from tests.protocol.world import PLAN, Town, address, to
 
 
 async def everybody_answers(town: Town) -> None:
@@ -66,6 +66,49 @@ async def test_a_held_campaign_goes_on_before_it_is_closed(opened: Town, anyway:
     await campaigns.resume(opened.house, "8184", "An")
     await closing.close(opened.house, "8184", "Chu Đức Anh", now_matter_what=anyway)
     assert (await opened.one(Campaign)).state == "CLOSED"
+
+
+async def waiting_replacement(town: Town, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The Board's letter is to be replaced, and the clerk has not issued the new one; its id."""
+
+    async def nobody(*_: object) -> None:
+        return None
+
+    with monkeypatch.context() as away:
+        away.setattr(amending, "play_issue", nobody)
+        old = await town.letter("BQL")
+        words = PLAN.letter.model_copy(update={"subject": "bảo đảm an ninh, trật tự (thay thế)"})
+        return await amending.replace(town.house, old.id, words, "Chu Đức Anh", "sai thời gian cao điểm")
+
+
+async def test_a_campaign_is_not_closed_while_a_letter_is_to_be_replaced(
+    opened: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever got the new letter after the closing would owe an answer that nobody asks for (seeds 129 and 177)."""
+    await everybody_answers(opened)
+    new = await waiting_replacement(opened, monkeypatch)
+    with pytest.raises(ActRefused, match="thay thế đang chờ ban hành"):
+        await closing.close(opened.house, "8184", "Chu Đức Anh")
+    await letters.play_issue(opened.house, new, "Văn thư")
+    await opened.work()
+    with pytest.raises(ActRefused, match="cấp cuối"):
+        await closing.close(opened.house, "8184", "Chu Đức Anh")
+
+
+async def test_closed_no_matter_what_a_replacement_is_dropped_and_cannot_be_issued_any_more(
+    opened: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await everybody_answers(opened)
+    new = await waiting_replacement(opened, monkeypatch)
+    await closing.close(opened.house, "8184", "Chu Đức Anh", now_matter_what=True)
+    assert next(row.state for row in await opened.all(Letter) if row.id == new) == "CANCELLED"
+    # As where the clerk and the one who closes act in the same moment.
+    async with opened.house.store.act() as ledger:
+        row = await ledger.get(Letter, new)
+        await ledger.change(Letter, Letter.id == new, state="PENDING_ISSUE", awaits="VT", awaits_until=row.created_at)
+    with pytest.raises(ActRefused, match="đã kết thúc"):
+        await letters.play_issue(opened.house, new, "Văn thư")
+    assert (await opened.letter("BQL")).state == "ISSUED"
 
 
 async def test_closing_twice_is_closing_once(opened: Town) -> None:
