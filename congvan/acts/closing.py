@@ -37,11 +37,12 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         if row.state == "CLOSED" and row.report_letter_id:
             return row.report_letter_id
         await _may_close(ledger, row, now_matter_what)
+        letter_id = house.new_id(now)
         # What the ladder had prepared says less than this one, and nobody is urged any more.
         unissued = [await papers.pending(ledger, row.id, kind) for kind in ("report", "urge")]
-        unissued += await papers.replacements(ledger, row.id)
-        await papers.drop(ledger, [one for one in unissued if one is not None])
-        letter_id = house.new_id(now)
+        replacements = await papers.replacements(ledger, row.id)
+        await papers.drop(ledger, [*(one for one in unissued if one is not None), *replacements])
+        said = {"report": letter_id} | ({"dropped": [one.id for one in replacements]} if replacements else {})
         sha256 = await ledger.keep_file(rendered.pdf, letters.PDF)
         until = letters.issue_until(house, row, now)
         await ledger.add(
@@ -52,7 +53,7 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
             awaits=cascade_of(row).drafting_unit or cascade_of(row).speaks_for, awaits_until=until,
         )  # fmt: skip
         await ledger.write(
-            row, now, Entry(Fact.CLOSED, {"report": letter_id}, actor=by),
+            row, now, Entry(Fact.CLOSED, said, actor=by),
             state="CLOSED", closed_at=now, closed_by=by, report_letter_id=letter_id, wake_at=None,
         )  # fmt: skip
         if row.mode == "demo":

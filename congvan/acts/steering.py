@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from congvan.acts import campaigns, deliveries, mails
+from congvan.acts import campaigns, deliveries, mails, papers
 from congvan.acts.roll import Mark, Wanted, conditions
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -22,6 +22,12 @@ async def open_ones(house: House, campaign_id: str) -> int:
     async with house.store.view() as ledger:
         where = await conditions(ledger, campaign_id, Wanted(mark=Mark.OPEN), now)
         return int(await ledger.session.scalar(select(func.count()).where(*where)) or 0)
+
+
+async def replacements(house: House, campaign_id: str) -> int:
+    """How many letters are to take the place of others, and await their issue."""
+    async with house.store.view() as ledger:
+        return len(await papers.replacements(ledger, campaign_id))
 
 
 async def withdraw_all(house: House, name: str, by: str, why: str) -> int:

@@ -7,8 +7,9 @@ import re
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import bulk, campaigns, escalations, roll, steering
+from congvan.acts import amending, bulk, campaigns, escalations, roll, steering
 from congvan.acts.bulk import Order, What
+from congvan.acts.frozen import plan_of
 from congvan.acts.roll import Mark, Wanted
 from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, EventRow, Hop, Letter, Message
@@ -204,6 +205,25 @@ async def test_a_campaign_with_somebody_open_is_closed_only_by_who_has_seen_it(
     assert (row.state, row.closed_by) == ("CLOSED", "dung")
     assert "Đã kết thúc" in await clerk.see(C)
     assert "Báo cáo" in await clerk.see("/office/letters") or row.report_letter_id
+
+
+async def test_a_replacement_that_waits_is_named_before_it_is_dropped_with_the_closing(
+    leader: Clerk, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nobody(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(amending, "play_issue", nobody)
+    async with desk.house.store.view() as ledger:
+        old = await ledger.first(select(Letter).where(Letter.state == "ISSUED", Letter.issuer == "BQL"))
+    words = plan_of(await campaign_of(desk.house)).letter.model_copy(update={"subject": "nội dung khác"})
+    new = await amending.replace(desk.house, old.id, words, "dung", "sai ngày")
+    assert "Văn bản thay thế chờ ban hành, sẽ bị hủy: 1" in await leader.see(f"{C}/decide")
+    await leader.do(f"{C}/close", seen="yes")
+    async with desk.house.store.view() as ledger:
+        assert (await ledger.get(Letter, new)).state == "CANCELLED"
+        closed = await ledger.first(select(EventRow).where(EventRow.kind == "closed"))
+    assert closed.data["dropped"] == [new]
 
 
 async def test_a_hop_is_opened_past_its_issuer_by_a_leader_and_those_below_are_reached(

@@ -108,7 +108,8 @@ class DecisionPages:
         empty = {"wrong": [], "sent": Sent(), "left": 0}
         return self._counter.page(
             seat, "decide.html", status, campaign=campaign, found=found,
-            open_ones=await steering.open_ones(house, campaign.id), most=steering.MOST, **(empty | values),
+            open_ones=await steering.open_ones(house, campaign.id), most=steering.MOST,
+            replacements=await steering.replacements(house, campaign.id), **(empty | values),
         )  # fmt: skip
 
     async def _hop(self, seat: Seat, status: int = 200, **values: Any) -> Response:
