@@ -26,9 +26,9 @@ from pathlib import Path
 import aiosmtplib
 
 from congvan.mail.connecting import open_line
-from congvan.mail.conversation import Envelope, Timeouts
+from congvan.mail.conversation import Timeouts
 from congvan.mail.message import Enclosure, Headers, compose, encode_enclosures, message_id
-from congvan.mail.outgoing import Outgoing
+from congvan.mail.outgoing import Envelope, Outgoing
 from congvan.mail.sender import Sender, SmtpUrl
 from congvan.mail.sink import Sink
 from congvan.mail.words import Head, LetterMail, Mail, Words

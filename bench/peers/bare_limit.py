@@ -7,7 +7,8 @@ from multiprocessing.connection import Connection
 
 from bench.harness import timed
 from congvan.mail.connecting import open_line
-from congvan.mail.conversation import Envelope, Timeouts
+from congvan.mail.conversation import Timeouts
+from congvan.mail.outgoing import Envelope
 from congvan.mail.sender import SmtpUrl
 
 

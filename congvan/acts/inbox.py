@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from sqlalchemy import Select, bindparam, func, select
 
 from congvan.acts import escalations, mailboxes
+from congvan.acts.judging import refusal
 from congvan.acts.mails import CHASERS, LETTERS
-from congvan.acts.outcomes import refusal
 from congvan.house import House
 from congvan.mail import bounces
 from congvan.mail.imap import Fetched, Mailbox

@@ -18,8 +18,9 @@ from sqlalchemy import func, select
 from congvan.acts import brakes, reconciling
 from congvan.acts.claiming import BATCH, PRESSED_BATCH, Work, claim
 from congvan.acts.composing import Composer
+from congvan.acts.judging import JITTER, untried, wait_before, wait_while_shut
 from congvan.acts.mails import carried_with
-from congvan.acts.outcomes import JITTER, record, untried, wait_before, wait_while_shut
+from congvan.acts.outcomes import record
 from congvan.house import Carrier, House, rarely_collected
 from congvan.mail.journal import Journal
 from congvan.mail.outgoing import Outcome

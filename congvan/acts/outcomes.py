@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,22 +12,14 @@ from sqlalchemy import Delete, Select, Update, bindparam, delete, select, update
 
 from congvan.acts import escalations, mailboxes
 from congvan.acts.claiming import Work
-from congvan.acts.mails import CHASERS, LETTERS, PATIENCE
+from congvan.acts.judging import Change, Judged
 from congvan.house import House
 from congvan.mail.outgoing import Outcome
-from congvan.rules.protocol import Event, Fact, State, advance
+from congvan.rules.protocol import Event
 from congvan.store.bulk import among
-from congvan.store.ledger import Entry, Ledger
+from congvan.store.ledger import Ledger
 from congvan.store.tables import Attempt, Delivery, Message, Table
 
-Change = tuple[Delivery, list[Entry], dict[str, Any]]
-
-_FIRST_WAIT = timedelta(minutes=1)
-_LONGEST_WAIT = timedelta(hours=4)
-#: While the way itself is shut, it is looked at this often at the latest.
-_LONGEST_SHUT = timedelta(minutes=30)
-#: Waits differ by up to this share, so that what failed together does not come back together.
-JITTER = 0.25
 #: Of a delivery, what an outcome reads and writes: a quarter of its columns, and no instant among them.
 _NEEDED = (
     Delivery.id, Delivery.campaign_id, Delivery.state, Delivery.reminders, Delivery.event_seq, Delivery.event_head,
@@ -38,27 +29,23 @@ _NEEDED = (
 _FEW = 4
 
 
-def untried(outcome: Outcome) -> bool:
-    """True where the server asked for time before this message was offered to it: not an attempt."""
-    return outcome.verdict == "unavailable" and outcome.slow_down and outcome.code is None
-
-
 async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome]) -> None:
     """Write down what the mail server said, and move the deliveries by it, in one transaction.
 
-    Where somebody else took a message over meanwhile (this process stood still for longer than its lease),
-    only "accepted" still says something of it; what is written down of it since is better known.
+    Where somebody else took a message over meanwhile (this process stood still for longer than its lease), only an
+    acceptance still says something of it, and a refusal where nobody came to try it since.
     """
     now = await house.clock.now()
     by_key = {work.message.id: work for work in works}
-    judged = [_Judged(by_key[outcome.key], outcome, now, house.random) for outcome in outcomes]
+    judged = [Judged(by_key[outcome.key], outcome, now, house.random) for outcome in outcomes]
     _come_back_together(judged)
     async with house.store.act() as ledger:
         keys = sorted({one.message.delivery_id for one in judged if one.message.delivery_id is not None})
         rows = await ledger.batch(_locked(ledger.is_sqlite), keys=keys)
         deliveries = {row.id: cast(Delivery, row) for row in rows}
         await _write_attempts(ledger, judged, now)
-        judged = await _with_old_refusals(ledger, await _not_overtaken(ledger, judged))
+        judged = await _not_overtaken(ledger, judged)
+        await _hear_old_refusals(ledger, judged)
         await _write_messages(ledger, judged)
         changes: dict[str, Change] = {}
         for one in judged:
@@ -80,7 +67,7 @@ def _locked(is_sqlite: bool) -> Select[Any]:
     return select(*_NEEDED).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id).with_for_update()
 
 
-def _come_back_together(judged: Sequence[_Judged]) -> None:
+def _come_back_together(judged: Sequence[Judged]) -> None:
     """What found the way shut at once asks again at once: one look of many messages, not a look of each."""
     shut = [one for one in judged if one.verdict == "untried" and not one.given_up]
     longest = max((one.wait for one in shut), default=timedelta())
@@ -104,92 +91,7 @@ def _merge(changes: dict[str, Change], change: Change) -> None:
     known[2].update(change[2])
 
 
-class _Judged:
-    """One outcome and what it does."""
-
-    __slots__ = ("given_up", "message", "now", "ordinal", "outcome", "verdict", "wait")
-
-    def __init__(self, work: Work, outcome: Outcome, now: datetime, chance: Random) -> None:
-        self.message, self.outcome, self.now, self.ordinal = work.message, outcome, now, work.ordinal
-        self.verdict = "untried" if untried(outcome) else outcome.verdict
-        self.wait = timedelta()
-        self.given_up = False
-        if self.verdict in ("unavailable", "untried", "unknown"):
-            shut = self.verdict == "untried"
-            self.wait = wait_while_shut(work.message, now, chance) if shut else wait_before(work.ordinal, chance)
-            self.given_up = outcome.verdict == "unavailable" and now + self.wait > work.message.give_up_at
-
-    @property
-    def refused(self) -> bool:
-        return self.verdict == "refused" or self.given_up
-
-    def counts(self, standing: Any) -> bool:
-        """Whether it says something of a message that stands so."""
-        if self.verdict == "accepted" and standing.state != "SENT":
-            return True
-        in_hand = standing.state == "CLAIMED" or (standing.state == "QUEUED" and self.refused)
-        return bool(in_hand and standing.attempts == self.ordinal)
-
-    def as_refused(self, reply: str) -> _Judged:
-        """The same message with what an earlier attempt was told."""
-        self.outcome = Outcome(self.message.id, "refused", None, reply)
-        self.verdict, self.wait = "refused", timedelta()
-        return self
-
-    def message_after(self) -> dict[str, Any]:
-        """The columns of the message that this outcome changes, but for its reply."""
-        row: dict[str, Any] = {"lease_until": None, "lease_owner": None}
-        if self.verdict == "accepted":
-            return row | {"state": "SENT", "sent_at": self.now}
-        if self.refused:
-            return row | {"state": "REFUSED"}
-        row["not_before"] = self.now + self.wait
-        if self.verdict == "unknown":
-            return row | {"state": "UNKNOWN", "unknown": self.message.unknown + 1}
-        return row | {"state": "QUEUED"} | ({"attempts": self.ordinal - 1} if self.verdict == "untried" else {})
-
-    def moved(self, delivery: Delivery) -> Change | None:
-        """The change that it makes to a delivery, or None."""
-        message, outcome = self.message, self.outcome
-        data: dict[str, Any] = {"kind": message.kind, "step": message.step, "message": message.message_id}
-        state = State(delivery.state)
-        if self.verdict == "accepted":
-            if message.kind in LETTERS and state is State.QUEUED:
-                return delivery, [Entry(Event.SENT, data)], {
-                    "state": advance(state, Event.SENT), "sent_at": self.now, "wake_at": self.now,
-                }  # fmt: skip
-            if message.kind in CHASERS:
-                return delivery, [Entry(Fact.REMINDED, data)], {"reminders": delivery.reminders + 1}
-            return delivery, [Entry(Fact.COPIED if message.kind == "copy" else Fact.NOTED, data)], {}
-        # The server's words may quote the address; the code is enough for the log.
-        data["code"] = outcome.code
-        if self.refused:
-            return refusal(delivery, data, self.now) if message.kind in LETTERS | CHASERS else (
-                delivery, [Entry(Fact.DELAYED, data)], {},
-            )  # fmt: skip
-        if self.verdict == "untried":
-            return None
-        return delivery, [Entry(Fact.DELAYED, data | {"verdict": outcome.verdict})], {}
-
-
-def refusal(delivery: Delivery, data: dict[str, Any], now: datetime, channel: str = "system") -> Change:
-    """This mailbox does not take it: the next one is tried; after the last it is undeliverable. Where it does not
-    count any more, a line in the log. The caller sends the letter anew, or opens the case."""
-    state = State(delivery.state)
-    if state in (State.QUEUED, State.SENT) and delivery.mailboxes:
-        following, *rest = delivery.mailboxes
-        entry = Entry(Event.READDRESSED, data | {"why": "hộp thư kế tiếp", "left": len(rest)}, channel=channel)
-        return delivery, [entry], {
-            "state": advance(state, Event.READDRESSED), "address": following, "mailboxes": rest,
-            "round": delivery.round + 1, "sent_at": None, "wake_at": now,
-        }  # fmt: skip
-    if state in (State.QUEUED, State.SENT):
-        entry = Entry(Event.REFUSED, data, channel=channel)
-        return delivery, [entry], {"state": advance(state, Event.REFUSED), "wake_at": None}
-    return delivery, [Entry(Fact.DELAYED, data, channel=channel)], {}
-
-
-async def _not_overtaken(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Judged]:
+async def _not_overtaken(ledger: Ledger, judged: Sequence[Judged]) -> list[Judged]:
     """Those that still have their message in hand; late acceptances that nobody has written down; and where somebody
     has put the message off since, a refusal: that it could not be taken now would bring it back too early, and wake
     no hop."""
@@ -198,12 +100,13 @@ async def _not_overtaken(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Jud
     return [one for one in judged if one.counts(rows[one.message.id])]
 
 
-async def _with_old_refusals(ledger: Ledger, judged: Sequence[_Judged]) -> list[_Judged]:
+async def _hear_old_refusals(ledger: Ledger, judged: Sequence[Judged]) -> None:
     """Where this attempt was never made and the one before it was refused, that refusal is the last word: it came from
     a process that was overtaken, when another had the message in hand and might have had it taken."""
-    wanted = {one.message.id: one.ordinal for one in judged if one.verdict == "untried"}
-    said = await refused_before(ledger, wanted)
-    return [one.as_refused(said[one.message.id]) if one.message.id in said else one for one in judged]
+    waiting = {one.message.id: one for one in judged if one.verdict == "untried"}
+    said = await refused_before(ledger, {key: one.ordinal for key, one in waiting.items()})
+    for key, reply in said.items():
+        waiting[key].refuse(reply)
 
 
 async def refused_before(ledger: Ledger, ordinals: Mapping[str, int]) -> dict[str, str]:
@@ -224,9 +127,9 @@ def _standing(is_sqlite: bool) -> Select[Any]:
     return query.order_by(Message.id).with_for_update()
 
 
-async def _write_attempts(ledger: Ledger, judged: Sequence[_Judged], now: datetime) -> None:
+async def _write_attempts(ledger: Ledger, judged: Sequence[Judged], now: datetime) -> None:
     """One statement for all that end alike; what was never tried leaves no attempt."""
-    ends: dict[tuple[int, str | None], list[_Judged]] = {}
+    ends: dict[tuple[int, str | None], list[Judged]] = {}
     untouched: dict[int, list[str]] = {}
     for one in judged:
         if one.verdict == "untried" and not one.given_up:
@@ -248,8 +151,8 @@ def _untouched(is_sqlite: bool) -> Delete:
     return delete(attempts).where(keys, attempts.c.ordinal == bindparam("made"))
 
 
-async def _write_messages(ledger: Ledger, judged: Sequence[_Judged]) -> None:
-    ends: dict[tuple[Any, ...], list[_Judged]] = {}
+async def _write_messages(ledger: Ledger, judged: Sequence[Judged]) -> None:
+    ends: dict[tuple[Any, ...], list[Judged]] = {}
     for one in judged:
         ends.setdefault(tuple(sorted(one.message_after().items(), key=lambda item: item[0])), []).append(one)
     for values, members in ends.items():
@@ -257,7 +160,7 @@ async def _write_messages(ledger: Ledger, judged: Sequence[_Judged]) -> None:
 
 
 async def _write(
-    ledger: Ledger, table: type[Table], key: str, members: Sequence[_Judged], values: Mapping[str, Any],
+    ledger: Ledger, table: type[Table], key: str, members: Sequence[Judged], values: Mapping[str, Any],
     guards: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """The values for these messages, and what the server said to each."""
@@ -296,19 +199,3 @@ def _written(table: type[Table], values: Sequence[str], guards: Sequence[str]) -
         .where(*(columns[name] == bindparam(f"old_{name}") for name in guards))
         .values({name: bindparam(f"new_{name}") for name in (*values, "reply")})
     )
-
-
-def wait_before(attempt: int, chance: Random | None = None) -> timedelta:
-    """The pause after this many attempts that found the server not ready: doubling from a minute to four hours."""
-    return _scattered(min(_FIRST_WAIT * (1 << min(attempt - 1, 10)), _LONGEST_WAIT), chance)
-
-
-def wait_while_shut(message: Message, now: datetime, chance: Random | None = None) -> timedelta:
-    """The pause while the way is shut for everybody, which costs no attempt: half of the time that it has
-    lasted, from a minute to half an hour. It lasts since the message was first due."""
-    lasted = now - (message.give_up_at - PATIENCE)
-    return _scattered(min(max(lasted / 2, _FIRST_WAIT), _LONGEST_SHUT), chance)
-
-
-def _scattered(wait: timedelta, chance: Random | None) -> timedelta:
-    return wait if chance is None else wait * (1 + JITTER * (2 * chance.random() - 1))

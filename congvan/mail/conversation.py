@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from congvan.mail.message import TERMINATOR, Pieces
+from congvan.mail.outgoing import Envelope
 from congvan.mail.replies import Judgement, Phase, Reply, Verdict, judge
 from congvan.mail.wire import Wire, WireLost
 
@@ -52,19 +53,6 @@ class Ended:
     code: int | None
     reply: str
     judgement: Judgement
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Who it is from and for, in wire form (`parse_address`), and what is asked of the server.
-
-    mail_from: empty for the null sender. dsn_id: RFC 3461 ENVID; empty = no delivery notices.
-    """
-
-    mail_from: str
-    rcpt_to: str
-    needs_utf8: bool = False
-    dsn_id: str = ""
 
 
 class Stale(Exception):

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from congvan.mail.message import Pieces
+from congvan.errors import LetterRefused
+from congvan.mail.address import parse_address
+from congvan.mail.message import Payload, Pieces
 from congvan.mail.replies import Verdict
 
 
@@ -20,6 +22,19 @@ class Witness(Protocol):
     def ended(self, outcome: Outcome) -> None:
         """The outcome of a message is known."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who it is from and for, in wire form (`parse_address`), and what is asked of the server.
+
+    mail_from: empty for the null sender. dsn_id: RFC 3461 ENVID; empty = no delivery notices.
+    """
+
+    mail_from: str
+    rcpt_to: str
+    needs_utf8: bool = False
+    dsn_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,21 @@ class Outgoing:
     #: The payload before it is put together: written as it is, the shared files are copied for nobody. Built a
     #: window ahead.
     pieces: Callable[[], Pieces] | None = None
+
+    def prepared(self) -> tuple[Envelope, bytes | Pieces]:
+        """The envelope and the octets; raise LetterRefused for what no server should be given."""
+        payload: bytes | Pieces
+        if self.pieces is not None:
+            payload = self.pieces()
+        else:
+            payload = self.payload if isinstance(self.payload, bytes) else self.payload()
+            if not isinstance(payload, Payload) and payload.find(b"\r\n.\r\n") != len(payload) - 5:
+                # A second end inside would be a second message in our name (SMTP smuggling).
+                raise LetterRefused("a payload has exactly one end, its last line")
+        rcpt_to = parse_address(self.rcpt_to)
+        mail_from = parse_address(self.mail_from) if self.mail_from else None
+        needs_utf8 = self.needs_utf8 or rcpt_to.needs_utf8 or (mail_from is not None and mail_from.needs_utf8)
+        return Envelope(str(mail_from or ""), str(rcpt_to), needs_utf8, self.dsn_id), payload
 
 
 @dataclass(frozen=True, slots=True)

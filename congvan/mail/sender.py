@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from congvan.errors import LetterRefused
-from congvan.mail.address import domain_of, parse_address
+from congvan.mail.address import domain_of
 from congvan.mail.connecting import NoConnection, open_line
 from congvan.mail.conversation import (
     Ended,
-    Envelope,
     Line,
     Stale,
     Timeouts,
@@ -28,8 +27,8 @@ from congvan.mail.conversation import (
     stale_end,
 )
 from congvan.mail.dots import Dots
-from congvan.mail.message import Payload, Pieces
-from congvan.mail.outgoing import Outcome, Outgoing
+from congvan.mail.message import Pieces
+from congvan.mail.outgoing import Envelope, Outcome, Outgoing
 from congvan.mail.pacing import Limits, Pacer
 from congvan.mail.replies import Phase, Verdict
 from congvan.mail.url import SmtpUrl, UnsafeMailSettings
@@ -60,7 +59,7 @@ class _Job:
         if self.item.pieces is not None:
             # What cannot be built is told of when its turn comes.
             with suppress(Exception):
-                self.ready = _prepared(self.item)
+                self.ready = self.item.prepared()
 
     def settle(self, verdict: Verdict, code: int | None, reply: str, slow_down: bool = False) -> None:
         outcome = Outcome(self.item.key, verdict, code, reply, slow_down)
@@ -205,7 +204,7 @@ class Sender:
     async def _carry(self, job: _Job, line: Line | None) -> Line | None:
         """Send one job over the line, or a fresh one; return the line if it can carry another."""
         try:
-            envelope, payload = job.ready or _prepared(job.item)
+            envelope, payload = job.ready or job.item.prepared()
         except LetterRefused as refusal:
             job.settle("refused", None, str(refusal))
             return line
@@ -293,19 +292,3 @@ class _Narrow(Exception):
 
 def _give_back(job: _Job) -> None:
     job.settle("unavailable", None, "held back: the server asked for time", True)
-
-
-def _prepared(item: Outgoing) -> tuple[Envelope, bytes | Pieces]:
-    """The envelope and the octets; raise LetterRefused for what no server should be given."""
-    payload: bytes | Pieces
-    if item.pieces is not None:
-        payload = item.pieces()
-    else:
-        payload = item.payload if isinstance(item.payload, bytes) else item.payload()
-        if not isinstance(payload, Payload) and payload.find(b"\r\n.\r\n") != len(payload) - 5:
-            # A second end inside would be a second message in our name (SMTP smuggling).
-            raise LetterRefused("a payload has exactly one end, its last line")
-    rcpt_to = parse_address(item.rcpt_to)
-    mail_from = parse_address(item.mail_from) if item.mail_from else None
-    needs_utf8 = item.needs_utf8 or rcpt_to.needs_utf8 or (mail_from is not None and mail_from.needs_utf8)
-    return Envelope(str(mail_from or ""), str(rcpt_to), needs_utf8, item.dsn_id), payload

@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from bench.kill import Trial, survive
 from bench.outbox_world import fill, settings
 from congvan.acts import campaigns, outbox, reconciling
-from congvan.acts.outcomes import wait_before, wait_while_shut
+from congvan.acts.judging import wait_before, wait_while_shut
 from congvan.clock import HandClock
 from congvan.errors import ActRefused, NothingInstalled
 from congvan.house import House, build

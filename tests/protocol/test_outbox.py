@@ -34,6 +34,16 @@ async def opening(town: Town) -> str:
     return hop.id
 
 
+async def reminding(town: Town, hour: str = "08:00") -> hops.Lease:
+    """The Board's hop has been turned on the day of the reminder to T-OUT, which is written down; nothing has left."""
+    await town.until("2023-12-06", "07:59")
+    hop = await town.hop("BQL")
+    town.clock.set(at("2023-12-06", hour))
+    lease = await hops.turn(town.house, hop.id)
+    assert lease is not None
+    return lease
+
+
 async def outcome(town: Town, hop_id: str, said: tuple[str, int | None, str]) -> list[outbox.Work]:
     """Claim what may leave and record the same outcome for all of it."""
     works = await outbox.claim(town.house, hop_id)
@@ -219,43 +229,33 @@ async def test_a_claim_is_nobody_elses_until_its_lease_ends(town: Town) -> None:
 
 
 async def test_a_claim_that_is_put_off_over_night_is_still_counted_as_unknown(outside: Town) -> None:
-    await outside.until("2023-12-06", "07:59")
-    hop = await outside.hop("BQL")
-    outside.clock.set(at("2023-12-06"))
-    await hops.turn(outside.house, hop.id)
-    assert [work.message.kind for work in await outbox.claim(outside.house, hop.id)] == ["reminder"]
+    lease = await reminding(outside)
+    assert [work.message.kind for work in await outbox.claim(outside.house, lease.hop_id)] == ["reminder"]
     outside.clock.set(at("2023-12-06", "20:00"))
-    assert await outbox.claim(outside.house, hop.id) == []
+    assert await outbox.claim(outside.house, lease.hop_id) == []
     row = await message(outside, "T-OUT", "reminder")
     assert (row.state, row.unknown, row.not_before) == ("QUEUED", 1, at("2023-12-07", "07:30"))
 
 
 async def test_a_refusal_that_comes_after_the_message_was_put_off_is_still_the_last_word(outside: Town) -> None:
     """A process stood still with it on the wire into the evening, and somebody put it off meanwhile (seed 405)."""
-    await outside.until("2023-12-06", "07:59")
-    hop = await outside.hop("BQL")
-    outside.clock.set(at("2023-12-06"))
-    await hops.turn(outside.house, hop.id)
-    works = await outbox.claim(outside.house, hop.id)
+    lease = await reminding(outside)
+    works = await outbox.claim(outside.house, lease.hop_id)
     outside.clock.set(at("2023-12-06", "20:00"))
-    assert await outbox.claim(outside.house, hop.id) == []
+    assert await outbox.claim(outside.house, lease.hop_id) == []
     refused = [Outcome(work.message.id, "refused", 550, "5.1.1 No such user") for work in works]
     await outbox.record(outside.house, works, refused)
     outside.clock.set(at("2023-12-07"))
-    assert await outbox.claim(outside.house, hop.id) == []
+    assert await outbox.claim(outside.house, lease.hop_id) == []
     assert (await message(outside, "T-OUT", "reminder")).state == "REFUSED"
 
 
 async def test_a_server_that_had_no_time_does_not_bring_back_what_was_put_off_meanwhile(outside: Town) -> None:
     """A process whose clock runs ahead put it off to the morning, and the hop sleeps until then (seed 4)."""
-    await outside.until("2023-12-06", "07:59")
-    hop = await outside.hop("BQL")
-    outside.clock.set(at("2023-12-06", "16:50"))
-    lease = await hops.turn(outside.house, hop.id)
-    assert lease is not None
-    works = await outbox.claim(outside.house, hop.id)
+    lease = await reminding(outside, "16:50")
+    works = await outbox.claim(outside.house, lease.hop_id)
     outside.clock.set(at("2023-12-06", "17:50"))
-    assert await outbox.claim(outside.house, hop.id) == []
+    assert await outbox.claim(outside.house, lease.hop_id) == []
     assert await hops.rest(outside.house, lease) == at("2023-12-07", "07:30")
     outside.clock.set(at("2023-12-06", "16:51"))
     await outbox.record(outside.house, works, [Outcome(work.message.id, *BUSY) for work in works])
@@ -265,13 +265,10 @@ async def test_a_server_that_had_no_time_does_not_bring_back_what_was_put_off_me
 
 async def test_a_refusal_is_the_last_word_where_whoever_overtook_its_process_never_tried(outside: Town) -> None:
     """The process stood still with it on the wire, another claimed it and found the way shut (seed 30)."""
-    await outside.until("2023-12-06", "07:59")
-    hop = await outside.hop("BQL")
-    outside.clock.set(at("2023-12-06"))
-    await hops.turn(outside.house, hop.id)
-    slow = await outbox.claim(outside.house, hop.id)
+    lease = await reminding(outside)
+    slow = await outbox.claim(outside.house, lease.hop_id)
     outside.clock.forward(seconds=outside.house.settings.lease_s + 1)
-    quick = await outbox.claim(outside.house, hop.id)
+    quick = await outbox.claim(outside.house, lease.hop_id)
     refused = [Outcome(work.message.id, "refused", 550, "5.1.1 No such user") for work in slow]
     await outbox.record(outside.house, slow, refused)
     row = await message(outside, "T-OUT", "reminder")
@@ -283,14 +280,11 @@ async def test_a_refusal_is_the_last_word_where_whoever_overtook_its_process_nev
 
 
 async def test_a_reminder_that_died_on_the_wire_is_not_sent_again_after_the_answer(outside: Town) -> None:
-    await outside.until("2023-12-06", "07:59")
-    hop = await outside.hop("BQL")
-    outside.clock.set(at("2023-12-06"))
-    await hops.turn(outside.house, hop.id)
-    assert len(await outbox.claim(outside.house, hop.id)) == 1
+    lease = await reminding(outside)
+    assert len(await outbox.claim(outside.house, lease.hop_id)) == 1
     await outside.say("T-OUT")
     outside.clock.forward(hours=1)
-    assert await outbox.claim(outside.house, hop.id) == []
+    assert await outbox.claim(outside.house, lease.hop_id) == []
     row = await message(outside, "T-OUT", "reminder")
     assert (row.state, row.unknown) == ("CANCELLED", 1), "and it is still counted as unknown"
 
