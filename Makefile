@@ -37,8 +37,8 @@ $(VENV)-peers/.ready: bench/requirements-peers.txt
 $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
-# Hash mode refuses an editable, and pip 23 trips over extras in a lock, hence the two steps. Each woken hop is a process
-# of its own: without byte code it compiles everything anew wherever it may not write, and costs twice as much.
+# Hash mode refuses an editable, and pip 23 trips over extras in a lock, hence the two steps. Without byte code every
+# process compiles everything anew wherever it may not write, and takes twice as long to start.
 $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@$(if $(UV),$(UV) pip install -q --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --require-hashes -r requirements.lock
 	@$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --no-build-isolation -e .

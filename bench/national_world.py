@@ -162,8 +162,7 @@ class National(Engine):
     async def add_worker(self) -> str:
         """One more worker process; its name."""
         name = f"worker-{next(self._workers)}"
-        command = ("-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process")
-        await self.start(name, *command, "--name", name)
+        await self.start(name, "-m", "flows.worker", "--name", name)
         self._meter(name, "worker", "run of a hop")
         return name
 

@@ -14,6 +14,7 @@ from prefect.runner import Runner
 
 from congvan.house import build
 from congvan.logs import configure
+from flows import forking
 from flows.deployments import register as register_all
 from flows.relay import Relay
 from flows.runs import NAME, Deployments
@@ -30,6 +31,8 @@ async def main() -> int:
     house = build(gives_way=True)
     configure(house.settings)
     pool = os.environ.get("CONGVAN_WORK_POOL", "")
+    if not pool:
+        forking.install()
     limit = int(os.environ.get("CONGVAN_PROCESSES", "4"))
     runner = Runner(name=NAME, query_seconds=_POLL_S, limit=limit, pause_on_shutdown=False)
     pause_s = float(os.environ.get("CONGVAN_DEMO_PAUSE_S", "0"))

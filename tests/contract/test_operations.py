@@ -176,7 +176,7 @@ def test_every_program_of_the_units_and_containers_is_a_command_of_ours(desk: De
         (line,) = re.findall(r"^ExecStart=(.+)$", unit.read_text("utf-8"), re.M)
         commands.append(re.sub(r"\S*/bin/", "", line).split())
     assert {tuple(command[:3]) for command in commands} == {
-        ("prefect", "server", "start"), ("prefect", "worker", "start"), ("python", "-m", "flows"),
+        ("prefect", "server", "start"), ("python", "-m", "flows"), ("python", "-m", "flows.worker"),
         ("congvan", "portal", "--host"), ("congvan", "portal"),
     }  # fmt: skip
     assert desk.run("portal", "--port", "70000").status == 2

@@ -216,7 +216,7 @@ async def test_workers_of_a_pool_run_the_flows_and_one_that_is_killed_is_replace
             assert pool == {"sending": 4, "waking": None, "launching": None, "reports": None, "default": None}
             hop = await until(lambda: _deployment(client, "hop"), 90, "the deployment of the hop")
             assert hop["job_variables"]["command"].endswith(" -m prefect.engine"), "else each process starts twice"
-        worker = ("-m", "prefect", "worker", "start", "--pool", "congvan", "--type", "process")
+        worker = ("-m", "flows.worker")
         await engine.start("worker-1", *worker)
         await engine.start("worker-2", *worker)
         await until(lambda: _slips(engine), 120, "the slip to the board")
