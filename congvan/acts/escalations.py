@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 
 from congvan.acts import papers, registry
 from congvan.acts.digest import Line, history_of
@@ -59,18 +60,21 @@ async def close_cases(
     ledger: Ledger, delivery: Delivery, now: datetime, *, by: str, why: str, kinds: Sequence[str] = ()
 ) -> list[Entry]:
     """Close the open cases of a delivery; the entries that its log should hold."""
-    open_ones: list[Case] = await ledger.all(
-        select(Case).where(Case.delivery_id == delivery.id, Case.closed_at.is_(None)), lock=True
-    )
+    open_ones = list(await ledger.session.scalars(_open_of(), {"delivery": delivery.id}))
     entries = []
     for case in open_ones:
         if kinds and case.kind not in kinds:
             continue
-        await ledger.change(
-            Case, Case.id == case.id, closed_at=now, closed_by=by, closed_why=why, tell_at=None
-        )
+        closed = {"closed_at": now, "closed_by": by, "closed_why": why, "tell_at": None}
+        await ledger.change_many(Case, [{"id": case.id, **closed}])
         entries.append(Entry(Fact.ESCALATION_CLOSED, {"case": case.kind, "why": why}, actor=by))
     return entries
+
+
+@cache
+def _open_of() -> Select[tuple[Case]]:
+    query = select(Case).where(Case.delivery_id == bindparam("delivery"), Case.closed_at.is_(None))
+    return query.with_for_update().execution_options(populate_existing=True)
 
 
 def tell_at(house: House, campaign: Campaign, rung: int, now: datetime) -> datetime | None:

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, or_, select, text
+from sqlalchemy import Select, Update, bindparam, or_, select, text, update
 
 from congvan.house import House
 from congvan.mail.message import message_id
+from congvan.store.bulk import among
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Hop, Message
 
@@ -100,26 +101,30 @@ def not_held() -> Any:
 
 async def cancel_chasers(ledger: Ledger, delivery_id: str) -> None:
     """A settled delivery is not reminded any more."""
-    await ledger.change(
-        Message,
-        Message.delivery_id == delivery_id,
-        Message.kind.in_(ASKING),
-        Message.state.in_(("QUEUED", "UNKNOWN")),
-        state="CANCELLED",
-    )
+    await ledger.changed(_cancelling(ASKING, ledger.is_sqlite), {"keys": [delivery_id]})
 
 
 async def cancel_stale(ledger: Ledger, delivery_ids: Sequence[str]) -> None:
     """Reminders that were written down and never left, of deliveries that have come to their next step."""
-    await ledger.change(
-        Message,
-        ledger.among(Message.delivery_id, delivery_ids),
-        Message.kind.in_(CHASERS),
-        Message.state.in_(("QUEUED", "UNKNOWN")),
-        state="CANCELLED",
-    )
+    if delivery_ids:
+        await ledger.changed(_cancelling(CHASERS, ledger.is_sqlite), {"keys": list(delivery_ids)})
+
+
+@cache
+def _cancelling(kinds: frozenset[str], is_sqlite: bool) -> Update:
+    """Messages of the deliveries bound as `keys` that have not left."""
+    messages: Any = Message.__table__
+    asked = among(messages.c.delivery_id, "keys", is_sqlite), messages.c.kind.in_(sorted(kinds))
+    return update(messages).where(*asked, messages.c.state.in_(("QUEUED", "UNKNOWN"))).values(state="CANCELLED")
 
 
 async def wake_hop(ledger: Ledger, hop_id: str, now: datetime) -> None:
     """Something became due in this hop. A level, not an edge: it stays until a turn has moved it on."""
-    await ledger.change(Hop, Hop.id == hop_id, wake_at=now, wake_seq=Hop.wake_seq + 1)
+    await ledger.changed(_waking(), {"hop": hop_id, "now": now})
+
+
+@cache
+def _waking() -> Update:
+    hops: Any = Hop.__table__
+    waking = {"wake_at": bindparam("now"), "wake_seq": hops.c.wake_seq + 1}
+    return update(hops).where(hops.c.id == bindparam("hop")).values(waking)

@@ -114,11 +114,14 @@ async def refused_before(ledger: Ledger, ordinals: Mapping[str, int]) -> dict[st
     later = {key: ordinal for key, ordinal in ordinals.items() if ordinal > 1}
     if not later:
         return {}
-    refused = select(Attempt.message_id, Attempt.ordinal, Attempt.reply).where(
-        Attempt.message_id.in_(sorted(later)), Attempt.outcome == "refused"
-    )
-    rows = await ledger.rows(refused)
+    rows = await ledger.batch(_refused(ledger.is_sqlite), keys=sorted(later))
     return {row.message_id: row.reply or "" for row in rows if row.ordinal == later[row.message_id] - 1}
+
+
+@cache
+def _refused(is_sqlite: bool) -> Select[Any]:
+    query = select(Attempt.message_id, Attempt.ordinal, Attempt.reply)
+    return query.where(among(Attempt.message_id, "keys", is_sqlite), Attempt.outcome == "refused")
 
 
 @cache

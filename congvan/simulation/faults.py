@@ -55,7 +55,8 @@ class Faults:
         self._seed = seed
         self._malice = malice
         self._only = only
-        self._asked: Counter[str] = Counter()
+        self._asked = dict.fromkeys(CHANCES, 0)
+        self._below = {kind: chance * malice * 2**64 for kind, chance in CHANCES.items()}
         #: In the order in which they happened.
         self.happened: list[Fault] = []
         self.calm = False
@@ -63,7 +64,7 @@ class Faults:
     def happens(self, kind: str) -> bool:
         """Whether this fault happens now."""
         number = self._asked[kind] = self._asked[kind] + 1
-        if self.calm or draw(self._seed, kind, number) >= CHANCES[kind] * self._malice:
+        if self.calm or _drawn(self._seed, kind, number) >= self._below[kind]:
             return False
         if self._only is not None and (kind, number) not in self._only:
             return False
@@ -77,8 +78,11 @@ class Faults:
 
 def draw(seed: int, kind: str, number: int) -> float:
     """A number from 0 up to 1 that depends on nothing but what it is asked for."""
-    digest = hashlib.blake2b(f"{seed}/{kind}/{number}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    return _drawn(seed, kind, number) / 2**64
+
+
+def _drawn(seed: int, kind: str, number: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{kind}/{number}".encode(), digest_size=8).digest(), "big")
 
 
 def stream(seed: int, name: str) -> Random:

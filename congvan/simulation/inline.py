@@ -7,8 +7,7 @@ caller, and every transaction begins at a pause, where the scheduler lets anothe
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Generator, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -58,6 +57,23 @@ def _never(_point: str) -> None:
     return None
 
 
+@cache
+def _compiling() -> AsyncEngine:
+    """The engine whose dialect and compiled statements all disks share; it is never asked."""
+    return Store(URL).engine
+
+
+#: Statements that are built once, each with the names of its values, ready to be asked of any disk.
+_PREPARED: dict[tuple[Any, ...], Prepared] = {}
+
+
+@cache
+def _identity(table: Any) -> tuple[Any, list[str]]:
+    """The mapper of a table, and by which attributes it tells its rows apart."""
+    mapper: Any = inspect(table)
+    return mapper, [column.key for column in mapper.primary_key]
+
+
 class Disk:
     """What survives every crash: the one database in memory, and the one session on it.
 
@@ -69,6 +85,9 @@ class Disk:
         #: For looking on from outside, past the engine's own store.
         self.raw = sqlite3.connect(":memory:", cached_statements=2048)
         self.engine: AsyncEngine = Store(URL, creator=lambda: self.raw).engine
+        # What one disk has compiled is of use to the next one of this process: it is kept by dialect and statement.
+        self.engine.sync_engine.dialect = _compiling().sync_engine.dialect
+        self.engine.sync_engine._compiled_cache = _compiling().sync_engine._compiled_cache
         self.line = self.engine.sync_engine.connect()
         Table.metadata.create_all(self.line)
         self.line.commit()
@@ -76,11 +95,10 @@ class Disk:
         self.session.connection()
         self.raw.execute("ROLLBACK")
         self.commits = 0
-        self._prepared: dict[Any, Prepared] = {}
 
-    def begin(self, *, immediate: bool) -> None:
-        """A transaction."""
-        self.raw.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    def begin(self) -> None:
+        """A transaction that may write. One that reads needs none: nobody writes before it has been left."""
+        self.raw.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
         """End it, and keep what it wrote."""
@@ -91,19 +109,21 @@ class Disk:
         """Forget what was read, and what was written since `begin` unless it was committed."""
         if self.raw.in_transaction:
             self.raw.execute("ROLLBACK")
-        self.session.expunge_all()
+        if self.session.identity_map or self.session.new:
+            self.session.expunge_all()
 
     def ask(self, statement: Any, values: Mapping[str, Any]) -> Found:
         """A statement that whoever built it keeps: what is prepared of it is kept as well."""
-        ready = self._prepared.get(statement)
+        shape = statement, *values
+        ready = _PREPARED.get(shape)
         if ready is None:
-            ready = self._prepared[statement] = Prepared(statement, list(values), self.engine.dialect)
+            ready = _PREPARED[shape] = Prepared(statement, list(values), self.engine.dialect)
         return ready.run(self.raw, values)
 
     def entity(self, table: Any, row: Any, *, anew: bool = False) -> Any:
         """The row as the session knows it, or would have made it. anew: over what was read of it before."""
-        mapper: Any = inspect(table)
-        key = mapper.identity_key_from_primary_key([getattr(row, column.key) for column in mapper.primary_key])
+        mapper, names = _identity(table)
+        key = mapper.identity_key_from_primary_key([getattr(row, name) for name in names])
         known = self.session.identity_map.get(key)
         if known is not None and not anew:
             return known
@@ -133,9 +153,14 @@ class _Line:
         self._disk = disk
 
     async def execute(self, query: Any, values: Any = None) -> Any:
-        if values and isinstance(values, dict):
+        if not values:
+            return self._disk.line.execute(query)
+        if isinstance(values, dict):
             return self._disk.ask(query, values)
-        return self._disk.line.execute(query, values)
+        # Rows of one shape; nobody asks what was found.
+        for row in values:
+            self._disk.ask(query, row)
+        return None
 
 
 @cache
@@ -173,7 +198,8 @@ class _InlineSession:
             if not _is_entity(asked):
                 return Scalars(value for (value,) in found.rows)
             table = asked._annotations["parententity"].class_
-            return Scalars(self._disk.entity(table, row) for row in found.rows)
+            anew = bool(query.get_execution_options().get("populate_existing"))
+            return Scalars(self._disk.entity(table, row, anew=anew) for row in found.rows)
         return (self._disk.line if self._is_plain(query) else self._session).scalars(query)
 
     async def scalar(self, query: Any, given: Any = None) -> Any:
@@ -194,7 +220,7 @@ class _InlineSession:
         """As `Session.get`, which builds its question anew each time; SQLite locks no row."""
         keys = key if isinstance(key, tuple) else (key,)
         if not populate_existing:
-            known = self._session.identity_map.get(inspect(table).identity_key_from_primary_key(keys))
+            known = self._session.identity_map.get(_identity(table)[0].identity_key_from_primary_key(keys))
             if known is not None:
                 return known
         query, names = _by_key(table)
@@ -204,8 +230,36 @@ class _InlineSession:
     async def connection(self, **_named: Any) -> _Line:
         return _Line(self._disk)
 
-    async def commit(self) -> None:
-        self._disk.commit()
+
+class Transaction:
+    """One block of an act: begun at a pause, ended before the next. Opened thousands of times, so not a generator."""
+
+    __slots__ = ("_store", "_writes")
+
+    def __init__(self, store: InlineStore, *, writes: bool) -> None:
+        self._store, self._writes = store, writes
+
+    async def __aenter__(self) -> Ledger:
+        await Pause("act" if self._writes else "view")
+        if self._store.open_transactions:
+            raise AssertionError("a transaction was opened inside another")
+        self._store.open_transactions += 1
+        if self._writes:
+            self._store.disk.begin()
+        return Ledger(cast("AsyncSession", _InlineSession(self._store.disk)), True)
+
+    async def __aexit__(self, kind: object, _error: object, _trace: object) -> None:
+        store, done = self._store, self._writes and kind is None
+        try:
+            if done:
+                store.dies("before commit")
+                store.disk.commit()
+                store.disk.commits += 1
+        finally:
+            store.open_transactions -= 1
+            store.disk.leave()
+        if done:
+            store.dies("after commit")
 
 
 class InlineStore(Store):
@@ -220,35 +274,13 @@ class InlineStore(Store):
         self._queue = None  # one act at a time, and the scheduler says whose
         self.dies = dies
 
-    @asynccontextmanager
-    async def act(self) -> AsyncIterator[Ledger]:
+    def act(self) -> Transaction:  # type: ignore[override]
         """A transaction that may write; a death before its commit leaves nothing, one after it everything."""
-        await Pause("act")
-        async with self._only_one(immediate=True) as session:
-            yield Ledger(session, True)
-            self.dies("before commit")
-            await session.commit()
-            self.disk.commits += 1
-        self.dies("after commit")
+        return Transaction(self, writes=True)
 
-    @asynccontextmanager
-    async def view(self) -> AsyncIterator[Ledger]:
+    def view(self) -> Transaction:  # type: ignore[override]
         """A transaction that only reads."""
-        await Pause("view")
-        async with self._only_one(immediate=False) as session:
-            yield Ledger(session, True)
-
-    @asynccontextmanager
-    async def _only_one(self, *, immediate: bool) -> AsyncIterator[AsyncSession]:
-        if self.open_transactions:
-            raise AssertionError("a transaction was opened inside another")
-        self.open_transactions += 1
-        self.disk.begin(immediate=immediate)
-        try:
-            yield cast("AsyncSession", _InlineSession(self.disk))
-        finally:
-            self.open_transactions -= 1
-            self.disk.leave()
+        return Transaction(self, writes=False)
 
     async def close(self) -> None:
         """The disk is closed by whoever made it."""

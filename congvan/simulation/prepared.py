@@ -65,8 +65,9 @@ class Prepared:
     def __init__(self, statement: Any, names: Sequence[str], dialect: Dialect) -> None:
         self._dialect: Any = dialect
         compiled: Any = statement.compile(dialect=dialect, column_keys=list(names))
-        defaults = [getattr(compiled, f"{kind}_prefetch", ()) for kind in ("insert", "update")]
-        assert not any(defaults), "a default that Python would set"
+        assert not getattr(compiled, "update_prefetch", ()), "a value that Python would set"
+        defaults = {column.key: column.default for column in getattr(compiled, "insert_prefetch", ())}
+        assert all(one.is_scalar for one in defaults.values()), "a default that Python would work out"
         binds = compiled.bind_names.items()
         # `column IN (list)`: each value of the list is a parameter of its own.
         spread = compiled._process_parameters_for_postcompile({name: bind.effective_value for bind, name in binds})
@@ -75,6 +76,7 @@ class Prepared:
         # Without those that have to be given: a value that is missing is an error, as the engine has it.
         self._fixed = {name: bind.effective_value for bind, name in binds if not bind.required}
         self._fixed |= spread.additional_parameters
+        self._fixed |= {name: one.arg for name, one in defaults.items()}
         self._told: dict[str, Callable[[Any], Any]] = {**compiled._bind_processors, **spread.processors}
         columns = compiled._result_columns
         self._row: Any = row_of(tuple(one.keyname for one in columns))

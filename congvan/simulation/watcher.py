@@ -29,6 +29,8 @@ _NEW = {
     " where a.rowid > ? order by a.rowid",
     "digests": "select rowid, * from digests where rowid > ? order by rowid",
 }
+#: Where each of them ends: of a step most have nothing new.
+_ENDS = "select " + ", ".join(f"(select max(rowid) from {table})" for table in _NEW)
 #: Days after which every log is read from its first line again.
 _WEEK = 7
 _MOVES = {event.value for event in Event}
@@ -50,7 +52,8 @@ class Watcher:
 
     def after_step(self, _label: str) -> None:
         """Every check that one step can break."""
-        new = {table: self._new(table) for table in _NEW}
+        ends = zip(_NEW, self.disk.look(_ENDS)[0], strict=True)
+        new = {table: self._new(table) if (end or 0) > self.seen[table] else [] for table, end in ends}
         touched: dict[str, None] = {}
         self._say(new)
         for event in new["events"]:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import (
     Delete,
+    Insert,
     Select,
     Update,
     bindparam,
@@ -147,7 +148,7 @@ class Ledger:
             return
         connection = await self.session.connection()
         if len(rows) <= _ONE_BY_ONE:
-            await connection.execute(insert(table.__table__), [dict(row) for row in rows])  # type: ignore[arg-type]
+            await connection.execute(_inserting(table), [dict(row) for row in rows])
         else:
             sheet = Sheet(table, rows, self.is_sqlite)
             await connection.execute(
@@ -175,9 +176,8 @@ class Ledger:
     async def add_all_if_absent(self, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert many rows in one statement; those that a constraint says are there already stay as they are."""
         if rows:
-            dialect: Any = sqlite if self.is_sqlite else postgresql
             connection = await self.session.connection()
-            await connection.execute(dialect.insert(table.__table__).on_conflict_do_nothing(), list(rows))
+            await connection.execute(_inserting_if_absent(table, self.is_sqlite), list(rows))
 
     async def change(self, table: type[Table], *guards: Any, **values: Any) -> int:
         """UPDATE … WHERE guards; the number of rows changed, so that the caller knows who was first."""
@@ -227,7 +227,7 @@ class Ledger:
         guarded = {"the_id": row.id, "read_seq": seq} | {f"new_{name}": value for name, value in new.items()}
         if not await self.changed(_guarded(table, tuple(sorted(new))), guarded):
             raise StaleDelivery
-        await self.add_all(EventRow, events)
+        await self.pour(EventRow, events)
         _keep(row, new)
 
     async def write_many(
@@ -285,6 +285,18 @@ class Ledger:
     async def set_note(self, name: str, value: Mapping[str, Any]) -> None:
         """Set a named value."""
         await self.put(Note, {"name": name}, value=dict(value))
+
+
+@cache
+def _inserting(table: type[Table]) -> Insert:
+    return insert(table.__table__)  # type: ignore[arg-type]
+
+
+@cache
+def _inserting_if_absent(table: type[Table], is_sqlite: bool) -> Insert:
+    dialect: Any = sqlite if is_sqlite else postgresql
+    statement: Insert = dialect.insert(table.__table__).on_conflict_do_nothing()
+    return statement
 
 
 @cache
