@@ -138,6 +138,27 @@ async def test_a_run_that_its_runner_lets_go_of_is_ended(client: PrefectClient, 
     await until(lambda: asyncio.to_thread(_gone, run.pid), 30, "its process to be gone")
 
 
+async def test_a_fork_server_that_is_killed_is_started_again_and_takes_no_run_with_it(
+    client: PrefectClient, tmp_path: Path
+) -> None:
+    async with _Run(client, forked.endless, tmp_path / "1") as before:
+        await before.runs()
+        server = _parent(before.pid)
+        os.kill(server, signal.SIGKILL)
+        # Nobody hears of its end any more, so its runner takes it for crashed.
+        await asyncio.wait_for(asyncio.shield(before.ending), 30)
+        assert before.handle.returncode == 255
+        assert not _gone(before.pid)
+        async with _Run(client, forked.surroundings, tmp_path / "2") as after:
+            assert await after.end() == (0, StateType.COMPLETED)
+            assert json.loads(after.told.read_text("utf-8"))["parent"] != server
+        os.kill(before.pid, signal.SIGKILL)
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def _gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
