@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, not_, or_, select
+from sqlalchemy import Select, and_, bindparam, exists, not_, or_, select
 
 from congvan.acts import demo, notices, pausing
 from congvan.acts.escalations import DECIDED
@@ -92,25 +93,14 @@ async def ready_to_close(ledger: Ledger, campaign: Campaign) -> bool:
     """
     if campaign.state != "RUNNING":
         return False
-    if not await ledger.first(select(Hop.id).where(Hop.campaign_id == campaign.id, Hop.opened_at.is_not(None))):
-        return False
-    opening = select(Hop.id).where(
-        Hop.campaign_id == campaign.id, Hop.opened_at.is_(None), Hop.wake_at.is_not(None)
-    )
-    if await ledger.first(opening) is not None:
+    opened, opening = (await ledger.session.execute(_hops_of(), {"campaign": campaign.id})).one()
+    if not opened or opening:
         return False
     last = len(cascade_of(campaign).ladder)
     open_ones = await _unsettled(ledger, campaign.id)
     if not open_ones:
         return True
-    told = set(
-        await ledger.all(
-            select(Case.delivery_id).where(
-                Case.campaign_id == campaign.id,
-                ((Case.rung >= last) & Case.closed_at.is_(None)) | (Case.closed_why == DECIDED),
-            )
-        )
-    )
+    told = set(await ledger.session.scalars(_told(), {"campaign": campaign.id, "last": last}))
     if any(one.due_at is not None and one.id not in told for one in open_ones):
         return False
     return not await _on_the_way(ledger, {one.hop_id for one in open_ones if one.due_at is None})
@@ -124,12 +114,30 @@ async def _on_the_way(ledger: Ledger, hop_ids: set[str]) -> bool:
     return any(row.state in settling_states(Settles(row.settles)) and row.state not in shut for row in rows)
 
 
+@cache
+def _hops_of() -> Select[tuple[bool, bool]]:
+    """Whether hops of a campaign are open, and whether one is about to open."""
+    hops = select(Hop.id).where(Hop.campaign_id == bindparam("campaign"))
+    opening = hops.where(Hop.opened_at.is_(None), Hop.wake_at.is_not(None))
+    return select(exists(hops.where(Hop.opened_at.is_not(None))), exists(opening))
+
+
+@cache
+def _told() -> Select[tuple[str]]:
+    """Deliveries of a campaign of which the last rung was told, or which a person decided on."""
+    last_rung = (Case.rung >= bindparam("last")) & Case.closed_at.is_(None)
+    whose = Case.campaign_id == bindparam("campaign")
+    return select(Case.delivery_id).where(whose, last_rung | (Case.closed_why == DECIDED))
+
+
 async def _unsettled(ledger: Ledger, campaign_id: str) -> Sequence[Any]:
-    return await ledger.rows(
-        select(Delivery.id, Delivery.due_at, Delivery.hop_id).where(
-            Delivery.campaign_id == campaign_id, not_(is_settled())
-        )
-    )
+    return (await ledger.session.execute(_not_settled(), {"campaign": campaign_id})).all()
+
+
+@cache
+def _not_settled() -> Select[tuple[str, datetime | None, str]]:
+    columns = select(Delivery.id, Delivery.due_at, Delivery.hop_id)
+    return columns.where(Delivery.campaign_id == bindparam("campaign"), not_(is_settled()))
 
 
 def is_settled() -> Any:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, bindparam, or_, select
 
 from congvan.acts import mails, played, registry
 from congvan.acts.drafting import PDF, Draft, as_json
@@ -101,13 +101,15 @@ async def submit(
 
 async def pending(ledger: Ledger, campaign_id: str, kind: str) -> Letter | None:
     """The letter of a kind, of no hop, that awaits its issue; there is at most one."""
-    found: Letter | None = await ledger.first(
-        select(Letter).where(
-            Letter.campaign_id == campaign_id, Letter.kind == kind, Letter.hop_id.is_(None),
-            Letter.state == "PENDING_ISSUE",
-        )
-    )  # fmt: skip
+    asked = {"campaign": campaign_id, "kind": kind}
+    found: Letter | None = (await ledger.session.scalars(_awaiting(), asked)).first()
     return found
+
+
+@cache
+def _awaiting() -> Select[tuple[Letter]]:
+    whose = Letter.campaign_id == bindparam("campaign"), Letter.kind == bindparam("kind"), Letter.hop_id.is_(None)
+    return select(Letter).where(*whose, Letter.state == "PENDING_ISSUE").limit(1)
 
 
 async def replacements(ledger: Ledger, campaign_id: str) -> list[Letter]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 
 from congvan.acts import figures, mails, papers, registry, reporting, urging, wording
 from congvan.acts.digest import workbook
@@ -24,6 +25,7 @@ from congvan.letters.press import Rendered
 from congvan.rules.calendar import instant, local
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Rung
+from congvan.store.bulk import among
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Digest, Letter
 
@@ -174,26 +176,35 @@ async def _put_off(
 
 
 async def _due_cases(ledger: Ledger, now: datetime) -> list[tuple[Case, Delivery]]:
-    held = select(Campaign.id).where(Campaign.held_at.is_not(None))
-    query = select(Case.delivery_id).where(
-        Case.closed_at.is_(None), Case.tell_at <= now, Case.campaign_id.not_in(held)
-    )
-    keys = sorted(set(await ledger.all(query)))
+    keys = sorted(set(await ledger.session.scalars(_concerned(), {"now": now})))
     if not keys:
         return []
-    deliveries = {
-        row.id: row
-        for row in await ledger.all(
-            select(Delivery).where(ledger.among(Delivery.id, keys)).order_by(Delivery.id), lock=True
-        )
-    }
-    cases: list[Case] = await ledger.all(
-        select(Case)
-        .where(ledger.among(Case.delivery_id, keys), Case.closed_at.is_(None), Case.tell_at <= now)
-        .order_by(Case.id),
-        lock=True,
-    )
+    found = await ledger.session.scalars(_deliveries(ledger.is_sqlite), {"keys": keys})
+    deliveries = {row.id: row for row in found}
+    cases = await ledger.session.scalars(_cases(ledger.is_sqlite), {"keys": keys, "now": now})
     return [(case, deliveries[case.delivery_id]) for case in cases]
+
+
+def _due() -> tuple[Any, ...]:
+    return Case.closed_at.is_(None), Case.tell_at <= bindparam("now")
+
+
+@cache
+def _concerned() -> Select[tuple[str]]:
+    held = select(Campaign.id).where(Campaign.held_at.is_not(None))
+    return select(Case.delivery_id).where(*_due(), Case.campaign_id.not_in(held))
+
+
+@cache
+def _deliveries(is_sqlite: bool) -> Select[tuple[Delivery]]:
+    query = select(Delivery).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id)
+    return query.with_for_update().execution_options(populate_existing=True)
+
+
+@cache
+def _cases(is_sqlite: bool) -> Select[tuple[Case]]:
+    query = select(Case).where(among(Case.delivery_id, "keys", is_sqlite), *_due()).order_by(Case.id)
+    return query.with_for_update().execution_options(populate_existing=True)
 
 
 async def _tell_one(

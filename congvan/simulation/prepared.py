@@ -34,6 +34,11 @@ class Found:
         """The first row, or None."""
         return self.rows[0] if self.rows else None
 
+    def one(self) -> Any:
+        """The one row that was asked for."""
+        (row,) = self.rows
+        return row
+
     def scalar(self) -> Any:
         """The first value of the first row, or None."""
         return self.rows[0][0] if self.rows else None
