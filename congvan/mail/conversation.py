@@ -21,8 +21,8 @@ class AtDot(Protocol):
         """Returns when `write` was called, which writes the dot; raises what it raises."""
         ...
 
-    def leave(self) -> None:
-        """Nothing is waited for any more. May be called again, and where the dot never left."""
+    def leave(self, ended: Ended | None = None) -> None:
+        """Nothing is waited for any more, since it ended so. May be called again, and where the dot never left."""
         ...
 
 
@@ -229,14 +229,20 @@ class Line:
             self.close()
             return await self._last_words(str(fault))
         self._trace("dot")
+
+        def heard(reply: Reply | None) -> None:
+            if at_dot is not None:
+                at_dot.leave(None if reply is None else _ended(Phase.BODY, reply))
+
         try:
-            reply = await self._wire.reply(self._timeouts.dot_s, at_dot.leave if at_dot is not None else None)
+            reply = await self._wire.reply(self._timeouts.dot_s, heard)
         except (WireLost, TimeoutError) as fault:
             self.close()
             return Ended(Phase.BODY, "unknown", None, f"no reply to the final dot: {fault}", Judgement("unknown"))
         self._trace("reply")
         self._open_transaction = False
         self.carried += 1
+        heard(reply)
         return self._ended(Phase.BODY, reply)
 
     async def _write_body(self, payload: bytes | memoryview) -> None:
@@ -258,10 +264,15 @@ class Line:
         return self._ended(Phase.DATA, reply)
 
     def _ended(self, phase: Phase, reply: Reply) -> Ended:
-        judgement = judge(phase, reply)
-        if judgement.hang_up:
+        ended = _ended(phase, reply)
+        if ended.judgement.hang_up:
             self.close()
-        return Ended(phase, judgement.verdict, reply.code, reply.text, judgement)
+        return ended
+
+
+def _ended(phase: Phase, reply: Reply) -> Ended:
+    judgement = judge(phase, reply)
+    return Ended(phase, judgement.verdict, reply.code, reply.text, judgement)
 
 
 def stale_end(fault: Stale) -> Ended:

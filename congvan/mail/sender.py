@@ -52,6 +52,8 @@ class _Job:
     domain: str
     results: asyncio.Queue[Outcome]
     ready: tuple[Envelope, bytes | Pieces] | None = None
+    #: Written down by the witness already.
+    outcome: Outcome | None = None
 
     def build_ahead(self) -> None:
         """Where that copies no files: one after the other letters are built in two thirds of the time that each takes
@@ -61,23 +63,33 @@ class _Job:
             with suppress(Exception):
                 self.ready = self.item.prepared()
 
+    def end(self, ended: Ended) -> Outcome:
+        """What became of it, written down once: as it was first heard."""
+        return self._witnessed(ended.verdict, ended.code, ended.reply, ended.judgement.slow_down)
+
     def settle(self, verdict: Verdict, code: int | None, reply: str, slow_down: bool = False) -> None:
-        outcome = Outcome(self.item.key, verdict, code, reply, slow_down)
-        if self.item.witness is not None:
-            self.item.witness.ended(outcome)
-        self.results.put_nowait(outcome)
+        """An end without a conversation."""
+        self.results.put_nowait(self._witnessed(verdict, code, reply, slow_down))
+
+    def _witnessed(self, verdict: Verdict, code: int | None, reply: str, slow_down: bool) -> Outcome:
+        if self.outcome is None:
+            outcome = Outcome(self.item.key, verdict, code, reply, slow_down)
+            if self.item.witness is not None:
+                self.item.witness.ended(outcome)
+            self.outcome = outcome
+        return self.outcome
 
 
 class _AtDot:
     """The dot of one job."""
 
-    __slots__ = ("_dots", "_item", "_out")
+    __slots__ = ("_dots", "_job", "_out")
 
-    def __init__(self, dots: Dots, item: Outgoing) -> None:
-        self._dots, self._item, self._out = dots, item, False
+    def __init__(self, dots: Dots, job: _Job) -> None:
+        self._dots, self._job, self._out = dots, job, False
 
     async def enter(self, write: Callable[[], None]) -> None:
-        witness, key = self._item.witness, self._item.key
+        witness, key = self._job.item.witness, self._job.item.key
 
         def go() -> None:
             if witness is not None and not witness.handing_over(key):
@@ -87,9 +99,15 @@ class _AtDot:
         await self._dots.enter(go)
         self._out = True
 
-    def leave(self) -> None:
-        if self._out:
-            self._out = False
+    def leave(self, ended: Ended | None = None) -> None:
+        if not self._out:
+            return
+        self._out = False
+        try:
+            if ended is not None:
+                # Before the next dot leaves: a kill between the two would send again what is known to be taken.
+                self._job.end(ended)
+        finally:
             self._dots.leave()
 
 
@@ -226,7 +244,7 @@ class Sender:
         for may_repeat in (True, False):
             line, fresh = await self._ready(line)
             try:
-                ended = await line.hand_over(envelope, payload, _AtDot(self._dots, job.item))
+                ended = await line.hand_over(envelope, payload, _AtDot(self._dots, job))
             except Stale as fault:
                 if fault.timed_out and line.pipelined:
                     # Some servers announce PIPELINING and drop what comes in one packet.
@@ -283,7 +301,7 @@ class Sender:
             self._pacer.slow_down(None if ended.judgement.scope == "server" else job.domain, now)
         elif ended.verdict == "accepted":
             self._pacer.went_well(job.domain, now)
-        job.settle(ended.verdict, ended.code, ended.reply, ended.judgement.slow_down)
+        job.results.put_nowait(job.end(ended))
 
 
 class _Narrow(Exception):

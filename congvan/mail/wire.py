@@ -40,7 +40,7 @@ class Wire(asyncio.Protocol):
         self._octets = 0
         self._replies: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
-        self._heard: Callable[[], None] | None = None
+        self._heard: Callable[[Reply | None], None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._fault: WireLost | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
@@ -104,11 +104,11 @@ class Wire(asyncio.Protocol):
         if self._drained is not None:
             await asyncio.wait_for(asyncio.shield(self._drained), timeout_s)
 
-    async def reply(self, timeout_s: float, heard: Callable[[], None] | None = None) -> Reply:
+    async def reply(self, timeout_s: float, heard: Callable[[Reply | None], None] | None = None) -> Reply:
         """The next reply; raise WireLost or TimeoutError. Replies that came before a loss are still given.
 
-        heard: is called the moment a reply that was waited for has been read, or the connection has ended: whoever
-        waits here is told only when the loop comes to it.
+        heard: is called the moment a reply that was waited for has been read, with it, or the connection has ended:
+        whoever waits here is told only when the loop comes to it.
         """
         if not self._replies:
             if self._fault is not None:
@@ -171,7 +171,7 @@ class Wire(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done() and (self._replies or self._fault):
             self._waiter.set_result(None)
             if self._heard is not None:
-                self._heard()
+                self._heard(self._replies[0] if self._replies else None)
 
     @staticmethod
     def _time_out(waiter: asyncio.Future[None]) -> None:
