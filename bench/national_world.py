@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import os
 import random
-import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +16,7 @@ import httpx
 from sqlalchemy import func, select
 
 from bench.harness import ROOT
-from bench.processes import Meter, below
+from bench.processes import Meter
 from congvan.acts import demo, played, registry
 from congvan.demo.characters import Character, cast
 from congvan.demo.players import Players
@@ -165,14 +162,6 @@ class National(Engine):
         await self.start(name, "-m", "flows.worker", "--name", name)
         self._meter(name, "worker", "run of a hop")
         return name
-
-    async def kill(self, name: str) -> None:
-        """With all that it runs: each hop's process leads a group of its own, which outlives its worker."""
-        runs = below(self._running[name].pid)
-        await super().kill(name)
-        for pid in runs:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
     def workers(self) -> list[str]:
         """The workers that are up."""

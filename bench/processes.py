@@ -84,11 +84,6 @@ def _children(stats: dict[int, list[str]]) -> dict[int, list[int]]:
     return found
 
 
-def below(leader: int) -> list[int]:
-    """The processes that this one has started, and those that they have."""
-    return _tree(leader, _children(_stats()))[1:]
-
-
 def _tree(leader: int, children: dict[int, list[int]]) -> list[int]:
     found, rest = [], [leader]
     while rest:

@@ -1,6 +1,7 @@
 """`congvan doctor`: is everything there that a campaign needs? It looks, and changes nothing.
 
-Each check answers for one part; what is wrong carries its remedy, in the words of whoever has to act.
+Each check answers for one part; what is wrong carries its remedy, in the words of whoever has to act. (Longer than a
+file should be: one check after the other, none of which knows of another.)
 """
 
 from __future__ import annotations

@@ -14,22 +14,20 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 
-from congvan.acts import figures, mails, papers, registry, reporting, urging, wording
-from congvan.acts.digest import workbook
+from congvan.acts import digest_mail, papers, reporting, urging
+from congvan.acts.campaigns import wake
+from congvan.acts.digest_mail import Told
 from congvan.acts.drafting import Draft
-from congvan.acts.escalations import DIGEST_AT, describe, next_digest_at, next_reading, tell_at
+from congvan.acts.escalations import DIGEST_AT, next_digest_at, next_reading, tell_at
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.acts.issuing import play_issue
 from congvan.house import House
 from congvan.letters.press import Rendered
 from congvan.rules.calendar import instant, local
 from congvan.rules.protocol import Fact
-from congvan.rules.records import Rung
 from congvan.store.bulk import among
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Digest, Letter
-
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ async def tell(house: House) -> list[str]:
         due = await _due_cases(ledger, now)
         keys = {delivery.campaign_id for _, delivery in due}
         campaigns = {one.id: one for one in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
-        groups: dict[str, list[tuple[Case, Delivery, Rung]]] = {}
+        groups: dict[str, list[Told]] = {}
         for case, delivery in due:
             ladder = cascade_of(campaigns[case.campaign_id]).ladder
             rung = ladder[min(case.rung, len(ladder) - 1)]
@@ -129,7 +127,7 @@ async def _reported(ledger: Ledger, campaign: Campaign) -> bool:
 async def _submit(
     house: House,
     ledger: Ledger,
-    members: Sequence[tuple[Case, Delivery, Rung]],
+    members: Sequence[Told],
     campaigns: Mapping[str, Campaign],
     ready: _Ready,
     now: datetime,
@@ -154,10 +152,10 @@ async def _put_off(
     house: House,
     ledger: Ledger,
     owner: str,
-    members: Sequence[tuple[Case, Delivery, Rung]],
+    members: Sequence[Told],
     campaigns: Mapping[str, Campaign],
     now: datetime,
-) -> list[tuple[Case, Delivery, Rung]]:
+) -> list[Told]:
     """Put off what this owner does not read now; return the rest.
 
     Digests come late after a standstill, and clocks differ a little: neither may bring a second one.
@@ -211,7 +209,7 @@ async def _tell_one(
     house: House,
     ledger: Ledger,
     owner: str,
-    members: Sequence[tuple[Case, Delivery, Rung]],
+    members: Sequence[Told],
     campaigns: Mapping[str, Campaign],
     now: datetime,
 ) -> str:
@@ -224,7 +222,7 @@ async def _tell_one(
     # The last rung is the report upwards, which leaves only as an issued document: no mail tells of it.
     others = [row for row in members if row[1].recipient != owner and row[2].template != "report"]
     if others:
-        await _mail(house, ledger, owner, others, campaigns, now, digest_id)
+        await digest_mail.queue(house, ledger, owner, others, campaigns, now, digest_id)
     await ledger.add(
         Digest, id=digest_id, owner=owner, day=day, ordinal=ordinal, made_at=now, cases=len(members)
     )
@@ -235,70 +233,12 @@ async def _tell_one(
         for case, _delivery, _rung in members
     ]
     await ledger.change_many(Case, rows)
-    changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
+    # A delivery may stand in two cases; its chain is written once.
+    said: dict[str, tuple[Delivery, list[Entry]]] = {}
     for case, delivery, _rung in members:
         data = {"digest": digest_id, "to": owner, "rung": case.rung + 1, "case": case.kind}
-        changes.append((delivery, [Entry(Fact.TOLD, data)], {}))
-    await ledger.write_many(_merged(changes), now)
+        said.setdefault(delivery.id, (delivery, []))[1].append(Entry(Fact.TOLD, data))
+    await ledger.write_many([(delivery, entries, {}) for delivery, entries in said.values()], now)
     for campaign_id in sorted({case.campaign_id for case, _d, _r in members}):
-        await ledger.change(
-            Campaign, Campaign.id == campaign_id, wake_at=now, wake_seq=Campaign.wake_seq + 1
-        )
+        await wake(ledger, campaign_id, now)
     return digest_id
-
-
-def _merged(
-    changes: Sequence[tuple[Delivery, list[Entry], dict[str, Any]]],
-) -> list[tuple[Delivery, list[Entry], dict[str, Any]]]:
-    # A delivery may stand in two cases; its chain is written once.
-    by_id: dict[str, tuple[Delivery, list[Entry], dict[str, Any]]] = {}
-    for delivery, entries, values in changes:
-        known = by_id.setdefault(delivery.id, (delivery, [], {}))
-        known[1].extend(entries)
-        known[2].update(values)
-    return list(by_id.values())
-
-
-async def _mail(
-    house: House,
-    ledger: Ledger,
-    owner: str,
-    members: Sequence[tuple[Case, Delivery, Rung]],
-    campaigns: Mapping[str, Campaign],
-    now: datetime,
-    digest_id: str,
-) -> None:
-    lines = await describe(house, ledger, [(case, delivery) for case, delivery, _ in members], campaigns, now)
-    sheet = await ledger.keep_file(workbook(lines, now), XLSX)
-    told_of = {delivery.campaign_id for _, delivery, _ in members}
-    context = {
-        "template": members[0][2].template,
-        "lines": [line.as_dict() for line in lines],
-        "campaigns": [await _chapter(ledger, campaigns[key], now) for key in sorted(told_of)],
-    }
-    enclosed = [{"name": f"tong-hop-{local(now):%Y-%m-%d}.xlsx", "sha256": sheet, "media_type": XLSX}]
-    for key in sorted(told_of):
-        _, draft = await urging.shown(ledger, campaigns[key])
-        enclosed += [draft] if draft else []
-    also = dict.fromkeys(code for _, _, rung in members for code in rung.also)
-    queued: list[mails.Mail] = []
-    for code in (owner, *(code for code in also if code != owner)):
-        reader = await registry.organisation(ledger, code)
-        boxes = registry.mailboxes(reader, local(now).date())
-        if boxes:  # refused at launch; a mailbox removed later is shown by `doctor`
-            queued.append(
-                mails.Mail(
-                    kind="digest", step=digest_id if code == owner else f"{digest_id}-{len(queued)}", recipient=code,
-                    address=boxes[0], not_before=now, campaign_id=min(told_of), urgent=True,
-                    context=context | {"name": reader.name}, enclosures=enclosed,
-                )
-            )  # fmt: skip
-    await mails.queue(house, ledger, queued, now)
-
-
-async def _chapter(ledger: Ledger, campaign: Campaign, now: datetime) -> dict[str, Any]:
-    letter = await wording.speaking_letter(ledger, campaign)
-    return {
-        "code": campaign.code, "subject": campaign.subject, "document": wording.document(letter),
-        "figures": await figures.for_mail(ledger, campaign.id, now), "note": (await urging.shown(ledger, campaign))[0],
-    }  # fmt: skip

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from congvan.mail.ending import Ended, judged, refused
 from congvan.mail.message import TERMINATOR, Pieces
 from congvan.mail.outgoing import Envelope
-from congvan.mail.replies import Judgement, Phase, Reply, Verdict, judge
+from congvan.mail.replies import Judgement, Phase, Reply
 from congvan.mail.wire import Wire, WireLost
 
 Trace = Callable[[str], None]
@@ -42,17 +43,6 @@ class Timeouts:
     def worst_s(self) -> float:
         """The longest that one message can be under way: two connects, one retry before the body."""
         return 2 * (3 * self.connect_s + 4 * self.command_s) + self.body_s + self.dot_s
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How one conversation ended."""
-
-    phase: Phase
-    verdict: Verdict
-    code: int | None
-    reply: str
-    judgement: Judgement
 
 
 class Stale(Exception):
@@ -127,10 +117,10 @@ class Line:
 
     def _cannot_take(self, envelope: Envelope, octets: int) -> Ended | None:
         if envelope.needs_utf8 and "smtputf8" not in self._extensions:
-            return _refused(553, "5.6.7 this server does not take addresses with letters beyond ASCII")
+            return refused(553, "5.6.7 this server does not take addresses with letters beyond ASCII")
         limit = self._extensions.get("size", "")
         if limit.isdigit() and 0 < int(limit) < octets:
-            return _refused(552, f"5.3.4 {octets} octets are more than the {limit} this server takes")
+            return refused(552, f"5.3.4 {octets} octets are more than the {limit} this server takes")
         return None
 
     def _commands(self, envelope: Envelope, octets: int) -> tuple[bytes, bytes, bytes]:
@@ -232,7 +222,7 @@ class Line:
 
         def heard(reply: Reply | None) -> None:
             if at_dot is not None:
-                at_dot.leave(None if reply is None else _ended(Phase.BODY, reply))
+                at_dot.leave(None if reply is None else judged(Phase.BODY, reply))
 
         try:
             reply = await self._wire.reply(self._timeouts.dot_s, heard)
@@ -242,7 +232,6 @@ class Line:
         self._trace("reply")
         self._open_transaction = False
         self.carried += 1
-        heard(reply)
         return self._ended(Phase.BODY, reply)
 
     async def _write_body(self, payload: bytes | memoryview) -> None:
@@ -264,33 +253,14 @@ class Line:
         return self._ended(Phase.DATA, reply)
 
     def _ended(self, phase: Phase, reply: Reply) -> Ended:
-        ended = _ended(phase, reply)
+        ended = judged(phase, reply)
         if ended.judgement.hang_up:
             self.close()
         return ended
 
 
-def _ended(phase: Phase, reply: Reply) -> Ended:
-    judgement = judge(phase, reply)
-    return Ended(phase, judgement.verdict, reply.code, reply.text, judgement)
-
-
-def stale_end(fault: Stale) -> Ended:
-    """The outcome where a fresh connection did not do either."""
-    return Ended(Phase.MAIL, "unavailable", None, str(fault), Judgement("unavailable", True, "server"))
-
-
-def broken_off() -> Ended:
-    """The outcome where our own side failed in the middle."""
-    return Ended(Phase.BODY, "unknown", None, "the conversation broke off on our side", Judgement("unknown"))
-
-
 def _went_on(phase: Phase, reply: Reply) -> bool:
     return reply.code == 354 if phase is Phase.DATA else 200 <= reply.code < 300
-
-
-def _refused(code: int, text: str) -> Ended:
-    return Ended(Phase.MAIL, "refused", code, text, Judgement("refused"))
 
 
 def _point(command: bytes) -> str:

@@ -9,30 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from itertools import islice
 
 from congvan.errors import LetterRefused
 from congvan.mail.address import domain_of
 from congvan.mail.connecting import NoConnection, open_line
-from congvan.mail.conversation import (
-    Ended,
-    Line,
-    Stale,
-    Timeouts,
-    Trace,
-    broken_off,
-    stale_end,
-)
+from congvan.mail.conversation import Line, Stale, Timeouts, Trace
 from congvan.mail.dots import Dots
+from congvan.mail.ending import Ended, broken_off, stale_end
+from congvan.mail.jobs import Job, JobsDot
 from congvan.mail.message import Pieces
 from congvan.mail.outgoing import Envelope, Outcome, Outgoing
 from congvan.mail.pacing import Limits, Pacer
-from congvan.mail.replies import Phase, Verdict
+from congvan.mail.replies import Phase
 from congvan.mail.url import SmtpUrl, UnsafeMailSettings
-from congvan.mail.wire import WireLost
 
 __all__ = ["Limits", "Sender", "SmtpUrl", "Timeouts", "UnsafeMailSettings"]
 
@@ -44,71 +35,6 @@ WINDOW = 256
 _AHEAD = 64
 #: After a server said that it takes no further connection, this long it is not asked for one; seconds.
 NARROW_S = 10.0
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    item: Outgoing
-    domain: str
-    results: asyncio.Queue[Outcome]
-    ready: tuple[Envelope, bytes | Pieces] | None = None
-    #: Written down by the witness already.
-    outcome: Outcome | None = None
-
-    def build_ahead(self) -> None:
-        """Where that copies no files: one after the other letters are built in two thirds of the time that each takes
-        between two conversations."""
-        if self.item.pieces is not None:
-            # What cannot be built is told of when its turn comes.
-            with suppress(Exception):
-                self.ready = self.item.prepared()
-
-    def end(self, ended: Ended) -> Outcome:
-        """What became of it, written down once: as it was first heard."""
-        return self._witnessed(ended.verdict, ended.code, ended.reply, ended.judgement.slow_down)
-
-    def settle(self, verdict: Verdict, code: int | None, reply: str, slow_down: bool = False) -> None:
-        """An end without a conversation."""
-        self.results.put_nowait(self._witnessed(verdict, code, reply, slow_down))
-
-    def _witnessed(self, verdict: Verdict, code: int | None, reply: str, slow_down: bool) -> Outcome:
-        if self.outcome is None:
-            outcome = Outcome(self.item.key, verdict, code, reply, slow_down)
-            if self.item.witness is not None:
-                self.item.witness.ended(outcome)
-            self.outcome = outcome
-        return self.outcome
-
-
-class _AtDot:
-    """The dot of one job."""
-
-    __slots__ = ("_dots", "_job", "_out")
-
-    def __init__(self, dots: Dots, job: _Job) -> None:
-        self._dots, self._job, self._out = dots, job, False
-
-    async def enter(self, write: Callable[[], None]) -> None:
-        witness, key = self._job.item.witness, self._job.item.key
-
-        def go() -> None:
-            if witness is not None and not witness.handing_over(key):
-                raise WireLost("its dispatch was given up")
-            write()
-
-        await self._dots.enter(go)
-        self._out = True
-
-    def leave(self, ended: Ended | None = None) -> None:
-        if not self._out:
-            return
-        self._out = False
-        try:
-            if ended is not None:
-                # Before the next dot leaves: a kill between the two would send again what is known to be taken.
-                self._job.end(ended)
-        finally:
-            self._dots.leave()
 
 
 class Sender:
@@ -133,7 +59,7 @@ class Sender:
         self._timeouts = timeouts
         self._context = tls_context or url.tls_context()
         self._trace = trace
-        self._pacer: Pacer[_Job] = Pacer(limits, _give_back)
+        self._pacer: Pacer[Job] = Pacer(limits, _give_back)
         self._workers: list[asyncio.Task[None]] = []
         #: Those of them that are in a conversation.
         self._busy: set[asyncio.Task[None] | None] = set()
@@ -155,7 +81,7 @@ class Sender:
         try:
             while more or pending:
                 while more and pending <= WINDOW - _AHEAD:
-                    jobs = [_Job(item, domain_of(item.rcpt_to), results) for item in islice(source, _AHEAD)]
+                    jobs = [Job(item, domain_of(item.rcpt_to), results) for item in islice(source, _AHEAD)]
                     more, pending = len(jobs) == _AHEAD, pending + len(jobs)
                     await self._build_ahead(jobs)
                     for job in jobs:
@@ -167,7 +93,7 @@ class Sender:
         finally:
             self._pacer.withdraw(lambda job: job.results is results)
 
-    async def _build_ahead(self, jobs: Sequence[_Job]) -> None:
+    async def _build_ahead(self, jobs: Sequence[Job]) -> None:
         if jobs:
             async with self._dots.none_out():
                 for job in jobs:
@@ -219,7 +145,7 @@ class Sender:
         finally:
             await self._drop(line)
 
-    async def _carry(self, job: _Job, line: Line | None) -> Line | None:
+    async def _carry(self, job: Job, line: Line | None) -> Line | None:
         """Send one job over the line, or a fresh one; return the line if it can carry another."""
         try:
             envelope, payload = job.ready or job.item.prepared()
@@ -238,18 +164,18 @@ class Sender:
             return None
 
     async def _converse(
-        self, job: _Job, envelope: Envelope, payload: bytes | Pieces, line: Line | None
+        self, job: Job, envelope: Envelope, payload: bytes | Pieces, line: Line | None
     ) -> Line | None:
         """One conversation, and a second over a fresh line where the first could not even begin."""
         for may_repeat in (True, False):
             line, fresh = await self._ready(line)
             try:
-                ended = await line.hand_over(envelope, payload, _AtDot(self._dots, job))
+                ended = await line.hand_over(envelope, payload, JobsDot(self._dots, job))
             except Stale as fault:
                 if fault.timed_out and line.pipelined:
                     # Some servers announce PIPELINING and drop what comes in one packet.
                     self._pipelined, fresh = False, False
-                ended, stale = stale_end(fault), True
+                ended, stale = stale_end(str(fault)), True
             except Exception:
                 # A fault of ours in the middle of a conversation: nobody knows how far it had come.
                 log.exception("A conversation broke off", extra={"key": job.item.key})
@@ -287,7 +213,7 @@ class Sender:
             self._lines -= 1
             await line.leave()
 
-    def _no_way(self, job: _Job, fault: NoConnection) -> None:
+    def _no_way(self, job: Job, fault: NoConnection) -> None:
         """No connection: where others are open, leave the job to them; else it is not now for everybody."""
         if self._lines > 0:
             self._pacer.add(job.domain, job, first=True)
@@ -295,7 +221,7 @@ class Sender:
         self._pacer.slow_down(None, asyncio.get_running_loop().time())
         job.settle("unavailable", fault.reply.code if fault.reply else None, str(fault), True)
 
-    def _tell(self, job: _Job, ended: Ended) -> None:
+    def _tell(self, job: Job, ended: Ended) -> None:
         now = asyncio.get_running_loop().time()
         if ended.judgement.slow_down:
             self._pacer.slow_down(None if ended.judgement.scope == "server" else job.domain, now)
@@ -308,5 +234,5 @@ class _Narrow(Exception):
     """The server takes fewer connections than we have."""
 
 
-def _give_back(job: _Job) -> None:
+def _give_back(job: Job) -> None:
     job.settle("unavailable", None, "held back: the server asked for time", True)

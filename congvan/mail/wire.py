@@ -107,7 +107,7 @@ class Wire(asyncio.Protocol):
     async def reply(self, timeout_s: float, heard: Callable[[Reply | None], None] | None = None) -> Reply:
         """The next reply; raise WireLost or TimeoutError. Replies that came before a loss are still given.
 
-        heard: is called the moment a reply that was waited for has been read, with it, or the connection has ended:
+        heard: is called with the reply the moment it has been read, or with None when the connection has ended:
         whoever waits here is told only when the loop comes to it.
         """
         if not self._replies:
@@ -120,6 +120,8 @@ class Wire(asyncio.Protocol):
             finally:
                 timer.cancel()
                 self._waiter = self._heard = None
+        elif heard is not None:
+            heard(self._replies[0])
         if self._replies:
             return self._replies.popleft()
         raise self._fault or WireLost()
