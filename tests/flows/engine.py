@@ -97,6 +97,10 @@ class Engine:
         """Prefect's API."""
         return f"http://127.0.0.1:{self.prefect_port}/api"
 
+    def client(self) -> httpx.AsyncClient:
+        """A client of Prefect's API, as patient as Prefect's own."""
+        return httpx.AsyncClient(base_url=self.api, timeout=60)
+
     def house(self) -> House:
         """The engine's house, as seen by the test."""
         return build(
@@ -193,7 +197,7 @@ class Engine:
         body: dict[str, Any] = {"flows": {"name": {"any_": [flow]}}, "limit": 200}
         if state:
             body["flow_runs"] = {"state": state}
-        async with httpx.AsyncClient(base_url=self.api, timeout=30) as client:
+        async with self.client() as client:
             found: list[dict[str, Any]] = (await client.post("/flow_runs/filter", json=body)).json()
             return found
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import select
 
@@ -25,7 +24,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 
 async def _deployments(engine: Engine) -> dict[str, dict[str, Any]]:
-    async with httpx.AsyncClient(base_url=engine.api, timeout=30) as client:
+    async with engine.client() as client:
         flows = {one["id"]: one["name"] for one in (await client.post("/flows/filter", json={})).json()}
         found = (await client.post("/deployments/filter", json={})).json()
     return {flows[one["flow_id"]]: one for one in found}
@@ -37,7 +36,7 @@ async def _has(engine: Engine, *names: str) -> bool:
 
 async def _run(engine: Engine, deployment: dict[str, Any]) -> bool:
     """Ask for a run; False where the server is too busy to take it."""
-    async with httpx.AsyncClient(base_url=engine.api, timeout=30) as client:
+    async with engine.client() as client:
         answer = await client.post(f"/deployments/{deployment['id']}/create_flow_run", json={})
     assert answer.status_code in (200, 201, 503), answer.text
     return answer.is_success

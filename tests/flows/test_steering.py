@@ -33,7 +33,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 @pytest.fixture
 async def client(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
     """What an operator's browser calls."""
-    async with httpx.AsyncClient(base_url=engine.api, timeout=30) as made:
+    async with engine.client() as made:
         yield made
 
 
