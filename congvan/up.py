@@ -27,6 +27,7 @@ from congvan.acts import demo as demo_acts
 from congvan.demo.characters import cast
 from congvan.demo.players import Players
 from congvan.demo.verdict import Line, caught_up, verdict
+from congvan.doctor import PREFECT_SETTINGS
 from congvan.errors import CongvanError
 from congvan.house import House, build
 from congvan.launching import launch_file
@@ -47,11 +48,8 @@ _SERVER_ANSWERS_S = 120
 #: How long a process may take to end before it is killed.
 _END_S = 15
 
-#: What Prefect's server needs for runs that wait for days (measured: with the first of these on, 2,000
-#: open runs cost more than half a core).
-SERVER_SETTINGS = {
-    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+#: What Prefect's server needs for runs that wait for days, and keeps to itself.
+SERVER_SETTINGS = PREFECT_SETTINGS | {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
     "PREFECT_CLI_PROMPT": "false",

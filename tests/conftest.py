@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
@@ -42,6 +43,12 @@ def calendars() -> Calendars:
 def press() -> Press:
     """The real typesetter; one for all tests, since it keeps the fonts."""
     return Press(ROOT / "templates" / "letters")
+
+
+@pytest.fixture(scope="session")
+def words() -> Words:
+    """The words of all mails; one for all tests, since it keeps the compiled templates."""
+    return Words(ROOT / "templates")
 
 
 @dataclass
@@ -93,11 +100,25 @@ def at(day: str, hour: str = "08:00") -> datetime:
     return instant(date.fromisoformat(day), time.fromisoformat(hour))
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """A SQLite file with the present schema; no connection may be left out at the end."""
-    made = Store(f"sqlite+aiosqlite:///{tmp_path / 'congvan.db'}")
+async def _make(file: Path) -> None:
+    made = Store(f"sqlite+aiosqlite:///{file}")
     await made.create_tables()
+    await made.close()
+
+
+@pytest.fixture(scope="session")
+def present_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the present schema and no row: made once, copied for every test."""
+    file = tmp_path_factory.mktemp("schema") / "congvan.db"
+    asyncio.run(_make(file))
+    return file
+
+
+@pytest.fixture
+async def store(tmp_path: Path, present_schema: Path) -> AsyncIterator[Store]:
+    """A SQLite file with the present schema; no connection may be left out at the end."""
+    shutil.copy(present_schema, tmp_path / "congvan.db")
+    made = Store(f"sqlite+aiosqlite:///{tmp_path / 'congvan.db'}")
     yield made
     assert made.open_transactions == 0, "a transaction was left open"
     await made.close()
@@ -110,7 +131,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def house(settings: Settings, store: Store, clock: HandClock, calendars: Calendars, press: Press) -> House:
+def house(
+    settings: Settings, store: Store, clock: HandClock, calendars: Calendars, press: Press, words: Words
+) -> House:
     """A house with real parts, but for the clock."""
     return House(
         settings=settings,
@@ -118,7 +141,7 @@ def house(settings: Settings, store: Store, clock: HandClock, calendars: Calenda
         clock=clock,
         calendars=calendars,
         press=press,
-        words=Words(ROOT / "templates"),
+        words=words,
         random=random.Random(1),
     )
 

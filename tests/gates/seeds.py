@@ -25,6 +25,8 @@ from congvan.simulation.run import simulate
 
 KEPT = Path(__file__).parents[1] / "data" / "seeds.txt"
 DAYS = 45
+#: How often it says how far it has come, in seeds.
+_TOLD = 50
 
 
 @dataclass
@@ -71,6 +73,8 @@ def main() -> int:
         for found in pool.imap_unordered(play, _seeds(chosen.first, chosen.seeds, chosen.minutes, room)):
             room.release()
             _add(total, found, KEPT if chosen.keep else None)
+            if total.seeds % _TOLD == 0:
+                print(f"{total.seeds} seeds, {len(total.broken)} broken", file=sys.stderr, flush=True)
     print(orjson.dumps(total.__dict__ | {"faults": dict(total.faults)}).decode() if chosen.json else _said(total))
     return 1 if total.broken else 0
 

@@ -17,7 +17,7 @@ from congvan.house import House
 from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
 from tests.portal.office_world import Clerk, account, sign_in
-from tests.portal.world import BASE, Desk, asking, build_house, run_campaign
+from tests.portal.world import BASE, Desk, asking, build_house, pages, run_campaign
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +25,12 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same hash with little work: a test signs in again and again."""
     monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     accounts._nobodys.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def compiled_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same pages, their templates compiled once for all tests."""
+    monkeypatch.setattr("congvan.portal.app.Pages", pages)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from congvan.letters.press import Press
 from congvan.links import Link
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.words import Words
+from congvan.portal.pages import Pages
 from congvan.reading import read_cascade, read_plan
 from congvan.registry import read_register
 from congvan.rules.calendar import Calendars
@@ -54,6 +55,7 @@ def calendars(path: Path) -> Calendars:
 
 press = cache(Press)
 words = cache(Words)
+pages = cache(Pages)
 
 
 def build_house(url: str, home: Path, portal_url: str = BASE, keys: tuple[str, ...] = (KEY,)) -> House:

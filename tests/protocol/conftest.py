@@ -20,7 +20,7 @@ from congvan.rules.calendar import Calendars
 from congvan.rules.records import Audience
 from congvan.settings import Settings
 from congvan.store.database import Store
-from tests.conftest import ROOT, Postbox, at
+from tests.conftest import Postbox, at
 from tests.protocol.world import Town, to
 
 Builder = Callable[[Path], House]
@@ -34,12 +34,6 @@ def hasty(store: Store) -> Store:
         connection.execute("PRAGMA synchronous=OFF")
 
     return store
-
-
-@pytest.fixture(scope="session")
-def words() -> Words:
-    """The words of all mails; one for all tests, since it keeps the compiled templates."""
-    return Words(ROOT / "templates")
 
 
 @pytest.fixture(scope="session")
@@ -63,14 +57,8 @@ def build(calendars: Calendars, press: Press, words: Words) -> Builder:
     return builder
 
 
-async def _make(build: Builder, folder: Path) -> None:
-    house = build(folder)
-    await house.store.create_tables()
-    await house.close()
-
-
-async def _open(build: Builder, folder: Path, audience: Audience) -> Path:
-    await _make(build, folder)
+async def _open(build: Builder, present_schema: Path, folder: Path, audience: Audience) -> Path:
+    shutil.copy(present_schema, folder)
     town = Town(build(folder), Postbox())
     try:
         await town.launch(audience=audience)
@@ -83,23 +71,15 @@ async def _open(build: Builder, folder: Path, audience: Audience) -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory, build: Builder) -> Path:
-    """An empty database; made once, copied for every story."""
-    folder = tmp_path_factory.mktemp("empty")
-    asyncio.run(_make(build, folder))
-    return folder / "congvan.db"
-
-
-@pytest.fixture(scope="session")
-def opened_file(tmp_path_factory: pytest.TempPathFactory, build: Builder) -> Path:
+def opened_file(tmp_path_factory: pytest.TempPathFactory, build: Builder, present_schema: Path) -> Path:
     """The campaign in an exercise after the Board's letter went out on Friday 01/12/2023."""
-    return asyncio.run(_open(build, tmp_path_factory.mktemp("opened"), Audience()))
+    return asyncio.run(_open(build, present_schema, tmp_path_factory.mktemp("opened"), Audience()))
 
 
 @pytest.fixture(scope="session")
-def outside_file(tmp_path_factory: pytest.TempPathFactory, build: Builder) -> Path:
+def outside_file(tmp_path_factory: pytest.TempPathFactory, build: Builder, present_schema: Path) -> Path:
     """The same for one tenant outside any park: what happens to one recipient."""
-    return asyncio.run(_open(build, tmp_path_factory.mktemp("outside"), to("T-OUT")))
+    return asyncio.run(_open(build, present_schema, tmp_path_factory.mktemp("outside"), to("T-OUT")))
 
 
 async def _town(file: Path, folder: Path, build: Builder) -> AsyncIterator[Town]:
@@ -111,9 +91,9 @@ async def _town(file: Path, folder: Path, build: Builder) -> AsyncIterator[Town]
 
 
 @pytest.fixture
-async def town(empty_file: Path, tmp_path: Path, build: Builder) -> AsyncIterator[Town]:
+async def town(present_schema: Path, tmp_path: Path, build: Builder) -> AsyncIterator[Town]:
     """Friday 01/12/2023, 08:00; nothing has been launched."""
-    async for one in _town(empty_file, tmp_path, build):
+    async for one in _town(present_schema, tmp_path, build):
         yield one
 
 
