@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 
 from congvan.rules.names import fold
 
@@ -55,14 +54,7 @@ class Kind:
 
     def named(self, heading: str) -> Column | None:
         """The column that a heading names: with or without diacritics, in any case."""
-        folded = fold(heading)
-        return next((one for one in self.columns if folded in _names(one)), None)
-
-
-@cache
-def _names(column: Column) -> frozenset[str]:
-    # A reader asks for each heading of each table, again and again; there are only so many columns.
-    return frozenset(fold(name) for name in (column.heading, column.field, *column.also))
+        return _NAMED[self.name].get(fold(heading))
 
 
 _FROM = Column("Hiệu lực từ", "valid_from", "Ngày bắt đầu, dd/mm/yyyy; để trống nếu không giới hạn", Holds.DATE)
@@ -217,6 +209,13 @@ SIGNERS = Kind(
 )
 
 KINDS = (ORGANISATIONS, PARKS, CONTACTS, SIGNERS)
+
+#: Each kind's columns by all of their names, folded: a reader asks for each heading of each table, again and again.
+#: The first column of a name has it.
+_NAMED = {
+    kind.name: {fold(name): one for one in reversed(kind.columns) for name in (one.heading, one.field, *one.also)}
+    for kind in KINDS
+}
 
 #: Columns that clerks keep for themselves: read past, never stored.
 IGNORED = frozenset({"ghi chu", "stt", "so tt"})
