@@ -1,4 +1,7 @@
-"""The pages behind a link: GET shows, POST acts. Scanners open links, so looking changes nothing."""
+"""The pages behind a link: GET shows, POST acts. Scanners open links, so looking changes nothing.
+
+(Longer than a file should be: every page of one link, all of which open it, refuse it and answer alike.)
+"""
 
 from __future__ import annotations
 

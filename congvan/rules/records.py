@@ -1,7 +1,8 @@
 """The records that travel between the parts: organisations, plans, policies. Frozen, validated, NFC.
 
 A plan (`config/campaigns/*.yaml`) and a cascade (`config/cascade.yaml`) are these models written as
-YAML; `congvan.rules.reading` turns their validation errors into faults with a remedy.
+YAML; `congvan.reading` turns their validation errors into faults with a remedy.
+(Longer than a file should be: the words of one file format, each record after those that it is made of.)
 """
 
 from __future__ import annotations

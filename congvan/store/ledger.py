@@ -7,6 +7,8 @@ each other.
 
 Statements that every turn or every look needs are built once (`@cache`) and given their values: to build one takes
 longer than the database needs for a few rows of it.
+
+(Longer than a file should be: one class, whose ways to write all keep the same chain of events.)
 """
 
 from __future__ import annotations
