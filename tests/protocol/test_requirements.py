@@ -172,6 +172,7 @@ def _zip(*names: str) -> bytes:
         ("pdf", PDF, "file_kind"),
         ("to.pdf", b"%PDF-" + bytes(uploads.LARGEST_BYTES), "file_too_large"),
     ],
+    ids=lambda one: f"{len(one)} bytes" if isinstance(one, bytes) else None,
 )
 def test_a_file_is_what_its_own_bytes_say(name: str, data: bytes, fault: str) -> None:
     assert fault_of(upload(name, data)) == fault
