@@ -14,8 +14,9 @@ help: ## what can be made
 run: $(VENV)/.run ## the 8184 campaign on real parts; EXIT=1 ends with it, SPEED=2 plays two jumps a second
 	@$(BIN)/congvan up --demo --speed $(SPEED) $(if $(EXIT),--exit)
 
+# One more than the cores: what waits for Prefect or for a browser leaves room.
 test: $(VENV)/.dev browser ## every test, within ten minutes on two cores
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 gates: $(VENV)/.dev browser ## what has to hold before a release, within an hour
 	@$(BIN)/python -m tests.gates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import shutil
@@ -16,8 +17,10 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from congvan.almanac import build as build_calendars
 from congvan.almanac import read_calendar_file
@@ -28,9 +31,44 @@ from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.words import Words
 from congvan.rules.calendar import Calendars, instant
 from congvan.settings import Settings
+from congvan.store import database
 from congvan.store.database import Store
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish() -> None:
+    """What has been loaded by now stays: the collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+async def _connected() -> AsyncEngine:
+    """An engine whose dialect has learned on a first connection what it deals with."""
+    store = Store("sqlite+aiosqlite:///:memory:")
+    async with store.view() as ledger:
+        await ledger.session.connection()
+    await store.close()
+    return store.engine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """Nearly every test has a SQLite store of its own; what SQLAlchemy has compiled for one serves the next.
+
+    It is kept by dialect and statement, and belongs to one engine otherwise.
+    """
+    model = asyncio.run(_connected()).sync_engine
+    alone = database._sqlite
+
+    def sharing(url: str, options: dict[str, Any]) -> AsyncEngine:
+        engine = alone(url, options)
+        engine.sync_engine.dialect, engine.sync_engine._compiled_cache = model.dialect, model._compiled_cache
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_sqlite", sharing)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import StaticPool
 
 from congvan.store import accounts as _accounts  # noqa: F401 - its tables belong to every database
+from congvan.store import driver
 from congvan.store import office as _office  # noqa: F401 - as above
 from congvan.store.ledger import Ledger
 from congvan.store.queueing import Queue
@@ -109,7 +110,8 @@ class Store:
 def _sqlite(url: str, options: dict[str, Any]) -> AsyncEngine:
     if ":memory:" in url:
         options = {"poolclass": StaticPool} | options
-    engine = create_async_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000}, **options)
+    how = {"timeout": _BUSY_TIMEOUT_MS / 1000, "async_creator_fn": driver.connect}
+    engine = create_async_engine(url, connect_args=how, **options)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

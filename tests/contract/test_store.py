@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from congvan.errors import NotFound, StaleDelivery
 from congvan.rules.protocol import Event, Fact
 from congvan.simulation import inline
+from congvan.store import driver
 from congvan.store import ledger as ledger_module
 from congvan.store.database import Store
 from congvan.store.ledger import Entry, Ledger, chain_hash
@@ -104,6 +105,30 @@ async def test_fifty_read_then_write_acts_of_eight_tasks_lose_no_update(filled: 
     async with filled.view() as ledger:
         row = await ledger.get(Delivery, f"{0:032d}")
         assert (row.reminders, row.event_seq) == (400, 400)
+
+
+async def test_a_statement_and_its_rows_are_one_trip_to_the_thread_of_the_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(f"sqlite+aiosqlite:///{tmp_path / 'contract.db'}")
+    await store.create_tables()
+    trips: list[Any] = []
+    go = driver.Connection._execute
+
+    async def counted(self: driver.Connection, *given: Any) -> Any:
+        trips.append(given)
+        return await go(self, *given)
+
+    async with store.act() as ledger:
+        await _campaign(ledger)
+        monkeypatch.setattr(driver.Connection, "_execute", counted)
+        await ledger.add_all(Delivery, [_delivery(number) for number in range(3)])
+        assert len(trips) == 1
+        assert len(await ledger.all(select(Delivery))) == 3
+        assert len(trips) == 2
+        with pytest.raises(IntegrityError):
+            await ledger.add_all(Delivery, [_delivery(0)])
+    await store.close()
 
 
 async def test_an_act_that_has_only_read_keeps_out_writers_who_do_not_queue(tmp_path: Path) -> None:

@@ -88,7 +88,8 @@ class Engine:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for name in list(self._running):
+        # Flows before the server that they report to: without it their runs ask again and again as they end.
+        for name in reversed(list(self._running)):
             await self.stop(name)
         await self.sink.stop()
 

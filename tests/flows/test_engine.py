@@ -154,6 +154,7 @@ async def test_a_wiped_prefect_database_is_filled_again_from_ours(engine: Engine
     assert len(opened) == 3, "each hop opened once"
 
 
+@pytest.mark.gates
 async def test_a_server_that_is_dropped_under_the_flows_is_waited_for(engine: Engine) -> None:
     await engine.launch()
     await engine.start_flows()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
@@ -29,15 +30,21 @@ from tests.flows.engine import Engine, until
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A server for all of these tests: none minds the runs of another."""
+    async with Engine(tmp_path_factory.mktemp("engine")) as engine:
+        await engine.start_server()
+        yield engine.api
+
+
 @pytest.fixture
-async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PrefectClient]:
-    """Of a server that is up; what is started goes through a fork server."""
+async def client(api: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PrefectClient]:
+    """What is started goes through a fork server."""
     monkeypatch.setattr(_starter_engine, "run_process", processutils.run_process)
     forking.install()
-    async with Engine(tmp_path) as engine:
-        await engine.start_server()
-        async with PrefectClient(engine.api) as made:
-            yield made
+    async with PrefectClient(api) as made:
+        yield made
 
 
 class _Started:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from argon2 import PasswordHasher
+from playwright.async_api import Browser, async_playwright
 
 from congvan.acts import accounts
 from congvan.clock import HandClock
 from congvan.house import House
 from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
+from tests.portal.browser import listening
 from tests.portal.office_world import Clerk, account, sign_in
 from tests.portal.world import BASE, Desk, asking, build_house, pages, run_campaign
 
@@ -109,3 +111,19 @@ async def viewer(house: House) -> AsyncIterator[Clerk]:
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
         assert (await sign_in(client, "minh")).status_code == 303
         yield Clerk(client)
+
+
+@pytest.fixture(scope="session")
+def chromium_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Chromium that runs as long as the tests do: to start it takes longer than most of them."""
+    with listening(tmp_path_factory.mktemp("chromium")) as address:
+        yield address
+
+
+@pytest.fixture
+async def chromium(chromium_at: str) -> AsyncIterator[Browser]:
+    """The browser, without a window; whatever a test opened is closed with it."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.connect_over_cdp(chromium_at)
+        yield browser
+        await browser.close()

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from congvan.house import House
 from congvan.mail.sinkstore import SinkStore
 from congvan.portal.serve import serve
-from tests.portal.browser import executable, flags
+from tests.portal.browser import WAYS
 from tests.portal.world import BASE, Desk
 
 pytestmark = pytest.mark.browser
@@ -43,15 +43,6 @@ def _mail() -> bytes:
     )
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    path = executable()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=flags())
-        yield browser
-        await browser.close()
-
-
 async def opened(browser: Browser, size: str = "phone", *, javascript: bool = True) -> Page:
     width, height = WIDTHS[size]
     context = await browser.new_context(
@@ -75,8 +66,7 @@ async def fits(page: Page) -> None:
     assert width <= page.viewport_size["width"], f"{width} px wide"  # type: ignore[index]
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
-@pytest.mark.parametrize("size", list(WIDTHS))
+@pytest.mark.parametrize(("size", "javascript"), [*WAYS, pytest.param("small phone", False, id="small phone")])
 async def test_a_tenant_confirms_in_a_minute(
     base: str, chromium: Browser, desk: Desk, size: str, javascript: bool
 ) -> None:

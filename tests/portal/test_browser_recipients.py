@@ -9,7 +9,8 @@ from playwright.async_api import Browser, Page
 
 from congvan.house import House
 from congvan.store.tables import Delegate, Message
-from tests.portal.test_browser import base, chromium, fits, opened, shot  # noqa: F401 - fixtures
+from tests.portal.browser import WAYS
+from tests.portal.test_browser import base, fits, opened, shot  # noqa: F401 - fixtures
 from tests.portal.test_recipient_asks import rows
 from tests.portal.world import Desk, turn_all
 
@@ -41,8 +42,7 @@ async def filled(page: Page, words: dict[str, str], form: str, *, drills: str) -
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
-@pytest.mark.parametrize("size", ["phone", "desk"])
+@pytest.mark.parametrize(("size", "javascript"), WAYS)
 async def test_from_the_mail_to_the_report_with_a_file_and_its_receipt(
     base: str, chromium: Browser, desk: Desk, tmp_path: Path, size: str, javascript: bool, lang: str  # noqa: F811
 ) -> None:

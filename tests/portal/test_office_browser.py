@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 from sqlalchemy import select
 
 from congvan.acts import escalations, letters, requests
@@ -16,7 +16,7 @@ from congvan.house import House
 from congvan.portal.serve import serve
 from congvan.portal.throttle import Allowance
 from congvan.store.tables import Delivery, Letter
-from tests.portal.browser import executable, flags
+from tests.portal.browser import WAYS
 from tests.portal.grown import grow
 from tests.portal.office_world import PASSWORD, account
 from tests.portal.test_browser import fits, opened, shot
@@ -46,14 +46,6 @@ async def base(house: House) -> AsyncIterator[str]:
         await task
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable(), args=flags())
-        yield browser
-        await browser.close()
-
-
 async def enter(page: Page, base: str, onward: str = "/office") -> None:
     await page.goto(base + onward)
     await page.get_by_label("Tên đăng nhập").fill("dung")
@@ -65,8 +57,7 @@ async def enter(page: Page, base: str, onward: str = "/office") -> None:
 # ------------------------------------------------------------------------------------ a day
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
-@pytest.mark.parametrize("size", ["phone", "desk"])
+@pytest.mark.parametrize(("size", "javascript"), WAYS)
 async def test_an_operators_day(
     base: str, chromium: Browser, desk: Desk, waiting: str, tmp_path: Path, size: str, javascript: bool
 ) -> None:

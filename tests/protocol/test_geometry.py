@@ -428,6 +428,7 @@ def changed(value: Any) -> Any:
     return round(value * 0.8, 3) if value > 2 or value < 1.01 else value + 1
 
 
+@pytest.mark.gates
 @pytest.mark.parametrize("path", list(values(PROFILE)), ids=".".join)
 def test_a_changed_value_of_the_profile_is_noticed(path: tuple[str, ...], tmp_path: Path) -> None:
     profile = json.loads(json.dumps(PROFILE))
