@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from email.message import EmailMessage
-from email.parser import BytesParser
+from email.parser import BytesHeaderParser, BytesParser
 from email.policy import default
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,9 @@ class Postbox:
     """A carrier in memory. `says` decides on each message; everything is accepted unless it says otherwise."""
 
     says: Callable[[Outgoing], Outcome | None] = lambda item: None
-    sent: list[tuple[str, EmailMessage]] = field(default_factory=list)
+    #: (recipient, bytes of the message) in order.
+    taken: list[tuple[str, bytes]] = field(default_factory=list)
+    _read: dict[int, EmailMessage] = field(default_factory=dict)
 
     async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
         """One outcome for each message."""
@@ -104,21 +106,32 @@ class Postbox:
             outcome = self.says(item)
             if outcome is None:
                 payload = item.payload() if callable(item.payload) else item.payload
-                message = BytesParser(policy=default).parsebytes(payload[: -len(b".\r\n")])
-                assert isinstance(message, EmailMessage)
-                self.sent.append((item.rcpt_to, message))
+                self.taken.append((item.rcpt_to, payload[: -len(b".\r\n")]))
                 outcome = Outcome(item.key, "accepted", 250, "2.0.0 Ok")
             if item.witness is not None:
                 item.witness.ended(outcome)
             yield outcome
 
+    @property
+    def sent(self) -> list[tuple[str, EmailMessage]]:
+        """(recipient, message) in order."""
+        return [(to, self._message(number)) for number, (to, _) in enumerate(self.taken)]
+
+    def _message(self, number: int) -> EmailMessage:
+        """Read once, and only if somebody asks: it takes longer than all that the engine does for a message."""
+        if number not in self._read:
+            message = BytesParser(policy=default).parsebytes(self.taken[number][1])
+            assert isinstance(message, EmailMessage)
+            self._read[number] = message
+        return self._read[number]
+
     def to(self, address: str) -> list[EmailMessage]:
         """What one mailbox got, in order."""
-        return [message for to, message in self.sent if to == address]
+        return [self._message(number) for number, (to, _) in enumerate(self.taken) if to == address]
 
     def ids(self) -> Counter[str]:
         """How often each Message-ID came."""
-        return Counter(str(message["Message-ID"]) for _, message in self.sent)
+        return Counter(str(BytesHeaderParser().parsebytes(data)["Message-ID"]) for _, data in self.taken)
 
 
 @pytest.fixture

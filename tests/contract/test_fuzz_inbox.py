@@ -45,7 +45,7 @@ async def test_every_mail_is_recorded_once_and_none_confirms(
     house: House, postbox: Postbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     await outbox.dispatch(house, postbox, await fill(house, LETTERS))
-    assert len(postbox.sent) == LETTERS
+    assert len(postbox.taken) == LETTERS
     chance, shelf = Random(8), Shelf()
     async with house.store.view() as ledger:
         keys = await ledger.all(select(Delivery.id).order_by(Delivery.id))

@@ -68,7 +68,7 @@ class Office:
 @pytest.fixture
 async def office(house: House, postbox: Postbox) -> Office:
     await outbox.dispatch(house, postbox, await fill(house, 1))
-    assert len(postbox.sent) == 1
+    assert len(postbox.taken) == 1
     return Office(house, postbox, Shelf())
 
 

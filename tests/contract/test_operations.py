@@ -73,11 +73,11 @@ async def test_an_old_database_is_upgraded_with_its_campaign_under_way(golden: P
         assert sorted(row.state for row in before) == ["COMPLETED"] + ["SENT"] * 5
         silent = [row for row in before if row.state == "SENT" and not row.segments]
         await confirmations.answer(house, silent[0].id, confirmations.Answer(Event.ACKNOWLEDGED, "Hoa", "Văn thư"))
-        assert (await turned(house)).sent == [], "nothing leaves twice"
+        assert (await turned(house)).taken == [], "nothing leaves twice"
         # The day of the deadline, at the hour of the reminder.
         house.clock = HandClock(instant(date(2024, 3, 6), time(9, 1)))
         reminded = await turned(house)
-        assert len(reminded.sent) == 5, "whoever has not completed is reminded"
+        assert len(reminded.taken) == 5, "whoever has not completed is reminded"
         async with house.store.view() as ledger:
             assert await ledger.count(select(Message.id)) == messages + 5
         assert (await audit.audit(house, "ra-soat-kho")).findings == []
@@ -117,7 +117,7 @@ async def test_a_backup_taken_while_it_runs_goes_on_in_another_place(tmp_path: P
         async with copy.store.view() as ledger:
             assert await ledger.first(select(func.max(Delivery.reminders))) == 0
         assert copy.links.read(token, "answer", await copy.clock.now()).delivery_id == delivery.id
-        assert (await turned(copy)).sent == []
+        assert (await turned(copy)).taken == []
         await confirmations.answer(copy, delivery.id, confirmations.Answer(Event.COMPLETED, "Hoa", "Văn thư"))
         assert (await audit.audit(copy, "ra-soat-kho")).findings == []
     finally:

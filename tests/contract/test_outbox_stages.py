@@ -151,7 +151,7 @@ async def test_a_fault_in_one_batch_is_told_and_leaves_the_journal_behind(house:
     def breaks(item: Outgoing) -> Outcome | None:
         assert item.witness is not None
         item.witness.handing_over(item.key)
-        if len(postbox.sent) == 1:
+        if len(postbox.taken) == 1:
             raise OSError("the disk is gone")
         item.witness.ended(Outcome(item.key, "accepted", 250, "2.0.0 Ok"))
         return None
@@ -365,7 +365,7 @@ async def test_an_old_copy_of_the_database_sends_nothing_until_a_person_has_answ
     assert await reconciling.reconcile(house, "Lan", resend=False) == {"in_log": 0, "resent": 0, "assumed": 9}
     assert await outbox.dispatch(house, postbox, hop_id) == {}
     assert await states(house) == {"SENT": 10}
-    assert len(postbox.sent) == 9
+    assert len(postbox.taken) == 9
     with pytest.raises(ActRefused):
         await reconciling.reconcile(house, "Lan", resend=True)
 

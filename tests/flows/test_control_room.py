@@ -165,6 +165,7 @@ async def _noticed(engine: Engine) -> bool:
     return bool(engine.inbox.of("notice"))
 
 
+@pytest.mark.gates
 async def test_the_board_is_compared_with_the_database_and_built_again(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ async def _pdfs(engine: Engine) -> list[Path]:
     return list((engine.home / "congvan" / "reports").glob("*.pdf"))
 
 
+@pytest.mark.gates
 async def test_the_report_is_due_on_fridays_and_watch_seals_the_log(engine: Engine) -> None:
     await engine.launch()
     await engine.start_flows()

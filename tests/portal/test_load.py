@@ -47,10 +47,10 @@ async def test_two_hundred_confirm_while_letters_leave_and_reminders_are_due(tmp
         loading = asyncio.create_task(bench.load(port, iter(bench.posts(house, who)), CLIENTS, 300))
         crossed: list[str] = []
         while not loading.done():
-            answered, before = await _answered(house), len(postbox.sent)
+            answered, before = await _answered(house), len(postbox.taken)
             await _round(house, postbox)
             # What was claimed after they had been answered.
-            crossed += [to for to, _ in postbox.sent[before:] if boxes[to] in answered]
+            crossed += [to for to, _ in postbox.taken[before:] if boxes[to] in answered]
         recorded, _took = await loading
     finally:
         process.terminate()
@@ -61,7 +61,7 @@ async def test_two_hundred_confirm_while_letters_leave_and_reminders_are_due(tmp
     await house.close()
     assert len(recorded) == len(who) >= RECIPIENTS / 2
     assert set(recorded) <= there, "a confirmation that was answered is lost"
-    got = Counter(to for to, _ in postbox.sent)
+    got = Counter(to for to, _ in postbox.taken)
     assert {to: got[to] for to in unwritten} == dict.fromkeys(unwritten, 1), "a first letter leaves once"
     assert states == {"SENT": len(unwritten)}
     assert len(unwritten) >= RECIPIENTS / 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -31,12 +32,18 @@ def letter(number: int, *, subject: str = "", html: str = "<p style='color:red'>
     return message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    store = SinkStore(tmp_path / "mail")
+@pytest.fixture(scope="session")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a sink has kept of 120 messages; made once, copied for every test."""
+    store = SinkStore(tmp_path_factory.mktemp("taken") / "mail")
     for number in range(1, 121):
         store.keep("congvan@bql.example", (f"vanthu@cong-ty-{number}.example",), letter(number))
     return store.folder
+
+
+@pytest.fixture
+def folder(taken: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(taken, tmp_path / "mail"))
 
 
 @pytest.fixture

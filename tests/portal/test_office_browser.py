@@ -19,7 +19,7 @@ from congvan.store.tables import Delivery, Letter
 from tests.portal.browser import WAYS
 from tests.portal.grown import grow
 from tests.portal.office_world import PASSWORD, account
-from tests.portal.test_browser import fits, opened, shot
+from tests.portal.test_browser import WIDTHS, fits, opened, shot
 from tests.portal.test_office_letters import DAY, waiting
 from tests.portal.world import Desk
 from tests.signing import signed
@@ -194,24 +194,25 @@ async def look(page: Page, where: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("size", ["phone", "desk"])
 async def test_axe_finds_nothing_on_any_operators_page(
-    base: str, chromium: Browser, desk: Desk, waiting: str, size: str
+    base: str, chromium: Browser, desk: Desk, waiting: str
 ) -> None:
     await grow(desk.house, 120, hops=5)
     desk.clock.forward(minutes=10)
     pages = await every_page(desk, waiting)
-    if size == "desk":  # where a wide window lays them out otherwise
-        pages = {name: pages[name] for name in ("campaign", "deliveries", "delivery", "card")}
-    page = await opened(chromium, size)
+    #: Those that a wide window lays out otherwise.
+    wide = [name for name in pages if name in ("campaign", "deliveries", "delivery", "card")]
+    page = await opened(chromium, "phone")
     await page.goto(f"{base}/office/sign-in")
     wrong = await look(page, "sign-in")
     await enter(page, base)
-    for name, path in pages.items():
-        await page.goto(base + path)
-        wrong += await look(page, name)
-        await shot(page, f"office-{name.replace(' ', '-')}-{size}-open")
-        await fits(page)
+    for size, names in (("phone", list(pages)), ("desk", wide)):
+        await page.set_viewport_size(dict(zip(("width", "height"), WIDTHS[size], strict=True)))
+        for name in names:
+            await page.goto(base + pages[name])
+            wrong += await look(page, f"{name}, {size}")
+            await shot(page, f"office-{name.replace(' ', '-')}-{size}-open")
+            await fits(page)
     assert "\n".join(wrong) == ""
     await page.context.close()
 

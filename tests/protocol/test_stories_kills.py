@@ -65,7 +65,7 @@ class Wire(Postbox):
             if item.witness is not None:
                 item.witness.handing_over(item.key)
             async for outcome in super().send([item]):
-                if len(self.sent) > self.after:
+                if len(self.taken) > self.after:
                     raise Killed
                 if item.witness is not None:
                     item.witness.ended(outcome)
@@ -156,7 +156,7 @@ async def test_killed_after_the_server_took_it_and_before_it_was_recorded(
     await hops.turn(town.house, hop.id)
     wire = Wire(after=3)
     await dies(outbox.dispatch(town.house, wire, hop.id))
-    assert len(wire.sent) == 4
+    assert len(wire.taken) == 4
     await start_again(town, build, tmp_path)
     await town.work()
     await assert_everybody_was_reached_once_or_under_the_same_id(town, wire)
