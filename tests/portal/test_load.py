@@ -1,4 +1,4 @@
-"""Two hundred confirm at once while first letters leave and a reminder round runs: no answer is lost, none who has
+"""Many confirm at once while first letters leave and a reminder round runs: no answer is lost, none who has
 answered is reminded, and every letter leaves once."""
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, Hop
 from tests.conftest import Postbox
 
-CLIENTS, RECIPIENTS = 200, 4_000
+#: (clients at once, recipients): the second for `make gates`.
+SIZES = [(20, 400), pytest.param(200, 4_000, marks=[pytest.mark.gates, pytest.mark.timeout(400)])]
 #: Every fifth has not been written to: his first letter leaves while the others answer.
 NOT_YET = 5
-pytestmark = [pytest.mark.gates, pytest.mark.timeout(400)]
 
 
-async def test_two_hundred_confirm_while_letters_leave_and_reminders_are_due(tmp_path: Path) -> None:
-    who = await bench.prepare(tmp_path, RECIPIENTS, waiting=True)
+@pytest.mark.parametrize(("clients", "recipients"), SIZES)
+async def test_many_confirm_at_once_while_letters_leave_and_reminders_are_due(
+    tmp_path: Path, clients: int, recipients: int
+) -> None:
+    who = await bench.prepare(tmp_path, recipients, waiting=True)
     house = bench.build_house(bench.url_of(tmp_path), tmp_path)
     house.clock.forward(hours=2)  # type: ignore[attr-defined]
     now = await house.clock.now()
@@ -44,7 +47,7 @@ async def test_two_hundred_confirm_while_letters_leave_and_reminders_are_due(tmp
     process, port = bench.started(bench.run_portal, tmp_path)
     postbox = Postbox()
     try:
-        loading = asyncio.create_task(bench.load(port, iter(bench.posts(house, who)), CLIENTS, 300))
+        loading = asyncio.create_task(bench.load(port, iter(bench.posts(house, who)), clients, 300))
         crossed: list[str] = []
         while not loading.done():
             answered, before = await _answered(house), len(postbox.taken)
@@ -59,13 +62,13 @@ async def test_two_hundred_confirm_while_letters_leave_and_reminders_are_due(tmp
     async with house.store.view() as ledger:
         states = Counter(await ledger.all(select(Delivery.state).where(Delivery.address.in_(unwritten))))
     await house.close()
-    assert len(recorded) == len(who) >= RECIPIENTS / 2
+    assert len(recorded) == len(who) >= recipients / 2
     assert set(recorded) <= there, "a confirmation that was answered is lost"
     got = Counter(to for to, _ in postbox.taken)
     assert {to: got[to] for to in unwritten} == dict.fromkeys(unwritten, 1), "a first letter leaves once"
     assert states == {"SENT": len(unwritten)}
-    assert len(unwritten) >= RECIPIENTS / 10
-    assert len(set(got) - unwritten) > CLIENTS, "reminders were sent meanwhile"
+    assert len(unwritten) >= recipients / 10
+    assert len(set(got) - unwritten) > clients, "reminders were sent meanwhile"
     assert crossed == []
 
 
