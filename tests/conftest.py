@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import os
 import random
@@ -151,6 +152,21 @@ def at(day: str, hour: str = "08:00") -> datetime:
     return instant(date.fromisoformat(day), time.fromisoformat(hour))
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that is made once for all workers of a run: by the one that needs it first, while the others wait."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, half = base / name, base / f"{name}-half"
+    with (base / f"{name}-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            shutil.rmtree(half, ignore_errors=True)
+            half.mkdir()
+            make(half)
+            half.rename(folder)
+    return folder
+
+
 async def _make(file: Path) -> None:
     made = Store(f"sqlite+aiosqlite:///{file}")
     await made.create_tables()
@@ -159,10 +175,9 @@ async def _make(file: Path) -> None:
 
 @pytest.fixture(scope="session")
 def present_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the present schema and no row: made once, copied for every test."""
-    file = tmp_path_factory.mktemp("schema") / "congvan.db"
-    asyncio.run(_make(file))
-    return file
+    """A SQLite file with the present schema and no row; copied for every test."""
+    made = once(tmp_path_factory, "schema", lambda folder: asyncio.run(_make(folder / "congvan.db")))
+    return made / "congvan.db"
 
 
 @pytest.fixture

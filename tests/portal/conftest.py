@@ -17,6 +17,8 @@ from congvan.clock import HandClock
 from congvan.house import House
 from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
+from congvan.rules.records import CampaignPlan
+from tests.conftest import once
 from tests.portal.browser import listening
 from tests.portal.office_world import Clerk, account, sign_in
 from tests.portal.world import BASE, Desk, asking, build_house, pages, run_campaign
@@ -35,22 +37,20 @@ def compiled_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("congvan.portal.app.Pages", pages)
 
 
+def _run(folder: Path, plan: CampaignPlan | None) -> None:
+    asyncio.run(run_campaign(f"sqlite+aiosqlite:///{folder / 'congvan.db'}", folder, plan))
+
+
 @pytest.fixture(scope="session")
 def campaign_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of the campaign after the Board's letter went out; made once, copied for every test."""
-    folder = tmp_path_factory.mktemp("campaign")
-    path = folder / "congvan.db"
-    asyncio.run(run_campaign(f"sqlite+aiosqlite:///{path}", folder))
-    return path
+    """The database of the campaign after the Board's letter went out; copied for every test."""
+    return once(tmp_path_factory, "campaign", lambda folder: _run(folder, None)) / "congvan.db"
 
 
 @pytest.fixture(scope="session")
 def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, of a plan that asks every tenant for a report with fields."""
-    folder = tmp_path_factory.mktemp("reporting")
-    path = folder / "congvan.db"
-    asyncio.run(run_campaign(f"sqlite+aiosqlite:///{path}", folder, asking()))
-    return path
+    return once(tmp_path_factory, "reporting", lambda folder: _run(folder, asking())) / "congvan.db"
 
 
 @pytest.fixture

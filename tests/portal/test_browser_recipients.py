@@ -95,7 +95,9 @@ async def test_what_is_asked_by_when_and_from_whom_stand_on_the_first_screen(
     await page.context.close()
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+@pytest.mark.parametrize(
+    "javascript", [pytest.param(True, id="script", marks=pytest.mark.gates), pytest.param(False, id="no script")]
+)
 async def test_an_investor_ticks_whom_it_reached_on_a_phone(
     base: str, chromium: Browser, desk: Desk, javascript: bool  # noqa: F811
 ) -> None:

@@ -15,6 +15,7 @@ from congvan.house import House
 from congvan.mail.sinkstore import SinkStore
 from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
+from tests.conftest import once
 from tests.portal.world import BASE
 
 PDF = b"%PDF-1.7 the letter %%EOF"
@@ -32,13 +33,16 @@ def letter(number: int, *, subject: str = "", html: str = "<p style='color:red'>
     return message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
 
 
-@pytest.fixture(scope="session")
-def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a sink has kept of 120 messages; made once, copied for every test."""
-    store = SinkStore(tmp_path_factory.mktemp("taken") / "mail")
+def _keep(folder: Path) -> None:
+    store = SinkStore(folder)
     for number in range(1, 121):
         store.keep("congvan@bql.example", (f"vanthu@cong-ty-{number}.example",), letter(number))
-    return store.folder
+
+
+@pytest.fixture(scope="session")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a sink has kept of 120 messages; copied for every test."""
+    return once(tmp_path_factory, "taken", _keep)
 
 
 @pytest.fixture

@@ -217,7 +217,9 @@ async def test_axe_finds_nothing_on_any_operators_page(
     await page.context.close()
 
 
-@pytest.mark.parametrize("width", [320, 640], ids=["320 px", "200 % of 1280 px"])
+@pytest.mark.parametrize(
+    "width", [pytest.param(320, id="320 px"), pytest.param(640, id="200 % of 1280 px", marks=pytest.mark.gates)]
+)
 async def test_every_operators_page_fits_a_narrow_window(
     base: str, chromium: Browser, desk: Desk, waiting: str, width: int
 ) -> None:

@@ -20,7 +20,7 @@ from congvan.rules.calendar import Calendars
 from congvan.rules.records import Audience
 from congvan.settings import Settings
 from congvan.store.database import Store
-from tests.conftest import Postbox, at
+from tests.conftest import Postbox, at, once
 from tests.protocol.world import Town, to
 
 Builder = Callable[[Path], House]
@@ -57,7 +57,7 @@ def build(calendars: Calendars, press: Press, words: Words) -> Builder:
     return builder
 
 
-async def _open(build: Builder, present_schema: Path, folder: Path, audience: Audience) -> Path:
+async def _open(build: Builder, present_schema: Path, folder: Path, audience: Audience) -> None:
     shutil.copy(present_schema, folder)
     town = Town(build(folder), Postbox())
     try:
@@ -67,19 +67,24 @@ async def _open(build: Builder, present_schema: Path, folder: Path, audience: Au
         await town.work()
     finally:
         await town.house.close()
-    return folder / "congvan.db"
 
 
 @pytest.fixture(scope="session")
 def opened_file(tmp_path_factory: pytest.TempPathFactory, build: Builder, present_schema: Path) -> Path:
     """The campaign in an exercise after the Board's letter went out on Friday 01/12/2023."""
-    return asyncio.run(_open(build, present_schema, tmp_path_factory.mktemp("opened"), Audience()))
+    made = once(
+        tmp_path_factory, "opened", lambda folder: asyncio.run(_open(build, present_schema, folder, Audience()))
+    )
+    return made / "congvan.db"
 
 
 @pytest.fixture(scope="session")
 def outside_file(tmp_path_factory: pytest.TempPathFactory, build: Builder, present_schema: Path) -> Path:
     """The same for one tenant outside any park: what happens to one recipient."""
-    return asyncio.run(_open(build, present_schema, tmp_path_factory.mktemp("outside"), to("T-OUT")))
+    made = once(
+        tmp_path_factory, "outside", lambda folder: asyncio.run(_open(build, present_schema, folder, to("T-OUT")))
+    )
+    return made / "congvan.db"
 
 
 async def _town(file: Path, folder: Path, build: Builder) -> AsyncIterator[Town]:
