@@ -16,17 +16,18 @@ import json
 import multiprocessing
 import random
 import re
-import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from sqlalchemy import func, select
@@ -42,6 +43,9 @@ from congvan.store.tables import Delivery, Message
 #: Per cent of the letters of a hundred kills.
 MOST_DOUBLED = 0.05
 _ID = re.compile(rb"^Message-ID: (<[^>]+>)", re.MULTILINE)
+#: Processes are forks of one that has imported what they need and done nothing else: a trial is not made of imports.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["bench.outbox_world", "congvan.acts.outbox", "congvan.mail.sender", "congvan.mail.sink"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +80,17 @@ def serve(pipe: Connection) -> None:
     uvloop.run(run())
 
 
-def send(home: Path, port: int, hop_id: str, connections: int, host: str = "127.0.0.1") -> None:
-    """The sending process: until nothing waits any more."""
+def send(
+    home: Path, port: int, hop_id: str, connections: int, host: str = "127.0.0.1", *, ready: Callable[[], object]
+) -> None:
+    """The sending process: until nothing waits any more. ready: called as soon as it is at work."""
     chosen = settings(home, port, smtp_connections=connections, lease_s=5)
     chosen = chosen.model_copy(update={"smtp_url": chosen.smtp_url.replace("127.0.0.1", host)})
 
     async def run() -> None:
         house = build(chosen, gives_way=True)
         sender = carrier(chosen)
-        print("at work", flush=True)
+        ready()
         while await _open(house.store):
             if not await outbox.dispatch(house, sender, hop_id):
                 # Claimed by a process that was killed before it had opened its journal: the lease has to end.
@@ -103,9 +109,8 @@ async def _open(store: Store) -> int:
 def survive(home: Path, seed: int, letters: int = 2_000, connections: int = 4) -> Trial:
     """One trial."""
     chance = random.Random(seed)
-    context = multiprocessing.get_context("spawn")
-    pipe, there = context.Pipe()
-    sink = context.Process(target=serve, args=(there,), daemon=True)
+    pipe, there = FORKS.Pipe()
+    sink = FORKS.Process(target=serve, args=(there,), daemon=True)
     sink.start()
     port = int(pipe.recv())
     chosen = settings(home, port)
@@ -120,7 +125,8 @@ def survive(home: Path, seed: int, letters: int = 2_000, connections: int = 4) -
         _kill(worker, chosen, 0, chance)
         kills += 1
     worker = start(home, port, hop_id, connections)
-    assert worker.wait(120) == 0
+    worker.join(120)
+    assert worker.exitcode == 0
     pipe.send("end")
     seen: dict[str, int] = pipe.recv()
     sink.join()
@@ -135,25 +141,28 @@ def survive(home: Path, seed: int, letters: int = 2_000, connections: int = 4) -
     )  # fmt: skip
 
 
-def start(home: Path, port: int, hop_id: str, connections: int) -> subprocess.Popen[str]:
+def start(home: Path, port: int, hop_id: str, connections: int) -> ForkServerProcess:
     """A sending process that is at work."""
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "bench.kill", "--send", str(home), str(port), hop_id, str(connections)],
-        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
-    )  # fmt: skip
-    assert worker.stdout is not None
-    worker.stdout.readline()
-    worker.stdout.close()
+    here, there = FORKS.Pipe(duplex=False)
+    worker = FORKS.Process(target=_send, args=(there, home, port, hop_id, connections), daemon=True)
+    worker.start()
+    there.close()
+    here.recv()
+    here.close()
     return worker
 
 
-def _kill(worker: subprocess.Popen[str], chosen: Settings, sent: int, chance: random.Random) -> None:
+def _send(pipe: Connection, *given: Any) -> None:
+    send(*given, ready=lambda: pipe.send("at work"))
+
+
+def _kill(worker: ForkServerProcess, chosen: Settings, sent: int, chance: random.Random) -> None:
     """Kill it a moment after so many letters have been recorded."""
-    while worker.poll() is None and recorded(chosen) < sent:
+    while worker.is_alive() and recorded(chosen) < sent:
         time.sleep(0.002)
     time.sleep(chance.random() * 0.2)
-    worker.send_signal(signal.SIGKILL)
-    worker.wait()
+    worker.kill()
+    worker.join()
 
 
 def recorded(chosen: Settings) -> int:
@@ -187,7 +196,8 @@ async def _settled(chosen: Settings) -> int:
 def main() -> int:
     """Every trial; 1 where a letter was lost or bore another Message-ID, or more were doubled than is promised."""
     if sys.argv[1:2] == ["--send"]:
-        send(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]), *sys.argv[6:])
+        given = Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]), *sys.argv[6:]
+        send(*given, ready=lambda: print("at work", flush=True))
         return 0
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--trials", type=int, default=100)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
+import os
 import random
 import shutil
 import signal
@@ -62,22 +62,22 @@ class Taken:
 
 def take(home: Path, folder: Path, copies: int, chance: random.Random) -> list[Path]:
     """Copies of one dispatch, at random moments of it."""
-    context = multiprocessing.get_context("spawn")
-    pipe, there = context.Pipe()
-    sink = context.Process(target=kill.serve, args=(there,), daemon=True)
+    pipe, there = kill.FORKS.Pipe()
+    sink = kill.FORKS.Process(target=kill.serve, args=(there,), daemon=True)
     sink.start()
     port = int(pipe.recv())
     hop_id = asyncio.run(filled(settings(home, port), _LETTERS))
     worker = kill.start(home, port, hop_id, 4)
+    assert worker.pid is not None
     made: list[Path] = []
     chosen = settings(home, port)
     for moment in sorted(chance.randrange(_LETTERS) for _ in range(min(copies, _AT_ONCE))):
-        while worker.poll() is None and kill.recorded(chosen) < moment:
+        while worker.is_alive() and kill.recorded(chosen) < moment:
             time.sleep(0.002)
         time.sleep(chance.random() * 0.02)
-        if worker.poll() is not None:
+        if not worker.is_alive():
             break
-        worker.send_signal(signal.SIGSTOP)
+        os.kill(worker.pid, signal.SIGSTOP)
         try:
             target = folder / f"{len(made)}"
             target.mkdir()
@@ -86,8 +86,8 @@ def take(home: Path, folder: Path, copies: int, chance: random.Random) -> list[P
                     shutil.copy(file, target / file.name)
             made.append(target)
         finally:
-            worker.send_signal(signal.SIGCONT)
-    worker.wait()
+            os.kill(worker.pid, signal.SIGCONT)
+    worker.join()
     pipe.send("end")
     pipe.recv()
     sink.join()

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
 import os
 import resource
 import shutil
@@ -191,9 +190,8 @@ HARMS: dict[str, Callable[[Ground], str]] = {
 
 def suffer(disk: Disk, what: str, home: Path) -> str:
     """One harm, and what came of it; what is wrong with it, or nothing."""
-    context = multiprocessing.get_context("spawn")
-    pipe, there = context.Pipe()
-    sink = context.Process(target=kill.serve, args=(there,), daemon=True)
+    pipe, there = kill.FORKS.Pipe()
+    sink = kill.FORKS.Process(target=kill.serve, args=(there,), daemon=True)
     sink.start()
     port = int(pipe.recv())
     chosen = settings(home, port)

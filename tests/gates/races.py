@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
 import random
 import sys
 import tempfile
@@ -72,8 +71,8 @@ def answer_all(pipe: Connection, chosen: Settings) -> None:
 
 async def race(chosen: Settings, hop_id: str, races: int, chance: random.Random) -> Counter[str]:
     """So many of them; what happened."""
-    pipe, there = multiprocessing.get_context("spawn").Pipe()
-    answering = multiprocessing.get_context("spawn").Process(target=answer_all, args=(there, chosen))
+    pipe, there = kill.FORKS.Pipe()
+    answering = kill.FORKS.Process(target=answer_all, args=(there, chosen))
     answering.start()
     house = build(chosen, gives_way=True)
     sender, found = carrier(chosen), Counter[str]()
@@ -109,9 +108,8 @@ async def _looked(house: House) -> Counter[str]:
 
 def play(folder: Path, races: int, seed: int, database_url: str = "") -> tuple[Counter[str], bool]:
     """On one database; what happened, and whether it held."""
-    context = multiprocessing.get_context("spawn")
-    pipe, there = context.Pipe()
-    sink = context.Process(target=kill.serve, args=(there,), daemon=True)
+    pipe, there = kill.FORKS.Pipe()
+    sink = kill.FORKS.Process(target=kill.serve, args=(there,), daemon=True)
     sink.start()
     chosen = settings(folder, int(pipe.recv()), database_url)
     hop_id = asyncio.run(filled(chosen, races))
