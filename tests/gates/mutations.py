@@ -153,9 +153,7 @@ def _copied(folder: Path) -> Path:
     if (ROOT / "deploy").is_dir():
         shutil.copytree(ROOT / "deploy", folder / "deploy")
     # Byte code that is compared with its source by content: a fault may keep the file's length and its second.
-    compileall.compile_dir(
-        folder / "congvan", quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH, workers=1
-    )
+    compileall.compile_dir(folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH, workers=1)
     return folder
 
 
@@ -184,7 +182,8 @@ def judged(fault: Fault, tree: Path, patience_s: float = _PATIENCE_S) -> tuple[s
 
 def _ran(test: str, tree: Path, patience_s: float) -> tuple[int | None, str]:
     """How the tests of a file ended, and their last words; None: they did not, and were killed with all they began."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
+    # Asserts that explain themselves would be made anew for each fault, and nobody reads them.
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--assert=plain", test]
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     with tempfile.TemporaryFile() as told:
         running = subprocess.Popen(
