@@ -34,6 +34,7 @@ def ours(pipe: Connection, chosen: Settings, hop_id: str, profile: str = "") -> 
     async def work() -> int:
         sender = carrier(chosen)
         tally = await outbox.dispatch(house, sender, hop_id)
+        await sender.aclose()
         assert set(tally) <= {"accepted"}, tally
         return tally["accepted"]
 

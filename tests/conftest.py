@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from congvan.acts import hops, outbox
 from congvan.almanac import build as build_calendars
 from congvan.almanac import read_calendar_file
 from congvan.clock import HandClock
@@ -133,6 +134,20 @@ class Postbox:
     def ids(self) -> Counter[str]:
         """How often each Message-ID came."""
         return Counter(str(BytesHeaderParser().parsebytes(data)["Message-ID"]) for _, data in self.taken)
+
+
+async def turned(house: House, postbox: Postbox | None = None) -> Postbox:
+    """Every hop that is due does what is due, with a mail server that takes everything; what it took."""
+    taking = Postbox() if postbox is None else postbox
+    async with house.store.view() as ledger:
+        due = await hops.due_hops(ledger, await house.clock.now())
+    for hop in due:
+        lease = await hops.turn(house, hop.id)
+        assert lease is not None
+        await outbox.dispatch(house, taking, hop.id)
+        await hops.rest(house, lease)
+        await hops.release(house, lease)
+    return taking
 
 
 @pytest.fixture

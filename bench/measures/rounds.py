@@ -72,9 +72,11 @@ def drain(pipe: Connection, chosen: Settings, hop_id: str) -> None:
     async def work() -> int:
         lease = await hops.turn(house, hop_id)
         assert lease is not None
+        sender = carrier(chosen)
         async with hops.kept(house, lease):
-            tally = await outbox.dispatch(house, carrier(chosen), hop_id)
+            tally = await outbox.dispatch(house, sender, hop_id)
         await hops.rest(house, lease)
+        await sender.aclose()
         return tally["accepted"]
 
     timed(pipe, work())

@@ -18,10 +18,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from congvan.acts import hops, outbox
 from congvan.cli import main
 from congvan.house import House, build
-from tests.conftest import Postbox
+from tests.conftest import Postbox, turned
 
 CHAIN = Path(__file__).parents[1] / "data" / "chains" / "two"
 #: Urgent, so that its letters leave at whatever hour the tests are run.
@@ -101,21 +100,8 @@ class Desk:
         return asyncio.run(inside())
 
     def turn(self) -> Postbox:
-        """Let every hop do what is due, with a mail server that takes everything; what it got."""
-        postbox = Postbox()
-
-        async def work(house: House) -> None:
-            async with house.store.view() as ledger:
-                due = await hops.due_hops(ledger, await house.clock.now())
-            for hop in due:
-                lease = await hops.turn(house, hop.id)
-                assert lease is not None
-                await outbox.dispatch(house, postbox, hop.id)
-                await hops.rest(house, lease)
-                await hops.release(house, lease)
-
-        self.within(work)
-        return postbox
+        """Let every hop do what is due; what a mail server that takes everything got."""
+        return self.within(turned)
 
     def launched(self, mode: str = "exercise") -> str:
         """A campaign that has just been launched; its id."""

@@ -12,11 +12,11 @@ from sqlalchemy import select
 
 from bench.outbox_world import fill
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import confirmations, hops, outbox
+from congvan.acts import confirmations, hops
 from congvan.house import House
 from congvan.rules.protocol import Event
 from congvan.store.tables import Case, Delivery, Message
-from tests.conftest import Postbox
+from tests.conftest import Postbox, turned
 
 #: The second for `make gates`.
 SIZES = [300, pytest.param(10_000, marks=[pytest.mark.gates, pytest.mark.timeout(900)])]
@@ -41,21 +41,6 @@ async def answer(house: House, chosen: Sequence[str]) -> None:
         await asyncio.sleep(0)
 
 
-async def drain(house: House, postbox: Postbox) -> None:
-    """Whatever is due, until nothing is."""
-    while True:
-        async with house.store.view() as ledger:
-            due = await hops.due_hops(ledger, await house.clock.now())
-        if not due:
-            return
-        for hop in due:
-            lease = await hops.turn(house, hop.id)
-            assert lease is not None
-            await outbox.dispatch(house, postbox, hop.id)
-            await hops.rest(house, lease)
-            await hops.release(house, lease)
-
-
 @pytest.mark.parametrize("number", SIZES)
 @pytest.mark.parametrize(
     ("what", "fired"),
@@ -71,8 +56,9 @@ async def test_deadlines_of_one_second_each_fire_once_and_answers_are_taken_mean
     due = await keys(house, Delivery.id, Delivery.wake_at <= now)
     assert len(due) == number
     answering = due[:: number // _ANSWERS][:_ANSWERS]
-    await asyncio.gather(drain(house, postbox), answer(house, answering))
-
+    await asyncio.gather(turned(house, postbox), answer(house, answering))
+    async with house.store.view() as ledger:
+        assert not await hops.due_hops(ledger, now)
     found = Counter(await keys(house, fired, *_OWN[what]))
     assert set(found.values()) == {1}
     assert set(due) - set(answering) <= set(found) <= set(due), "nobody is forgotten, and nobody comes too early"

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from sqlalchemy import func, select
 
-from congvan.acts import audit, auditing, confirmations, hops, outbox
+from congvan.acts import audit, auditing, confirmations
 from congvan.clock import HandClock
 from congvan.house import House, build
 from congvan.links import Link
@@ -24,7 +24,7 @@ from congvan.rules.protocol import Event
 from congvan.settings import Settings
 from congvan.store.schema import migrate, versions
 from congvan.store.tables import Delivery, Message
-from tests.conftest import Postbox
+from tests.conftest import turned
 from tests.contract.conftest import CHAIN, Desk
 
 ROOT = Path(__file__).parents[2]
@@ -41,20 +41,6 @@ def laid_out(home: Path, golden: Path) -> None:
     connection = sqlite3.connect(home / "congvan.db")
     connection.executescript(gzip.decompress(golden.read_bytes()).decode())
     connection.close()
-
-
-async def turned(house: House) -> Postbox:
-    """Whatever is due is done, with a mail server that takes everything."""
-    postbox = Postbox()
-    async with house.store.view() as ledger:
-        due = await hops.due_hops(ledger, await house.clock.now())
-    for hop in due:
-        lease = await hops.turn(house, hop.id)
-        assert lease is not None
-        await outbox.dispatch(house, postbox, hop.id)
-        await hops.rest(house, lease)
-        await hops.release(house, lease)
-    return postbox
 
 
 @pytest.mark.parametrize("golden", sorted(GOLDEN.glob("*.sql.gz")), ids=lambda path: path.name[:4])
