@@ -119,6 +119,7 @@ async def test_runs_are_forks_of_one_process_and_each_has_what_it_was_given(
     assert "GIVEN" not in os.environ
 
 
+@pytest.mark.gates
 async def test_it_ends_as_the_process_that_prefect_starts_by_itself(
     client: PrefectClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

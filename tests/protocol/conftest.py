@@ -51,7 +51,8 @@ def build(calendars: Calendars, press: Press, words: Words) -> Builder:
             calendars=calendars,
             press=press,
             words=words,
-            random=random.Random(made),
+            # No two houses of a test may draw the same ids, nor one of them those of the files that all tests share.
+            random=random.Random(f"{folder.name} {made}"),
         )
 
     return builder
