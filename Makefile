@@ -15,7 +15,7 @@ run: $(VENV)/.run ## the 8184 campaign on real parts; EXIT=1 ends with it, SPEED
 	@$(BIN)/congvan up --demo --speed $(SPEED) $(if $(EXIT),--exit)
 
 # One more than the cores: what waits for Prefect or for a browser leaves room.
-test: $(VENV)/.dev browser ## every test, within ten minutes on two cores
+test: $(VENV)/.dev browser ## the tests, about ten minutes on two cores
 	@$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 gates: $(VENV)/.dev browser ## what has to hold before a release, within an hour

@@ -1,7 +1,6 @@
 """`congvan doctor`: is everything there that a campaign needs? It looks, and changes nothing.
 
-Each check answers for one part; what is wrong carries its remedy, in the words of whoever has to act. (Longer than a
-file should be: one check after the other, none of which knows of another.)
+Each check answers for one part; what is wrong carries its remedy, in the words of whoever has to act.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from congvan.acts import reconciling, registry
 from congvan.acts.composing import dkim_signer
 from congvan.almanac import CalendarFile
-from congvan.errors import BadInput, CongvanError
+from congvan.errors import BadInput, CongvanError, first_line
 from congvan.house import House, build
 from congvan.mail.imap import Mailbox, MailboxUnreadable
 from congvan.mail.url import SmtpUrl
@@ -144,15 +143,15 @@ async def _database(given: Settings) -> tuple[list[Check], datetime | None]:
         house = build(given)
     except (SQLAlchemyError, ImportError) as error:
         remedy = "dạng sqlite+aiosqlite:///TỆP hoặc postgresql+asyncpg://NGƯỜI@MÁY/TÊN"
-        return [_fault(name, f"CONGVAN_DATABASE_URL không đọc được ({_line(error)})", remedy)], None
+        return [_fault(name, f"CONGVAN_DATABASE_URL không đọc được ({first_line(error)})", remedy)], None
     except (CongvanError, OSError, ValueError) as error:
-        return [_fault("cấu hình", _line(error), "sửa các lỗi cấu hình nêu trên")], None
+        return [_fault("cấu hình", first_line(error), "sửa các lỗi cấu hình nêu trên")], None
     try:
         return await _look(house)
     except (SQLAlchemyError, OSError) as error:
         where = house.store.url.render_as_string(hide_password=True)
         remedy = "kiểm tra máy chủ, CONGVAN_DATABASE_URL và quyền đọc ghi"
-        return [_fault(name, f"{where} không dùng được ({_line(error)})", remedy)], None
+        return [_fault(name, f"{where} không dùng được ({first_line(error)})", remedy)], None
     finally:
         await house.close()
 
@@ -198,7 +197,7 @@ def _smtp(url: str) -> Check:
         server = _connect(way)
     except (OSError, smtplib.SMTPException) as error:
         remedy = "kiểm tra CONGVAN_SMTP_URL, tường lửa và chứng thư của máy chủ thư"
-        return _fault(name, f"{way} không trả lời ({_line(error)})", remedy)
+        return _fault(name, f"{way} không trả lời ({first_line(error)})", remedy)
     wide = " có SMTPUTF8" if server.has_extn("smtputf8") else ""
     server.close()
     return _ok(name, f"{way} trả lời{wide}")
@@ -229,7 +228,7 @@ def _dkim(given: Settings) -> list[Check]:
         signer = dkim_signer(given)
     except (CongvanError, OSError, ValueError) as error:
         remedy = "đặt đủ CONGVAN_DKIM_DOMAIN, CONGVAN_DKIM_SELECTOR, CONGVAN_DKIM_KEY_FILE, hoặc bỏ cả ba"
-        return [_fault(name, _line(error), remedy)]
+        return [_fault(name, first_line(error), remedy)]
     return [] if signer is None else [_ok(name, f"{given.dkim_selector}._domainkey.{given.dkim_domain}")]
 
 
@@ -244,7 +243,7 @@ async def _inbox(url: str) -> list[Check]:
         return [_fault(name, "CONGVAN_IMAP_URL không đọc được", remedy)]
     except MailboxUnreadable as error:
         remedy = "kiểm tra CONGVAN_IMAP_URL, mật khẩu, tên thư mục và chứng thư của máy chủ thư"
-        return [_fault(name, _line(error), remedy)]
+        return [_fault(name, first_line(error), remedy)]
     return [_ok(name, f"đọc được, {number} thư")]
 
 
@@ -268,7 +267,7 @@ async def _prefect(environment: Mapping[str, str]) -> tuple[list[Check], datetim
             answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         remedy = "khởi động máy chủ (prefect server start, congvan up) hoặc sửa PREFECT_API_URL"
-        return [_fault(name, f"{url} không trả lời ({_line(error)})", remedy), *checks], None
+        return [_fault(name, f"{url} không trả lời ({first_line(error)})", remedy), *checks], None
     return [_ok(name, f"{url} trả lời"), *checks], _date(answer.headers.get("date"))
 
 
@@ -296,8 +295,3 @@ async def _clock(given: Settings, youngest: datetime | None, theirs: datetime | 
         apart = int(abs(theirs - now).total_seconds())
         found.append(_fault(name, f"lệch {apart} giây so với máy chủ Prefect", "bật đồng bộ NTP trên cả hai máy"))
     return found or [_ok(name, f"{local(now):%H:%M:%S %d/%m/%Y} giờ Việt Nam")]
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]

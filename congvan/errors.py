@@ -83,3 +83,9 @@ class BadInput(CongvanError):
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message: the rest is SQL or a stack."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]

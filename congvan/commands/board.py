@@ -6,9 +6,9 @@ import os
 
 from cyclopts import App
 
-from congvan.commands.session import Unreachable, first_line, opened
+from congvan.commands.session import Unreachable, opened
 from congvan.commands.show import as_json, table
-from congvan.errors import NothingInstalled
+from congvan.errors import NothingInstalled, first_line
 
 app = App(name="board", help="Bảng theo dõi trong Prefect: đối chiếu, dựng lại.")
 

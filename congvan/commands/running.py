@@ -9,8 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from congvan.commands import given
-from congvan.commands.session import Unreachable, built, first_line, settings
+from congvan.commands.session import Unreachable, built, settings
 from congvan.commands.show import as_json
+from congvan.errors import first_line
 
 
 def up(

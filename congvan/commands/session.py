@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from congvan.commands.show import note
-from congvan.errors import BadInput, CongvanError, Fault
+from congvan.errors import BadInput, CongvanError, Fault, first_line
 from congvan.settings import Settings
 
 if TYPE_CHECKING:
@@ -99,9 +99,3 @@ async def _has_demo_clock(house: House) -> bool:
 
     async with house.store.view() as ledger:
         return await ledger.note(DemoClock.NOTE) is not None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message: the rest is SQL or a stack."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]

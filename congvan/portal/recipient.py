@@ -1,37 +1,26 @@
-"""The pages behind a link: GET shows, POST acts. Scanners open links, so looking changes nothing.
-
-(Longer than a file should be: every page of one link, all of which open it, refuse it and answer alike.)
-"""
+"""The pages behind a link: GET shows (`looking`), POST acts."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from congvan.acts import by_hand, confirmations, delegates, passing_on, receipts, requests, views
+from congvan.acts import confirmations, delegates, passing_on, receipts, requests, views
 from congvan.errors import ActRefused, ImpossibleMove, StaleDelivery
 from congvan.portal import forms
 from congvan.portal.desk import Desk, Visit
-from congvan.portal.files import FILE_POLICY, disposition
+from congvan.portal.looking import MOST_BELOW, Looking
 from congvan.portal.pages import language
 from congvan.rules.protocol import Event, State
 from congvan.rules.uploads import Upload, upload
 
-#: Recipients of a branch on one page.
-PAGE_ROWS = 100
-#: Opened in the browser; everything else is saved. No page of ours may be made of a file's content.
-_INLINE = frozenset({"application/pdf"})
-
 #: Of one form: what a plan asks for, and a few beside.
 _MOST_FILES, _MOST_FIELDS = 20, 100
-#: Of a branch, on the page on which they are ticked.
-_MOST_BELOW = 1_000
 
 Act = Callable[[], Awaitable[object]]
 
@@ -41,53 +30,26 @@ class RecipientPages:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._looking = Looking(desk)
 
     def routes(self) -> list[Route]:
         """GET shows, POST acts; nothing else is answered."""
         at = "/v/{token}"
         return [
-            Route(at, self.show, methods=["GET"]),
-            Route(f"{at}/below", self.below, methods=["GET"]),
-            Route(f"{at}/files/{{sha256}}/{{name}}", self.file, methods=["GET"]),
+            Route(at, self._looking.show, methods=["GET"]),
+            Route(f"{at}/below", self._looking.below, methods=["GET"]),
+            Route(f"{at}/files/{{sha256}}/{{name}}", self._looking.file, methods=["GET"]),
             Route(f"{at}/confirm", self.confirm, methods=["POST"]),
             Route(f"{at}/pass-on", self.pass_on, methods=["POST"]),
             Route(f"{at}/reject", self.reject, methods=["POST"]),
             Route(f"{at}/contact", self.contact, methods=["POST"]),
             Route(f"{at}/report", self.report, methods=["POST"]),
-            Route(f"{at}/by-hand", self.by_hand, methods=["GET"]),
+            Route(f"{at}/by-hand", self._looking.by_hand, methods=["GET"]),
             Route(f"{at}/by-hand", self.reached_by_hand, methods=["POST"]),
             Route(f"{at}/not-applicable", self.left_out, methods=["POST"]),
             Route(f"{at}/delegate", self.delegate, methods=["POST"]),
             Route(f"{at}/receipt", self.receipt, methods=["POST"]),
         ]
-
-    # ------------------------------------------------------------------ looking
-
-    async def show(self, request: Request) -> Response:
-        """What is asked, by when, from whom; after an answer, its receipt."""
-        visit = await self._desk.visit(request)
-        return await self._page(visit, done=request.query_params.get("done", ""))
-
-    async def below(self, request: Request) -> Response:
-        """Whom the letter was passed on to, and where each stands."""
-        visit = await self._desk.visit(request)
-        number = _page_number(request.query_params.get("page", "1"))
-        rows = await views.below(self._desk.house, visit.link, limit=PAGE_ROWS + 1, offset=(number - 1) * PAGE_ROWS)
-        values = self._values(visit) | {
-            "rows": rows[:PAGE_ROWS], "number": number, "more": len(rows) > PAGE_ROWS,
-            "here": ("v", visit.token, "below"), "here_query": {"page": number},
-        }  # fmt: skip
-        return self._desk.pages.response("below.html", visit.lang, values)
-
-    async def file(self, request: Request) -> Response:
-        """A file of this delivery, by its hash; the name in the address is for people only."""
-        _token, link = await self._desk.link(request)
-        file, data = await views.enclosure(self._desk.house, link, str(request.path_params["sha256"]))
-        known = file.media_type in _INLINE
-        response = Response(data, media_type=file.media_type if known else "application/octet-stream")
-        response.headers["Content-Disposition"] = disposition(file.name, inline=known)
-        response.headers["Content-Security-Policy"] = FILE_POLICY
-        return response
 
     # ------------------------------------------------------------------ acting
 
@@ -114,7 +76,7 @@ class RecipientPages:
             sent = self._checked(request, visit.token, form)
             own_pdf = await _uploaded(form.get("own_pdf"))
         if visit.page.branch is not None and not visit.page.branch.company:
-            return await self._page(visit, 409, notice="not_by_page")
+            return await self._looking.page(visit, 409, notice="not_by_page")
         filled = forms.pass_on(sent, visit.page, own_pdf)
 
         def act() -> Awaitable[object]:
@@ -132,7 +94,7 @@ class RecipientPages:
             return self._done(request, visit.token, "reject")
         if not forms.offers(visit.page).reject:
             # A tab left open must not undo what was answered meanwhile.
-            return await self._page(visit, 409, notice="already")
+            return await self._looking.page(visit, 409, notice="already")
         filled = forms.reject(sent)
 
         def act() -> Awaitable[object]:
@@ -147,7 +109,7 @@ class RecipientPages:
             sent = self._checked(request, visit.token, form)
             files = await _files(form)
         if not forms.offers(visit.page).report and not _said(visit, Event.COMPLETED):
-            return await self._page(visit, 409, notice="not_by_page")
+            return await self._looking.page(visit, 409, notice="not_by_page")
         filled = forms.report(sent, visit.page, files)
 
         def act() -> Awaitable[object]:
@@ -177,7 +139,7 @@ class RecipientPages:
         async with request.form(max_files=0, max_fields=20) as form:
             sent = self._checked(request, visit.token, form)
         if not forms.offers(visit.page).left_out:
-            return await self._page(visit, 409, notice="already")
+            return await self._looking.page(visit, 409, notice="already")
         filled = forms.left_out(sent)
 
         def act() -> Awaitable[object]:
@@ -192,7 +154,7 @@ class RecipientPages:
         async with request.form(max_files=0, max_fields=20) as form:
             sent = self._checked(request, visit.token, form)
         if not forms.offers(visit.page).delegate:
-            return await self._page(visit, 409, notice="not_by_page")
+            return await self._looking.page(visit, 409, notice="not_by_page")
         filled = forms.delegated(sent)
 
         def act() -> Awaitable[object]:
@@ -215,39 +177,23 @@ class RecipientPages:
 
         return await self._act(visit, "receipt", forms.Filled(), act)
 
-    async def by_hand(self, request: Request) -> Response:
-        """Those below, to tick whom the company has reached by itself."""
-        visit = await self._desk.visit(request)
-        if not forms.offers(visit.page).by_hand:
-            return await self._page(visit, 409, notice="not_by_page")
-        return await self._by_hand_page(visit)
-
     async def reached_by_hand(self, request: Request) -> Response:
         """The company has passed the letter on by itself, to some or to all."""
         visit = await self._desk.visit(request)
-        async with request.form(max_files=1, max_fields=4 * _MOST_BELOW) as form:
+        async with request.form(max_files=1, max_fields=4 * MOST_BELOW) as form:
             sent = self._checked(request, visit.token, form)
             own_pdf = await _uploaded(form.get("own_pdf"))
         if not forms.offers(visit.page).by_hand:
-            return await self._page(visit, 409, notice="already")
+            return await self._looking.page(visit, 409, notice="already")
         filled = forms.by_hand(sent, visit.page, own_pdf)
         if filled.faults:
-            return await self._by_hand_page(visit, filled)
+            return await self._looking.by_hand_page(visit, filled)
 
         def act() -> Awaitable[object]:
             order = forms.passed_on(filled, own_pdf)
             return passing_on.pass_on(self._desk.house, visit.page.delivery_id, order, visit.link)
 
         return await self._act(visit, "pass_on", filled, act)
-
-    async def _by_hand_page(self, visit: Visit, filled: forms.Filled | None = None) -> Response:
-        rows = await views.below(self._desk.house, visit.link, limit=_MOST_BELOW, offset=0)
-        values = self._values(visit) | {
-            "rows": [row for row in rows if row.fresh], "form": "by_hand", "ways": by_hand.WAYS,
-            "filled": filled.values if filled else {}, "faults": filled.faults if filled else {},
-            "here": ("v", visit.token, "by-hand"), "here_query": {},
-        }  # fmt: skip
-        return self._desk.pages.response("by_hand.html", visit.lang, values, 422 if filled else 200)
 
     # ------------------------------------------------------------------ how
 
@@ -263,11 +209,11 @@ class RecipientPages:
     async def _act(self, visit: Visit, form: str, filled: forms.Filled, act: Act) -> Response:
         """The form again with what is wrong, or the act and then its page."""
         if filled.faults:
-            return await self._page(visit, 422, form=form, filled=filled)
+            return await self._looking.page(visit, 422, form=form, filled=filled)
         try:
             await act()
         except ActRefused as refused:
-            return await self._page(visit, 422, form=form, filled=filled, notice_text=str(refused))
+            return await self._looking.page(visit, 422, form=form, filled=filled, notice_text=str(refused))
         except ImpossibleMove:
             return await self._again(visit, "already")
         except StaleDelivery:
@@ -278,39 +224,11 @@ class RecipientPages:
         """What is recorded by now: somebody else may have answered while this form was open."""
         page = await views.obligation(self._desk.house, visit.link)
         fresh = Visit(visit.request, visit.token, visit.link, visit.lang, page)
-        return await self._page(fresh, 409, notice=notice)
-
-    async def _page(
-        self,
-        visit: Visit,
-        status: int = 200,
-        *,
-        form: str = "",
-        filled: forms.Filled | None = None,
-        notice: str = "",
-        notice_text: str = "",
-        done: str = "",
-    ) -> Response:
-        now = await self._desk.house.clock.now()
-        filled = filled or forms.Filled()
-        values = self._values(visit) | {
-            "offers": forms.offers(visit.page), "form": form, "filled": filled.values, "faults": filled.faults,
-            "notice": notice, "notice_text": notice_text, "done": done,
-            "overdue": visit.page.due_at is not None and now > visit.page.due_at,
-            "here": ("v", visit.token), "here_query": {},
-        }  # fmt: skip
-        return self._desk.pages.response("recipient.html", visit.lang, values, status)
-
-    def _values(self, visit: Visit) -> dict[str, Any]:
-        return {"page": visit.page, "token": visit.token, "form_token": self._desk.forms.token(visit.token)}
+        return await self._looking.page(fresh, 409, notice=notice)
 
 
 def _said(visit: Visit, event: Event) -> bool:
     return any(said.event is event for said in visit.page.answers)
-
-
-def _page_number(text: str) -> int:
-    return min(int(text), 10_000) if text.isascii() and text.isdigit() and int(text[:6]) > 0 else 1
 
 
 async def _uploaded(value: UploadFile | str | None) -> bytes | None:

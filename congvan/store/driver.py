@@ -8,7 +8,7 @@ its thread, hence the bound in pyproject.toml.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,9 +18,9 @@ import aiosqlite
 class Connection(aiosqlite.Connection):
     """As aiosqlite's, with cursors that hold what was found."""
 
-    def cursor(self) -> Awaitable[Any]:  # type: ignore[override]
+    async def cursor(self) -> _Cursor:  # type: ignore[override]
         """A cursor; nothing is asked of the thread yet."""
-        return _ready(_Cursor(self))
+        return _Cursor(self)
 
 
 class _Cursor:
@@ -60,10 +60,6 @@ class _Cursor:
 
     async def close(self) -> None:
         """Nothing is open any more."""
-
-
-async def _ready(cursor: _Cursor) -> _Cursor:
-    return cursor
 
 
 def connect(*arguments: Any, **named: Any) -> Connection:

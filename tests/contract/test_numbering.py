@@ -75,15 +75,15 @@ async def taken(store: Store) -> list[int]:
         return await ledger.all(select(Number.number).where(Number.letter_id.is_not(None)).order_by(Number.number))
 
 
-@pytest.mark.parametrize("letters", [200, pytest.param(1_000, marks=pytest.mark.gates)])
-async def test_letters_at_once_get_the_numbers_from_one_to_the_last(store: Store, letters: int) -> None:
+@pytest.mark.parametrize("most", [200, pytest.param(1_000, marks=pytest.mark.gates)])
+async def test_letters_at_once_get_the_numbers_from_one_to_the_last(store: Store, most: int) -> None:
     async def one(number: int) -> int:
         async with store.act() as ledger:
             return await numbers.next_number(ledger, SERIES, f"{number:032d}", NOW)
 
-    given = await asyncio.gather(*(one(number) for number in range(letters)))
-    assert sorted(given) == list(range(1, letters + 1))
-    assert await taken(store) == list(range(1, letters + 1))
+    given = await asyncio.gather(*(one(number) for number in range(most)))
+    assert sorted(given) == list(range(1, most + 1))
+    assert await taken(store) == list(range(1, most + 1))
 
 
 async def test_a_letter_that_asks_again_keeps_its_number(store: Store) -> None:

@@ -66,7 +66,14 @@ async def fits(page: Page) -> None:
     assert width <= page.viewport_size["width"], f"{width} px wide"  # type: ignore[index]
 
 
-@pytest.mark.parametrize(("size", "javascript"), [*WAYS, pytest.param("small phone", False, id="small phone")])
+@pytest.mark.parametrize(
+    ("size", "javascript"),
+    [
+        *WAYS,
+        pytest.param("small phone", True, id="small phone-script"),
+        pytest.param("small phone", False, id="small phone-no script", marks=pytest.mark.gates),
+    ],
+)
 async def test_a_tenant_confirms_in_a_minute(
     base: str, chromium: Browser, desk: Desk, size: str, javascript: bool
 ) -> None:
