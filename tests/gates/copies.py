@@ -21,6 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from email.parser import BytesHeaderParser
 from email.policy import default
 from pathlib import Path
@@ -77,7 +78,9 @@ def take(home: Path, folder: Path, copies: int, chance: random.Random) -> list[P
         time.sleep(chance.random() * 0.02)
         if not worker.is_alive():
             break
-        os.kill(worker.pid, signal.SIGSTOP)
+        # It may end between two looks at it; then the copy is of a database whose work is done.
+        with suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGSTOP)
         try:
             target = folder / f"{len(made)}"
             target.mkdir()
@@ -86,7 +89,8 @@ def take(home: Path, folder: Path, copies: int, chance: random.Random) -> list[P
                     shutil.copy(file, target / file.name)
             made.append(target)
         finally:
-            os.kill(worker.pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGCONT)
     worker.join()
     pipe.send("end")
     pipe.recv()
