@@ -18,12 +18,10 @@ from congvan.rules.records import OnSilence
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop
 
-#: Deliveries decided in one transaction. It locks their rows.
+#: Deliveries decided in one transaction. It locks their rows, and on SQLite everything.
 BATCH = 500
-#: The same on SQLite, where it locks everything: an answer that comes in waits for one of these at the most.
-SQLITE_BATCH = 100
-#: The same while one waits.
-PRESSED_BATCH = 50
+#: The same while somebody waits for each of them.
+PRESSED_BATCH = 100
 #: All that decides what is due for a delivery.
 _STANDING = (
     Delivery.level, Delivery.state, Delivery.settles, Delivery.due_at, Delivery.sent_at, Delivery.steps_taken,
@@ -41,7 +39,7 @@ async def chase(house: House, hop_id: str) -> None:
     """Walk over the deliveries that are due, batch by batch; one that cannot move does not stop the others."""
     now = await house.clock.now()
     while True:
-        limit = _batch(house)
+        limit = PRESSED_BATCH if house.store.pressed else BATCH
         async with house.store.act() as ledger:
             rows = await ledger.batch(_locked(), hop=hop_id, now=now, most=limit)
             due_ones = cast("Sequence[Delivery]", rows)
@@ -52,12 +50,6 @@ async def chase(house: House, hop_id: str) -> None:
             await _decide(house, ledger, campaign, hop, due_ones, now)
         if len(due_ones) < limit:
             return
-
-
-def _batch(house: House) -> int:
-    if not house.store.is_sqlite:
-        return BATCH
-    return PRESSED_BATCH if house.store.pressed else SQLITE_BATCH
 
 
 @cache

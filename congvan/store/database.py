@@ -32,6 +32,10 @@ from congvan.store.tables import Table
 Refused = DBAPIError
 
 _BUSY_TIMEOUT_MS = 30_000
+#: PostgreSQL ends a transaction in which nothing has been asked for so long: a process that stands still (stopped, or
+#: its machine frozen) would keep its rows from everybody for as long as its connection lives. The longest of ours only
+#: reads, and works for seconds on what it has read.
+_STANDS_STILL_S = 120
 #: Every row of the outbox has three columns of JSON; this reads them in a third of the time.
 _JSON: dict[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
@@ -53,7 +57,8 @@ class Store:
             self.engine = _sqlite(url, engine_options)
         else:
             options = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True} | engine_options
-            self.engine = create_async_engine(url, **options)
+            patience = {"idle_in_transaction_session_timeout": f"{_STANDS_STILL_S}s"}
+            self.engine = create_async_engine(url, connect_args={"server_settings": patience}, **options)
         file = self.url.database or ""
         shared = self.is_sqlite and file not in ("", ":memory:") and not file.startswith("file:")
         self._queue = Queue(Path(file), _BUSY_TIMEOUT_MS / 1000, gives_way=gives_way) if shared else None

@@ -101,7 +101,7 @@ async def test_a_round_asks_as_often_for_hundreds_as_for_a_few(
     waiting: tuple[House, str], what: Due, table: type[Message] | type[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house, hop_id = waiting
-    monkeypatch.setattr(chasing, "SQLITE_BATCH", MANY + 1)  # both in one transaction
+    monkeypatch.setattr(chasing, "BATCH", MANY + 1)  # both in one transaction
     before = await _rows(house, table)
     asked = []
     for number in (FEW, MANY):

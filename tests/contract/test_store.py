@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from congvan.errors import NotFound, StaleDelivery
 from congvan.rules.protocol import Event, Fact
 from congvan.simulation import inline
-from congvan.store import driver
+from congvan.store import database, driver
 from congvan.store import ledger as ledger_module
 from congvan.store.database import Store
 from congvan.store.ledger import Entry, Ledger, chain_hash
@@ -142,6 +142,32 @@ async def test_an_act_that_has_only_read_keeps_out_writers_who_do_not_queue(tmp_
     other.execute("BEGIN IMMEDIATE")
     other.close()
     await store.close()
+
+
+async def test_on_postgresql_an_act_that_stands_still_gives_up_its_rows_and_leaves_nothing(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_STANDS_STILL_S", 1)
+    still = Store(await fresh_database(postgres_url))
+    await migrate(still)
+    async with still.act() as ledger:
+        await _campaign(ledger)
+    other = Store(still.url.render_as_string(hide_password=False))
+
+    async def stands_still() -> None:
+        async with still.act() as ledger:
+            await ledger.take(Hop, "h" * 32)
+            await ledger.change(Hop, Hop.id == "h" * 32, issuer_name="still")
+            async with other.act() as meanwhile:
+                await meanwhile.take(Hop, "h" * 32)
+                await meanwhile.change(Hop, Hop.id == "h" * 32, issuer_name="other")
+
+    with pytest.raises(database.Refused):
+        await stands_still()
+    async with other.view() as ledger:
+        assert (await ledger.get(Hop, "h" * 32)).issuer_name == "other"
+    await still.close()
+    await other.close()
 
 
 async def test_a_write_on_a_row_that_somebody_else_changed_is_refused(filled: Store) -> None:

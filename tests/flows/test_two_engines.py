@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import random
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,25 @@ async def test_a_leader_that_stands_still_is_replaced_and_comes_back_without_har
     house = engine.house()
     assert [one for one in await auditing.look_over(house) if not one.passing] == []
     await house.close()
+
+
+async def _stopped_between_writes(engine: Engine, name: str) -> None:
+    """SIGSTOP to a process that does not have the only place from which SQLite lets anybody write: one that stands
+    still there holds up everybody, which no lease can change."""
+    while True:
+        engine.signal(name, signal.SIGSTOP)
+        with suppress(AssertionError):
+            await until(lambda: _somebody_may_write(engine), 2, "the place")
+            return
+        engine.signal(name, signal.SIGCONT)
+        await asyncio.sleep(0.05)
+
+
+async def _somebody_may_write(engine: Engine) -> bool:
+    with (engine.home / "congvan" / "congvan.db-desk").open("rb") as desk, suppress(BlockingIOError):
+        fcntl.flock(desk, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 async def _slip_has_come(engine: Engine, code: str) -> None:
