@@ -17,7 +17,7 @@ from congvan.house import House
 from congvan.rules.protocol import Fact, State, settling_states
 from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Case, Delivery, Hop, Note
+from congvan.store.tables import Campaign, Case, Delivery, Hop, Note, woken
 
 
 async def find(ledger: Ledger, name: str) -> Campaign:
@@ -76,13 +76,7 @@ async def resume(house: House, name: str, by: str) -> None:
             moved = await pausing.go_on(house, ledger, campaign, now, by) if campaign.paused_at else {}
             entry = Entry(Fact.RESUMED, moved, actor=by)
             await ledger.write(campaign, now, entry, held_at=None, held_by=None, paused_at=None)
-            await ledger.change(
-                Hop,
-                Hop.campaign_id == campaign.id,
-                Hop.state != "WAITING",
-                wake_at=now,
-                wake_seq=Hop.wake_seq + 1,
-            )
+            await ledger.change(Hop, Hop.campaign_id == campaign.id, Hop.state != "WAITING", **woken(Hop, now))
 
 
 async def ready_to_close(ledger: Ledger, campaign: Campaign) -> bool:
@@ -169,9 +163,7 @@ async def turn(house: House, campaign_id: str) -> None:
 
 async def wake(ledger: Ledger, campaign_id: str, now: datetime) -> None:
     """Let the campaign look at itself."""
-    await ledger.change(
-        Campaign, Campaign.id == campaign_id, wake_at=now, wake_seq=Campaign.wake_seq + 1
-    )
+    await ledger.change(Campaign, Campaign.id == campaign_id, **woken(Campaign, now))
 
 
 async def is_over(house: House, campaign_id: str) -> bool:

@@ -19,7 +19,7 @@ from congvan.rules.deadlines import after
 from congvan.rules.protocol import Fact, State, settled
 from congvan.rules.records import Organisation, Settles
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, OrganisationRow
+from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, OrganisationRow, woken
 
 #: When a department reads its mail.
 DIGEST_AT = time(8, 0)
@@ -202,9 +202,7 @@ async def decide(house: House, delivery_id: str, by: str, why: str) -> None:
         if not entries:
             raise ActRefused("Nơi nhận này không có trường hợp nào đang mở.")
         await ledger.write(delivery, now, [Entry(Fact.DECIDED, {"why": why}, actor=by), *entries])
-        await ledger.change(
-            Campaign, Campaign.id == delivery.campaign_id, wake_at=now, wake_seq=Campaign.wake_seq + 1
-        )
+        await ledger.change(Campaign, Campaign.id == delivery.campaign_id, **woken(Campaign, now))
 
 
 async def _open_cases(ledger: Ledger, delivery_id: str) -> list[Case]:

@@ -14,7 +14,7 @@ from congvan.house import House
 from congvan.mail.message import message_id
 from congvan.store.bulk import among
 from congvan.store.ledger import Ledger
-from congvan.store.tables import Campaign, Hop, Message
+from congvan.store.tables import Campaign, Hop, Message, woken
 
 #: First letters and their later editions; what carries the obligation.
 LETTERS = frozenset({"letter", "slip", "bypass", "replacement"})
@@ -126,5 +126,4 @@ async def wake_hop(ledger: Ledger, hop_id: str, now: datetime) -> None:
 @cache
 def _waking() -> Update:
     hops: Any = Hop.__table__
-    waking = {"wake_at": bindparam("now"), "wake_seq": hops.c.wake_seq + 1}
-    return update(hops).where(hops.c.id == bindparam("hop")).values(waking)
+    return update(hops).where(hops.c.id == bindparam("hop")).values(woken(hops.c))

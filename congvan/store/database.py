@@ -9,10 +9,11 @@ by `queueing`: SQLite's own way of waiting lets a busy process starve the others
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from sqlalchemy import event
@@ -36,6 +37,11 @@ _BUSY_TIMEOUT_MS = 30_000
 #: its machine frozen) would keep its rows from everybody for as long as its connection lives. The longest of ours only
 #: reads, and works for seconds on what it has read.
 _STANDS_STILL_S = 120
+#: After so many acts, one that gives way moves SQLite's log to the file, outside its turn: whoever happened to commit
+#: when the log was full would do it within, and everybody would wait for both.
+_ACTS_A_CHECKPOINT = 8
+#: When it is moved by whoever commits, because nobody else has: pages.
+_FULL_LOG_PAGES = 16_000
 #: Every row of the outbox has three columns of JSON; this reads them in a third of the time.
 _JSON: dict[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
@@ -64,6 +70,7 @@ class Store:
         self._queue = Queue(Path(file), _BUSY_TIMEOUT_MS / 1000, gives_way=gives_way) if shared else None
         self.gives_way = gives_way
         self.open_transactions = 0
+        self._acts = 0
 
     @asynccontextmanager
     async def act(self) -> AsyncIterator[Ledger]:
@@ -71,6 +78,21 @@ class Store:
         async with self._turn(), self._session(immediate=True) as session:
             yield Ledger(session, self.is_sqlite)
             await session.commit()
+        self._acts += 1
+        if self.gives_way and self._queue is not None and self._acts % _ACTS_A_CHECKPOINT == 0:
+            await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
+        """Move what nobody reads any more from the log to the file; others read and write meanwhile.
+
+        Where there is no room for it the next act says so: the one before is committed, and must not look as if it had
+        failed.
+        """
+        with suppress(sqlite3.Error, DBAPIError):
+            async with self.engine.connect() as connection:
+                raw = await connection.get_raw_connection()
+                cursor = await cast("driver.Connection", raw.driver_connection).cursor()
+                await cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @asynccontextmanager
     async def view(self) -> AsyncIterator[Ledger]:
@@ -125,10 +147,10 @@ def _sqlite(url: str, options: dict[str, Any]) -> AsyncEngine:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        # A batch of letters touches more pages than the 2 MB of the default hold, and writes its 1,000 pages of log
-        # every few batches: each would be read again, and checkpointed, many times a round.
+        # A batch of letters touches more pages than the 2 MB of the default hold: each would be read again many times
+        # a round.
         cursor.execute("PRAGMA cache_size=-8192")
-        cursor.execute("PRAGMA wal_autocheckpoint=4000")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={_FULL_LOG_PAGES}")
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
         cursor.close()
 

@@ -24,6 +24,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    bindparam,
+    case,
+    literal,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -52,6 +55,17 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
         """Always aware."""
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def woken(row: Any, now: datetime | None = None) -> dict[str, Any]:
+    """What an update of hops or campaigns sets so that they are looked at; now None: bound as `now`.
+
+    row: the mapped class, or the columns of its table. Whoever is due already stays due as early as that: an act of a
+    process whose clock is ahead would put it off for all others.
+    """
+    moment = bindparam("now", type_=Instant()) if now is None else literal(now, Instant())
+    earliest = case((row.wake_at <= moment, row.wake_at), else_=moment)
+    return {"wake_at": earliest, "wake_seq": row.wake_seq + 1}
 
 
 class Table(DeclarativeBase):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from congvan.store import queueing
+from congvan.store import database, driver, queueing
 from congvan.store.database import Store
 from congvan.store.queueing import Queue
 
@@ -140,6 +141,47 @@ async def test_where_nobody_answers_nothing_presses(store: Store) -> None:
     async with other.act():
         pass
     assert not other.pressed
+    await other.close()
+
+
+async def test_whoever_gives_way_moves_the_log_to_the_file_while_others_may_write(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_ACTS_A_CHECKPOINT", 2)
+    other, moved = Store(str(store.url), gives_way=True), list[int]()
+
+    async def checkpoint() -> None:
+        async with asyncio.timeout(_LONG_S):
+            await _write(store)
+        await Store._checkpoint(other)
+        moved.append(_in_the_file(store))
+
+    monkeypatch.setattr(other, "_checkpoint", checkpoint)
+    for _ in range(4):
+        await _write(other)
+    assert moved == [3, 6]
+    await other.close()
+
+
+def _in_the_file(store: Store) -> int:
+    """The number as the database's own file has it, without the log."""
+    with closing(sqlite3.connect(f"file:{store.url.database}?immutable=1", uri=True)) as connection:
+        return int(connection.execute("SELECT number FROM counted").fetchone()[0])
+
+
+async def test_a_log_that_cannot_be_moved_does_not_make_a_committed_act_fail(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_ACTS_A_CHECKPOINT", 1)
+    other = Store(str(store.url), gives_way=True)
+
+    async def full(*_arguments: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with other.act():
+        monkeypatch.setattr(driver.Connection, "cursor", full)
+    monkeypatch.undo()
+    assert await _write(store) == 0
     await other.close()
 
 

@@ -83,7 +83,7 @@ async def race(chosen: Settings, hop_id: str, races: int, chance: random.Random)
             keys = await ledger.all(select(Delivery.id).where(due))
         chance.shuffle(keys)
         pipe.send((chance.uniform(0, 0.5), keys))
-        await asyncio.sleep(chance.uniform(0, 2))
+        await asyncio.sleep(chance.uniform(0, 0.5))
         lease = await hops.turn(house, hop_id)
         assert lease is not None
         await outbox.dispatch(house, sender, hop_id)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from congvan.acts import hops, mails, opening, outbox
+from congvan.acts import campaigns, hops, mails, opening, outbox
 from congvan.house import House
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import State
@@ -318,6 +318,17 @@ async def test_a_wake_is_a_level_and_not_an_edge(outside: Town) -> None:
     assert (await outside.hop("BQL")).wake_seq == hop.wake_seq + 3
     await outside.work()
     assert (await outside.hop("BQL")).wake_at == at("2023-12-06")
+
+
+async def test_whoever_is_due_is_not_put_off_by_a_process_whose_clock_is_ahead(outside: Town) -> None:
+    now, hop = outside.clock._now, await outside.hop("BQL")
+    async with outside.house.store.act() as ledger:
+        for by in (now, now + timedelta(hours=1)):
+            await mails.wake_hop(ledger, hop.id, by)
+            await campaigns.wake(ledger, hop.campaign_id, by)
+    woken = await outside.hop("BQL")
+    assert (woken.wake_at, woken.wake_seq) == (now, hop.wake_seq + 2)
+    assert await campaigns.due(outside.house) == [hop.campaign_id]
 
 
 async def test_two_houses_work_one_town_and_every_letter_leaves_once(
