@@ -9,7 +9,22 @@ from functools import cache, lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, Boolean, Select, String, TypeDecorator, any_, bindparam, cast, func, literal, select
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Insert,
+    Select,
+    String,
+    TypeDecorator,
+    Update,
+    any_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from congvan.store.tables import Instant, Table, utc
@@ -48,51 +63,77 @@ def among(column: Any, keys: str | Iterable[str], is_sqlite: bool) -> Any:
 class Sheet:
     """Rows of one shape as one parameter of JSON, taken apart by the database.
 
-    values: by column, what stands in each row; what is the same in all of them is bound once. Row by row
-    SQLAlchemy and the driver spend more on a parameter than the database on the row.
+    What is the same in all of them is bound once. Row by row SQLAlchemy and the driver spend more on a parameter than
+    the database on the row. The statements are built once for each shape; `bound` is what they are given.
     """
 
-    def __init__(
-        self, table: type[Table], rows: Sequence[Mapping[str, Any]], is_sqlite: bool
-    ) -> None:
-        self.table: Any = table.__table__
-        self._is_sqlite = is_sqlite
+    def __init__(self, table: type[Table], rows: Sequence[Mapping[str, Any]], is_sqlite: bool) -> None:
+        of: Any = table.__table__.c
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         first, *_ = columns
         # One of them has to differ, since there are as many rows as there are values of it.
-        differ = [
+        differ = tuple(
             name
             for name, values in columns.items()
             if name in (first, "id") or any(value != values[0] for value in values)
-        ]
-        told = list(zip(*(self._told(self.table.c[name], columns[name]) for name in differ), strict=True))
-        self._source: Any = (
-            func.json_each(_text(told)) if is_sqlite else func.json_array_elements(literal(told, JSON))
-        ).table_valued("value", name="sheet")
-        self.values: dict[str, Any] = {
-            name: self._taken(differ.index(name), self.table.c[name])
-            if name in differ
-            else literal(values[0], self.table.c[name].type)
-            for name, values in columns.items()
-        }
+        )
+        self._shape = table, tuple(columns), differ, is_sqlite
+        told = list(zip(*(_told(of[name], columns[name], is_sqlite) for name in differ), strict=True))
+        self.bound: dict[str, Any] = {"told": _text(told) if is_sqlite else told}
+        self.bound |= {f"same_{name}": values[0] for name, values in columns.items() if name not in differ}
 
-    def _told(self, column: Any, values: Sequence[Any]) -> Sequence[Any]:
-        """As the column's own type would write them."""
-        if isinstance(column.type, Instant):
-            return [value and self._instant(value) for value in values]
-        if isinstance(column.type, JSON):
-            return [_text(value) if isinstance(value, dict | list | tuple) else value for value in values]
-        return values
+    @property
+    def inserting(self) -> Insert:
+        """Insert the rows."""
+        return _poured(*self._shape)
 
-    def _instant(self, value: datetime) -> str:
-        value = utc(value)
-        return value.replace(tzinfo=None).isoformat(" ", "microseconds") if self._is_sqlite else value.isoformat()
+    @property
+    def changing(self) -> Update:
+        """Change the rows with these ids."""
+        return _changed(*self._shape)
 
-    def _taken(self, place: int, column: Any) -> Any:
-        value = self._source.c.value
-        if self._is_sqlite:
-            return func.json_extract(value, f"$[{place}]")
-        return cast(value.op("->>")(place), column.type)
+
+@lru_cache(maxsize=256)
+def _poured(table: type[Table], names: Sequence[str], differ: Sequence[str], is_sqlite: bool) -> Insert:
+    values = _taken(table, names, differ, is_sqlite)
+    return insert(table.__table__).from_select(list(values), select(*values.values()))  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=256)
+def _changed(table: type[Table], names: Sequence[str], differ: Sequence[str], is_sqlite: bool) -> Update:
+    values = _taken(table, names, differ, is_sqlite)
+    key = values.pop("id")
+    return update(table.__table__).where(table.__table__.c.id == key).values(values)  # type: ignore[arg-type]
+
+
+def _taken(table: type[Table], names: Sequence[str], differ: Sequence[str], is_sqlite: bool) -> dict[str, Any]:
+    """By column, what stands in each row."""
+    of: Any = table.__table__.c
+    told = bindparam("told", type_=String if is_sqlite else JSON)
+    rows = func.json_each(told) if is_sqlite else func.json_array_elements(told)
+    value = rows.table_valued("value", name="sheet").c.value
+
+    def taken(name: str) -> Any:
+        if name not in differ:
+            return bindparam(f"same_{name}", type_=of[name].type)
+        place = differ.index(name)
+        return func.json_extract(value, f"$[{place}]") if is_sqlite else cast(value.op("->>")(place), of[name].type)
+
+    return {name: taken(name) for name in names}
+
+
+def _told(column: Any, values: Sequence[Any], is_sqlite: bool) -> Sequence[Any]:
+    """As the column's own type would write them."""
+    if isinstance(column.type, Instant):
+        return [value and _instant(value, is_sqlite) for value in values]
+    if isinstance(column.type, JSON):
+        return [_text(value) if isinstance(value, dict | list | tuple) else value for value in values]
+    return values
+
+
+def _instant(value: datetime, is_sqlite: bool) -> str:
+    value = utc(value)
+    return value.replace(tzinfo=None).isoformat(" ", "microseconds") if is_sqlite else value.isoformat()
 
 
 class Bundle:

@@ -153,9 +153,7 @@ class Ledger:
             await connection.execute(_inserting(table), [dict(row) for row in rows])
         else:
             sheet = Sheet(table, rows, self.is_sqlite)
-            await connection.execute(
-                insert(sheet.table).from_select(list(sheet.values), select(*sheet.values.values()))
-            )
+            await connection.execute(sheet.inserting, sheet.bound)
 
     async def put(self, table: type[Table], keys: Mapping[str, Any], **values: Any) -> None:
         """Insert or replace the row under these keys."""
@@ -206,10 +204,7 @@ class Ledger:
                 await connection.execute(_changing(table, names), keyed)
                 continue
             sheet = Sheet(table, alike, self.is_sqlite)
-            values = {name: value for name, value in sheet.values.items() if name != "id"}
-            await connection.execute(
-                update(sheet.table).where(sheet.table.c.id == sheet.values["id"]).values(values)
-            )
+            await connection.execute(sheet.changing, sheet.bound)
 
     async def remove(self, table: type[Table], *guards: Any) -> int:
         """DELETE … WHERE guards."""
