@@ -36,6 +36,7 @@ from congvan.house import House
 from congvan.links import Link
 from congvan.portal.guard import Forms
 from congvan.rules.protocol import Event
+from congvan.store.database import Refused
 from congvan.store.schema import migrate
 from congvan.store.tables import Campaign, Delivery, EventRow, Message
 from tests.flows import world
@@ -96,8 +97,7 @@ def _note_absence(record: Record, error: Exception) -> None:
     """Raises what is more than a part of the engine that is away."""
     if isinstance(error, (OSError, httpx.HTTPError)):
         record.done[f"unanswered: {type(error).__name__}"] += 1
-    elif "asyncpg" in str(type(error.__cause__ or error)) or "sqlalchemy" in str(type(error)):
-        # What a database that is just being restarted answers has many names.
+    elif isinstance(error, Refused):
         record.done["database away"] += 1
     else:
         raise error

@@ -62,9 +62,7 @@ class Store:
         if self.is_sqlite:
             self.engine = _sqlite(url, engine_options)
         else:
-            options = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True} | engine_options
-            patience = {"idle_in_transaction_session_timeout": f"{_STANDS_STILL_S}s"}
-            self.engine = create_async_engine(url, connect_args={"server_settings": patience}, **options)
+            self.engine = _postgresql(url, engine_options)
         file = self.url.database or ""
         shared = self.is_sqlite and file not in ("", ":memory:") and not file.startswith("file:")
         self._queue = Queue(Path(file), _BUSY_TIMEOUT_MS / 1000, gives_way=gives_way) if shared else None
@@ -132,6 +130,26 @@ class Store:
         await self.engine.dispose()
         if self._queue is not None:
             self._queue.close()
+
+
+def _postgresql(url: str, options: dict[str, Any]) -> AsyncEngine:
+    options = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True} | options
+
+    async def reached(**how: Any) -> Any:
+        """Of what a server says that is just starting or lets nobody in, SQLAlchemy passes on the driver's own
+        exceptions, which are not among its own."""
+        import asyncpg
+
+        try:
+            return await asyncpg.connect(**how)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            spoken: Any = engine.dialect.dbapi
+            raise spoken.OperationalError(f"{type(error).__name__}: {error}") from error
+
+    patience = {"idle_in_transaction_session_timeout": f"{_STANDS_STILL_S}s"}
+    how = {"server_settings": patience, "async_creator_fn": reached}
+    engine = create_async_engine(url, connect_args=how, **options)
+    return engine
 
 
 def _sqlite(url: str, options: dict[str, Any]) -> AsyncEngine:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from congvan.errors import NotFound, StaleDelivery
@@ -168,6 +168,14 @@ async def test_on_postgresql_an_act_that_stands_still_gives_up_its_rows_and_leav
         assert (await ledger.get(Hop, "h" * 32)).issuer_name == "other"
     await still.close()
     await other.close()
+
+
+async def test_a_postgresql_that_lets_nobody_in_refuses_as_one_that_is_away_later(postgres_url: str) -> None:
+    nowhere = Store(make_url(postgres_url).set(database="nowhere").render_as_string(hide_password=False))
+    with pytest.raises(database.Refused, match="InvalidCatalogNameError"):
+        async with nowhere.view() as ledger:
+            await ledger.all(select(Hop))
+    await nowhere.close()
 
 
 async def test_a_write_on_a_row_that_somebody_else_changed_is_refused(filled: Store) -> None:
