@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -147,6 +148,9 @@ class Bench:
         base, hop_id = self._bases[name]
         home = self.home()
         shutil.copyfile(base / "congvan.db", home / "congvan.db")
+        with (home / "congvan.db").open("rb") as copy:
+            # Or whoever first moves the log to the file would write the whole copy to the disk, while it is measured.
+            os.fsync(copy.fileno())
         return self.settings(home=home), hop_id
 
     def postgres(self) -> str:

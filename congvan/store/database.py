@@ -9,6 +9,7 @@ by `queueing`: SQLite's own way of waiting lets a busy process starve the others
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
@@ -37,9 +38,9 @@ _BUSY_TIMEOUT_MS = 30_000
 #: its machine frozen) would keep its rows from everybody for as long as its connection lives. The longest of ours only
 #: reads, and works for seconds on what it has read.
 _STANDS_STILL_S = 120
-#: After so many acts, one that gives way moves SQLite's log to the file, outside its turn: whoever happened to commit
-#: when the log was full would do it within, and everybody would wait for both.
-_ACTS_A_CHECKPOINT = 8
+#: After so many acts a process moves SQLite's log to the file, outside its turn: whoever happened to commit when the
+#: log was full would do it within, and everybody would wait for both. A batch writes as much as many answers.
+_ANSWERS_A_CHECKPOINT, _BATCHES_A_CHECKPOINT = 64, 8
 #: When it is moved by whoever commits, because nobody else has: pages.
 _FULL_LOG_PAGES = 16_000
 #: Every row of the outbox has three columns of JSON; this reads them in a third of the time.
@@ -69,6 +70,7 @@ class Store:
         self.gives_way = gives_way
         self.open_transactions = 0
         self._acts = 0
+        self._moving: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def act(self) -> AsyncIterator[Ledger]:
@@ -76,9 +78,18 @@ class Store:
         async with self._turn(), self._session(immediate=True) as session:
             yield Ledger(session, self.is_sqlite)
             await session.commit()
+        if self._queue is not None:
+            await self._move_the_log()
+
+    async def _move_the_log(self) -> None:
+        """Every so many acts, and beside the next ones where somebody waits for an answer."""
         self._acts += 1
-        if self.gives_way and self._queue is not None and self._acts % _ACTS_A_CHECKPOINT == 0:
+        if self._acts % (_BATCHES_A_CHECKPOINT if self.gives_way else _ANSWERS_A_CHECKPOINT):
+            return
+        if self.gives_way:
             await self._checkpoint()
+        elif self._moving is None or self._moving.done():
+            self._moving = asyncio.create_task(self._checkpoint(), name="checkpoint")
 
     async def _checkpoint(self) -> None:
         """Move what nobody reads any more from the log to the file; others read and write meanwhile.
@@ -127,6 +138,8 @@ class Store:
 
     async def close(self) -> None:
         """Return every connection."""
+        if self._moving is not None:
+            await self._moving
         await self.engine.dispose()
         if self._queue is not None:
             self._queue.close()

@@ -147,7 +147,7 @@ async def test_where_nobody_answers_nothing_presses(store: Store) -> None:
 async def test_whoever_gives_way_moves_the_log_to_the_file_while_others_may_write(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_ACTS_A_CHECKPOINT", 2)
+    monkeypatch.setattr(database, "_BATCHES_A_CHECKPOINT", 2)
     other, moved = Store(str(store.url), gives_way=True), list[int]()
 
     async def checkpoint() -> None:
@@ -163,6 +163,25 @@ async def test_whoever_gives_way_moves_the_log_to_the_file_while_others_may_writ
     await other.close()
 
 
+async def test_whoever_answers_moves_the_log_too_but_keeps_nobody_waiting_for_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_ANSWERS_A_CHECKPOINT", 2)
+    answering, go = Store(str(store.url)), asyncio.Event()
+
+    async def checkpoint() -> None:
+        await go.wait()
+        await Store._checkpoint(answering)
+
+    monkeypatch.setattr(answering, "_checkpoint", checkpoint)
+    async with asyncio.timeout(_LONG_S):
+        for _ in range(5):
+            await _write(answering)
+        go.set()
+        await answering.close()
+    assert _in_the_file(store) == 5
+
+
 def _in_the_file(store: Store) -> int:
     """The number as the database's own file has it, without the log."""
     with closing(sqlite3.connect(f"file:{store.url.database}?immutable=1", uri=True)) as connection:
@@ -172,7 +191,7 @@ def _in_the_file(store: Store) -> int:
 async def test_a_log_that_cannot_be_moved_does_not_make_a_committed_act_fail(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_ACTS_A_CHECKPOINT", 1)
+    monkeypatch.setattr(database, "_BATCHES_A_CHECKPOINT", 1)
     other = Store(str(store.url), gives_way=True)
 
     async def full(*_arguments: object) -> None:
