@@ -161,11 +161,6 @@ async def turn(house: House, campaign_id: str) -> None:
         await ledger.change(Campaign, Campaign.id == campaign_id, wake_at=None)
 
 
-async def wake(ledger: Ledger, campaign_id: str, now: datetime) -> None:
-    """Let the campaign look at itself."""
-    await ledger.change(Campaign, Campaign.id == campaign_id, **woken(Campaign, now))
-
-
 async def is_over(house: House, campaign_id: str) -> bool:
     """True when a person has closed it."""
     async with house.store.view() as ledger:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 
-from congvan.acts import papers, registry
+from congvan.acts import mails, papers, registry
 from congvan.acts.digest import Line, history_of
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.errors import ActRefused
@@ -19,7 +19,7 @@ from congvan.rules.deadlines import after
 from congvan.rules.protocol import Fact, State, settled
 from congvan.rules.records import Organisation, Settles
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, OrganisationRow, woken
+from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, OrganisationRow
 
 #: When a department reads its mail.
 DIGEST_AT = time(8, 0)
@@ -202,7 +202,7 @@ async def decide(house: House, delivery_id: str, by: str, why: str) -> None:
         if not entries:
             raise ActRefused("Nơi nhận này không có trường hợp nào đang mở.")
         await ledger.write(delivery, now, [Entry(Fact.DECIDED, {"why": why}, actor=by), *entries])
-        await ledger.change(Campaign, Campaign.id == delivery.campaign_id, **woken(Campaign, now))
+        await mails.wake_campaign(ledger, delivery.campaign_id, now)
 
 
 async def _open_cases(ledger: Ledger, delivery_id: str) -> list[Case]:

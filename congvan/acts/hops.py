@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Integer, Select, String, Update, bindparam, or_, select, update
 
-from congvan.acts import campaigns, chasing, mails, opening
+from congvan.acts import chasing, mails, opening
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
 from congvan.house import House
 from congvan.rules.protocol import Fact, State, settling_states
@@ -158,7 +158,7 @@ async def _settle(house: House, hop_id: str) -> None:
         somebody = await has_open(ledger, hop_id)
         if hop.state == "OPEN" and not somebody:
             await ledger.write(hop, now, Entry(Fact.SETTLED), state="SETTLED", settled_at=now)
-            await campaigns.wake(ledger, hop.campaign_id, now)
+            await mails.wake_campaign(ledger, hop.campaign_id, now)
         elif hop.state == "SETTLED" and somebody:
             # One who had acknowledged has rejected since and was written to anew: he is chased like the others.
             await ledger.write(hop, now, Entry(Fact.NOTED, {"open again": True}), state="OPEN", settled_at=None)

@@ -123,6 +123,11 @@ async def wake_hop(ledger: Ledger, hop_id: str, now: datetime) -> None:
     await ledger.changed(_waking(), {"hop": hop_id, "now": now})
 
 
+async def wake_campaign(ledger: Ledger, campaign_id: str, now: datetime) -> None:
+    """Let the campaign look at itself."""
+    await ledger.change(Campaign, Campaign.id == campaign_id, **woken(Campaign, now))
+
+
 @cache
 def _waking() -> Update:
     hops: Any = Hop.__table__

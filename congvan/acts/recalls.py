@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, escalations, mails, registry, wording
+from congvan.acts import escalations, mails, registry, wording
 from congvan.acts.frozen import is_urgent
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -69,7 +69,7 @@ async def recall(house: House, letter_id: str, by: str, why: str) -> int:
         for one in hops.values():
             if one.opened_at is not None:
                 await mails.wake_hop(ledger, one.id, now)
-        await campaigns.wake(ledger, campaign.id, now)
+        await mails.wake_campaign(ledger, campaign.id, now)
         return asked
 
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 
-from congvan.acts import digest_mail, papers, reporting, urging
-from congvan.acts.campaigns import wake
+from congvan.acts import digest_mail, mails, papers, reporting, urging
 from congvan.acts.digest_mail import Told
 from congvan.acts.drafting import Draft
 from congvan.acts.escalations import DIGEST_AT, next_digest_at, next_reading, tell_at
@@ -240,5 +239,5 @@ async def _tell_one(
         said.setdefault(delivery.id, (delivery, []))[1].append(Entry(Fact.TOLD, data))
     await ledger.write_many([(delivery, entries, {}) for delivery, entries in said.values()], now)
     for campaign_id in sorted({case.campaign_id for case, _d, _r in members}):
-        await wake(ledger, campaign_id, now)
+        await mails.wake_campaign(ledger, campaign_id, now)
     return digest_id

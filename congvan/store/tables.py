@@ -2,6 +2,9 @@
 
 Instants are aware UTC; the column type refuses naive ones. Ids are UUIDv7 in hex, made by the house.
 Codes of organisations are copied into running campaigns: a later change of the registry moves nothing.
+
+(Longer than a file should be: rows that refer to each other, in the order of their references, so that a guard and
+what it guards are read in one place. What no campaign refers to stands in `accounts` and `office`.)
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ async def test_on_postgresql_an_act_that_stands_still_gives_up_its_rows_and_leav
     await other.close()
 
 
-async def test_a_postgresql_that_lets_nobody_in_refuses_as_one_that_is_away_later(postgres_url: str) -> None:
+async def test_a_postgresql_that_lets_nobody_in_says_so_as_it_refuses_anything_else(postgres_url: str) -> None:
     nowhere = Store(make_url(postgres_url).set(database="nowhere").render_as_string(hide_password=False))
     with pytest.raises(database.Refused, match="InvalidCatalogNameError"):
         async with nowhere.view() as ledger:

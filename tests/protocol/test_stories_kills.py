@@ -325,7 +325,7 @@ async def test_whoever_is_due_is_not_put_off_by_a_process_whose_clock_is_ahead(o
     async with outside.house.store.act() as ledger:
         for by in (now, now + timedelta(hours=1)):
             await mails.wake_hop(ledger, hop.id, by)
-            await campaigns.wake(ledger, hop.campaign_id, by)
+            await mails.wake_campaign(ledger, hop.campaign_id, by)
     woken = await outside.hop("BQL")
     assert (woken.wake_at, woken.wake_seq) == (now, hop.wake_seq + 2)
     assert await campaigns.due(outside.house) == [hop.campaign_id]

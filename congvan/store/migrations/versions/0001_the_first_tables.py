@@ -1,4 +1,4 @@
-"""the first tables"""
+"""The first tables. (Longer than a file should be: as it was released, and from then on never changed.)"""
 
 import sqlalchemy as sa
 from alembic import op
