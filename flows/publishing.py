@@ -67,13 +67,15 @@ class Publisher:
                 return
             self._changed |= dict.fromkeys(tile.hop_id for tile in tiles)
             await self._create([tile for tile in tiles if tile.run_id is None])
-            await self._move([tile for tile in tiles if tile.run_id is not None])
+            await board_acts.published(self.house, [(tile, tile.run_id, True) for tile in tiles if tile.as_it_stands])
+            await self._move([tile for tile in tiles if not tile.as_it_stands])
             await self._tell(tiles)
 
     async def _tell(self, tiles: Sequence[Tile]) -> None:
         if self.house.settings.events:
             try:
-                await events.tell(self.client, tiles, await self.house.clock.now(), self.house.clock.wall())
+                new = await events.tell(self.client, tiles, await self.house.clock.now(), self.house.clock.wall())
+                await board_acts.told(self.house, new)
             except (PrefectHTTPStatusError, httpx.HTTPError) as fault:
                 # Events are for automations; the board and the mail do not wait for them.
                 log.warning("events could not be told to Prefect: %s", type(fault).__name__)

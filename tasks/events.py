@@ -37,9 +37,18 @@ def happened(tile: Tile, now: datetime) -> str:
     return f"congvan.delivery.{name}"
 
 
-async def tell(client: PrefectClient, tiles: Sequence[Tile], now: datetime, wall: datetime) -> None:
-    """One event for each change of the board; told twice it is the same event."""
-    await _post(client, [_of_tile(tile, happened(tile, now), wall) for tile in tiles if tile.state is not State.QUEUED])
+async def tell(client: PrefectClient, tiles: Sequence[Tile], now: datetime, wall: datetime) -> dict[str, str]:
+    """Tell what has not been told of these yet; {delivery id: event}. Told twice it is the same event."""
+    named = [(tile, happened(tile, now)) for tile in tiles if tile.state is not State.QUEUED]
+    new = [(tile, name) for tile, name in named if _kept(tile, name) != tile.told]
+    await _post(client, [_of_tile(tile, name, wall) for tile, name in new])
+    return {tile.delivery_id: _kept(tile, name) for tile, name in new}
+
+
+def _kept(tile: Tile, name: str) -> str:
+    """By which it is known again: each reminder is an event of its own, everything else happens once until something
+    else has."""
+    return f"{name} {tile.reminders}" if name.endswith(".reminded") else name
 
 
 def _of_tile(tile: Tile, name: str, wall: datetime) -> dict[str, Any]:

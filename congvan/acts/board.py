@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,6 +41,14 @@ class Tile:
     due_at: datetime | None
     seq: int
     run_id: str | None
+    #: The name of the state in which its run stands, and the event that was told last; None: not known.
+    stands: str | None = None
+    told: str | None = None
+
+    @property
+    def as_it_stands(self) -> bool:
+        """Its run shows already what there is to show: what has changed is seen in tables only."""
+        return self.run_id is not None and self.stands == self.shown[1]
 
     @property
     def shown(self) -> tuple[str, str]:
@@ -87,6 +95,7 @@ def _tile(row: Delivery, campaign: str) -> Tile:
         segments=tuple(row.segments), hop_id=row.hop_id, state=State(row.state),
         settled=settled(State(row.state), Settles(row.settles)), late=row.late, reminders=row.reminders,
         escalated=row.escalated_at is not None, due_at=row.due_at, seq=row.board_seq, run_id=row.run_id,
+        stands=row.board_state, told=row.board_event,
     )  # fmt: skip
 
 
@@ -103,11 +112,20 @@ async def published(house: House, done: Iterable[tuple[Tile, str | None, bool]])
     A newer change has a higher number and so stays unpublished.
     """
     rows = [
-        {"id": tile.delivery_id, "run_id": run_id, "board_seen": tile.seq if shown else 0}
+        {"id": tile.delivery_id, "run_id": run_id, "board_seen": tile.seq if shown else 0,
+         "board_state": tile.shown[1] if shown else None}
         for tile, run_id, shown in done
-    ]
-    async with house.store.act() as ledger:
-        await ledger.change_many(Delivery, rows)
+    ]  # fmt: skip
+    if rows:
+        async with house.store.act() as ledger:
+            await ledger.change_many(Delivery, rows)
+
+
+async def told(house: House, events: Mapping[str, str]) -> None:
+    """Store which event of each delivery Prefect was told of last."""
+    if events:
+        async with house.store.act() as ledger:
+            await ledger.change_many(Delivery, [{"id": key, "board_event": event} for key, event in events.items()])
 
 
 async def pass_over(house: House, most: int) -> list[str]:
@@ -265,6 +283,7 @@ async def forget_runs(house: House) -> None:
     async with house.store.act() as ledger:
         for table in (Campaign, Hop, Delivery):
             await ledger.change(table, table.run_id.is_not(None), run_id=None, board_seen=0)
+        await ledger.change(Delivery, Delivery.board_state.is_not(None), board_state=None)
         await ledger.change(Hop, Hop.page_id.is_not(None), page_id=None)
 
 
@@ -281,7 +300,7 @@ async def repaint(house: House, name: str | None = None) -> int:
         if name is not None and not keys:
             raise NotFound(f"không có đợt «{name}» → xem: congvan status")
         await ledger.change(Campaign, Campaign.id.in_(keys), board_seen=0)
-        return await ledger.change(Delivery, Delivery.campaign_id.in_(keys), board_seen=0)
+        return await ledger.change(Delivery, Delivery.campaign_id.in_(keys), board_seen=0, board_state=None)
 
 
 async def tiles(house: House, campaign_id: str) -> list[tuple[Tile, bool]]:

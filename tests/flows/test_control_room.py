@@ -16,9 +16,10 @@ from sqlalchemy import select
 from congvan.acts import board, registry
 from congvan.board_check import compare
 from congvan.house import House
-from congvan.rules.protocol import Event
+from congvan.rules.protocol import Event, Fact
+from congvan.store.ledger import Entry
 from congvan.store.schema import migrate
-from congvan.store.tables import Campaign
+from congvan.store.tables import Campaign, Delivery
 from tests.flows import world
 from tests.flows.engine import Engine, until
 
@@ -144,6 +145,7 @@ async def test_what_happens_is_told_as_events_and_a_hop_that_breaks_off_by_mail(
         both = {"BOARD", "UNIT-001"}
         told = await until(lambda: _told(client, "confirmed", both), 60, "both confirmations as events")
         await until(lambda: _told(client, "sent", {"INV", "UNIT-002", "UNIT-003"}), 60, "the letters as events")
+        await _an_act_that_shows_nothing_is_neither_set_nor_told_again(engine, client, "UNIT-002")
         assert "vanthu@" not in str(told)
         runs = [run for run in await engine.runs("hop") if "BOARD" in run["name"]]
         crashed = {"state": {"type": "CRASHED", "message": "played by the test"}, "force": True}
@@ -152,6 +154,36 @@ async def test_what_happens_is_told_as_events_and_a_hop_that_breaks_off_by_mail(
         await asyncio.sleep(3)
         await client.post(f"/flow_runs/{runs[0]['id']}/set_state", json=crashed)
         assert len(engine.inbox.of("notice")) == 1, "once a day"
+
+
+async def _an_act_that_shows_nothing_is_neither_set_nor_told_again(
+    engine: Engine, client: httpx.AsyncClient, unit: str
+) -> None:
+    key = next(run["id"] for run in await engine.runs("delivery") if unit in run["name"])
+    before = await _states(client, key)
+    assert "AwaitingConfirmation" in before
+    house = engine.house()
+    async with house.store.act() as ledger:
+        row = await ledger.first(select(Delivery).where(Delivery.recipient == unit))
+        await ledger.write(row, await house.clock.now(), Entry(Fact.NOTED, {"note": "nothing to see"}))
+    await house.close()
+    behind = select(Delivery.id).where(Delivery.recipient == unit, Delivery.board_seen < Delivery.board_seq)
+    await until(lambda: _none(engine, behind), 60, "the board to have seen it")
+    assert await _states(client, key) == before
+    # An event that is told later than another of the same recipient would be seen with it.
+    await engine.answer(unit)
+    told = await until(lambda: _told(client, "confirmed", {unit}), 60, "its confirmation as an event")
+    sent = await _told(client, "sent", {unit})
+    assert [one["resource"]["prefect.resource.name"] for one in sent + told].count(unit) == 2, "one of each"
+
+
+async def _states(client: httpx.AsyncClient, run: str) -> list[str]:
+    found = (await client.get("/flow_run_states/", params={"flow_run_id": run})).json()
+    return [one["name"] for one in found]
+
+
+async def _none(engine: Engine, query: Any) -> bool:
+    return not await engine.rows(query)
 
 
 async def _told(client: httpx.AsyncClient, name: str, about: set[str]) -> list[dict[str, Any]]:

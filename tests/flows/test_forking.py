@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -117,6 +118,33 @@ async def test_runs_are_forks_of_one_process_and_each_has_what_it_was_given(
     assert told[0]["chance"] != told[1]["chance"]
     assert told[0]["id"] != told[1]["id"]
     assert "GIVEN" not in os.environ
+
+
+#: What every run does first, in a process that has imported what a fork server imports; prints what it loads by that.
+_FIRST_STEPS = """
+import asyncio, ssl, sys
+import prefect.flow_engine, flows.preloaded
+from prefect.client.orchestration import PrefectClient, SyncPrefectClient
+from tasks import at_work
+held = set(sys.modules)
+ssl.create_default_context = None
+async def first_steps():
+    async with at_work() as house:
+        house.calendars.state.is_working(house.clock.wall().date())
+    PrefectClient("http://127.0.0.1:1/api")
+    SyncPrefectClient("http://127.0.0.1:1/api")
+asyncio.run(first_steps())
+print(*sorted(set(sys.modules) - held))
+"""
+
+
+@pytest.mark.parametrize("url", ["", "postgresql+asyncpg://nobody@/none?host=/nowhere"])
+def test_a_run_finds_everything_loaded_and_reads_no_authoritys_certificates(tmp_path: Path, url: str) -> None:
+    surroundings = os.environ | {"CONGVAN_HOME": str(tmp_path), "CONGVAN_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST_STEPS], env=surroundings, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
 @pytest.mark.gates
