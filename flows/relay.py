@@ -34,6 +34,8 @@ COMPARE_EVERY_S = 15.0
 PUBLISH_FOR_S = 5.0
 PUBLISH_EVERY_S = 0.5
 CLOCK_EVERY_S = 0.02
+#: A demo's clock that stands is looked at so much more rarely as it has stood for longer, and at least this often.
+CLOCK_SHARE, CLOCK_AT_LEAST_S = 0.1, 0.25
 
 
 class Relay:
@@ -50,6 +52,7 @@ class Relay:
         self.pause_s = pause_s
         self._compared = 0.0
         self._leading = False
+        self._moved = 0.0
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -148,5 +151,9 @@ class Relay:
             await runs.watch()
 
     async def _move_clock(self) -> None:
-        if await demo.advance(self.house) is not None and self.pause_s:
+        loop = asyncio.get_running_loop()
+        if await demo.advance(self.house) is None:
+            await self._wait(min((loop.time() - self._moved) * CLOCK_SHARE, CLOCK_AT_LEAST_S))
+        else:
+            self._moved = loop.time()
             await self._wait(self.pause_s)
