@@ -10,9 +10,9 @@ import ssl
 from types import SimpleNamespace
 
 from prefect.client import orchestration
-from sqlalchemy.orm import configure_mappers
 
 import flows.deployments  # noqa: F401
+from congvan.store.tables import Table
 
 #: What a run would load when it first needs it: Prefect's engine, its loops, the drivers, every country's holidays (the
 #: package of one loads all of them), what reads the mailbox and what writes a digest's table.
@@ -24,7 +24,7 @@ LATE = (
 )  # fmt: skip
 for _name in LATE:
     importlib.import_module(_name)
-configure_mappers()
+Table.registry.configure()
 
 # Each of Prefect's clients reads the certificates of all authorities anew, four times a run, also where the server is
 # asked without TLS. A context may be shared.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -25,8 +26,11 @@ log = logging.getLogger("congvan.relay")
 _AT_ONCE = 3
 #: Tiles taken at a time: few, since one bulk call holds Prefect's database for as long as it takes.
 TILES = 60
+#: Bulk calls at a time. While Prefect's server waits for PostgreSQL in one it works at the other; a Prefect on SQLite,
+#: which shows no more than so many runs of a campaign, would have the second wait for the first.
+LANES, SQLITE_RUNS = 2, 2_000
 #: While a hop is on its way the board makes room for it, at the most this long, in seconds.
-MAKE_WAY_S = 6.0
+MAKE_WAY_S = 3.0
 #: The least pause between two renewals of artifacts, in seconds.
 PICTURE_EVERY_S = 3.0
 #: Hops whose artifacts are renewed at a time: the tiles of others wait meanwhile, for about a second.
@@ -47,8 +51,12 @@ class Publisher:
         self._changed: dict[str, None] = {}
         self._pictured = 0.0
         self._published = 0.0
-        #: Whether the last runs that were to be made are known: else the next ones may be theirs, with older tags.
-        self._certain = False
+        self._lanes = LANES if house.settings.board_runs > SQLITE_RUNS else 1
+        self._lane = asyncio.Semaphore(self._lanes)
+        #: Runs that may have been made before, with older tags: so many of the next by whoever published until now,
+        #: and these deliveries' by a call of ours whose answer was lost.
+        self._doubtful = TILES * self._lanes
+        self._lost: set[str] = set()
 
     async def publish(self, seconds: float) -> None:
         """Publish what the board has not seen, for about this long."""
@@ -61,14 +69,18 @@ class Publisher:
             self._changed |= dict.fromkeys(
                 await board_acts.pass_over(self.house, self.house.settings.board_runs)
             )
-            tiles = await board_acts.unpublished(self.house, TILES)
+            tiles = await board_acts.unpublished(self.house, TILES * self._lanes)
             if not tiles:
                 await self._picture()
                 return
             self._changed |= dict.fromkeys(tile.hop_id for tile in tiles)
-            await self._create([tile for tile in tiles if tile.run_id is None])
             await board_acts.published(self.house, [(tile, tile.run_id, True) for tile in tiles if tile.as_it_stands])
-            await self._move([tile for tile in tiles if not tile.as_it_stands])
+            await _together(
+                [
+                    *self._create([tile for tile in tiles if tile.run_id is None]),
+                    *self._move([(tile, tile.run_id) for tile in tiles if tile.run_id and not tile.as_it_stands]),
+                ]
+            )
             await self._tell(tiles)
 
     async def _tell(self, tiles: Sequence[Tile]) -> None:
@@ -105,14 +117,17 @@ class Publisher:
             await self._artifacts.hop(page_id, run.name.partition(" ")[0], found)
         return run.campaign
 
-    async def _create(self, tiles: Sequence[Tile]) -> None:
+    def _create(self, tiles: Sequence[Tile]) -> list[Coroutine[Any, Any, None]]:
         by_hop: dict[str, list[Tile]] = defaultdict(list)
         for tile in tiles:
             by_hop[tile.hop_id].append(tile)
-        for hop_id, members in by_hop.items():
+        return [self._create_below(hop_id, members) for hop_id, members in by_hop.items()]
+
+    async def _create_below(self, hop_id: str, members: Sequence[Tile]) -> None:
+        async with self._lane:
             page = await self.runs.page(hop_id)
             if page is None:
-                continue
+                return
             try:
                 for start in range(0, len(members), board.CREATE_BATCH):
                     await self._create_batch(hop_id, page, members[start : start + board.CREATE_BATCH])
@@ -125,7 +140,9 @@ class Publisher:
     async def _create_batch(self, hop_id: str, run_id: str, members: Sequence[Tile]) -> None:
         parent = await self._folder(hop_id, run_id, len(members))
         when = {tile.delivery_id: await self._when(tile) for tile in members}
-        certain, self._certain = self._certain, False
+        keys = {tile.delivery_id for tile in members}
+        certain = self._doubtful <= 0 and self._lost.isdisjoint(keys)
+        self._lost |= keys
         made = await board.create(self.client, self.deployments.ids["delivery"], members, run_id, parent, when)
         done = [
             (tile, made[tile.delivery_id], board.shown(tile)[0] is StateType.SCHEDULED)
@@ -133,10 +150,12 @@ class Publisher:
             if tile.delivery_id in made
         ]
         await board_acts.published(self.house, done)
-        self._certain = True
+        self._lost -= keys
+        self._doubtful -= len(members)
         await self._point([(tile, run) for tile, run, _ in done])
         fresh = [(tile, run) for tile, run, seen in done if not seen]
-        await self._set(fresh, tagged=certain)
+        for shown, some in _alike(fresh):
+            await self._set(shown, some, tagged=certain)
 
     async def _point(self, made: Sequence[tuple[Tile, str]]) -> None:
         try:
@@ -161,21 +180,19 @@ class Publisher:
         now, wall = await self.house.clock.now(), self.house.clock.wall()
         return wall + (tile.due_at - now if tile.due_at else timedelta(days=30))
 
-    async def _move(self, tiles: Sequence[Tile]) -> None:
-        await self._set([(tile, tile.run_id) for tile in tiles if tile.run_id is not None])
+    def _move(self, members: Sequence[tuple[Tile, str]]) -> list[Coroutine[Any, Any, None]]:
+        async def move(shown: tuple[StateType, str], some: Sequence[tuple[Tile, str]]) -> None:
+            async with self._lane:
+                await self._set(shown, some, tagged=False)
 
-    async def _set(self, members: Sequence[tuple[Tile, str]], *, tagged: bool = False) -> None:
+        return [move(shown, some) for shown, some in _alike(members)]
+
+    async def _set(self, shown: tuple[StateType, str], some: Sequence[tuple[Tile, str]], *, tagged: bool) -> None:
         """tagged: the runs were made just now, with the tags of this state."""
-        groups: dict[tuple[StateType, str], list[tuple[Tile, str]]] = defaultdict(list)
-        for tile, run_id in members:
-            groups[board.shown(tile)].append((tile, run_id))
-        for (kind, name), group in groups.items():
-            for start in range(0, len(group), board.STATE_BATCH):
-                some = group[start : start + board.STATE_BATCH]
-                taken = await board.move(self.client, [run_id for _, run_id in some], kind, name)
-                if not tagged:
-                    await self._retag([(tile, run_id) for tile, run_id in some if run_id in taken])
-                await self._remember(some, taken)
+        taken = await board.move(self.client, [run_id for _, run_id in some], *shown)
+        if not tagged:
+            await self._retag([(tile, run_id) for tile, run_id in some if run_id in taken])
+        await self._remember(some, taken)
 
     async def _retag(self, members: Sequence[tuple[Tile, str]]) -> None:
         gate = asyncio.Semaphore(_AT_ONCE)
@@ -192,3 +209,23 @@ class Publisher:
             self.house,
             [(tile, run_id if run_id in taken else None, run_id in taken) for tile, run_id in members],
         )
+
+
+def _alike(members: Sequence[tuple[Tile, str]]) -> list[tuple[tuple[StateType, str], Sequence[tuple[Tile, str]]]]:
+    """By the state in which they are to stand, no more than one call takes."""
+    groups: dict[tuple[StateType, str], list[tuple[Tile, str]]] = defaultdict(list)
+    for tile, run_id in members:
+        groups[board.shown(tile)].append((tile, run_id))
+    size = board.STATE_BATCH
+    return [
+        (shown, group[start : start + size])
+        for shown, group in groups.items()
+        for start in range(0, len(group), size)
+    ]
+
+
+async def _together(steps: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Take all of them; raise the first fault when all have ended."""
+    for ended in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(ended, BaseException):
+            raise ended
