@@ -30,6 +30,9 @@ from prefect.utilities import processutils
 ENGINE = ["-m", "prefect.engine"]
 #: What a run imports: the engine (without its main module, which is run) and every flow that has a process.
 _IMPORTED = ["prefect.flow_engine", "prefect._internal.metrics", "flows.preloaded"]
+#: By how much a run is behind those who answer people and show what has happened: where all cores are taken it gets
+#: about a third of what each of them gets, else as much as it wants.
+NICE = 5
 _context = multiprocessing.get_context("forkserver")
 
 
@@ -79,6 +82,7 @@ def _end(process: ForkServerProcess) -> None:
 def _engine(env: dict[str, str], cwd: str | None) -> None:
     """In the fork: `python -m prefect.engine`, in the surroundings of its run."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.nice(NICE)
     os.environ.clear()
     os.environ.update(env)
     if cwd is not None:

@@ -122,7 +122,7 @@ class Relay:
         async with self.house.store.view() as ledger:
             due = await hops.due_hops(ledger, now)
         wall = self.house.clock.wall()
-        free = [hop for hop in due if hop.lease_until is None or hop.lease_until < wall]
+        free = [hop for hop in due if (hop.lease_until is None or hop.lease_until < wall) and not runs.on_its_way(hop)]
         paused = bool(free) and await self.deployments.hop_paused(runs.client)
         wanted = []
         for hop in free:

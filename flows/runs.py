@@ -31,6 +31,9 @@ NAME = "congvan"
 FLOWS = ("campaign", "campaign-in-full", "hop", "watch", "report", "tell", "recipients", "delivery")
 #: A run that should hold a lease and does not is given this long to take one, or to end.
 STARTING = timedelta(seconds=60)
+#: A hop whose run was woken is looked at again after this long, in seconds, or when a turn of it has begun. Hundreds
+#: that wait for a process would each be asked of the database and of Prefect every second.
+AGAIN_S = 5.0
 _OVER = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED}
 _STOPPED = {StateType.CANCELLED, StateType.CANCELLING}
 _ON_THE_WAY = {StateType.PENDING, StateType.RUNNING}
@@ -75,11 +78,14 @@ class Runs:
         self.client = client
         self.deployments = deployments
         self._watch: str | None = None
+        #: By hop: which turn its run was woken for, and when.
+        self._woken: dict[str, tuple[int, float]] = {}
 
     async def forget(self) -> None:
         """Every cached id is void."""
         await board_acts.forget_runs(self.house)
         self._watch = None
+        self._woken.clear()
 
     # ------------------------------------------------------------ campaigns
 
@@ -98,12 +104,18 @@ class Runs:
 
     # ------------------------------------------------------------ hops
 
+    def on_its_way(self, hop: Hop) -> bool:
+        """True for a few seconds after its run was woken, until a turn begins."""
+        turn, at = self._woken.get(hop.id, (-1, 0.0))
+        return turn == hop.turns and asyncio.get_running_loop().time() - at < AGAIN_S
+
     async def wake(self, due: Sequence[Hop]) -> None:
         """Start the process of each due hop, through its run; repeated until a turn has moved it on."""
         known = await self._read([hop.run_id for hop in due if hop.run_id])
         for hop in due:
             try:
                 await self._wake_one(hop, known.get(hop.run_id or ""))
+                self._woken[hop.id] = hop.turns, asyncio.get_running_loop().time()
             except (ObjectNotFound, PrefectHTTPStatusError):
                 # Its campaign's page was deleted under it; `compare` forgets that, and the next pass makes both.
                 log.warning("hop %s could not be woken in Prefect; trying again", hop.issuer)

@@ -149,13 +149,13 @@ def _postgresql(url: str, options: dict[str, Any]) -> AsyncEngine:
     options = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True} | options
 
     async def reached(**how: Any) -> Any:
-        """Of what a server says that is just starting or lets nobody in, SQLAlchemy passes on the driver's own
-        exceptions, which are not among its own."""
+        """Where there is no server, or one that is just starting or lets nobody in, SQLAlchemy passes on the driver's
+        and the system's exceptions, which are not among its own."""
         import asyncpg
 
         try:
             return await asyncpg.connect(**how)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             spoken: Any = engine.dialect.dbapi
             raise spoken.OperationalError(f"{type(error).__name__}: {error}") from error
 

@@ -178,6 +178,14 @@ async def test_a_postgresql_that_lets_nobody_in_says_so_as_it_refuses_anything_e
     await nowhere.close()
 
 
+async def test_where_no_postgresql_is_reached_that_is_said_in_the_same_way(tmp_path: Path) -> None:
+    nobody = Store(f"postgresql+asyncpg://postgres@/postgres?host={tmp_path}")
+    with pytest.raises(database.Refused, match="FileNotFoundError|ConnectionRefusedError"):
+        async with nobody.view() as ledger:
+            await ledger.all(select(Hop))
+    await nobody.close()
+
+
 async def test_a_write_on_a_row_that_somebody_else_changed_is_refused(filled: Store) -> None:
     async with filled.view() as ledger:
         stale = await ledger.get(Delivery, f"{0:032d}")

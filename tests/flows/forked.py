@@ -19,6 +19,7 @@ async def surroundings(file: str) -> None:
     found = {
         "pid": os.getpid(), "parent": os.getppid(), "folder": os.getcwd(), "given": os.environ.get("GIVEN"),
         "setting": get_current_settings().runner.poll_frequency, "chance": random.random(), "id": str(uuid4()),
+        "nice": os.nice(0),
     }  # fmt: skip
     await asyncio.to_thread(Path(file).write_text, json.dumps(found), "utf-8")
 

@@ -116,6 +116,7 @@ async def test_runs_are_forks_of_one_process_and_each_has_what_it_was_given(
     given = [(one["given"], one["setting"], one["folder"]) for one in told]
     assert given == [("one", 11, str(tmp_path / "1")), ("two", 12, str(tmp_path / "2"))]
     assert told[0]["chance"] != told[1]["chance"]
+    assert told[0]["nice"] == min(os.nice(0) + forking.NICE, 19), "whoever answers people comes first"
     assert told[0]["id"] != told[1]["id"]
     assert "GIVEN" not in os.environ
 

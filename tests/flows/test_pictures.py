@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -50,6 +52,10 @@ async def town(house: House, postbox: Postbox) -> Town:
 @pytest.fixture
 def publisher(house: House) -> Publisher:
     """One whose calls to Prefect are replaced by the tests."""
+    return made_publisher(house)
+
+
+def made_publisher(house: House) -> Publisher:
     client, nothing = cast("PrefectClient", None), Deployments(None)
     nothing.ids["delivery"] = uuid4()
     return Publisher(house, client, nothing, Runs(house, client, nothing))
@@ -94,6 +100,7 @@ async def test_only_a_run_whose_state_changes_gets_new_tags(
         monkeypatch.setattr(shown, name, made)
     monkeypatch.setattr(publisher, "_tell", nothing)
     monkeypatch.setattr(publisher, "_picture", nothing)
+    publisher._doubtful = 1
     await town.until("2023-12-01", "10:00")
     await publisher.publish(5)
     # What a publisher before it may have made, and could not remember, has the tags of an older state.
@@ -130,3 +137,69 @@ async def test_a_bulk_call_whose_answer_was_lost_is_repeated_under_the_same_keys
     (first_folder, first), (second_folder, second) = sent
     assert first_folder != second_folder
     assert first == second
+    assert publisher._lost == {one.removeprefix("delivery-").rpartition("-")[0] for one in first}, "tagged anew if made"
+
+
+@pytest.mark.parametrize(("runs", "at_once"), [(2_000, 1), (50_000, 2)])
+async def test_two_bulk_calls_are_under_way_where_prefect_is_on_postgresql(
+    town: Town, house: House, monkeypatch: pytest.MonkeyPatch, runs: int, at_once: int
+) -> None:
+    under_way = most = 0
+
+    async def create(_c: object, _d: UUID, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return {tile.delivery_id: f"run of {tile.code}" for tile in tiles}
+
+    async def nothing(*_: object) -> None:
+        return
+
+    async def move(_c: object, run_ids: Sequence[str], *_: object) -> set[str]:
+        return set(run_ids)
+
+    for name, made in (("create", create), ("move", move), ("folder", nothing), ("point", nothing)):
+        monkeypatch.setattr(shown, name, made)
+    larger = dataclasses.replace(house, settings=house.settings.model_copy(update={"board_runs": runs}))
+    publisher = made_publisher(larger)
+    monkeypatch.setattr(publisher, "_tell", nothing)
+    monkeypatch.setattr(publisher, "_retag", nothing)
+    await town.until("2023-12-01", "10:00")
+    await town.say("BQL")
+    await town.until("2023-12-04", "10:00")
+    tiles = await board.unpublished(house)
+    assert len({tile.hop_id for tile in tiles}) > 1
+    await publishing._together(publisher._create(tiles))
+    assert most == at_once
+
+
+async def test_a_hop_that_waits_for_its_process_is_not_asked_about_until_its_turn_begins(
+    house: House, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds are due at the same hour, and a few have a process at a time."""
+    made = 0
+
+    async def make(*_: object, **_given: object) -> SimpleNamespace:
+        nonlocal made
+        made += 1
+        return SimpleNamespace(id=uuid4(), state=None)
+
+    async def folder(*_: object) -> UUID:
+        return uuid4()
+
+    monkeypatch.setattr(shown, "folder", folder)
+    client = SimpleNamespace(create_flow_run_from_deployment=make)
+    deployments = Deployments(None)
+    deployments.ids["hop"] = uuid4()
+    runs = Runs(house, cast("PrefectClient", client), deployments)
+    hop = (await town.all(Hop))[0]
+    assert not runs.on_its_way(hop)
+    await runs.wake([hop])
+    assert (made, runs.on_its_way(hop)) == (1, True)
+    hop.turns += 1
+    assert not runs.on_its_way(hop), "a turn has begun: whatever is due now is due anew"
+    await runs.forget()
+    hop.turns -= 1
+    assert not runs.on_its_way(hop), "another Prefect knows nothing of it"
