@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select, tuple_
 
 from congvan.acts import campaigns
-from congvan.acts.seals import heads_hash, seal_hash
+from congvan.acts.seals import Line, heads_hash, seal_hash
 from congvan.errors import ImpossibleMove
 from congvan.house import House
 from congvan.rules.protocol import Fact
@@ -48,10 +48,11 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Stream:
-    """One log as far as it was read. row: what it belongs to, None where nothing does."""
+    """One log as far as it was read. row: what it belongs to, as far as a log speaks of it; None where nothing does."""
 
     name: str
     row: Any
+    of: type[Campaign | Hop | Delivery] | None
     seq: int = 0
     head: str = ""
     kind: str = ""
@@ -77,7 +78,7 @@ async def audit(house: House, name: str, known_seal: str = "") -> Verdict:
         sealed = await _lines(ledger, campaign.id)
         async for event in events(ledger, campaign.id):
             verdict.events += 1
-            stream = streams.setdefault(event.stream, _Stream(event.stream, None))
+            stream = streams.setdefault(event.stream, _Stream(event.stream, None, None))
             _follow(verdict, stream, event)
             if (event.stream, event.seq) in sealed:
                 stream.hashes[event.seq] = event.hash
@@ -89,11 +90,16 @@ async def audit(house: House, name: str, known_seal: str = "") -> Verdict:
 
 
 async def _rows(ledger: Ledger, campaign: Campaign) -> dict[str, _Stream]:
-    found = {campaign.id: _Stream(campaign.code, campaign)}
-    for hop in await ledger.all(select(Hop).where(Hop.campaign_id == campaign.id)):
-        found[hop.id] = _Stream(hop.issuer, hop)
-    for row in await ledger.all(select(Delivery).where(Delivery.campaign_id == campaign.id)):
-        found[row.id] = _Stream(row.code, row)
+    """Columns and not whole rows: tens of thousands are held until the last event has been read."""
+    found = {campaign.id: _Stream(campaign.code, campaign, Campaign)}
+    hop = select(Hop.id, Hop.issuer, Hop.event_seq, Hop.event_head, Hop.opened_at)
+    for row in await ledger.rows(hop.where(Hop.campaign_id == campaign.id)):
+        found[row.id] = _Stream(row.issuer, row, Hop)
+    one = select(
+        Delivery.id, Delivery.code, Delivery.event_seq, Delivery.event_head, Delivery.state, Delivery.reminders
+    )
+    for row in await ledger.rows(one.where(Delivery.campaign_id == campaign.id)):
+        found[row.id] = _Stream(row.code, row, Delivery)
     return found
 
 
@@ -154,14 +160,14 @@ def _end(verdict: Verdict, stream: _Stream) -> None:
         found("cuối nhật ký không khớp với dòng trong sổ")
     if stream.broken or stream.seq < row.event_seq:
         return
-    if isinstance(row, Delivery):
+    if stream.of is Delivery:
         if played.state != row.state:
             found(f"nhật ký dẫn đến {played.state}, sổ ghi {row.state}")
         if played.reminders != row.reminders:
             found(f"nhật ký có {played.reminders} lần nhắc, sổ ghi {row.reminders}")
-    elif isinstance(row, Hop) and played.opened != (row.opened_at is not None):
+    elif stream.of is Hop and played.opened != (row.opened_at is not None):
         found("nhật ký và sổ khác nhau về việc chặng này đã mở")
-    elif isinstance(row, Campaign) and played.closed != (row.state == "CLOSED"):
+    elif stream.of is Campaign and played.closed != (row.state == "CLOSED"):
         found("nhật ký và sổ khác nhau về việc đợt này đã kết thúc")
 
 
@@ -178,12 +184,13 @@ async def _lines(ledger: Ledger, campaign_id: str) -> set[tuple[str, int]]:
 async def _check_seals(
     ledger: Ledger, verdict: Verdict, campaign: Campaign, streams: dict[str, _Stream], known: str
 ) -> None:
-    lines: dict[int, list[SealLine]] = {}
-    for line in await ledger.all(select(SealLine).where(SealLine.campaign_id == campaign.id)):
-        lines.setdefault(line.seal, []).append(line)
+    theirs = SealLine.campaign_id == campaign.id
+    lines = set(await ledger.all(select(SealLine.seal).where(theirs).distinct()))
     before, expected, hashes = "", 1, set()
     for seal in await ledger.all(select(Seal).where(Seal.campaign_id == campaign.id).order_by(Seal.seq)):
-        own = [(one.stream, one.event_seq, one.event_head) for one in lines.pop(seal.seq, [])]
+        lines.discard(seal.seq)
+        line = select(SealLine.stream, SealLine.event_seq, SealLine.event_head)
+        own: list[Line] = [tuple(one) for one in await ledger.rows(line.where(theirs, SealLine.seal == seal.seq))]
         whole = seal_hash(before, campaign.id, seal.seq, seal.at, seal.events, seal.heads)
         if seal.seq != expected or seal.hash != whole or seal.heads != heads_hash(own):
             problem = f"niêm phong số {seal.seq} không khớp với niêm phong trước hoặc với nội dung của nó"
@@ -201,7 +208,7 @@ async def _check_seals(
 
 
 def _check_lines(
-    verdict: Verdict, streams: dict[str, _Stream], seal: Seal, lines: list[tuple[str, int, str]]
+    verdict: Verdict, streams: dict[str, _Stream], seal: Seal, lines: list[Line]
 ) -> None:
     for stream, number, head in sorted(lines):
         one = streams.get(stream)
