@@ -11,7 +11,7 @@ from typing import Any
 
 from congvan.rules.calendar import Calendars, local
 from congvan.rules.deadlines import working_days_late
-from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop
+from congvan.store.tables import Campaign, Case, Delivery, Hop
 
 #: Vietnamese names of the cases, in the order in which they are listed.
 CASES = {
@@ -87,7 +87,7 @@ class Line:
 _LINE_PT = 15
 
 #: What the log of a delivery says in one word, for those who are told of it.
-_SAYS = {
+SAYS = {
     "sent": "gửi văn bản", "arrived": "đã mở", "acknowledged": "tiếp nhận", "started": "đang xử lý",
     "reminded": "nhắc", "urged": "đôn đốc", "escalated": "quá hạn", "told": "đã báo cáo", "extended": "gia hạn",
     "moved": "lùi thời hạn", "refused": "không gửi được", "rejected": "từ chối", "readdressed": "gửi lại",
@@ -95,9 +95,9 @@ _SAYS = {
 }  # fmt: skip
 
 
-def history_of(events: Iterable[EventRow], case: Case | None) -> str:
+def history_of(events: Iterable[Any], case: Case | None) -> str:
     """What has been done about a delivery, day by day: "06/12 nhắc; 12/12 đã báo cáo"; then the notes of its case."""
-    said = [(event.at, _SAYS[event.kind]) for event in events if event.kind in _SAYS]
+    said = [(event.at, SAYS[event.kind]) for event in events if event.kind in SAYS]
     lines = list(dict.fromkeys(f"{local(at):%d/%m} {word}" for at, word in said))
     notes = [f"{local(datetime.fromisoformat(one['at'])):%d/%m} {one['by']}: {one['note']}" for one in _notes(case)]
     return "; ".join([*lines, *notes])

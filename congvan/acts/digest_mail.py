@@ -17,6 +17,10 @@ from congvan.store.tables import Campaign, Case, Delivery
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
+#: Recipients that the mail itself lists, the longest overdue first: programs cut off what is longer than a hundred
+#: kilobytes. All stand in the table.
+LISTED = 150
+
 #: A case, its delivery, and the rung that is told of it.
 Told = tuple[Case, Delivery, Rung]
 
@@ -34,9 +38,11 @@ async def queue(
     lines = await describe(house, ledger, [(case, delivery) for case, delivery, _ in members], campaigns, now)
     sheet = await ledger.keep_file(workbook(lines, now), XLSX)
     told_of = {delivery.campaign_id for _, delivery, _ in members}
+    first = set(sorted(range(len(lines)), key=lambda place: -lines[place].days_late)[:LISTED])
     context = {
         "template": members[0][2].template,
-        "lines": [line.as_dict() for line in lines],
+        "lines": [line.as_dict() for place, line in enumerate(lines) if place in first],
+        "more": len(lines) - len(first),
         "campaigns": [await _chapter(ledger, campaigns[key], now) for key in sorted(told_of)],
     }
     enclosed = [{"name": f"tong-hop-{local(now):%Y-%m-%d}.xlsx", "sha256": sheet, "media_type": XLSX}]

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 
 from congvan.acts import mails, papers, registry
-from congvan.acts.digest import Line, history_of
+from congvan.acts.digest import SAYS, Line, history_of
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -147,10 +147,13 @@ async def _people(ledger: Ledger, codes: Sequence[str]) -> dict[str, str]:
     }
 
 
-async def _events(ledger: Ledger, keys: Sequence[str]) -> dict[str, list[EventRow]]:
-    found: dict[str, list[EventRow]] = {}
-    rows: list[EventRow] = await ledger.all(
-        select(EventRow).where(ledger.among(EventRow.stream, set(keys))).order_by(EventRow.stream, EventRow.seq)
+async def _events(ledger: Ledger, keys: Sequence[str]) -> dict[str, list[Any]]:
+    """What a history is made of: kind and instant, of the kinds that it names; a digest has thousands of them."""
+    found: dict[str, list[Any]] = {}
+    rows = await ledger.rows(
+        select(EventRow.stream, EventRow.kind, EventRow.at)
+        .where(ledger.among(EventRow.stream, set(keys)), EventRow.kind.in_(SAYS))
+        .order_by(EventRow.stream, EventRow.seq)
     )
     for row in rows:
         found.setdefault(row.stream, []).append(row)

@@ -78,7 +78,7 @@ def _digest(house: House, message: Message, scene: Scene, now: datetime) -> say.
     kind = say.LeaderMail if context.get("template") == "leader" else say.DigestMail
     return kind(
         head=scene.head, recipient=context["name"], day=numbering.short_day(local(now).date()), campaigns=chapters,
-        link=house.settings.portal_url, files=files_of(message, scene),
+        link=house.settings.portal_url, more=context.get("more", 0), files=files_of(message, scene),
     )  # fmt: skip
 
 

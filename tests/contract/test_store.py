@@ -180,7 +180,7 @@ async def test_a_postgresql_that_lets_nobody_in_says_so_as_it_refuses_anything_e
 
 async def test_where_no_postgresql_is_reached_that_is_said_in_the_same_way(tmp_path: Path) -> None:
     nobody = Store(f"postgresql+asyncpg://postgres@/postgres?host={tmp_path}")
-    with pytest.raises(database.Refused, match="FileNotFoundError|ConnectionRefusedError"):
+    with pytest.raises(database.Refused, match=r"FileNotFoundError|ConnectionRefusedError"):
         async with nobody.view() as ledger:
             await ledger.all(select(Hop))
     await nobody.close()

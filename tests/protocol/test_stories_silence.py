@@ -9,7 +9,7 @@ from email.message import EmailMessage
 import pytest
 from python_calamine import CalamineWorkbook
 
-from congvan.acts import campaigns, deliveries, extending, figures, hops, outbox, steering
+from congvan.acts import campaigns, deliveries, digest_mail, extending, figures, hops, outbox, steering
 from congvan.errors import ActRefused
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import Event, State
@@ -118,6 +118,24 @@ async def test_the_department_is_told_of_everybody_in_one_mail_with_one_workbook
     silent = set(codes(book["Quá hạn chưa xác nhận"]))
     assert silent == {f"8184-{code}" for code in ("INV-A", "INV-B", "VP")}
     assert book["Không gửi được"][1:] == []
+
+
+async def test_a_long_digest_lists_the_first_in_the_mail_and_everybody_in_the_workbook(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is longer than a hundred kilobytes is cut off by the reader's program; a national campaign has thousands."""
+    monkeypatch.setattr(digest_mail, "LISTED", 2)
+    await sent_out(town, hour="09:00")
+    await town.until("2023-12-12")
+    mail = town.postbox.to(address("QHXD"))[-1]
+    in_the_workbook = codes(sheets(mail)["Quá hạn chưa xác nhận"])
+    assert len(in_the_workbook) == 4
+    for kind in ("plain", "html"):
+        part = mail.get_body((kind,))
+        assert part is not None
+        words = part.get_content()
+        assert sum(str(code) in words for code in in_the_workbook) == 2
+        assert "Còn 2 đơn vị nữa trong tệp kèm theo." in words
 
 
 async def test_each_delivery_names_the_digest_that_told_of_it(outside: Town) -> None:
