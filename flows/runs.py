@@ -136,7 +136,9 @@ class Runs:
             at = state.state_details.scheduled_time
             return at is None or at > wall
         if state.type in _ON_THE_WAY:
-            return wall - state.timestamp > STARTING
+            # Whoever dies in a turn leaves its lease to run out; one who has come since has a younger state.
+            broken_off = hop.lease_until is not None and state.timestamp < hop.lease_until <= wall
+            return broken_off or wall - state.timestamp > STARTING
         return not await self._held(hop.campaign_id, run)
 
     async def _held(self, campaign_id: str, run: FlowRun) -> bool:

@@ -18,7 +18,7 @@ from congvan.store.tables import Campaign, Delivery, Hop, Message
 async def send_anew(house: House, ledger: Ledger, delivery_id: str, now: datetime) -> None:
     """The letter of one whose mailbox has just become the next of his list; what was meant for the last one ends."""
     # Read past what this transaction has in hand: outcomes are written without the session.
-    row = await ledger.session.get(Delivery, delivery_id, populate_existing=True)
+    row = await ledger.find(Delivery, delivery_id, fresh=True)
     assert row is not None, "the caller has just changed it"
     hop = await ledger.get(Hop, row.hop_id)
     campaign = await ledger.get(Campaign, row.campaign_id)

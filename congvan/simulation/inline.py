@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Delete, Insert, Select, StaticPool, Update, bindparam, inspect, select
+from sqlalchemy import Delete, Insert, Select, StaticPool, Update, inspect
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -163,15 +163,6 @@ class _Line:
         return None
 
 
-@cache
-def _by_key(table: Any) -> tuple[Select[Any], list[str]]:
-    """The question for one row by its primary key, asked thousands of times."""
-    keys = inspect(table).primary_key
-    names = [f"key_{number}" for number, _ in enumerate(keys)]
-    query = select(table.__table__).where(*(key == bindparam(name) for key, name in zip(keys, names, strict=True)))
-    return query, names
-
-
 def _is_entity(column: Any) -> bool:
     return column.is_selectable and "parententity" in column._annotations
 
@@ -180,7 +171,7 @@ class _InlineSession:
     """What acts await of a session, from one that answers at once: nothing is handed from one stack to another."""
 
     def __init__(self, disk: Disk) -> None:
-        self._disk, self._session = disk, disk.session
+        self._disk, self._session, self.sync_session = disk, disk.session, disk.session
         self.expunge, self.expunge_all = self._session.expunge, self._session.expunge_all
 
     async def execute(self, query: Any, given: Any = None) -> Any:
@@ -213,19 +204,6 @@ class _InlineSession:
         if isinstance(query, Select):
             return not any(map(_is_entity, query._raw_columns))
         return isinstance(query, Update | Delete | Insert)
-
-    async def get(
-        self, table: Any, key: Any, *, populate_existing: bool = False, with_for_update: bool = False
-    ) -> Any:
-        """As `Session.get`, which builds its question anew each time; SQLite locks no row."""
-        keys = key if isinstance(key, tuple) else (key,)
-        if not populate_existing:
-            known = self._session.identity_map.get(_identity(table)[0].identity_key_from_primary_key(keys))
-            if known is not None:
-                return known
-        query, names = _by_key(table)
-        found = self._disk.ask(query, dict(zip(names, keys, strict=True))).first()
-        return None if found is None else self._disk.entity(table, found, anew=populate_existing)
 
     async def connection(self, **_named: Any) -> _Line:
         return _Line(self._disk)

@@ -60,6 +60,11 @@ class Scalars(list[Any]):
         """The first, or None."""
         return self[0] if self else None
 
+    def one_or_none(self) -> Any:
+        """The only one, or None."""
+        assert len(self) < 2, "asked by its key"
+        return self.first()
+
 
 class Prepared:
     """One statement as SQL, with what SQLAlchemy's types do to its values and its columns.

@@ -78,22 +78,35 @@ class Ledger:
 
     # ------------------------------------------------------------------ reading
 
-    async def find(self, table: type[Row], key: Any) -> Row | None:
-        """The row under this primary key, or None."""
-        return await self.session.get(table, key)
+    async def find(self, table: type[Row], key: Any, *, fresh: bool = False) -> Row | None:
+        """The row under this primary key (a tuple where it has several columns), or None.
+
+        fresh: as the database has it, whatever this transaction has read of it before.
+        """
+        key = key if isinstance(key, tuple) else (key,)
+        held: Row | None = None if fresh else self.session.sync_session.identity_map.get((table, key, None))
+        return held or await self._by_key(table, key, fresh=fresh)
 
     async def get(self, table: type[Row], key: Any) -> Row:
         """The row under this primary key; raise NotFound."""
-        row = await self.session.get(table, key)
+        row = await self.find(table, key)
         if row is None:
             raise NotFound(f"no {table.__tablename__} {key!r}")
         return row
 
     async def take(self, table: type[Row], key: Any) -> Row:
         """The row, locked until the transaction ends (SQLite locks the whole database anyway)."""
-        row = await self.session.get(table, key, with_for_update=True, populate_existing=True)
+        row = await self._by_key(table, key if isinstance(key, tuple) else (key,), locked=True, fresh=True)
         if row is None:
             raise NotFound(f"no {table.__tablename__} {key!r}")
+        return row
+
+    async def _by_key(
+        self, table: type[Row], key: tuple[Any, ...], *, locked: bool = False, fresh: bool = False
+    ) -> Row | None:
+        """As the session's own `get`, which builds its statement anew for each row: a quarter of what it takes."""
+        values = {f"key{number}": one for number, one in enumerate(key)}
+        row: Row | None = (await self.session.scalars(_of_key(table, locked, fresh), values)).one_or_none()
         return row
 
     async def all(self, query: Select[tuple[Any]], *, lock: bool = False) -> list[Any]:
@@ -276,12 +289,20 @@ class Ledger:
 
     async def note(self, name: str, *, to_change: bool = False) -> dict[str, Any] | None:
         """A named value of the engine, or None. to_change: nobody else changes it before this transaction ends."""
-        row = await self.session.get(Note, name, populate_existing=True, with_for_update=to_change or None)
+        row = await self._by_key(Note, (name,), locked=to_change, fresh=True)
         return None if row is None else row.value
 
     async def set_note(self, name: str, value: Mapping[str, Any]) -> None:
         """Set a named value."""
         await self.put(Note, {"name": name}, value=dict(value))
+
+
+@cache
+def _of_key(table: type[Table], locked: bool, fresh: bool) -> Select[Any]:
+    columns = table.__table__.primary_key
+    query = select(table).where(*(column == bindparam(f"key{n}") for n, column in enumerate(columns)))
+    query = query.execution_options(populate_existing=True) if fresh else query
+    return query.with_for_update() if locked else query
 
 
 @cache

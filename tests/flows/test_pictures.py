@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -12,6 +14,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun, StateType
 
 from congvan.acts import board
 from congvan.acts.board import Tile
@@ -145,12 +148,16 @@ async def test_two_bulk_calls_are_under_way_where_prefect_is_on_postgresql(
     town: Town, house: House, monkeypatch: pytest.MonkeyPatch, runs: int, at_once: int
 ) -> None:
     under_way = most = 0
+    both = asyncio.Event()
 
     async def create(_c: object, _d: UUID, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        await asyncio.sleep(0)
+        if most == 2:
+            both.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(both.wait(), 0.2)
         under_way -= 1
         return {tile.delivery_id: f"run of {tile.code}" for tile in tiles}
 
@@ -203,3 +210,28 @@ async def test_a_hop_that_waits_for_its_process_is_not_asked_about_until_its_tur
     await runs.forget()
     hop.turns -= 1
     assert not runs.on_its_way(hop), "another Prefect knows nothing of it"
+
+
+@pytest.mark.parametrize(
+    ("state", "leased", "woken"),
+    [
+        ("2023-12-01 09:58", "2023-12-01 09:59", True),
+        ("2023-12-01 09:59:30", "2023-12-01 10:01", False),
+        ("2023-12-01 09:59:30", "2023-12-01 09:59", False),
+        ("2023-12-01 09:59:30", None, False),
+        ("2023-12-01 09:58", None, True),
+    ],
+    ids=["died in its turn", "at work", "come since", "starting", "never came"],
+)
+async def test_a_run_whose_process_died_in_its_turn_is_woken_as_soon_as_the_lease_has_run_out(
+    house: House, town: Town, state: str, leased: str | None, woken: bool
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    hop = (await town.all(Hop))[0]
+    wall = datetime(2023, 12, 1, 10, tzinfo=UTC)
+    hop.lease_until = datetime.fromisoformat(leased).replace(tzinfo=UTC) if leased else None
+    at = datetime.fromisoformat(state).replace(tzinfo=UTC)
+    run = SimpleNamespace(state=SimpleNamespace(type=StateType.RUNNING, timestamp=at))
+    runs = Runs(house, cast("PrefectClient", None), Deployments(None))
+    house.clock.wall = lambda: wall  # type: ignore[method-assign]
+    assert await runs._may_wake(hop, cast("FlowRun", run)) is woken
