@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
@@ -20,6 +21,7 @@ from bench.waiting_world import Due, fall_due, resting
 from congvan.acts import hops, outbox, telling
 from congvan.house import House, build, carrier
 from congvan.settings import Settings
+from flows.forking import NICE
 
 #: Answers that come in a second while deadlines are drained.
 _ANSWERS_PER_S = 20.0
@@ -66,7 +68,8 @@ async def _turn(house: House, hop_id: str) -> float:
 
 
 def drain(pipe: Connection, chosen: Settings, hop_id: str) -> None:
-    """What a woken hop does: the turn, then its mail."""
+    """What a woken hop does: the turn, then its mail, behind those who answer people."""
+    os.nice(NICE)
     house = build(chosen, gives_way=True)
 
     async def work() -> int:
