@@ -114,17 +114,21 @@ class Runs:
         known = await self._read([hop.run_id for hop in due if hop.run_id])
         for hop in due:
             try:
-                await self._wake_one(hop, known.get(hop.run_id or ""))
-                self._woken[hop.id] = hop.turns, asyncio.get_running_loop().time()
+                if await self._wake_one(hop, known.get(hop.run_id or "")):
+                    self._woken[hop.id] = hop.turns, asyncio.get_running_loop().time()
             except (ObjectNotFound, PrefectHTTPStatusError):
                 # Its campaign's page was deleted under it; `compare` forgets that, and the next pass makes both.
                 log.warning("hop %s could not be woken in Prefect; trying again", hop.issuer)
 
-    async def _wake_one(self, hop: Hop, run: FlowRun | None) -> None:
+    async def _wake_one(self, hop: Hop, run: FlowRun | None) -> bool:
+        """Whether it waits for a process now; a run that is just leaving has to be asked again."""
         if run is None:
             await self._make(await board_acts.run_of_hop(self.house, hop.id), board.awake(self.house.clock.wall()))
-        elif await self._may_wake(hop, run):
+            return True
+        if await self._may_wake(hop, run):
             await self.client.set_flow_run_state(run.id, board.awake(self.house.clock.wall()), force=True)
+            return True
+        return run.state is not None and run.state.type is StateType.SCHEDULED
 
     async def _may_wake(self, hop: Hop, run: FlowRun) -> bool:
         """Only a run that is asleep, over, or on its way for too long: setting Scheduled on a living one is

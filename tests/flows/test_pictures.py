@@ -197,6 +197,7 @@ async def test_a_hop_that_waits_for_its_process_is_not_asked_about_until_its_tur
         return uuid4()
 
     monkeypatch.setattr(shown, "folder", folder)
+    leaving = SimpleNamespace(type=StateType.RUNNING, timestamp=house.clock.wall())
     client = SimpleNamespace(create_flow_run_from_deployment=make)
     deployments = Deployments(None)
     deployments.ids["hop"] = uuid4()
@@ -207,9 +208,17 @@ async def test_a_hop_that_waits_for_its_process_is_not_asked_about_until_its_tur
     assert (made, runs.on_its_way(hop)) == (1, True)
     hop.turns += 1
     assert not runs.on_its_way(hop), "a turn has begun: whatever is due now is due anew"
+    hop.run_id = "the run"
+    monkeypatch.setattr(runs, "_read", lambda _: _known(leaving))
+    await runs.wake([hop])
+    assert not runs.on_its_way(hop), "a run that leaves just now is asked again at once"
     await runs.forget()
     hop.turns -= 1
     assert not runs.on_its_way(hop), "another Prefect knows nothing of it"
+
+
+async def _known(state: SimpleNamespace) -> dict[str, SimpleNamespace]:
+    return {"the run": SimpleNamespace(id="the run", state=state)}
 
 
 @pytest.mark.parametrize(
