@@ -35,7 +35,7 @@ PUBLISH_FOR_S = 5.0
 PUBLISH_EVERY_S = 0.5
 CLOCK_EVERY_S = 0.02
 #: A demo's clock that stands is looked at so much more rarely as it has stood for longer, and at least this often.
-CLOCK_SHARE, CLOCK_AT_LEAST_S = 0.1, 0.25
+CLOCK_SHARE, CLOCK_AT_LEAST_S = 0.1, 0.1
 
 
 class Relay:
