@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from congvan.acts import board
+from congvan.acts import board, prefect_runs
 from congvan.acts.board import Tile
 from congvan.house import House
 
@@ -46,7 +46,7 @@ async def compare(house: House, api: str) -> Found:
     compared = behind = 0
     differences: list[Difference] = []
     async with httpx.AsyncClient(base_url=api, timeout=_ANSWERS_S) as client:
-        for campaign in [*await board.running_campaigns(house), *await board.unfinished_campaigns(house)]:
+        for campaign in [*await prefect_runs.running_campaigns(house), *await prefect_runs.unfinished_campaigns(house)]:
             found = await board.tiles(house, campaign.id)
             if len(found) > house.settings.board_runs:
                 continue

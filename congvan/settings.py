@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+#: Of one campaign as many as a Prefect server on SQLite shows one by one without falling behind.
+SQLITE_BOARD_RUNS = 2_000
+
 
 def _shipped(name: str) -> Path:
     """`config/` or `templates/`: beside the packages in a checkout, inside the wheel otherwise."""
@@ -68,7 +71,7 @@ class Settings(BaseSettings):
     #: How long a process may hold work before another may take it over, in seconds.
     lease_s: int = Field(120, ge=5, le=3600)
     #: Deliveries of a campaign shown as Prefect runs; above this only tables.
-    board_runs: int = Field(2_000, ge=0)
+    board_runs: int = Field(SQLITE_BOARD_RUNS, ge=0)
     #: A session on the operators' pages ends after this many minutes without a request, and after this many hours.
     session_idle_min: int = Field(30, ge=1, le=24 * 60)
     session_hours: int = Field(10, ge=1, le=24)

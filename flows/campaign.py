@@ -9,8 +9,7 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.context import get_run_context
 
-from congvan.acts import board as board_acts
-from congvan.acts import campaigns
+from congvan.acts import campaigns, prefect_runs
 from congvan.house import House
 from congvan.launching import launch_file, launch_plan, prepared
 from congvan.rules.records import Audience, CampaignPlan
@@ -60,7 +59,7 @@ async def _follow(launched: Callable[[House], Awaitable[str]]) -> None:
         key = await launched(house)
         run = get_run_context().flow_run  # type: ignore[union-attr]
         assert run is not None, "a flow runs in a run"
-        ours = await board_acts.claim_page(house, key, str(run.id))
+        ours = await prefect_runs.claim_page(house, key, str(run.id))
         if not ours or await campaigns.is_over(house, key):
             return
         async with get_client() as client:

@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.states import Completed
 
-from congvan.acts import board
+from congvan.acts import prefect_runs
 from congvan.errors import NotFound
 from congvan.house import House
 from flows.runs import STARTING
@@ -39,7 +39,7 @@ async def end_left_behind(house: House, client: PrefectClient, deployment_id: UU
         if run.state is None or house.clock.wall() - run.state.timestamp <= STARTING:
             continue
         try:
-            hop = await board.run_of_hop(house, str(run.parameters["hop_id"]))
+            hop = await prefect_runs.run_of_hop(house, str(run.parameters["hop_id"]))
         except NotFound:
             continue  # a hop of another database
         if hop.state == "SETTLED" and not hop.leased:

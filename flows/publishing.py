@@ -16,9 +16,10 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import PrefectHTTPStatusError
 
 from congvan.acts import board as board_acts
-from congvan.acts import figures
+from congvan.acts import figures, prefect_runs
 from congvan.acts.board import Tile
 from congvan.house import House
+from congvan.settings import SQLITE_BOARD_RUNS
 from flows.runs import Deployments, Runs
 from tasks import artifacts, board, events
 
@@ -26,9 +27,9 @@ log = logging.getLogger("congvan.relay")
 _AT_ONCE = 3
 #: Tiles taken at a time: few, since one bulk call holds Prefect's database for as long as it takes.
 TILES = 60
-#: Bulk calls at a time. While Prefect's server waits for PostgreSQL in one it works at the other; a Prefect on SQLite,
-#: which shows no more than so many runs of a campaign, would have the second wait for the first.
-LANES, SQLITE_RUNS = 2, 2_000
+#: Bulk calls at a time where Prefect is on PostgreSQL: while its server waits for the database in one it works at the
+#: other. On SQLite the second would wait for the first.
+LANES = 2
 #: While a hop is on its way the board makes room for it, at the most this long, in seconds.
 MAKE_WAY_S = 3.0
 #: The least pause between two renewals of artifacts, in seconds.
@@ -51,7 +52,7 @@ class Publisher:
         self._changed: dict[str, None] = {}
         self._pictured = 0.0
         self._published = 0.0
-        self._lanes = LANES if house.settings.board_runs > SQLITE_RUNS else 1
+        self._lanes = LANES if house.settings.board_runs > SQLITE_BOARD_RUNS else 1
         self._lane = asyncio.Semaphore(self._lanes)
         #: Runs that may have been made before, with older tags: so many of the next by whoever published until now,
         #: and these deliveries' by a call of ours whose answer was lost.
@@ -110,7 +111,7 @@ class Publisher:
 
     async def _picture_of(self, hop_id: str) -> str:
         """Renew a hop's artifacts; the code of its campaign."""
-        run = await board_acts.run_of_hop(self.house, hop_id)
+        run = await prefect_runs.run_of_hop(self.house, hop_id)
         page_id = await self.runs.page(hop_id)
         if page_id is not None:
             found = await figures.hop(self.house, hop_id, artifacts.MOST_ROWS)
@@ -135,7 +136,7 @@ class Publisher:
                 # The page was deleted in Prefect: it is made again at the next pass.
                 log.warning("a hop's page is gone in Prefect; it is made again")
                 self._folders.pop(hop_id, None)
-                await board_acts.remember_page(self.house, hop_id, None)
+                await prefect_runs.remember_page(self.house, hop_id, None)
 
     async def _create_batch(self, hop_id: str, run_id: str, members: Sequence[Tile]) -> None:
         parent = await self._folder(hop_id, run_id, len(members))

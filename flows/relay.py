@@ -15,8 +15,7 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
 
-from congvan.acts import board as board_acts
-from congvan.acts import campaigns, demo, escalations, hops, leases, mails
+from congvan.acts import campaigns, demo, escalations, hops, leases, mails, prefect_runs
 from congvan.clock import DemoClock
 from congvan.house import House
 from congvan.store.database import Refused
@@ -34,8 +33,9 @@ COMPARE_EVERY_S = 15.0
 PUBLISH_FOR_S = 5.0
 PUBLISH_EVERY_S = 0.5
 CLOCK_EVERY_S = 0.02
-#: A demo's clock that stands is looked at so much more rarely as it has stood for longer, and at least this often.
-CLOCK_SHARE, CLOCK_AT_LEAST_S = 0.1, 0.1
+#: A demo's clock that stands is looked at again after this share of the time for which it has stood, and after this
+#: many seconds at the latest.
+CLOCK_SHARE, CLOCK_LATEST_S = 0.1, 0.1
 
 
 class Relay:
@@ -104,7 +104,7 @@ class Relay:
     async def wakes(self, runs: Runs) -> None:
         """Campaigns, hops and the house's own mail: whatever is due gets its run."""
         registered = await self.deployments.ensure(runs.client)
-        if registered and not await board_acts.know_prefect(self.house, str(self.deployments.ids["hop"])):
+        if registered and not await prefect_runs.know_prefect(self.house, str(self.deployments.ids["hop"])):
             await runs.forget()  # another database than before: every cached id is void
         loop = asyncio.get_running_loop()
         if loop.time() - self._compared > COMPARE_EVERY_S:
@@ -153,7 +153,7 @@ class Relay:
     async def _move_clock(self) -> None:
         loop = asyncio.get_running_loop()
         if await demo.advance(self.house) is None:
-            await self._wait(min((loop.time() - self._moved) * CLOCK_SHARE, CLOCK_AT_LEAST_S))
+            await self._wait(min((loop.time() - self._moved) * CLOCK_SHARE, CLOCK_LATEST_S))
         else:
             self._moved = loop.time()
             await self._wait(self.pause_s)

@@ -17,8 +17,8 @@ from prefect.client.schemas.responses import OrchestrationResult
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelled, Completed
 
-from congvan.acts import board as board_acts
 from congvan.acts import campaigns as campaign_acts
+from congvan.acts import prefect_runs
 from congvan.clock import DemoClock
 from congvan.house import House
 from congvan.store.tables import Hop
@@ -83,7 +83,7 @@ class Runs:
 
     async def forget(self) -> None:
         """Every cached id is void."""
-        await board_acts.forget_runs(self.house)
+        await prefect_runs.forget_runs(self.house)
         self._watch = None
         self._woken.clear()
 
@@ -91,16 +91,16 @@ class Runs:
 
     async def campaigns(self) -> None:
         """Give each campaign its run, and end the run of one that a person has closed."""
-        for run in await board_acts.unfinished_campaigns(self.house):
+        for run in await prefect_runs.unfinished_campaigns(self.house):
             if run.run_id is None:
                 flow_id = (await self.client.read_deployment(self.deployments.ids["campaign"])).flow_id
                 made = await board.campaign_page(self.client, flow_id, run)
-                if not await board_acts.claim_page(self.house, run.id, made):
+                if not await prefect_runs.claim_page(self.house, run.id, made):
                     # It was launched from a form, and the run of that form is its page.
                     await self.client.delete_flow_run(UUID(made))
             elif run.state == "CLOSED":
                 await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
-                await board_acts.campaign_shown(self.house, run.id, run.seq)
+                await prefect_runs.campaign_shown(self.house, run.id, run.seq)
 
     # ------------------------------------------------------------ hops
 
@@ -123,7 +123,7 @@ class Runs:
     async def _wake_one(self, hop: Hop, run: FlowRun | None) -> bool:
         """Whether it waits for a process now; a run that is just leaving has to be asked again."""
         if run is None:
-            await self._make(await board_acts.run_of_hop(self.house, hop.id), board.awake(self.house.clock.wall()))
+            await self._make(await prefect_runs.run_of_hop(self.house, hop.id), board.awake(self.house.clock.wall()))
             return True
         if await self._may_wake(hop, run):
             await self.client.set_flow_run_state(run.id, board.awake(self.house.clock.wall()), force=True)
@@ -160,7 +160,7 @@ class Runs:
         why = f"run {run.name!r} was cancelled in Prefect"
         return await campaign_acts.hold_once(self.house, campaign_id, str(state_id), why)
 
-    async def _make(self, run: board_acts.RunOf, state: RunState) -> None:
+    async def _make(self, run: prefect_runs.RunOf, state: RunState) -> None:
         parent = await self._folder(run)
         made = await self.client.create_flow_run_from_deployment(
             self.deployments.ids["hop"],
@@ -174,9 +174,9 @@ class Runs:
         if made.state is not None and made.state.type in _OVER:
             # The key returns the old run, even a crashed one.
             await self.client.set_flow_run_state(made.id, state, force=True)
-        await board_acts.remember_run(self.house, "hop", run.id, str(made.id))
+        await prefect_runs.remember_run(self.house, "hop", run.id, str(made.id))
 
-    async def _folder(self, run: board_acts.RunOf) -> UUID | None:
+    async def _folder(self, run: prefect_runs.RunOf) -> UUID | None:
         """Every hop stands on its campaign's page."""
         if run.campaign_run_id is None:
             return None
@@ -184,7 +184,7 @@ class Runs:
 
     async def page(self, hop_id: str) -> str | None:
         """The run on whose page a hop's recipients stand, made at its first use; None without a campaign's run."""
-        run = await board_acts.run_of_hop(self.house, hop_id)
+        run = await prefect_runs.run_of_hop(self.house, hop_id)
         if run.page_id is not None or run.campaign_run_id is None:
             return run.page_id
         parent = await self._folder(run)
@@ -197,12 +197,12 @@ class Runs:
             state=board.asleep("OPEN", run.held, None, self.house.clock.wall()),
         )
         await self.client.set_flow_run_state(made.id, board.waiting(run.held), force=True)
-        await board_acts.remember_page(self.house, hop_id, str(made.id))
+        await prefect_runs.remember_page(self.house, hop_id, str(made.id))
         return str(made.id)
 
     async def show(self, hop_id: str, wake: datetime | None) -> None:
         """Let a hop's run show what a round without a process has changed."""
-        run = await board_acts.run_of_hop(self.house, hop_id)
+        run = await prefect_runs.run_of_hop(self.house, hop_id)
         if run.run_id is None:
             return
         wall = self.house.clock.wall()
@@ -213,11 +213,11 @@ class Runs:
             if run.page_id is not None and run.state == "SETTLED":
                 await self.client.set_flow_run_state(UUID(run.page_id), Completed(name="Settled"), force=True)
         except ObjectNotFound:
-            await board_acts.remember_run(self.house, "hop", hop_id, None)
+            await prefect_runs.remember_run(self.house, "hop", hop_id, None)
 
     async def compare(self) -> None:
         """Compare every open hop with its run, and put to sleep again what neither sleeps nor works."""
-        rows = [*await board_acts.open_hops(self.house), *await board_acts.running_campaigns(self.house)]
+        rows = [*await prefect_runs.open_hops(self.house), *await prefect_runs.running_campaigns(self.house)]
         known = await self._read([run.run_id for run in rows if run.run_id])
         for run in rows:
             found = known.get(run.run_id or "")
@@ -226,7 +226,7 @@ class Runs:
                     # Its run is gone with Prefect's database; it has nothing to do now, so it is made asleep.
                     await self._make(run, board.asleep(run.state, run.held, None, self.house.clock.wall()))
             elif found is None:
-                await board_acts.remember_run(self.house, run.kind, run.id, None)
+                await prefect_runs.remember_run(self.house, run.kind, run.id, None)
             elif found.state is not None and found.state.type in _STOPPED:
                 if not run.held and not await self._held(run.campaign_id, found) and run.kind == "campaign":
                     await self.client.set_flow_run_state(found.id, board.waiting(False), force=True)

@@ -18,7 +18,8 @@ from prefect.client.schemas.objects import State as RunState
 from prefect.client.schemas.objects import StateType
 from prefect.states import Scheduled
 
-from congvan.acts.board import RunOf, Tile
+from congvan.acts.board import Tile
+from congvan.acts.prefect_runs import RunOf
 from congvan.rules.calendar import local
 
 #: Limits of Prefect's bulk calls.

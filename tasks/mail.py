@@ -74,7 +74,7 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 @effect
 async def take_in() -> dict[str, int]:
     """Read the mailbox that the settings name; the kinds of mail counted."""
-    # Loaded where it is used: each woken hop is a process of its own and reads no mailbox.
+    # Loaded where it is used: few processes read a mailbox.
     from congvan.acts import inbox
 
     try:

@@ -96,9 +96,11 @@ SAYS = {
 
 
 def history_of(events: Iterable[Any], case: Case | None) -> str:
-    """What has been done about a delivery, day by day: "06/12 nhắc; 12/12 đã báo cáo"; then the notes of its case."""
-    said = [(event.at, SAYS[event.kind]) for event in events if event.kind in SAYS]
-    lines = list(dict.fromkeys(f"{local(at):%d/%m} {word}" for at, word in said))
+    """What has been done about a delivery, day by day: "06/12 nhắc; 12/12 đã báo cáo"; then the notes of its case.
+
+    events: kind and instant, of the kinds in `SAYS`.
+    """
+    lines = list(dict.fromkeys(f"{local(event.at):%d/%m} {SAYS[event.kind]}" for event in events))
     notes = [f"{local(datetime.fromisoformat(one['at'])):%d/%m} {one['by']}: {one['note']}" for one in _notes(case)]
     return "; ".join([*lines, *notes])
 
@@ -113,7 +115,7 @@ def workbook(lines: Sequence[Line], now: datetime) -> bytes:
     The creation date is fixed so that equal digests have equal bytes. Cells are written as text:
     a formula in a company's name stays what it is.
     """
-    # Loaded where it is used: each woken hop is a process of its own and writes no table.
+    # Loaded where it is used: few processes write a table.
     import xlsxwriter
 
     buffer = io.BytesIO()

@@ -38,11 +38,11 @@ async def queue(
     lines = await describe(house, ledger, [(case, delivery) for case, delivery, _ in members], campaigns, now)
     sheet = await ledger.keep_file(workbook(lines, now), XLSX)
     told_of = {delivery.campaign_id for _, delivery, _ in members}
-    first = set(sorted(range(len(lines)), key=lambda place: -lines[place].days_late)[:LISTED])
+    longest = set(sorted(range(len(lines)), key=lambda place: -lines[place].days_late)[:LISTED])
     context = {
         "template": members[0][2].template,
-        "lines": [line.as_dict() for place, line in enumerate(lines) if place in first],
-        "more": len(lines) - len(first),
+        "lines": [line.as_dict() for place, line in enumerate(lines) if place in longest],
+        "more": len(lines) - len(longest),
         "campaigns": [await _chapter(ledger, campaigns[key], now) for key in sorted(told_of)],
     }
     enclosed = [{"name": f"tong-hop-{local(now):%Y-%m-%d}.xlsx", "sha256": sheet, "media_type": XLSX}]

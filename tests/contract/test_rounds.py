@@ -14,7 +14,7 @@ from sqlalchemy import event, select, text
 
 from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import board, campaigns, chasing, escalations, figures, hops, mails, telling
+from congvan.acts import board, campaigns, chasing, escalations, figures, hops, mails, prefect_runs, telling
 from congvan.house import House, build
 from congvan.store.tables import Campaign, Case, Delivery, Message
 from tests.conftest import python
@@ -64,7 +64,7 @@ async def _relay_looks(house: House) -> None:
     """What the relay asks of the database every second while nothing is due."""
     now = await house.clock.now()
     await campaigns.due(house)
-    await board.unfinished_campaigns(house)
+    await prefect_runs.unfinished_campaigns(house)
     await board.hops_at_work(house)
     await board.pass_over(house, 1)
     await board.unpublished(house)

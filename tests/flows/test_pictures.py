@@ -16,7 +16,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 
-from congvan.acts import board
+from congvan.acts import board, prefect_runs
 from congvan.acts.board import Tile
 from congvan.house import House
 from congvan.store.tables import Delivery, Hop
@@ -46,9 +46,9 @@ async def town(house: House, postbox: Postbox) -> Town:
     """A campaign with its page."""
     made = Town(house, postbox)
     await made.launch()
-    await board.claim_page(house, made.campaign, "campaign")
+    await prefect_runs.claim_page(house, made.campaign, "campaign")
     for hop in await made.all(Hop):
-        await board.remember_page(house, hop.id, hop.id)
+        await prefect_runs.remember_page(house, hop.id, hop.id)
     return made
 
 

@@ -1,0 +1,143 @@
+"""The runs of campaigns and hops in Prefect, as the database remembers them. Prefect's ids are caches here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from congvan.acts.frozen import is_urgent
+from congvan.house import House
+from congvan.store.ledger import Ledger
+from congvan.store.tables import Campaign, Delivery, Hop
+
+
+@dataclass(frozen=True, slots=True)
+class RunOf:
+    """A campaign or a hop with what its Prefect run should show."""
+
+    kind: str
+    id: str
+    campaign_id: str
+    campaign: str
+    name: str
+    state: str
+    run_id: str | None
+    #: The run of its campaign, below which every hop stands.
+    campaign_run_id: str | None
+    #: A hop's page: the run below which its recipients stand.
+    page_id: str | None
+    wake_at: datetime | None
+    due_at: datetime | None
+    leased: bool
+    seq: int
+    seen: int
+    held: bool
+    urgent: bool
+
+
+async def unfinished_campaigns(house: House) -> list[RunOf]:
+    """Campaigns that have no run, or whose run does not show yet that a person has closed them."""
+    wall = house.clock.wall()
+    async with house.store.view() as ledger:
+        rows: list[Campaign] = await ledger.all(
+            select(Campaign).where(
+                Campaign.run_id.is_(None) | ((Campaign.state == "CLOSED") & (Campaign.board_seq > Campaign.board_seen))
+            )
+        )
+        return [_campaign_run(row, wall) for row in rows]
+
+
+async def running_campaigns(house: House) -> list[RunOf]:
+    """Campaigns that nobody has closed yet."""
+    wall = house.clock.wall()
+    async with house.store.view() as ledger:
+        rows: list[Campaign] = await ledger.all(select(Campaign).where(Campaign.state == "RUNNING"))
+        return [_campaign_run(row, wall) for row in rows]
+
+
+async def campaign_shown(house: House, campaign_id: str, seq: int) -> None:
+    """The campaign's run shows this much."""
+    async with house.store.act() as ledger:
+        await ledger.change(Campaign, Campaign.id == campaign_id, board_seen=seq)
+
+
+async def open_hops(house: House) -> list[RunOf]:
+    """Every hop that was woken and is not settled."""
+    async with house.store.view() as ledger:
+        rows: list[Hop] = await ledger.all(
+            select(Hop).where(Hop.state.in_(("PENDING_ISSUE", "OPEN"))).order_by(Hop.campaign_id, Hop.ordinal)
+        )
+        return await _hop_runs(house, ledger, rows)
+
+
+async def run_of_hop(house: House, hop_id: str) -> RunOf:
+    """One hop with what its run should show."""
+    async with house.store.view() as ledger:
+        return (await _hop_runs(house, ledger, [await ledger.get(Hop, hop_id)]))[0]
+
+
+async def _hop_runs(house: House, ledger: Ledger, rows: Sequence[Hop]) -> list[RunOf]:
+    wall = house.clock.wall()
+    keys = {row.campaign_id for row in rows}
+    by_id = {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
+    return [_hop_run(row, by_id[row.campaign_id], wall) for row in rows]
+
+
+def _campaign_run(row: Campaign, wall: datetime) -> RunOf:
+    return RunOf(
+        "campaign", row.id, row.id, row.code, row.code, row.state, row.run_id, row.run_id, None, row.wake_at, None,
+        row.lease_until is not None and row.lease_until > wall, row.board_seq, row.board_seen,
+        row.held_at is not None, is_urgent(row),
+    )  # fmt: skip
+
+
+def _hop_run(row: Hop, campaign: Campaign, wall: datetime) -> RunOf:
+    return RunOf(
+        "hop", row.id, campaign.id, campaign.code, f"{row.issuer} {row.issuer_name}", row.state, row.run_id,
+        campaign.run_id, row.page_id, row.wake_at, row.due_at, row.lease_until is not None and row.lease_until > wall,
+        row.board_seq, row.board_seen, campaign.held_at is not None, is_urgent(campaign),
+    )  # fmt: skip
+
+
+async def remember_run(house: House, kind: str, key: str, run_id: str | None) -> None:
+    """Cache the Prefect run of a campaign or a hop; None forgets it."""
+    table: Any = Campaign if kind == "campaign" else Hop
+    async with house.store.act() as ledger:
+        await ledger.change(table, table.id == key, run_id=run_id)
+
+
+async def claim_page(house: House, campaign_id: str, run_id: str) -> bool:
+    """Make this run the campaign's page unless it has another one."""
+    async with house.store.act() as ledger:
+        campaign = await ledger.take(Campaign, campaign_id)
+        if campaign.run_id not in (None, run_id):
+            return False
+        await ledger.change(Campaign, Campaign.id == campaign_id, run_id=run_id)
+        return True
+
+
+async def remember_page(house: House, hop_id: str, run_id: str | None) -> None:
+    """Cache the run on whose page a hop's recipients stand."""
+    async with house.store.act() as ledger:
+        await ledger.change(Hop, Hop.id == hop_id, page_id=run_id)
+
+
+async def know_prefect(house: House, deployment_id: str) -> bool:
+    """Remember which Prefect database our cached ids are from; False when it is another one than before."""
+    async with house.store.act() as ledger:
+        known = await ledger.note("prefect")
+        await ledger.set_note("prefect", {"deployment": deployment_id})
+        return known is None or known["deployment"] == deployment_id
+
+
+async def forget_runs(house: House) -> None:
+    """Prefect lost its database: every cached id is void, and the whole board is unpublished again."""
+    async with house.store.act() as ledger:
+        for table in (Campaign, Hop):
+            await ledger.change(table, table.run_id.is_not(None), run_id=None, board_seen=0)
+        await ledger.change(Delivery, Delivery.run_id.is_not(None), run_id=None, board_seen=0, board_state=None)
+        await ledger.change(Hop, Hop.page_id.is_not(None), page_id=None)
