@@ -5,7 +5,7 @@ that open their mails and answer over HTTP on the demo's clock. It must end with
 in the database, `congvan status`, Prefect, the mail server and the report. In the middle, when all but one hop have
 opened, the clock is stopped: so long the board takes to be complete, and then single answers to be seen.
 
-Run: python -m bench.national --tenants 700|5000|25000 [--kill] [--minutes 60]
+Run: python -m bench.national --tenants 700|5000|25000 [--kill [middle]] [--every 8 25] [--minutes 60]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from sqlalchemy.engine import make_url
@@ -74,7 +74,15 @@ def _ours(uses: dict[str, Any]) -> float:
     return float(sum(uses[kind].cpu_s for kind in kinds if kind in uses))
 
 
-async def campaign(tenants: int, *, kill: bool, within_s: float, seed: int, url: str, home: Path) -> Found:
+@dataclass(frozen=True)
+class Kills:
+    """Whether workers are killed and added from the start, or from the middle on, and every how many seconds."""
+
+    since: Literal["never", "start", "middle"]
+    every_s: tuple[float, float]
+
+
+async def campaign(tenants: int, *, kills: Kills, within_s: float, seed: int, url: str, home: Path) -> Found:
     """One campaign on the PostgreSQL at `url`."""
     found, chance = Found(tenants), random.Random(seed)
     loop, this = asyncio.get_running_loop(), asyncio.current_task()
@@ -95,10 +103,17 @@ async def campaign(tenants: int, *, kill: bool, within_s: float, seed: int, url:
         public.timed = lambda: probe.timed(found.answers)
         tasks = [asyncio.create_task(one) for one in (public.run(), _metering(engine), probe.run())]
         over = asyncio.Event()
-        killing = [asyncio.create_task(_killing(engine, chance, found, over))] if kill else []
+        killing: list[asyncio.Task[None]] = []
+
+        def go_on(at: str) -> None:
+            if kills.since == at:
+                killing.append(asyncio.create_task(_killing(engine, chance, found, over, kills.every_s)))
+
         try:
             async with asyncio.timeout(within_s):
+                go_on("start")
                 await _middle(engine, house, public, campaign_id, found, chance)
+                go_on("middle")
                 await _end(engine, house)
                 found.ended = True
         except TimeoutError:
@@ -131,12 +146,14 @@ async def _metering(engine: National) -> None:
         await asyncio.sleep(1)
 
 
-async def _killing(engine: National, chance: random.Random, found: Found, over: asyncio.Event) -> None:
+async def _killing(
+    engine: National, chance: random.Random, found: Found, over: asyncio.Event, every_s: tuple[float, float]
+) -> None:
     """Workers die with what they run, and others come, until it is over. Cut off in the middle of a start, it would
     leave a worker behind."""
     while True:
         with suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), chance.uniform(8, 25))
+            await asyncio.wait_for(over.wait(), chance.uniform(*every_s))
             return
         engine.meter.look()
         up = engine.workers()
@@ -253,7 +270,11 @@ def main() -> int:
     """1 where something was wrong."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--tenants", type=int, nargs="+", default=[700])
-    options.add_argument("--kill", action="store_true", help="kill and add workers meanwhile")
+    options.add_argument(
+        "--kill", choices=("never", "start", "middle"), nargs="?", const="start", default="never",
+        help="kill and add workers meanwhile; middle: once the board has been looked at",
+    )  # fmt: skip
+    options.add_argument("--every", type=float, nargs=2, default=(8, 25), help="seconds between two of them")
     options.add_argument("--minutes", type=float, default=90, help="give a campaign up after so long")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--logs", default="", help="keep the processes' logs in this folder")
@@ -265,8 +286,9 @@ def main() -> int:
     for tenants in chosen.tenants:
         with _home(chosen.logs) as home, serve(home, durable=True) as url:
             run = campaign(
-                tenants, kill=chosen.kill, within_s=chosen.minutes * 60, seed=chosen.seed, url=url, home=home
-            )
+                tenants, kills=Kills(chosen.kill, tuple(chosen.every)), within_s=chosen.minutes * 60, seed=chosen.seed,
+                url=url, home=home,
+            )  # fmt: skip
             found = asyncio.run(run)
         tell(found)
         failed = failed or bool(found.wrong)

@@ -29,8 +29,7 @@ LEASE = "relay"
 LEASE_FOR = timedelta(seconds=20)
 #: How often every open hop is compared with its run, in seconds.
 COMPARE_EVERY_S = 15.0
-#: The longest one pass of the publisher takes, and the pauses of the three loops, in seconds.
-PUBLISH_FOR_S = 5.0
+#: The pauses of the publisher, when there is nothing to publish or no room, and of a demo's clock, in seconds.
 PUBLISH_EVERY_S = 0.5
 CLOCK_EVERY_S = 0.02
 #: A demo's clock that stands is looked at again after this share of the time for which it has stood, and after this
@@ -67,7 +66,7 @@ class Relay:
 
             async def publish() -> None:
                 if self.deployments.ids:
-                    await publisher.publish(PUBLISH_FOR_S)
+                    await publisher.publish(lambda: self._leading and not self._stopping.is_set())
 
             loops = [self._loop(self._lead, 5.0, always=True), self._loop(lambda: self.wakes(runs), self.every_s)]
             loops.append(self._loop(publish, PUBLISH_EVERY_S))

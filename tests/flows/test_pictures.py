@@ -105,13 +105,13 @@ async def test_only_a_run_whose_state_changes_gets_new_tags(
     monkeypatch.setattr(publisher, "_picture", nothing)
     publisher._doubtful = 1
     await town.until("2023-12-01", "10:00")
-    await publisher.publish(5)
+    await publisher.publish()
     # What a publisher before it may have made, and could not remember, has the tags of an older state.
     assert tagged == ["run of BQL"]
     await town.say("BQL")
     await town.until("2023-12-01", "16:00")
     tagged.clear()
-    await publisher.publish(5)
+    await publisher.publish()
     assert len(await town.all(Delivery, Delivery.run_id.is_not(None))) > 3
     assert tagged == ["run of BQL"], "of all that were shown for the first time none"
 
@@ -136,28 +136,52 @@ async def test_a_bulk_call_whose_answer_was_lost_is_repeated_under_the_same_keys
     await town.until("2023-12-01", "10:00")
     for _ in range(2):
         with pytest.raises(httpx.ReadTimeout):
-            await publisher.publish(5)
+            await publisher.publish()
     (first_folder, first), (second_folder, second) = sent
     assert first_folder != second_folder
     assert first == second
     assert publisher._lost == {one.removeprefix("delivery-").rpartition("-")[0] for one in first}, "tagged anew if made"
 
 
+async def test_what_prefect_does_not_take_is_not_asked_again_without_a_pause(
+    town: Town, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def create(*_: object) -> dict[str, str]:
+        nonlocal asked
+        asked += 1
+        assert asked < 5, "it goes round and round"
+        return {}
+
+    async def nothing(*_: object) -> None:
+        return
+
+    for name, made in (("create", create), ("folder", nothing), ("point", nothing)):
+        monkeypatch.setattr(shown, name, made)
+    monkeypatch.setattr(publisher, "_tell", nothing)
+    await town.until("2023-12-01", "10:00")
+    await publisher.publish()
+    assert asked == 1
+    await publisher.publish()
+    assert asked == 2
+
+
 @pytest.mark.parametrize(("runs", "at_once"), [(2_000, 1), (50_000, 2)])
-async def test_two_bulk_calls_are_under_way_where_prefect_is_on_postgresql(
+async def test_several_bulk_calls_are_under_way_where_prefect_is_on_postgresql(
     town: Town, house: House, monkeypatch: pytest.MonkeyPatch, runs: int, at_once: int
 ) -> None:
     under_way = most = 0
-    both = asyncio.Event()
+    together = asyncio.Event()
 
     async def create(_c: object, _d: UUID, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         if most == 2:
-            both.set()
+            together.set()
         with suppress(TimeoutError):
-            await asyncio.wait_for(both.wait(), 0.2)
+            await asyncio.wait_for(together.wait(), 0.2)
         under_way -= 1
         return {tile.delivery_id: f"run of {tile.code}" for tile in tiles}
 
@@ -177,7 +201,7 @@ async def test_two_bulk_calls_are_under_way_where_prefect_is_on_postgresql(
     await town.say("BQL")
     await town.until("2023-12-04", "10:00")
     tiles = await board.unpublished(house)
-    assert len({tile.hop_id for tile in tiles}) > 1
+    assert len({tile.hop_id for tile in tiles}) == 2
     await publishing._together(publisher._create(tiles))
     assert most == at_once
 
