@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from bench.harness import ROOT
 from bench.processes import Meter
-from congvan.acts import demo, played, registry
+from congvan.acts import board, demo, played, registry
 from congvan.demo.characters import Character, cast
 from congvan.demo.players import Players
 from congvan.house import House, build
@@ -220,11 +220,8 @@ async def most_are_reached(house: House) -> bool:
 
 async def behind(house: House) -> int:
     """Recipients of opened hops whose last change the board does not show."""
-    opened = select(Hop.id).where(Hop.opened_at.is_not(None))
-    unseen = (Delivery.board_seq > Delivery.board_seen) & Delivery.hop_id.in_(opened)
     async with house.store.view() as ledger:
-        found = await ledger.first(select(func.count()).where(unseen))
-        return int(found or 0)
+        return await board.behind(ledger)
 
 
 async def one_silent(house: House, chance: random.Random) -> Any:

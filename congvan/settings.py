@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 #: Of one campaign as many as a Prefect server on SQLite shows one by one without falling behind.
@@ -66,6 +67,8 @@ class Settings(BaseSettings):
     heartbeat_url: SecretStr = SecretStr("")
     #: Whoever shows it may read /metrics; empty: only from this machine itself.
     metrics_token: SecretStr = SecretStr("")
+    #: Reverse proxies that may say for whom they speak (X-Forwarded-For): addresses or networks.
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = (IPv4Network("127.0.0.1"), IPv6Network("::1"))
     #: Links stay valid this many days after they were made.
     link_days: int = Field(180, ge=1, le=3650)
     #: How long a process may hold work before another may take it over, in seconds.
@@ -83,7 +86,7 @@ class Settings(BaseSettings):
     #: Lines for people, or JSON for a collector of logs.
     log: Literal["text", "json"] = "text"
 
-    @field_validator("secret_keys", mode="before")
+    @field_validator("secret_keys", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

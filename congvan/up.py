@@ -60,7 +60,7 @@ SERVER_SETTINGS = PREFECT_SETTINGS | {
 def main(*, demo: bool, speed: float = 0.0, exit_: bool = False) -> int:
     """Run until Ctrl-C or SIGTERM or, with exit_, until the campaign has ended.
 
-    speed: played days a second at the most; 0 leaves no pause between the clock's jumps.
+    speed: jumps of the demo's clock a second at the most; 0 leaves no pause between them.
     """
     try:
         return asyncio.run(_Up(demo=demo, speed=speed, exit_=exit_).run())

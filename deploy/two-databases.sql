@@ -1,3 +1,3 @@
--- The truth and Prefect's own records are kept apart: losing the second loses no letter and no confirmation.
-CREATE DATABASE congvan;
+-- The truth lies in the database that the image makes by itself, named after POSTGRES_USER. Prefect's own records are
+-- kept apart: losing them loses no letter and no confirmation.
 CREATE DATABASE prefect;

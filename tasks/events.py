@@ -17,7 +17,8 @@ from tasks import effect, house
 
 _SPACE = uuid.UUID("6f2a3c1e-5d0b-4e55-9a39-0c8b8d3c7f10")
 _SIGNALS = {"at_risk": "congvan.campaign.at-risk", "unclaimed": "congvan.cases.unclaimed"}
-_BY_NAME = (State.EXEMPT, State.WITHDRAWN, State.REJECTED, State.UNDELIVERABLE, State.DELIVERED, State.QUEUED)
+_BY_NAME = (State.EXEMPT, State.WITHDRAWN, State.REJECTED, State.UNDELIVERABLE, State.QUEUED)
+_OPENED = "congvan.delivery.delivered"
 
 
 def happened(tile: Tile, now: datetime) -> str:
@@ -30,6 +31,9 @@ def happened(tile: Tile, now: datetime) -> str:
         name = "escalated"
     elif tile.due_at is not None and tile.due_at < now:
         name = "overdue"
+    elif tile.state is State.DELIVERED:
+        # Known to have opened it: what comes after that is a reminder.
+        name = "reminded" if (tile.told or "").startswith(_OPENED) else "delivered"
     elif tile.state is State.SENT:
         name = "reminded" if tile.reminders else "sent"
     else:
@@ -48,7 +52,9 @@ async def tell(client: PrefectClient, tiles: Sequence[Tile], now: datetime, wall
 def _kept(tile: Tile, name: str) -> str:
     """By which it is known again: each reminder is an event of its own, everything else happens once until something
     else has."""
-    return f"{name} {tile.reminders}" if name.endswith(".reminded") else name
+    if name.endswith((".reminded", ".delivered")):
+        return f"{_OPENED if tile.state is State.DELIVERED else name} {tile.reminders}"
+    return name
 
 
 def _of_tile(tile: Tile, name: str, wall: datetime) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Select, select
 
@@ -12,6 +13,7 @@ from congvan.errors import NotFound
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
+from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Hop
 
 #: Rows that one transaction passes over: none holds the database for long.
@@ -65,6 +67,9 @@ class Tile:
         return "PENDING", "Reminded" if self.reminders else "AwaitingConfirmation"
 
 
+#: The board has not seen its last change; and of what it shows recipients at all.
+_CHANGED = Delivery.board_seq > Delivery.board_seen
+_ON_SHOW = (Hop.opened_at.is_not(None), Campaign.run_id.is_not(None))
 #: States that look the same whatever else is true.
 _SHOWN = {
     State.WITHDRAWN: ("CANCELLED", "Withdrawn"), State.EXEMPT: ("COMPLETED", "Exempt"),
@@ -79,11 +84,18 @@ async def unpublished(house: House, limit: int = 500) -> list[Tile]:
             select(Delivery, Campaign.code)
             .join(Campaign, Campaign.id == Delivery.campaign_id)
             .join(Hop, Hop.id == Delivery.hop_id)
-            .where(Delivery.board_seq > Delivery.board_seen, Hop.opened_at.is_not(None), Campaign.run_id.is_not(None))
+            .where(_CHANGED, *_ON_SHOW)
             .order_by(Hop.opened_at, Delivery.code)
             .limit(limit)
         )
         return [_tile(row, campaign) for row, campaign in await ledger.rows(query)]
+
+
+async def behind(ledger: Ledger) -> int:
+    """How many `unpublished` would give without a limit."""
+    unseen = _unseen()
+    shown = select(unseen.id).join(Campaign, Campaign.id == unseen.campaign_id).join(Hop, Hop.id == unseen.hop_id)
+    return await ledger.count(shown.where(*_ON_SHOW))
 
 
 def _tile(row: Delivery, campaign: str) -> Tile:
@@ -130,9 +142,7 @@ async def pass_over(house: House, most: int) -> list[str]:
 
     Return the hops in which something had changed.
     """
-    # Found first and by itself: SQLite, which knows no sizes, would go over all that wait, each second.
-    found = select(Delivery.id, Delivery.hop_id, Delivery.campaign_id).where(Delivery.board_seq > Delivery.board_seen)
-    unseen = found.cte("unseen").prefix_with("MATERIALIZED").c
+    unseen = _unseen()
     hop_ids: set[str] = set()
     async with house.store.view() as ledger:
         shown = select(Campaign.id).where(Campaign.run_id.is_not(None))
@@ -150,6 +160,13 @@ async def pass_over(house: House, most: int) -> list[str]:
             async with house.store.act() as ledger:
                 passed = await ledger.change(Delivery, Delivery.id.in_(some), board_seen=Delivery.board_seq)
     return sorted(hop_ids)
+
+
+def _unseen() -> Any:
+    """The columns id, hop_id and campaign_id of what has changed, found first and by itself: SQLite, which knows no
+    sizes, would go over all that wait, each second."""
+    found = select(Delivery.id, Delivery.hop_id, Delivery.campaign_id).where(_CHANGED)
+    return found.cte("unseen").prefix_with("MATERIALIZED").c
 
 
 def _recipients(campaign_id: str) -> Select[tuple[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from congvan.acts import leases
+from congvan.acts import board, leases
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
@@ -48,9 +48,7 @@ async def snapshot(house: House) -> dict[str, dict[Labels, float]]:
             **await _deliveries(ledger, now),
             "congvan_hops": await _by(ledger, Hop.state, "state", Hop.campaign_id.in_(_running())),
             "congvan_hops_due": _one(await ledger.count(select(Hop.id).where(waiting))),
-            "congvan_board_behind": _one(
-                await ledger.count(select(Delivery.id).where(Delivery.board_seq > Delivery.board_seen))
-            ),
+            "congvan_board_behind": _one(await board.behind(ledger)),
             "congvan_cases_open": await _cases(ledger),
             "congvan_letters_awaiting_issue": _one(
                 await ledger.count(select(Letter.id).where(Letter.state == "PENDING_ISSUE"))

@@ -28,14 +28,14 @@ def up(
     demo
         Diễn một đợt mẫu: hộp thư giả, nơi nhận tự trả lời, đồng hồ nhanh.
     speed
-        Nhiều nhất bao nhiêu ngày diễn trong một giây; 0: nhanh hết mức.
+        Nhiều nhất bao nhiêu bước nhảy của đồng hồ trong một giây; 0: nhanh hết mức.
     exit_
         Kết thúc khi đợt đã kết thúc.
     home
         Thư mục dữ liệu.
     """
     if speed < 0:
-        raise given.refuse("--speed", f"{speed:g} ngày một giây", "ghi 0 hoặc một số dương")
+        raise given.refuse("--speed", f"{speed:g} bước một giây", "ghi 0 hoặc một số dương")
     if home is not None:
         os.environ["CONGVAN_HOME"] = str(home)
     settings()

@@ -61,8 +61,8 @@ async def serve(
     """Serve until cancelled or, with `signals`, until SIGINT or SIGTERM; answers under way are finished.
 
     port 0: the kernel picks one. started: called with the port once the portal listens. The parser is
-    httptools where it is there; uvloop is the caller's choice of loop. A reverse proxy on this machine
-    may say whom it speaks for; nobody else may.
+    httptools where it is there; uvloop is the caller's choice of loop. The reverse proxies of the settings
+    may say whom they speak for; nobody else may.
     """
     config = uvicorn.Config(
         app(house, mail_folder=mail_folder, allowance=allowance),
@@ -76,7 +76,7 @@ async def serve(
         lifespan="off",
         ws="none",
         proxy_headers=True,
-        forwarded_allow_ips="127.0.0.1,::1",
+        forwarded_allow_ips=[str(one) for one in house.settings.trusted_proxies],
         timeout_graceful_shutdown=_LAST_ANSWERS_S,
         h11_max_incomplete_event_size=16 * 1024,
     )

@@ -155,6 +155,26 @@ def test_every_setting_of_the_example_is_one_that_somebody_reads() -> None:
     assert not [line for line in lines if re.search(r"(KEYS|TOKEN)=.+", line)], "no secret is shipped"
 
 
+def test_the_image_and_the_script_together_make_the_two_databases_that_the_example_names() -> None:
+    """PostgreSQL's image makes one named after its user before it runs the script, and stops at a script that fails."""
+    text = (ROOT / "deploy" / "env.example").read_text("utf-8")
+    told = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    urls = (told["CONGVAN_DATABASE_URL"], told["PREFECT_SERVER_DATABASE_CONNECTION_URL"])
+    script = (ROOT / "deploy" / "two-databases.sql").read_text("utf-8")
+    made = re.findall(r"^CREATE DATABASE (\w+);$", script, re.M)
+    assert "POSTGRES_DB" not in told
+    assert sorted([told["POSTGRES_USER"], *made]) == sorted(url.rpartition("/")[2] for url in urls)
+
+
+def test_the_units_write_where_systemd_lets_them() -> None:
+    for unit in (ROOT / "deploy" / "systemd").glob("*.service"):
+        text = unit.read_text("utf-8")
+        (allowed,) = re.findall(r"^ReadWritePaths=(.+)$", text, re.M)
+        (homes,) = re.findall(r"^Environment=(.+)$", text, re.M)
+        said = dict(one.split("=", 1) for one in homes.split())
+        assert {name for name, path in said.items() if path.startswith(allowed)} == {"CONGVAN_HOME", "PREFECT_HOME"}
+
+
 def test_every_program_of_the_units_and_containers_is_a_command_of_ours(desk: Desk) -> None:
     compose: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))
     commands = [service["command"] for service in compose["services"].values() if "command" in service]

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from congvan.house import House
 from congvan.portal.app import app
-from congvan.store.tables import Delivery, Message
+from congvan.store.tables import Campaign, Delivery, Hop, Message
 from tests.portal.world import BASE
 
 
@@ -33,6 +33,18 @@ async def test_the_counts_are_those_of_the_database(house: House) -> None:
     assert said['congvan_messages{state="SENT"}'] == sent > 0
     assert said["congvan_relay_alive"] == 0
     assert said["congvan_messages_due"] == 0
+    assert said["congvan_board_behind"] == 0, "there is no Prefect"
+
+
+async def test_the_board_lags_by_those_whom_it_would_show(house: House) -> None:
+    """Recipients of hops that are not open yet wait for days: an alarm for them would be a false one."""
+    async with house.store.act() as ledger:
+        await ledger.change(Campaign, run_id="a-run")
+        opened = select(Hop.id).where(Hop.opened_at.is_not(None))
+        shown = await ledger.count(select(Delivery.id).where(Delivery.hop_id.in_(opened)))
+        assert 0 < shown < await ledger.count(select(Delivery.id))
+    async with asked(house) as web:
+        assert numbers((await web.get("/metrics")).text)["congvan_board_behind"] == shown
 
 
 async def test_nobody_else_sees_them(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

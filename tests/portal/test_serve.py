@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 
 from congvan.house import House
 from congvan.portal.serve import serve
+from congvan.portal.throttle import Allowance
+from congvan.settings import Settings
 from tests.portal.world import Desk, form_token
 
 
-@pytest.fixture
-async def base(house: House) -> AsyncIterator[str]:
+@asynccontextmanager
+async def served(house: House, allowance: Allowance | None = None) -> AsyncIterator[str]:
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(house, "127.0.0.1", 0, signals=False, started=started.set_result))
+    how = {"signals": False, "allowance": allowance, "started": started.set_result}
+    task = asyncio.create_task(serve(house, "127.0.0.1", 0, **how))  # type: ignore[arg-type]
     port = await asyncio.wait_for(started, 20)
     yield f"http://127.0.0.1:{port}"
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.fixture
+async def base(house: House) -> AsyncIterator[str]:
+    async with served(house) as url:
+        yield url
 
 
 async def test_an_answer_over_the_wire_is_recorded(base: str, desk: Desk) -> None:
@@ -69,3 +80,19 @@ async def test_broken_requests_harm_nobody_else(base: str, raw: bytes) -> None:
     await writer.wait_closed()
     async with httpx.AsyncClient(base_url=base) as web:
         assert (await web.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("trusted", "last"),
+    [("127.0.0.1, ::1", 404), ("10.9.0.0/16,127.0.0.0/8", 404), ("10.9.0.0/16", 429)],
+)
+async def test_only_a_trusted_proxy_says_for_whom_it_speaks(house: House, trusted: str, last: int) -> None:
+    """Else whoever guesses at tokens would be somebody else with each request, or one would shut out all."""
+    proxies = Settings.model_validate({"trusted_proxies": trusted}).trusted_proxies
+    proxied = dataclasses.replace(house, settings=house.settings.model_copy(update={"trusted_proxies": proxies}))
+    async with served(proxied, Allowance(misses="2/minute")) as url, httpx.AsyncClient(base_url=url) as web:
+        seen = [
+            (await web.get("/v/nothing", headers={"X-Forwarded-For": f"192.0.2.{number}"})).status_code
+            for number in range(4)
+        ]
+    assert seen == [404, 404, last, last]
