@@ -12,24 +12,32 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient
 from prefect.runner import Runner
 
-from congvan.house import build
+from congvan.house import House, build
 from congvan.logs import configure
+from congvan.store.database import Refused
+from congvan.store.schema import versions
 from flows import forking
 from flows.deployments import register as register_all
 from flows.relay import Relay
 from flows.runs import NAME, Deployments
 
+log = logging.getLogger("congvan")
 _POLL_S = 1.0
 
 
 async def main() -> int:
-    """Serve until told to stop; 1 when relay or runner ended by itself, so that an init system starts both again."""
+    """Serve until told to stop; 1 when relay or runner ended by itself, so that an init system starts both again, 2
+    where nothing can be done before somebody has set or upgraded something."""
     if not os.environ.get("PREFECT_API_URL"):
         # `serve` would accept deployments and run none.
         print("PREFECT_API_URL is not set: start a server and set it, or use `congvan up`", file=sys.stderr)
         return 2
     house = build(gives_way=True)
     configure(house.settings)
+    if told := await _another_schema(house):
+        print(told, file=sys.stderr)
+        await house.close()
+        return 2
     pool = os.environ.get("CONGVAN_WORK_POOL", "")
     if not pool:
         forking.install()
@@ -67,8 +75,23 @@ async def main() -> int:
     await house.close()
     faults = [one for one in done if isinstance(one, Exception)]
     for fault in faults:
-        logging.getLogger("congvan").error("ended by a fault", exc_info=fault)
+        log.error("ended by a fault", exc_info=fault)
     return 0 if asked.is_set() and not faults else 1
+
+
+async def _another_schema(house: House) -> str:
+    """What to do about a database that another version of the program has made; a database that is away is waited
+    for, as by the relay."""
+    while True:
+        try:
+            present, needed = await versions(house.store)
+        except (Refused, OSError) as fault:
+            log.warning("the database refuses; trying again: %s", type(fault).__name__)
+            await asyncio.sleep(_POLL_S)
+            continue
+        if present in (None, needed):
+            return ""
+        return f"the database has schema {present}, this program needs {needed}: stop the others, then congvan migrate"
 
 
 async def _for_ever() -> None:

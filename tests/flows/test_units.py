@@ -143,3 +143,18 @@ async def test_the_process_of_relay_and_runner_fails_when_one_of_them_ends_by_it
     monkeypatch.setattr(flows.__main__.Deployments, "known", known)
     monkeypatch.setattr(flows.__main__, "configure", lambda _settings: None)
     assert await asyncio.wait_for(flows.__main__.main(), 20) == status
+
+
+async def test_nothing_is_relayed_on_the_schema_of_another_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def older(_store: object) -> tuple[str, str]:
+        return "0003", "0004"
+
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("CONGVAN_HOME", str(tmp_path))
+    monkeypatch.setenv("CONGVAN_SECRET_KEYS", "k" * 40)
+    monkeypatch.setattr(flows.__main__, "configure", lambda _settings: None)
+    monkeypatch.setattr(flows.__main__, "versions", older)
+    assert await asyncio.wait_for(flows.__main__.main(), 20) == 2
+    assert "congvan migrate" in capsys.readouterr().err
