@@ -193,18 +193,18 @@ class Publisher:
         return [move(shown, some) for shown, some in _alike(members)]
 
     async def _set(self, shown: tuple[StateType, str], some: Sequence[tuple[Tile, str]], *, tagged: bool) -> None:
-        """tagged: the runs were made just now, with the tags of this state."""
+        """tagged: the runs were made just now, with the name and the tags of this state."""
         taken = await board.move(self.client, [run_id for _, run_id in some], *shown)
         if not tagged:
-            await self._retag([(tile, run_id) for tile, run_id in some if run_id in taken])
+            await self._relabel([(tile, run_id) for tile, run_id in some if run_id in taken])
         await self._remember(some, taken)
 
-    async def _retag(self, members: Sequence[tuple[Tile, str]]) -> None:
+    async def _relabel(self, members: Sequence[tuple[Tile, str]]) -> None:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def label(tile: Tile, run_id: str) -> None:
             async with gate:
-                await board.retag(self.client, run_id, board.tags(tile))
+                await board.relabel(self.client, run_id, tile)
 
         await asyncio.gather(*(label(tile, run_id) for tile, run_id in members))
 

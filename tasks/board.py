@@ -138,9 +138,10 @@ async def move(client: PrefectClient, run_ids: Sequence[str], kind: StateType, n
     return {str(row["flow_run_id"]) for row in response.json()["results"] if row["status"] == "ACCEPT"}
 
 
-async def retag(client: PrefectClient, run_id: str, labels: Sequence[str]) -> None:
-    """Repeat the state in the tags: some filters of the UI do not know custom state names."""
-    await client.update_flow_run(UUID(run_id), tags=list(labels))
+async def relabel(client: PrefectClient, run_id: str, tile: Tile) -> None:
+    """Repeat the state in the tags, since some filters of the UI do not know custom state names, and name the deadline
+    as it is now."""
+    await client.update_flow_run(UUID(run_id), name=run_name(tile), tags=tags(tile))
 
 
 async def folder(client: PrefectClient, run_id: str, key: str) -> UUID:

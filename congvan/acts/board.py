@@ -40,14 +40,16 @@ class Tile:
     due_at: datetime | None
     seq: int
     run_id: str | None
-    #: The name of the state in which its run stands, and the event that was told last; None: not known.
+    #: The name of the state in which its run stands, the deadline in its name, and the event that was told last; None:
+    #: not known.
     stands: str | None
+    stands_due: datetime | None
     told: str | None
 
     @property
     def as_it_stands(self) -> bool:
         """Its run shows already what there is to show: what has changed is seen in tables only."""
-        return self.run_id is not None and self.stands == self.shown[1]
+        return self.run_id is not None and (self.stands, self.stands_due) == (self.shown[1], self.due_at)
 
     @property
     def shown(self) -> tuple[str, str]:
@@ -104,7 +106,7 @@ def _tile(row: Delivery, campaign: str) -> Tile:
         segments=tuple(row.segments), hop_id=row.hop_id, state=State(row.state),
         settled=settled(State(row.state), Settles(row.settles)), late=row.late, reminders=row.reminders,
         escalated=row.escalated_at is not None, due_at=row.due_at, seq=row.board_seq, run_id=row.run_id,
-        stands=row.board_state, told=row.board_event,
+        stands=row.board_state, stands_due=row.board_due, told=row.board_event,
     )  # fmt: skip
 
 
@@ -122,7 +124,7 @@ async def published(house: House, done: Iterable[tuple[Tile, str | None, bool]])
     """
     rows = [
         {"id": tile.delivery_id, "run_id": run_id, "board_seen": tile.seq if shown else 0,
-         "board_state": tile.shown[1] if shown else None}
+         "board_state": tile.shown[1] if shown else None, "board_due": tile.due_at if shown else None}
         for tile, run_id, shown in done
     ]  # fmt: skip
     if rows:

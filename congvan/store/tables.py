@@ -277,8 +277,10 @@ class Delivery(Table):
     #: Raised by every act; the relay publishes what it has not seen and stores how far it came.
     board_seq: Mapped[int] = mapped_column(default=1)
     board_seen: Mapped[int] = mapped_column(default=0)
-    #: The state in which its run stands, and the last of its events that Prefect was told of; caches as well.
+    #: The state in which its run stands, the deadline in the run's name, and the last of its events that Prefect was
+    #: told of; caches as well.
     board_state: Mapped[str | None] = mapped_column(String(24))
+    board_due: Mapped[datetime | None]
     board_event: Mapped[str | None] = mapped_column(String(64))
     __table_args__ = (
         # One organisation has one obligation per campaign, whatever ways lead to it.

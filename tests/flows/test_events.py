@@ -17,7 +17,7 @@ NOW = datetime(2023, 12, 5, 3, tzinfo=UTC)
 SENT = Tile(
     delivery_id="d" * 32, code="8184 DN-1", name="Công ty TNHH Mẫu", campaign="8184", level="tenant", park="KCN-1",
     segments=(), hop_id="h", state=State.SENT, settled=False, late=False, reminders=0, escalated=False,
-    due_at=NOW + timedelta(hours=4), seq=1, run_id=None, stands=None, told=None,
+    due_at=NOW + timedelta(hours=4), seq=1, run_id=None, stands=None, stands_due=None, told=None,
 )  # fmt: skip
 OPENED = replace(SENT, state=State.DELIVERED)
 LATE = {"due_at": NOW - timedelta(hours=1)}

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -16,9 +16,10 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 
-from congvan.acts import board, prefect_runs
+from congvan.acts import board, extending, prefect_runs
 from congvan.acts.board import Tile
 from congvan.house import House
+from congvan.rules.calendar import local
 from congvan.store.tables import Delivery, Hop
 from flows import publishing
 from flows.publishing import Publisher
@@ -82,38 +83,72 @@ async def test_a_campaigns_figures_are_made_once_for_some_hops_and_not_for_each_
     assert len(renewed.pages) == 6, "what has not changed stays"
 
 
-async def test_only_a_run_whose_state_changes_gets_new_tags(
-    town: Town, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tagged: list[str] = []
+class Taken:
+    """Prefect that takes everything, and remembers which runs were made and labelled anew, by their names."""
 
-    async def create(_c: object, _d: UUID, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[str] = []
+        self.labelled: list[str] = []
+        for name in ("create", "move", "relabel", "folder", "point"):
+            monkeypatch.setattr(shown, name, getattr(self, name))
+
+    async def create(self, _client: object, _deployment: UUID, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
+        self.made += [shown.run_name(tile) for tile in tiles]
         return {tile.delivery_id: f"run of {tile.code}" for tile in tiles}
 
-    async def move(_c: object, run_ids: Sequence[str], _kind: object, _name: str) -> set[str]:
+    async def move(self, _client: object, run_ids: Sequence[str], *_: object) -> set[str]:
         return set(run_ids)
 
-    async def retag(_c: object, run_id: str, _labels: Sequence[str]) -> None:
-        tagged.append(run_id)
+    async def relabel(self, _client: object, _run_id: str, tile: Tile) -> None:
+        self.labelled.append(shown.run_name(tile))
+
+    async def folder(self, *_: object) -> None:
+        return
+
+    point = folder
+
+
+@pytest.fixture
+def taken(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> Taken:
+    """What the publisher did to Prefect; events and artifacts are left out."""
 
     async def nothing(*_: object) -> None:
         return
 
-    for name, made in (("create", create), ("move", move), ("retag", retag), ("folder", nothing), ("point", nothing)):
-        monkeypatch.setattr(shown, name, made)
     monkeypatch.setattr(publisher, "_tell", nothing)
     monkeypatch.setattr(publisher, "_picture", nothing)
+    monkeypatch.setattr(publishing, "MAKE_WAY_S", 0.0)
+    return Taken(monkeypatch)
+
+
+async def test_only_a_run_whose_state_changes_gets_new_tags(town: Town, publisher: Publisher, taken: Taken) -> None:
     publisher._doubtful = 1
     await town.until("2023-12-01", "10:00")
     await publisher.publish()
     # What a publisher before it may have made, and could not remember, has the tags of an older state.
-    assert tagged == ["run of BQL"]
+    assert [name.split()[0] for name in taken.labelled] == ["BQL"]
     await town.say("BQL")
     await town.until("2023-12-01", "16:00")
-    tagged.clear()
+    taken.labelled.clear()
     await publisher.publish()
     assert len(await town.all(Delivery, Delivery.run_id.is_not(None))) > 3
-    assert tagged == ["run of BQL"], "of all that were shown for the first time none"
+    assert [name.split()[0] for name in taken.labelled] == ["BQL"], "of all that were shown for the first time none"
+
+
+async def test_a_deadline_that_is_extended_is_named_in_prefect_too(
+    town: Town, house: House, publisher: Publisher, taken: Taken
+) -> None:
+    publisher._doubtful = 0
+    await town.until("2023-12-01", "10:00")
+    await publisher.publish()
+    (asked,) = await town.all(Delivery, Delivery.recipient == "BQL")
+    later = asked.due_at + timedelta(days=7)
+    assert f"{local(asked.due_at):%d/%m/%Y}" in taken.made[0]
+    await extending.extend(house, asked.id, later, "Lan", "theo đề nghị")
+    for _ in range(2):
+        await publisher.publish()
+    (name,) = taken.labelled
+    assert name.endswith(f"hạn {local(later):%d/%m/%Y %H:%M}")
 
 
 async def test_a_bulk_call_whose_answer_was_lost_is_repeated_under_the_same_keys(
@@ -143,6 +178,7 @@ async def test_a_bulk_call_whose_answer_was_lost_is_repeated_under_the_same_keys
     assert publisher._lost == {one.removeprefix("delivery-").rpartition("-")[0] for one in first}, "tagged anew if made"
 
 
+@pytest.mark.usefixtures("taken")
 async def test_what_prefect_does_not_take_is_not_asked_again_without_a_pause(
     town: Town, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,12 +190,7 @@ async def test_what_prefect_does_not_take_is_not_asked_again_without_a_pause(
         assert asked < 5, "it goes round and round"
         return {}
 
-    async def nothing(*_: object) -> None:
-        return
-
-    for name, made in (("create", create), ("folder", nothing), ("point", nothing)):
-        monkeypatch.setattr(shown, name, made)
-    monkeypatch.setattr(publisher, "_tell", nothing)
+    monkeypatch.setattr(shown, "create", create)
     await town.until("2023-12-01", "10:00")
     await publisher.publish()
     assert asked == 1
@@ -185,18 +216,10 @@ async def test_several_bulk_calls_are_under_way_where_prefect_is_on_postgresql(
         under_way -= 1
         return {tile.delivery_id: f"run of {tile.code}" for tile in tiles}
 
-    async def nothing(*_: object) -> None:
-        return
-
-    async def move(_c: object, run_ids: Sequence[str], *_: object) -> set[str]:
-        return set(run_ids)
-
-    for name, made in (("create", create), ("move", move), ("folder", nothing), ("point", nothing)):
-        monkeypatch.setattr(shown, name, made)
+    Taken(monkeypatch)
+    monkeypatch.setattr(shown, "create", create)
     larger = dataclasses.replace(house, settings=house.settings.model_copy(update={"board_runs": runs}))
     publisher = made_publisher(larger)
-    monkeypatch.setattr(publisher, "_tell", nothing)
-    monkeypatch.setattr(publisher, "_retag", nothing)
     await town.until("2023-12-01", "10:00")
     await town.say("BQL")
     await town.until("2023-12-04", "10:00")
