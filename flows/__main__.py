@@ -62,9 +62,12 @@ async def main() -> int:
         relay.stop()
         serving.cancel()
 
-    def obey() -> None:
+    def obey(*_: object) -> None:
         asked.set()
         stop()
+
+    # It would take SIGTERM for itself and leave at once, with the relay's lease in hand.
+    runner.handle_sigterm = obey  # type: ignore[method-assign]
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, obey)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from prefect import flow
 from prefect.exceptions import Abort
 
-from congvan.acts import hops
+from congvan.acts import hops, reconciling
 from congvan.failpoints import failpoint
 from congvan.house import House
 from flows.sleep import MADE_UP_AFTER, leave, prefect_time, quiet, set_state
@@ -27,21 +29,31 @@ async def hop(hop_id: str) -> None:
         lease = await records.turn(hop_id)
         if lease is None:
             raise Abort("another turn of this hop is under way")
-        async with hops.kept(house, lease):
-            await mail.send(hop_id)
-        wake = await records.rest(lease)
-        state, held = await hops.state_of(house, hop_id)
-        if state == "SETTLED" and wake is None:
-            await hops.release(house, lease)
-            return
-        sleep = board.asleep(state, held, await asleep_until(house, wake), house.clock.wall())
-        await set_state(sleep)
-        failpoint("hop-asleep")
-        if await comes_again(house, hop_id, held):
-            sleep = board.awake(house.clock.wall())
+        async with given_back(house, lease):
+            async with hops.kept(house, lease):
+                await mail.send(hop_id)
+            wake = await records.rest(lease)
+            state, held = await hops.state_of(house, hop_id)
+            if state == "SETTLED" and wake is None:
+                return
+            # Whoever resumes a held campaign wakes its hops.
+            at = None if held else await asleep_until(house, wake)
+            sleep = board.asleep(state, held, at, house.clock.wall())
             await set_state(sleep)
-        await hops.release(house, lease)
+            failpoint("hop-asleep")
+            if await comes_again(house, hop_id, held):
+                sleep = board.awake(house.clock.wall())
+                await set_state(sleep)
     leave(sleep)
+
+
+@asynccontextmanager
+async def given_back(house: House, lease: hops.Lease) -> AsyncIterator[None]:
+    """Give the lease back at the end, also of a turn that fails or is told to stop: nobody has to wait for it."""
+    try:
+        yield
+    finally:
+        await hops.release(house, lease)
 
 
 async def asleep_until(house: House, wake: datetime | None) -> datetime | None:
@@ -59,4 +71,6 @@ async def comes_again(house: House, hop_id: str, held: bool) -> bool:
     """True when something of this hop has become due meanwhile that needs another process."""
     again = await hops.planned(house, hop_id)
     due = again is not None and again <= await house.clock.now()
-    return due and not held and await hops.needs_a_run(house, hop_id)
+    if not due or held or await reconciling.is_restored(house):
+        return False
+    return await hops.needs_a_run(house, hop_id)

@@ -23,9 +23,9 @@ _SOME = 100
 
 
 async def end_left_behind(house: House, client: PrefectClient, deployment_id: UUID) -> int:
-    """End the runs that are at work for too long on a hop that has settled; how many.
+    """End the runs that are at work for too long on a hop that has settled, or that has another run; how many.
 
-    Those of open hops are put to sleep again by `Runs.compare`.
+    The hop's own, while it is open, is put to sleep again by `Runs.compare`.
     """
     at_work = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])
     found = await client.read_flow_runs(
@@ -42,7 +42,7 @@ async def end_left_behind(house: House, client: PrefectClient, deployment_id: UU
             hop = await prefect_runs.run_of_hop(house, str(run.parameters["hop_id"]))
         except NotFound:
             continue  # a hop of another database
-        if hop.state == "SETTLED" and not hop.leased:
+        if not hop.leased and (hop.state == "SETTLED" or hop.run_id != str(run.id)):
             await client.set_flow_run_state(run.id, Completed(name="Settled"), force=True)
             ended += 1
     return ended

@@ -13,7 +13,7 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from congvan.acts import board as board_acts
 from congvan.acts import figures, prefect_runs
@@ -33,6 +33,8 @@ TILES = 60
 LANES = 4
 #: While a hop is on its way the board makes room for it, at the most this long, in seconds.
 MAKE_WAY_S = 3.0
+#: Recipients of whom an event could not be told that are remembered for the next time, at the most.
+UNTOLD = 2_000
 #: The least pause between two renewals of artifacts, in seconds.
 PICTURE_EVERY_S = 3.0
 #: Hops whose artifacts are renewed at a time: the tiles of others wait meanwhile, for about a second.
@@ -40,7 +42,7 @@ PICTURES = 10
 
 
 class Publisher:
-    """Shows each recipient's state as a run; remembers the folders it made on each hop's page."""
+    """Shows each recipient's state as a run; remembers the folders it made on each page."""
 
     def __init__(self, house: House, client: PrefectClient, deployments: Deployments, runs: Runs) -> None:
         self.house = house
@@ -49,8 +51,10 @@ class Publisher:
         self.runs = runs
         self._artifacts = artifacts.Artifacts(client, house.settings.portal_url)
         self._folders: dict[str, list[tuple[UUID, int]]] = defaultdict(list)
-        #: Hops whose recipients changed since their artifacts were made.
-        self._changed: dict[str, None] = {}
+        #: Hops whose recipients changed since their artifacts were made: all, for one who has made none yet.
+        self._changed: dict[str, None] | None = None
+        #: What could not be told as events yet.
+        self._untold: list[Tile] = []
         self._pictured = 0.0
         self._published = 0.0
         self._lanes = LANES if house.settings.board_runs > SQLITE_BOARD_RUNS else 1
@@ -63,21 +67,24 @@ class Publisher:
     async def publish(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Publish what the board has not seen, until it has seen everything, or a hop needs room, or not to go on."""
         loop = asyncio.get_running_loop()
-        before: list[Tile] = []
+        if self._changed is None:
+            self._changed = dict.fromkeys(await prefect_runs.opened_hops(self.house))
+        before: set[Tile] = set()
+        refused: set[str] = set()
         while go_on():
             if await board_acts.hops_at_work(self.house) and loop.time() - self._published < MAKE_WAY_S:
                 return
             self._published = loop.time()
-            self._changed |= dict.fromkeys(
-                await board_acts.pass_over(self.house, self.house.settings.board_runs)
-            )
-            tiles = await board_acts.unpublished(self.house, TILES * self._lanes)
+            most = self.house.settings.board_runs
+            self._changed |= dict.fromkeys(await board_acts.pass_over(self.house, most))
+            tiles = await board_acts.unpublished(self.house, TILES * self._lanes, without=refused, most=most)
             if not tiles:
                 await self._picture()
                 return
-            if tiles == before:
-                return  # Prefect takes none of them: asked again after the pause
-            before = tiles
+            # What Prefect does not take is asked again after the pause, and keeps no other waiting.
+            refused |= {tile.delivery_id for tile in tiles if tile in before}
+            tiles = [tile for tile in tiles if tile.delivery_id not in refused]
+            before = set(tiles)
             self._changed |= dict.fromkeys(tile.hop_id for tile in tiles)
             await board_acts.published(self.house, [(tile, tile.run_id, True) for tile in tiles if tile.as_it_stands])
             await _together(
@@ -90,12 +97,15 @@ class Publisher:
 
     async def _tell(self, tiles: Sequence[Tile]) -> None:
         if self.house.settings.events:
+            tiles = [*self._untold, *tiles]
+            self._untold = []
             try:
                 new = await events.tell(self.client, tiles, await self.house.clock.now(), self.house.clock.wall())
                 await board_acts.told(self.house, new)
             except (PrefectHTTPStatusError, httpx.HTTPError) as fault:
                 # Events are for automations; the board and the mail do not wait for them.
                 log.warning("events could not be told to Prefect: %s", type(fault).__name__)
+                self._untold = tiles[-UNTOLD:]
 
     async def _picture(self) -> None:
         """Renew the artifacts of some changed hops and of their campaigns, now and then and only while idle."""
@@ -103,15 +113,16 @@ class Publisher:
         if not self._changed or loop.time() - self._pictured < PICTURE_EVERY_S:
             return
         self._pictured = loop.time()
-        codes: dict[str, None] = {}
-        for hop_id in list(self._changed)[:PICTURES]:
-            del self._changed[hop_id]
-            codes[await self._picture_of(hop_id)] = None
+        some = list(self._changed)[:PICTURES]
+        codes = dict.fromkeys([await self._picture_of(hop_id) for hop_id in some])
         # Once for all of them: a campaign's own figures cost as much as it has recipients.
         for code in codes:
             status = (await figures.status(self.house, code))["campaigns"][0]
             if status["flow_run"] is not None:
                 await self._artifacts.campaign(status["flow_run"], status)
+        # Not before: after a call that failed they are made again.
+        for hop_id in some:
+            del self._changed[hop_id]
 
     async def _picture_of(self, hop_id: str) -> str:
         """Renew a hop's artifacts; the code of its campaign."""
@@ -130,20 +141,22 @@ class Publisher:
 
     async def _create_below(self, hop_id: str, members: Sequence[Tile]) -> None:
         async with self._lane:
-            page = await self.runs.page(hop_id)
-            if page is None:
-                return
             try:
+                page = await self.runs.page(hop_id)
+                if page is None:
+                    return
                 for start in range(0, len(members), board.CREATE_BATCH):
-                    await self._create_batch(hop_id, page, members[start : start + board.CREATE_BATCH])
+                    await self._create_batch(page, members[start : start + board.CREATE_BATCH])
+            except ObjectNotFound:
+                log.warning("a deployment is gone in Prefect; it is registered again")
+                self.deployments.void()
             except (PrefectHTTPStatusError, httpx.HTTPStatusError):
                 # The page was deleted in Prefect: it is made again at the next pass.
                 log.warning("a hop's page is gone in Prefect; it is made again")
-                self._folders.pop(hop_id, None)
                 await prefect_runs.remember_page(self.house, hop_id, None)
 
-    async def _create_batch(self, hop_id: str, run_id: str, members: Sequence[Tile]) -> None:
-        parent = await self._folder(hop_id, run_id, len(members))
+    async def _create_batch(self, run_id: str, members: Sequence[Tile]) -> None:
+        parent = await self._folder(run_id, len(members))
         when = {tile.delivery_id: await self._when(tile) for tile in members}
         keys = {tile.delivery_id for tile in members}
         certain = self._doubtful <= 0 and self._lost.isdisjoint(keys)
@@ -169,9 +182,9 @@ class Publisher:
             # The state of a recipient does not wait for a link.
             log.warning("links to the operators' pages could not be written: %s", type(fault).__name__)
 
-    async def _folder(self, hop_id: str, run_id: str, size: int) -> UUID:
-        """The parent of the next recipients on a hop's page: the last one while it has room."""
-        known = self._folders[hop_id]
+    async def _folder(self, run_id: str, size: int) -> UUID:
+        """The parent of the next recipients on a page: the last one while it has room."""
+        known = self._folders[run_id]
         if known and known[-1][1] + size <= board.CREATE_BATCH:
             parent, taken = known[-1]
             known[-1] = (parent, taken + size)
@@ -194,7 +207,7 @@ class Publisher:
 
     async def _set(self, shown: tuple[StateType, str], some: Sequence[tuple[Tile, str]], *, tagged: bool) -> None:
         """tagged: the runs were made just now, with the name and the tags of this state."""
-        taken = await board.move(self.client, [run_id for _, run_id in some], *shown)
+        taken = await board.move(self.client, [run_id for _, run_id in some], *shown, self.house.clock.wall())
         if not tagged:
             await self._relabel([(tile, run_id) for tile, run_id in some if run_id in taken])
         await self._remember(some, taken)

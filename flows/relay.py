@@ -13,9 +13,9 @@ from datetime import timedelta
 
 import httpx
 from prefect.client.orchestration import get_client
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from congvan.acts import campaigns, demo, escalations, hops, leases, mails, prefect_runs
+from congvan.acts import campaigns, demo, escalations, hops, leases, mails, prefect_runs, reconciling
 from congvan.clock import DemoClock
 from congvan.house import House
 from congvan.store.database import Refused
@@ -52,6 +52,8 @@ class Relay:
         self._compared = 0.0
         self._leading = False
         self._moved = 0.0
+        #: Nothing may leave before a person has reconciled, so no process is started that could only find that out.
+        self._restored = False
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -72,17 +74,20 @@ class Relay:
             loops.append(self._loop(publish, PUBLISH_EVERY_S))
             if isinstance(self.house.clock, DemoClock):
                 loops.append(self._loop(self._move_clock, CLOCK_EVERY_S))
-            async with asyncio.TaskGroup() as together:
-                for loop in loops:
-                    together.create_task(loop)
-        await leases.drop(self.house, LEASE)
+            try:
+                async with asyncio.TaskGroup() as together:
+                    for loop in loops:
+                        together.create_task(loop)
+            finally:
+                await leases.drop(self.house, LEASE)
 
     async def _loop(self, step: Callable[[], Awaitable[None]], pause_s: float, *, always: bool = False) -> None:
         while not self._stopping.is_set():
             try:
                 if always or self._leading:
                     await step()
-            except (httpx.HTTPError, PrefectHTTPStatusError, OSError) as fault:
+            except (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound, OSError) as fault:
+                # Not found: somebody has deleted what was just about to be set; `compare` finds that out.
                 log.warning("Prefect cannot be reached; trying again: %s", type(fault).__name__)
                 await self._wait(1.0)
             except Refused as fault:
@@ -98,36 +103,41 @@ class Relay:
             return
 
     async def _lead(self) -> None:
-        self._leading = await leases.hold(self.house, LEASE, LEASE_FOR)
+        try:
+            self._leading = await leases.hold(self.house, LEASE, LEASE_FOR)
+        except Refused:
+            self._leading = False
+            raise
 
     async def wakes(self, runs: Runs) -> None:
         """Campaigns, hops and the house's own mail: whatever is due gets its run."""
         registered = await self.deployments.ensure(runs.client)
         if registered and not await prefect_runs.know_prefect(self.house, str(self.deployments.ids["hop"])):
-            await runs.forget()  # another database than before: every cached id is void
+            runs.forget()
         loop = asyncio.get_running_loop()
         if loop.time() - self._compared > COMPARE_EVERY_S:
             self._compared = loop.time()
             await runs.compare()
+            self._restored = await reconciling.is_restored(self.house)
             await end_left_behind(self.house, runs.client, self.deployments.ids["hop"])
         for campaign_id in await campaigns.due(self.house):
             await campaigns.turn(self.house, campaign_id)
         await runs.campaigns()
-        await self._hops(runs)
-        await self._own_mail(runs)
+        if not self._restored:
+            await self._hops(runs)
+            await self._own_mail(runs)
 
     async def _hops(self, runs: Runs) -> None:
         now = await self.house.clock.now()
         async with self.house.store.view() as ledger:
-            due = await hops.due_hops(ledger, now)
-        wall = self.house.clock.wall()
-        free = [hop for hop in due if (hop.lease_until is None or hop.lease_until < wall) and not runs.on_its_way(hop)]
-        paused = bool(free) and await self.deployments.hop_paused(runs.client)
+            # While the deployment is paused no hop opens, and those that wait to do so keep no other from its turn.
+            free = await hops.free_hops(
+                ledger, now, self.house.clock.wall(), opened=self.deployments.paused, without=runs.on_their_way()
+            )
         wanted = []
         for hop in free:
             if await hops.needs_a_run(self.house, hop.id):
-                if not (paused and hop.opened_at is None):
-                    wanted.append(hop)
+                wanted.append(hop)
             else:
                 await self._turn_here(runs, hop.id)
         await runs.wake(wanted)

@@ -45,29 +45,39 @@ class Deployments:
     def __init__(self, register: Any) -> None:
         self._register = register
         self.ids: dict[str, UUID] = {}
+        #: Whether somebody has paused the hops (Prefect's own pause stops its scheduler alone: we open none), and the
+        #: queue of a work pool from which they are taken.
+        self.paused = False
+        self.queue_id: UUID | None = None
+        self._void = False
         self._known = asyncio.Event()
 
     async def ensure(self, client: PrefectClient) -> bool:
         """Register what is missing; True when something was registered."""
-        if self.ids:
+        if self.ids and not self._void:
             try:
-                await client.read_deployment(self.ids["hop"])
+                await self._look(client)
                 return False
             except ObjectNotFound:
-                log.warning("Prefect lost its database; everything is registered again")
-        self.ids = await self._register(client)
+                log.warning("Prefect lost a deployment or its database; everything is registered again")
+        self.ids, self._void = await self._register(client), False
+        await self._look(client)
         self._known.set()
         return True
+
+    async def _look(self, client: PrefectClient) -> None:
+        found = await client.read_deployment(self.ids["hop"])
+        self.paused, self.queue_id = bool(found.paused), found.work_queue_id
+
+    def void(self) -> None:
+        """One of them was deleted in Prefect: all are registered again at the next look."""
+        self._void = True
 
     async def known(self, relaying: asyncio.Task[None]) -> None:
         """Wait until they are registered, or the relay that registers them has ended."""
         waiting = asyncio.create_task(self._known.wait())
         await asyncio.wait({waiting, relaying}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-
-    async def hop_paused(self, client: PrefectClient) -> bool:
-        """Deployment.paused stops only Prefect's own scheduler; while it is set we open no hop."""
-        return bool((await client.read_deployment(self.ids["hop"])).paused)
 
 
 class Runs:
@@ -81,9 +91,8 @@ class Runs:
         #: By hop: which turn its run was woken for, and when.
         self._woken: dict[str, tuple[int, float]] = {}
 
-    async def forget(self) -> None:
-        """Every cached id is void."""
-        await prefect_runs.forget_runs(self.house)
+    def forget(self) -> None:
+        """It is another Prefect database than before."""
         self._watch = None
         self._woken.clear()
 
@@ -99,15 +108,20 @@ class Runs:
                     # It was launched from a form, and the run of that form is its page.
                     await self.client.delete_flow_run(UUID(made))
             elif run.state == "CLOSED":
-                await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
-                await prefect_runs.campaign_shown(self.house, run.id, run.seq)
+                try:
+                    await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
+                except ObjectNotFound:
+                    # Deleted in Prefect: it is made again.
+                    await prefect_runs.remember_run(self.house, "campaign", run.id, None)
+                else:
+                    await prefect_runs.campaign_shown(self.house, run.id, run.seq)
 
     # ------------------------------------------------------------ hops
 
-    def on_its_way(self, hop: Hop) -> bool:
-        """True for a few seconds after its run was woken, until a turn begins."""
-        turn, at = self._woken.get(hop.id, (-1, 0.0))
-        return turn == hop.turns and asyncio.get_running_loop().time() - at < AGAIN_S
+    def on_their_way(self) -> set[tuple[str, int]]:
+        """Hops whose runs were woken within the last seconds, with the number of their turns until then."""
+        since = asyncio.get_running_loop().time() - AGAIN_S
+        return {(hop_id, turn) for hop_id, (turn, at) in self._woken.items() if at > since}
 
     async def wake(self, due: Sequence[Hop]) -> None:
         """Start the process of each due hop, through its run; repeated until a turn has moved it on."""
@@ -122,6 +136,10 @@ class Runs:
 
     async def _wake_one(self, hop: Hop, run: FlowRun | None) -> bool:
         """Whether it waits for a process now; a run that is just leaving has to be asked again."""
+        if run is not None and self.deployments.queue_id is not None and run.work_queue_id is None:
+            # It slept when a work pool was taken into use: no worker would ever find it.
+            await self.client.delete_flow_run(run.id)
+            run = None
         if run is None:
             await self._make(await prefect_runs.run_of_hop(self.house, hop.id), board.awake(self.house.clock.wall()))
             return True
@@ -135,7 +153,8 @@ class Runs:
         either lost or runs the hop twice."""
         state, wall = run.state, self.house.clock.wall()
         if state is None or state.type in _OVER:
-            return True
+            # What fails will fail again; a process that was killed is no fault of its hop.
+            return state is None or state.type is not StateType.FAILED or wall - state.timestamp > STARTING
         if state.type is StateType.SCHEDULED:
             at = state.state_details.scheduled_time
             return at is None or at > wall
@@ -196,7 +215,7 @@ class Runs:
             parent_task_run_id=parent,
             state=board.asleep("OPEN", run.held, None, self.house.clock.wall()),
         )
-        await self.client.set_flow_run_state(made.id, board.waiting(run.held), force=True)
+        await self.client.set_flow_run_state(made.id, _of_page(run), force=True)
         await prefect_runs.remember_page(self.house, hop_id, str(made.id))
         return str(made.id)
 
@@ -206,41 +225,67 @@ class Runs:
         if run.run_id is None:
             return
         wall = self.house.clock.wall()
-        at = None if isinstance(self.house.clock, DemoClock) else wake
-        state = Completed(name="Settled") if run.state == "SETTLED" else board.asleep(run.state, run.held, at, wall)
+        at = None if isinstance(self.house.clock, DemoClock) or run.held else wake
         try:
+            state = _ended(run) or board.asleep(run.state, run.held, at, wall)
             await self.client.set_flow_run_state(UUID(run.run_id), state, force=True)
-            if run.page_id is not None and run.state == "SETTLED":
-                await self.client.set_flow_run_state(UUID(run.page_id), Completed(name="Settled"), force=True)
         except ObjectNotFound:
             await prefect_runs.remember_run(self.house, "hop", hop_id, None)
+        if run.state == "SETTLED":
+            await self._show_page(run)
+
+    async def _show_page(self, run: prefect_runs.RunOf) -> None:
+        """The page ends with its hop, and opens again with it."""
+        try:
+            if run.page_id is not None:
+                await self.client.set_flow_run_state(UUID(run.page_id), _of_page(run), force=True)
+        except ObjectNotFound:
+            await prefect_runs.remember_page(self.house, run.id, None)
+        await prefect_runs.hop_shown(self.house, run.id, run.seq)
 
     async def compare(self) -> None:
-        """Compare every open hop with its run, and put to sleep again what neither sleeps nor works."""
-        rows = [*await prefect_runs.open_hops(self.house), *await prefect_runs.running_campaigns(self.house)]
+        """Compare every campaign and every open hop with its run, and put to sleep again what neither sleeps nor works.
+
+        Campaigns first: a hop's run stands below its campaign's, and cannot be made while that is gone.
+        """
+        rows = [*await prefect_runs.running_campaigns(self.house), *await prefect_runs.open_hops(self.house)]
         known = await self._read([run.run_id for run in rows if run.run_id])
         for run in rows:
-            found = known.get(run.run_id or "")
-            if run.run_id is None:
-                if run.kind == "hop" and run.campaign_run_id is not None:
-                    # Its run is gone with Prefect's database; it has nothing to do now, so it is made asleep.
-                    await self._make(run, board.asleep(run.state, run.held, None, self.house.clock.wall()))
-            elif found is None:
-                await prefect_runs.remember_run(self.house, run.kind, run.id, None)
-            elif found.state is not None and found.state.type in _STOPPED:
-                if not run.held and not await self._held(run.campaign_id, found) and run.kind == "campaign":
-                    await self.client.set_flow_run_state(found.id, board.waiting(False), force=True)
-            elif run.kind == "campaign" and found.state is not None and found.state.type is not StateType.RUNNING:
-                await self.client.set_flow_run_state(found.id, board.waiting(run.held), force=True)
-            elif run.kind == "hop" and found.state is not None and not run.leased and self._stranded(found):
-                await self.show(run.id, run.wake_at)
+            try:
+                await self._compare_one(run, known.get(run.run_id or ""))
+            except (ObjectNotFound, PrefectHTTPStatusError):
+                # One that is deleted at this moment keeps no other from being looked at.
+                log.warning("%s %s could not be compared with Prefect; trying again", run.kind, run.name)
+
+    async def _compare_one(self, run: prefect_runs.RunOf, found: FlowRun | None) -> None:
+        if run.kind == "hop" and run.seq > run.seen and not run.leased:
+            await self._show_page(run)
+        if run.run_id is None:
+            if run.kind == "hop" and run.campaign_run_id is not None and _ended(run) is None:
+                # Its run is gone with Prefect's database; it has nothing to do now, so it is made asleep.
+                await self._make(run, board.asleep(run.state, run.held, None, self.house.clock.wall()))
+        elif found is None:
+            await prefect_runs.remember_run(self.house, run.kind, run.id, None)
+        elif found.state is None:
+            return
+        elif run.kind == "hop" and not run.leased and (ended := _ended(run)) is not None:
+            if found.state.type is not StateType.COMPLETED:
+                await self.client.set_flow_run_state(found.id, ended, force=True)
+        elif found.state.type in _STOPPED:
+            # Also while it is held: decided once, or the resumption would be followed by another hold.
+            if not await self._held(run.campaign_id, found) and not run.held and run.kind == "campaign":
+                await self.client.set_flow_run_state(found.id, board.waiting(False), force=True)
+        elif run.kind == "campaign" and found.state.type is not StateType.RUNNING:
+            await self.client.set_flow_run_state(found.id, board.waiting(run.held), force=True)
+        elif run.kind == "hop" and not run.leased and self._stranded(found):
+            await self.show(run.id, run.wake_at)
 
     def _stranded(self, run: FlowRun) -> bool:
         assert run.state is not None, "checked by the caller"
-        if run.state.type in (StateType.FAILED, StateType.CRASHED):
+        if run.state.type is StateType.CRASHED:
             return True
         late = self.house.clock.wall() - run.state.timestamp > STARTING
-        return run.state.type in _ON_THE_WAY and late
+        return run.state.type in (StateType.FAILED, *_ON_THE_WAY) and late
 
     # ------------------------------------------------------------ watch
 
@@ -249,12 +294,15 @@ class Runs:
         wall = self.house.clock.wall()
         if self._watch is not None:
             found = (await self._read([self._watch])).get(self._watch)
-            state = found.state if found else None
-            if state is not None and state.type not in _OVER and wall - state.timestamp < STARTING * 2:
+            if found is not None and found.state is not None and _comes_yet(found.state, wall):
                 return
-        made = await self.client.create_flow_run_from_deployment(
-            self.deployments.ids["watch"], name="watch", state=board.awake(wall)
-        )
+        try:
+            made = await self.client.create_flow_run_from_deployment(
+                self.deployments.ids["watch"], name="watch", state=board.awake(wall)
+            )
+        except ObjectNotFound:
+            self.deployments.void()
+            raise
         self._watch = str(made.id)
 
     async def _read(self, run_ids: Sequence[str]) -> dict[str, FlowRun]:
@@ -267,3 +315,24 @@ class Runs:
             )
             found |= {str(run.id): run for run in runs}
         return found
+
+
+def _ended(run: prefect_runs.RunOf) -> RunState | None:
+    """The state in which the run of a hop ends; None while it goes on: after the closing nobody is chased any more,
+    and a letter that a company still passes on leaves by the run that opens its hop."""
+    if run.state == "SETTLED":
+        return Completed(name="Settled")
+    return Completed(name="Closed") if run.closed and run.state == "OPEN" else None
+
+
+def _of_page(run: prefect_runs.RunOf) -> RunState:
+    return _ended(run) or board.waiting(run.held)
+
+
+def _comes_yet(state: RunState, wall: datetime) -> bool:
+    """Whether a `watch` run is still going to do its work, or has just failed and would fail again at once."""
+    if state.type is StateType.SCHEDULED:
+        return True
+    if state.type in _OVER:
+        return state.type is StateType.FAILED and wall - state.timestamp < STARTING
+    return wall - state.timestamp < STARTING * 2

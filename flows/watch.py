@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from prefect import flow
@@ -16,17 +17,23 @@ from tasks import at_work, auditor, events, mail, records
 
 @flow(name="watch", persist_result=False)
 async def watch() -> None:
-    """Tell the ladder, send the mail of no hop, seal the logs, wake what nobody woke, audit, read what came back."""
-    async with at_work() as house:
-        await records.tell()
-        await mail.send(None)
-        await records.seal()
-        async with get_client() as client:
-            await _relay_once(house, client)
-            await events.signal(client)
-        await auditor.audit()
-        # Last, since a mailbox that cannot be read must keep nothing else from being done.
-        await mail.take_in()
+    """Tell the ladder, send the mail of no hop, seal the logs, wake what nobody woke, audit, read what came back.
+
+    A step that fails keeps no other from being done; the run fails at its end.
+    """
+    faults: list[Exception] = []
+    async with at_work() as house, get_client() as client:
+        steps: tuple[Callable[[], Awaitable[object]], ...] = (
+            records.tell, lambda: mail.send(None), records.seal, lambda: _relay_once(house, client),
+            lambda: events.signal(client), auditor.audit, mail.take_in,
+        )  # fmt: skip
+        for step in steps:
+            try:
+                await step()
+            except Exception as fault:
+                faults.append(fault)
+    if faults:
+        raise faults[0]
 
 
 async def _relay_once(house: House, client: PrefectClient) -> None:

@@ -8,20 +8,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import wraps
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from congvan.errors import CongvanError
 from congvan.house import House, build
+from congvan.store.database import Refused
 
 _houses: list[House] = []
 
 
+class DatabaseRefused(CongvanError):
+    """The database did not take what was asked of it; the message is the driver's name for the fault."""
+
+
 def effect(function: Callable[..., Any]) -> Any:
     """A task of ours: never cached, nothing persisted, tried again after a passing fault."""
+
+    @wraps(function)
+    async def discreet(*given: Any, **named: Any) -> Any:
+        try:
+            return await function(*given, **named)
+        except Refused as fault:
+            # What a database says of a fault may quote a row, and Prefect shows and keeps it.
+            raise DatabaseRefused(type(fault.orig or fault).__name__) from None
+
     return task(  # type: ignore[call-overload]
-        function, cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=[1, 5]
+        discreet, cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=[1, 5]
     )
 
 

@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+import httpx
 from prefect import flow, task
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import State as RunState
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
 
 from congvan.acts.board import Tile
@@ -79,7 +81,7 @@ async def create(
     """Create the runs of up to a hundred recipients; {delivery id: run id} of those that were made, now or before.
 
     page_id: the run on whose page they stand, in the folder `parent_task_run`. Rows fail one by one under HTTP 200, so
-    each row's own status is read; what failed is tried again later.
+    each row's own status is read; what failed is tried again later. Raise ObjectNotFound where the deployment is gone.
     """
     body = [
         {
@@ -93,8 +95,13 @@ async def create(
         }
         for tile in tiles
     ]
-    response = await client._client.post(f"/deployments/{deployment_id}/create_flow_run/bulk", json=body)
-    response.raise_for_status()
+    try:
+        response = await client._client.post(f"/deployments/{deployment_id}/create_flow_run/bulk", json=body)
+        response.raise_for_status()
+    except httpx.HTTPStatusError as fault:
+        if fault.response.status_code == httpx.codes.NOT_FOUND:
+            raise ObjectNotFound(fault) from fault
+        raise
     made = {}
     for tile, row in zip(tiles, response.json()["results"], strict=True):
         if row.get("flow_run_id"):
@@ -120,16 +127,20 @@ def _iso(when: dict[str, datetime], tile: Tile) -> str:
     return when[tile.delivery_id].isoformat()
 
 
-async def move(client: PrefectClient, run_ids: Sequence[str], kind: StateType, name: str) -> set[str]:
+async def move(
+    client: PrefectClient, run_ids: Sequence[str], kind: StateType, name: str, wall: datetime
+) -> set[str]:
     """Set one state on up to fifty runs; the ids of those that took it.
 
-    Forced: a late answer leaves a final state, which Prefect's own rules forbid.
+    Forced: a late answer leaves a final state, which Prefect's own rules forbid. One that waits to be sent again is
+    not late before its time.
     """
+    later = {"scheduled_time": (wall + _LONG).isoformat()} if kind is StateType.SCHEDULED else {}
     response = await client._client.post(
         "/flow_runs/bulk_set_state",
         json={
             "flow_runs": {"id": {"any_": list(run_ids)}},
-            "state": {"type": kind.value, "name": name},
+            "state": {"type": kind.value, "name": name, "state_details": later},
             "force": True,
             "limit": STATE_BATCH,
         },

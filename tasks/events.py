@@ -77,7 +77,8 @@ def _run(run_id: str | None) -> list[dict[str, str]]:
 
 def _of_signal(signal: Signal, wall: datetime) -> dict[str, Any]:
     return {
-        "id": str(uuid.uuid5(_SPACE, f"{signal.what}:{signal.campaign}:{wall.isoformat()}")),
+        # The same if it is told again, since its arrival could not be written down.
+        "id": str(uuid.uuid5(_SPACE, signal.key)),
         "occurred": wall.isoformat(), "event": _SIGNALS[signal.what],
         "resource": {
             "prefect.resource.id": f"congvan.campaign.{signal.campaign}", "prefect.resource.name": signal.campaign,
@@ -99,6 +100,8 @@ async def signal(client: PrefectClient) -> int:
         return 0
     found = await notices.look(house())
     await _post(client, [_of_signal(one, house().clock.wall()) for one in found])
+    # Not before: what Prefect could not take is told again.
+    await notices.signalled(house(), found)
     return len(found)
 
 

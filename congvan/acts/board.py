@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, not_, select
 
+from congvan.acts import hops
 from congvan.errors import NotFound
 from congvan.house import House
 from congvan.rules.protocol import State, settled
@@ -79,8 +80,14 @@ _SHOWN = {
 }  # fmt: skip
 
 
-async def unpublished(house: House, limit: int = 500) -> list[Tile]:
-    """Deliveries of opened hops that the board does not show as they are, in the order of their hops."""
+async def unpublished(
+    house: House, limit: int = 500, *, without: Collection[str] = (), most: int | None = None
+) -> list[Tile]:
+    """Deliveries of opened hops that the board does not show as they are, in the order of their hops.
+
+    without: deliveries that are left out. most: campaigns of more recipients are left out: since `pass_over` looked,
+    another of theirs may have changed, and would be shown by itself and never again.
+    """
     async with house.store.view() as ledger:
         query = (
             select(Delivery, Campaign.code)
@@ -90,7 +97,12 @@ async def unpublished(house: House, limit: int = 500) -> list[Tile]:
             .order_by(Hop.opened_at, Delivery.code)
             .limit(limit)
         )
-        return [_tile(row, campaign) for row, campaign in await ledger.rows(query)]
+        if without:
+            query = query.where(not_(ledger.among(Delivery.id, without)))
+        found = await ledger.rows(query)
+        keys = {row.campaign_id for row, _ in found}
+        large = set() if most is None else await _large(ledger, keys, most)
+        return [_tile(row, campaign) for row, campaign in found if row.campaign_id not in large]
 
 
 async def behind(ledger: Ledger) -> int:
@@ -114,7 +126,7 @@ async def hops_at_work(house: House) -> bool:
     """True while a hop is due or its turn is under way: its own run comes before the picture of others."""
     now, wall = await house.clock.now(), house.clock.wall()
     async with house.store.view() as ledger:
-        return bool(await ledger.first(select(Hop.id).where((Hop.wake_at <= now) | (Hop.lease_until > wall))))
+        return bool(await ledger.first(select(Hop.id).where(and_(*hops.is_due(now)) | (Hop.lease_until > wall))))
 
 
 async def published(house: House, done: Iterable[tuple[Tile, str | None, bool]]) -> None:
@@ -151,7 +163,7 @@ async def pass_over(house: House, most: int) -> list[str]:
         changed = await ledger.all(
             select(unseen.campaign_id).where(unseen.campaign_id.in_(shown)).distinct()
         )
-        large = [key for key in changed if await ledger.count(_recipients(key).limit(most + 1)) > most]
+        large = await _large(ledger, changed, most)
         for key in large:
             theirs = select(unseen.hop_id).where(unseen.campaign_id == key)
             hop_ids.update(await ledger.all(theirs.distinct()))
@@ -162,6 +174,10 @@ async def pass_over(house: House, most: int) -> list[str]:
             async with house.store.act() as ledger:
                 passed = await ledger.change(Delivery, Delivery.id.in_(some), board_seen=Delivery.board_seq)
     return sorted(hop_ids)
+
+
+async def _large(ledger: Ledger, campaign_ids: Iterable[str], most: int) -> set[str]:
+    return {key for key in campaign_ids if await ledger.count(_recipients(key).limit(most + 1)) > most}
 
 
 def _unseen() -> Any:

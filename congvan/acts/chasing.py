@@ -36,7 +36,11 @@ _NEEDED = (
 
 
 async def chase(house: House, hop_id: str) -> None:
-    """Walk over the deliveries that are due, batch by batch; one that cannot move does not stop the others."""
+    """Walk over the deliveries that are due, batch by batch; one that cannot move does not stop the others.
+
+    Nobody is chased while the campaign is held, and after its closing: whoever wakes the hop then (Prefect's own
+    schedule asks nobody) must not take a step that the resumption could not take back.
+    """
     now = await house.clock.now()
     while True:
         limit = PRESSED_BATCH if house.store.pressed else BATCH
@@ -47,6 +51,8 @@ async def chase(house: House, hop_id: str) -> None:
                 return
             hop = await ledger.get(Hop, hop_id)
             campaign = await ledger.get(Campaign, hop.campaign_id)
+            if campaign.held_at is not None or campaign.state != "RUNNING":
+                return
             await _decide(house, ledger, campaign, hop, due_ones, now)
         if len(due_ones) < limit:
             return

@@ -7,22 +7,26 @@ compare-and-set, never on who called or how often.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, Select, String, Update, bindparam, or_, select, update
+from sqlalchemy import Integer, Select, String, Update, bindparam, or_, select, tuple_, update
 
 from congvan.acts import chasing, mails, opening
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
 from congvan.house import House
 from congvan.rules.protocol import Fact, State, settling_states
 from congvan.rules.records import Issue, Settles
+from congvan.store.database import Refused
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message
+
+#: Hops at which the relay looks at a time.
+_LOOKED_AT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,11 @@ async def kept(house: House, lease: Lease) -> AsyncIterator[None]:
     """Keep the lease while mail is sent, which may take longer than one lease lasts."""
 
     async def beat() -> None:
-        while await extend_lease(house, lease):  # noqa: ASYNC110 - a heartbeat, not a wait
+        held = True
+        while held:
+            # A database that is away for a moment must not cost the lease of what is on the wire.
+            with suppress(Refused):
+                held = await extend_lease(house, lease)
             await asyncio.sleep(house.settings.lease_s / 3)
 
     beating = asyncio.create_task(beat())
@@ -190,19 +198,39 @@ async def due_hops(ledger: Ledger, now: datetime, limit: int = 100) -> list[Hop]
     return list(await ledger.session.scalars(_due(), {"now": now, "most": limit}))
 
 
-@cache
-def _due() -> Select[tuple[Hop]]:
-    """Built once: asked at every look of the relay."""
+async def free_hops(
+    ledger: Ledger, now: datetime, wall: datetime, *, opened: bool, without: Collection[tuple[str, int]] = ()
+) -> list[Hop]:
+    """Of the hops at which something is due, the first that nobody has a lease on.
+
+    opened: only those that have opened. without: hops that are left out as long as they have had so many turns.
+    """
+    left_out = list(without) or [("", 0)]
+    values = {"now": now, "wall": wall, "most": _LOOKED_AT, "without": left_out}
+    return list(await ledger.session.scalars(_free(opened), values))
+
+
+def is_due(now: Any) -> tuple[Any, ...]:
+    """The conditions under which something is due at a hop."""
     held = select(Campaign.id).where(Campaign.held_at.is_not(None))
     closed = select(Campaign.id).where(Campaign.state == "CLOSED")
-    return (
-        select(Hop)
-        .where(Hop.wake_at <= bindparam("now"), Hop.campaign_id.not_in(held))
-        # After the closing a hop may still open: a company passes on late.
-        .where(Hop.opened_at.is_(None) | Hop.campaign_id.not_in(closed))
-        .order_by(Hop.wake_at, Hop.id)
-        .limit(bindparam("most", type_=Integer))
-    )
+    # After the closing a hop may still open: a company passes on late.
+    return Hop.wake_at <= now, Hop.campaign_id.not_in(held), Hop.opened_at.is_(None) | Hop.campaign_id.not_in(closed)
+
+
+@cache
+def _due() -> Select[tuple[Hop]]:
+    """Built once, as `_free`: asked at every look of the relay."""
+    due = select(Hop).where(*is_due(bindparam("now")))
+    return due.order_by(Hop.wake_at, Hop.id).limit(bindparam("most", type_=Integer))
+
+
+@cache
+def _free(opened: bool) -> Select[tuple[Hop]]:
+    free = or_(Hop.lease_until.is_(None), Hop.lease_until < bindparam("wall"))
+    others = tuple_(Hop.id, Hop.turns).not_in(bindparam("without", expanding=True))
+    query = _due().where(free, others)
+    return query.where(Hop.opened_at.is_not(None)) if opened else query
 
 
 async def open_mail(ledger: Ledger, hop_id: str) -> bool:

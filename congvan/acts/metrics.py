@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from congvan.acts import board, leases
+from congvan.acts import board, hops, leases
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
@@ -40,14 +40,13 @@ async def snapshot(house: House) -> dict[str, dict[Labels, float]]:
     async with house.store.view() as ledger:
         due = (Message.state.in_(("QUEUED", "UNKNOWN"))) & (Message.not_before <= now)
         oldest = await ledger.first(select(func.min(Message.not_before)).where(due))
-        waiting = Hop.wake_at.is_not(None) & (Hop.wake_at <= now)
         return {
             "congvan_messages": await _by(ledger, Message.state, "state"),
             "congvan_messages_due": _one(await ledger.count(select(Message.id).where(due))),
             "congvan_oldest_due_seconds": _one((now - oldest).total_seconds() if oldest else 0),
             **await _deliveries(ledger, now),
             "congvan_hops": await _by(ledger, Hop.state, "state", Hop.campaign_id.in_(_running())),
-            "congvan_hops_due": _one(await ledger.count(select(Hop.id).where(waiting))),
+            "congvan_hops_due": _one(await ledger.count(select(Hop.id).where(*hops.is_due(now)))),
             "congvan_board_behind": _one(await board.behind(ledger)),
             "congvan_cases_open": await _cases(ledger),
             "congvan_letters_awaiting_issue": _one(

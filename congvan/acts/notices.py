@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -118,8 +118,9 @@ async def _meant(ledger: Ledger, what: What, about: str) -> tuple[Campaign, str]
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something that an automation may hang on. numbers: no name and no address among them."""
+    """Something that an automation may hang on, told once under its key. numbers: no name and no address among them."""
 
+    key: str
     what: Literal["at_risk", "unclaimed"]
     campaign: str
     numbers: Mapping[str, int]
@@ -129,13 +130,21 @@ async def look(house: House) -> list[Signal]:
     """What is worth a signal now and was not signalled yet: few answers at half time, cases nobody takes."""
     now = await house.clock.now()
     found: list[Signal] = []
-    async with house.store.act() as ledger:
+    async with house.store.view() as ledger:
         campaigns: list[Campaign] = await ledger.all(select(Campaign).where(Campaign.state == "RUNNING"))
         for campaign in campaigns:
             if campaign.held_at is None:
                 found += await _at_risk(house, ledger, campaign, now)
                 found += await _nobody_takes(house, ledger, campaign, now)
-    return found
+        return [one for one in found if await ledger.note(one.key) is None]
+
+
+async def signalled(house: House, signals: Iterable[Signal]) -> None:
+    """These have arrived: they are not told again."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        for one in signals:
+            await ledger.add_if_absent(Note, name=one.key, value={"at": now.isoformat()})
 
 
 async def _at_risk(house: House, ledger: Ledger, campaign: Campaign, now: datetime) -> list[Signal]:
@@ -149,8 +158,8 @@ async def _at_risk(house: House, ledger: Ledger, campaign: Campaign, now: dateti
         done, total = await _answers(ledger, Delivery.hop_id == hop.id)
         if done >= math.ceil(total * house.settings.risk_share):
             continue
-        if await ledger.add_if_absent(Note, name=f"at-risk:{hop.id}", value={"at": now.isoformat()}):
-            signals.append(Signal("at_risk", campaign.code, {"answered": done, "asked": total}))
+        said = {"answered": done, "asked": total}
+        signals.append(Signal(f"at-risk:{hop.id}", "at_risk", campaign.code, said))
     return signals
 
 
@@ -163,8 +172,7 @@ async def _nobody_takes(house: House, ledger: Ledger, campaign: Campaign, now: d
     if not late:
         return []
     name = f"unclaimed:{campaign.id}:{local(now):%Y-%m-%d}"
-    new = await ledger.add_if_absent(Note, name=name, value={"at": now.isoformat()})
-    return [Signal("unclaimed", campaign.code, {"cases": len(late)})] if new else []
+    return [Signal(name, "unclaimed", campaign.code, {"cases": len(late)})]
 
 
 async def _unclaimed(ledger: Ledger, campaign_id: str) -> list[datetime]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 
 from sqlalchemy import func, select
@@ -24,6 +24,7 @@ from congvan.acts.outcomes import record
 from congvan.house import Carrier, House, rarely_collected
 from congvan.mail.journal import Journal
 from congvan.mail.outgoing import Outcome
+from congvan.store.database import Refused
 from congvan.store.tables import Message
 
 __all__ = ["BATCH", "JITTER", "Work", "claim", "dispatch", "record", "wait_before", "wait_while_shut"]
@@ -150,14 +151,16 @@ async def _kept(house: House, keys: Sequence[str]) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(house.settings.lease_s / 3)
             until = house.clock.wall() + house.lease
-            async with house.store.act() as ledger:
-                await ledger.change(
-                    Message,
-                    Message.id.in_(keys),
-                    Message.state == "CLAIMED",
-                    Message.lease_owner == house.name,
-                    lease_until=until,
-                )
+            # A database that is away for a moment must not cost the claims of what is on the wire.
+            with suppress(Refused):
+                async with house.store.act() as ledger:
+                    await ledger.change(
+                        Message,
+                        Message.id.in_(keys),
+                        Message.state == "CLAIMED",
+                        Message.lease_owner == house.name,
+                        lease_until=until,
+                    )
 
     beating = asyncio.create_task(beat())
     try:

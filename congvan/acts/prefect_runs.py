@@ -36,6 +36,8 @@ class RunOf:
     seq: int
     seen: int
     held: bool
+    #: Whether its campaign was closed.
+    closed: bool
     urgent: bool
 
 
@@ -66,12 +68,26 @@ async def campaign_shown(house: House, campaign_id: str, seq: int) -> None:
 
 
 async def open_hops(house: House) -> list[RunOf]:
-    """Every hop that was woken and is not settled."""
+    """Every hop that was woken and is not settled, and every other of which Prefect does not show that it has."""
+    closed = select(Campaign.id).where(Campaign.state == "CLOSED")
+    at_work = Hop.state.in_(("PENDING_ISSUE", "OPEN")) & Hop.campaign_id.not_in(closed)
+    unseen = (Hop.state != "WAITING") & (Hop.board_seq > Hop.board_seen)
     async with house.store.view() as ledger:
-        rows: list[Hop] = await ledger.all(
-            select(Hop).where(Hop.state.in_(("PENDING_ISSUE", "OPEN"))).order_by(Hop.campaign_id, Hop.ordinal)
-        )
+        rows: list[Hop] = await ledger.all(select(Hop).where(at_work | unseen).order_by(Hop.campaign_id, Hop.ordinal))
         return await _hop_runs(house, ledger, rows)
+
+
+async def hop_shown(house: House, hop_id: str, seq: int) -> None:
+    """The hop's run and page show this much."""
+    async with house.store.act() as ledger:
+        await ledger.change(Hop, Hop.id == hop_id, board_seen=seq)
+
+
+async def opened_hops(house: House) -> list[str]:
+    """Hops with a page, of campaigns that nobody has closed yet."""
+    running = select(Campaign.id).where(Campaign.state == "RUNNING")
+    async with house.store.view() as ledger:
+        return await ledger.all(select(Hop.id).where(Hop.page_id.is_not(None), Hop.campaign_id.in_(running)))
 
 
 async def run_of_hop(house: House, hop_id: str) -> RunOf:
@@ -91,7 +107,7 @@ def _campaign_run(row: Campaign, wall: datetime) -> RunOf:
     return RunOf(
         "campaign", row.id, row.id, row.code, row.code, row.state, row.run_id, row.run_id, None, row.wake_at, None,
         row.lease_until is not None and row.lease_until > wall, row.board_seq, row.board_seen,
-        row.held_at is not None, is_urgent(row),
+        row.held_at is not None, row.state == "CLOSED", is_urgent(row),
     )  # fmt: skip
 
 
@@ -99,7 +115,7 @@ def _hop_run(row: Hop, campaign: Campaign, wall: datetime) -> RunOf:
     return RunOf(
         "hop", row.id, campaign.id, campaign.code, f"{row.issuer} {row.issuer_name}", row.state, row.run_id,
         campaign.run_id, row.page_id, row.wake_at, row.due_at, row.lease_until is not None and row.lease_until > wall,
-        row.board_seq, row.board_seen, campaign.held_at is not None, is_urgent(campaign),
+        row.board_seq, row.board_seen, campaign.held_at is not None, campaign.state == "CLOSED", is_urgent(campaign),
     )  # fmt: skip
 
 
@@ -127,17 +143,15 @@ async def remember_page(house: House, hop_id: str, run_id: str | None) -> None:
 
 
 async def know_prefect(house: House, deployment_id: str) -> bool:
-    """Remember which Prefect database our cached ids are from; False when it is another one than before."""
+    """Remember which Prefect database our cached ids are from; False when it is another one than before: then every
+    one of them is void, and the whole board is unpublished again."""
     async with house.store.act() as ledger:
         known = await ledger.note("prefect")
         await ledger.set_note("prefect", {"deployment": deployment_id})
-        return known is None or known["deployment"] == deployment_id
-
-
-async def forget_runs(house: House) -> None:
-    """Prefect lost its database: every cached id is void, and the whole board is unpublished again."""
-    async with house.store.act() as ledger:
+        if known is None or known["deployment"] == deployment_id:
+            return True
         for table in (Campaign, Hop):
             await ledger.change(table, table.run_id.is_not(None), run_id=None, board_seen=0)
         await ledger.change(Delivery, Delivery.run_id.is_not(None), run_id=None, board_seen=0, board_state=None)
         await ledger.change(Hop, Hop.page_id.is_not(None), page_id=None)
+        return False

@@ -43,6 +43,8 @@ _STANDS_STILL_S = 120
 _ANSWERS_A_CHECKPOINT, _BATCHES_A_CHECKPOINT = 64, 8
 #: When it is moved by whoever commits, because nobody else has: pages.
 _FULL_LOG_PAGES = 16_000
+#: What a database says of a fault must not quote what it was given: addresses, names, a person's mail.
+_DISCREET = {"hide_parameters": True}
 #: Every row of the outbox has three columns of JSON; this reads them in a third of the time.
 _JSON: dict[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
@@ -59,7 +61,7 @@ class Store:
     def __init__(self, url: str, *, gives_way: bool = False, **engine_options: Any) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        engine_options = _JSON | engine_options
+        engine_options = _JSON | _DISCREET | engine_options
         if self.is_sqlite:
             self.engine = _sqlite(url, engine_options)
         else:

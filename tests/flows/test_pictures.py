@@ -16,7 +16,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 
-from congvan.acts import board, extending, prefect_runs
+from congvan.acts import board, extending, hops
 from congvan.acts.board import Tile
 from congvan.house import House
 from congvan.rules.calendar import local
@@ -25,7 +25,6 @@ from flows import publishing
 from flows.publishing import Publisher
 from flows.runs import Deployments, Runs
 from tasks import board as shown
-from tests.conftest import Postbox
 from tests.protocol.world import Town
 
 
@@ -40,17 +39,6 @@ class Renewed:
 
     async def campaign(self, run_id: str, _status: dict[str, Any]) -> None:
         self.pages.append(run_id)
-
-
-@pytest.fixture
-async def town(house: House, postbox: Postbox) -> Town:
-    """A campaign with its page."""
-    made = Town(house, postbox)
-    await made.launch()
-    await prefect_runs.claim_page(house, made.campaign, "campaign")
-    for hop in await made.all(Hop):
-        await prefect_runs.remember_page(house, hop.id, hop.id)
-    return made
 
 
 @pytest.fixture
@@ -74,7 +62,7 @@ async def test_a_campaigns_figures_are_made_once_for_some_hops_and_not_for_each_
     monkeypatch.setattr(publisher, "_artifacts", renewed)
     monkeypatch.setattr(publishing, "PICTURES", 3)
     monkeypatch.setattr(publishing, "PICTURE_EVERY_S", 0.0)
-    publisher._changed |= dict.fromkeys(hops)
+    publisher._changed = dict.fromkeys(hops)
     await publisher._picture()
     assert renewed.pages == [*hops[:3], "campaign"]
     await publisher._picture()
@@ -250,18 +238,31 @@ async def test_a_hop_that_waits_for_its_process_is_not_asked_about_until_its_tur
     deployments.ids["hop"] = uuid4()
     runs = Runs(house, cast("PrefectClient", client), deployments)
     hop = (await town.all(Hop))[0]
-    assert not runs.on_its_way(hop)
+
+    async def looked_at() -> bool:
+        now, wall = await house.clock.now(), house.clock.wall()
+        async with house.store.view() as ledger:
+            free = await hops.free_hops(ledger, now, wall, opened=False, without=runs.on_their_way())
+        return hop.id in [one.id for one in free]
+
+    async def turned(by: int) -> None:
+        hop.turns += by
+        async with house.store.act() as ledger:
+            await ledger.change(Hop, Hop.id == hop.id, turns=hop.turns)
+
+    assert await looked_at()
     await runs.wake([hop])
-    assert (made, runs.on_its_way(hop)) == (1, True)
-    hop.turns += 1
-    assert not runs.on_its_way(hop), "a turn has begun: whatever is due now is due anew"
+    assert (made, await looked_at()) == (1, False)
+    await turned(1)
+    assert await looked_at(), "a turn has begun: whatever is due now is due anew"
     hop.run_id = "the run"
     monkeypatch.setattr(runs, "_read", lambda _: _known(leaving))
     await runs.wake([hop])
-    assert not runs.on_its_way(hop), "a run that leaves just now is asked again at once"
-    await runs.forget()
-    hop.turns -= 1
-    assert not runs.on_its_way(hop), "another Prefect knows nothing of it"
+    assert await looked_at(), "a run that leaves just now is asked again at once"
+    await turned(-1)
+    assert not await looked_at()
+    runs.forget()
+    assert await looked_at(), "another Prefect knows nothing of it"
 
 
 async def _known(state: SimpleNamespace) -> dict[str, SimpleNamespace]:

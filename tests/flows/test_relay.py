@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from prefect.exceptions import ObjectNotFound
 from sqlalchemy.exc import DBAPIError
 
 from congvan.house import House
@@ -35,6 +36,7 @@ def relay(house: House, monkeypatch: pytest.MonkeyPatch) -> Relay:
         DBAPIError("SELECT 1", {}, OSError("terminating connection due to administrator command")),
         httpx.ConnectError("All connection attempts failed"),
         ConnectionRefusedError(),
+        ObjectNotFound(KeyError("a run that was deleted")),
     ],
 )
 async def test_the_relay_goes_on_after_the_database_or_prefect_was_away(relay: Relay, fault: Exception) -> None:

@@ -1,0 +1,313 @@
+"""What the relay makes of Prefect's runs when somebody has deleted, cancelled or moved them there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from sqlalchemy import select
+
+from congvan.acts import board as board_acts
+from congvan.acts import campaigns, hops, notices, pausing, prefect_runs
+from congvan.house import House
+from congvan.store.tables import Campaign, Delivery, Hop, Note
+from flows.relay import Relay
+from flows.runs import Deployments, Runs
+from flows.watch import watch
+from tasks import at_work, events
+from tests.protocol.world import Town
+
+
+class Prefect:
+    """A server that keeps runs and their states in memory. Whatever stands below a run that is gone is refused."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, SimpleNamespace] = {}
+        self.posted: list[Any] = []
+        self.away = False
+        self._client = self
+
+    def made(self, kind: StateType, at: datetime, *, queue: UUID | None = None) -> str:
+        """A run in this state since then."""
+        run_id = str(uuid4())
+        details = SimpleNamespace(scheduled_time=at)
+        state = SimpleNamespace(id=uuid4(), type=kind, name="", timestamp=at, state_details=details)
+        self.runs[run_id] = SimpleNamespace(id=UUID(run_id), name="a run", state=state, work_queue_id=queue)
+        return run_id
+
+    async def read_flow_runs(self, *, flow_run_filter: Any, limit: int) -> list[SimpleNamespace]:
+        assert limit
+        return [self.runs[str(key)] for key in flow_run_filter.id.any_ if str(key) in self.runs]
+
+    async def set_flow_run_state(self, run_id: UUID, state: Any, *, force: bool) -> SimpleNamespace:
+        assert force
+        if str(run_id) not in self.runs:
+            raise ObjectNotFound(KeyError(run_id))
+        self.runs[str(run_id)].state = state
+        return SimpleNamespace(state=state)
+
+    async def delete_flow_run(self, run_id: UUID) -> None:
+        del self.runs[str(run_id)]
+
+    async def create_flow_run_from_deployment(self, _id: UUID, *, state: Any, **_words: Any) -> SimpleNamespace:
+        run_id = str(uuid4())
+        self.runs[run_id] = SimpleNamespace(id=UUID(run_id), name="a run", state=state, work_queue_id=uuid4())
+        return self.runs[run_id]
+
+    async def create_task_run(self, *, flow_run_id: UUID, **_words: Any) -> SimpleNamespace:
+        if str(flow_run_id) not in self.runs:
+            request = httpx.Request("POST", "http://prefect/task_runs")
+            raise PrefectHTTPStatusError("conflict", request=request, response=httpx.Response(409, request=request))
+        return SimpleNamespace(id=uuid4())
+
+    async def post(self, _path: str, json: Any) -> Any:
+        if self.away:
+            raise httpx.ConnectError("played by the test")
+        self.posted.append(json)
+        return SimpleNamespace(raise_for_status=lambda: None)
+
+
+@pytest.fixture
+def prefect() -> Prefect:
+    """One that knows nothing yet."""
+    return Prefect()
+
+
+@pytest.fixture
+def runs(house: House, prefect: Prefect) -> Runs:
+    """The relay's hands on it."""
+    deployments = Deployments(None)
+    deployments.ids |= {name: uuid4() for name in ("hop", "watch", "recipients", "delivery", "campaign")}
+    return Runs(house, cast("PrefectClient", prefect), deployments)
+
+
+CLOSED = {"state": "CLOSED", "closed_by": "Lan", "closed_at": datetime(2023, 12, 20, tzinfo=UTC)}
+
+
+async def put(town: Town, table: Any, *where: Any, **values: Any) -> None:
+    async with town.house.store.act() as ledger:
+        await ledger.change(table, *where, **values)
+
+
+# ------------------------------------------------------------------------------------ deleted runs
+
+
+async def test_a_closed_campaign_whose_run_was_deleted_gets_another_one(house: House, town: Town, runs: Runs) -> None:
+    """The relay ended at every start before: the run was not found, and was looked for first of all."""
+    await put(town, Campaign, run_id=str(uuid4()), board_seen=0, **CLOSED)
+    await runs.campaigns()
+    assert (await town.one(Campaign)).run_id is None
+    (left,) = await prefect_runs.unfinished_campaigns(house)
+    assert left.run_id is None, "made anew at the next pass"
+
+
+async def test_a_hop_that_cannot_be_made_keeps_no_campaign_from_being_mended(
+    town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    """Its campaign's page was deleted too, and is forgotten at the next look, so that both are made again."""
+    await town.until("2023-12-01", "10:00")
+    await put(town, Hop, run_id=None, board_seen=Hop.board_seq)
+    await put(town, Campaign, run_id=str(uuid4()))
+    await runs.compare()
+    assert (await town.one(Campaign)).run_id is None
+    await put(town, Campaign, run_id=prefect.made(StateType.RUNNING, town.clock.wall()))
+    await runs.compare()
+    assert [hop.issuer for hop in await town.all(Hop, Hop.run_id.is_not(None))] == ["UBND-HP"]
+
+
+# ------------------------------------------------------------------------------------ pages and ends
+
+
+async def test_a_page_ends_with_its_hop_and_opens_again_with_it(town: Town, prefect: Prefect, runs: Runs) -> None:
+    await town.until("2023-12-01", "10:00")
+    await put(town, Campaign, run_id=prefect.made(StateType.RUNNING, town.clock.wall()))
+    page = prefect.made(StateType.RUNNING, town.clock.wall())
+    run = prefect.made(StateType.SCHEDULED, town.clock.wall())
+    (hop,) = await town.all(Hop, Hop.issuer == "UBND-HP")
+    await put(town, Hop, Hop.id == hop.id, page_id=page, run_id=run, state="SETTLED", board_seq=Hop.board_seq + 1)
+    await runs.compare()
+    assert (prefect.runs[page].state.type, prefect.runs[page].state.name) == (StateType.COMPLETED, "Settled")
+    await put(town, Hop, Hop.id == hop.id, state="OPEN", board_seq=Hop.board_seq + 1)
+    await runs.compare()
+    assert prefect.runs[page].state.type is StateType.RUNNING
+
+
+async def test_the_runs_of_a_closed_campaign_end_and_are_not_looked_at_again(
+    house: House, town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    page, run = (prefect.made(StateType.SCHEDULED, town.clock.wall()) for _ in range(2))
+    (hop,) = await town.all(Hop, Hop.issuer == "UBND-HP")
+    await put(town, Hop, Hop.id == hop.id, page_id=page, run_id=run)
+    await put(town, Campaign, **CLOSED)
+    await runs.compare()
+    assert {prefect.runs[key].state.name for key in (page, run)} == {"Closed"}
+    assert await prefect_runs.open_hops(house) == []
+
+
+# ------------------------------------------------------------------------------------ who is woken
+
+
+async def test_a_run_that_slept_before_there_was_a_work_pool_is_made_again_in_it(
+    town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    await put(town, Campaign, run_id=prefect.made(StateType.RUNNING, town.clock.wall()))
+    old = prefect.made(StateType.SCHEDULED, town.clock.wall())
+    hop = (await town.all(Hop, Hop.issuer == "UBND-HP"))[0]
+    hop.run_id = old
+    await runs.wake([hop])
+    assert old in prefect.runs, "without a pool it is the runner's"
+    runs.deployments.queue_id = uuid4()
+    await runs.wake([hop])
+    assert old not in prefect.runs
+    (new,) = [key for key, run in prefect.runs.items() if run.work_queue_id]
+    assert (await town.one(Hop, Hop.id == hop.id)).run_id == new
+
+
+@pytest.mark.parametrize(("kind", "ago_s", "woken"), [("FAILED", 5, False), ("FAILED", 90, True), ("CRASHED", 5, True)])
+async def test_what_fails_is_not_started_again_at_once(
+    town: Town, prefect: Prefect, runs: Runs, kind: str, ago_s: float, *, woken: bool
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    hop = (await town.all(Hop, Hop.issuer == "UBND-HP"))[0]
+    at = town.clock.wall() - timedelta(seconds=ago_s)
+    run = prefect.runs[prefect.made(StateType(kind), at)]
+    assert await runs._may_wake(hop, run) is woken
+    runs._watch = str(run.id)
+    await runs.watch()
+    assert (len(prefect.runs) == 2) is woken
+
+
+async def test_a_watch_that_waits_for_a_process_is_joined_by_no_other(
+    town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    runs._watch = prefect.made(StateType.SCHEDULED, town.clock.wall() - timedelta(minutes=10))
+    await runs.watch()
+    assert len(prefect.runs) == 1
+
+
+async def test_paused_hops_keep_no_open_one_from_its_turn(
+    house: House, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    now, wall = await house.clock.now(), house.clock.wall()
+    await put(town, Hop, wake_at=now - timedelta(days=1))
+    await put(town, Hop, Hop.opened_at.is_not(None), wake_at=now)
+    monkeypatch.setattr(hops, "_LOOKED_AT", 2)
+    async with house.store.view() as ledger:
+        assert not any(hop.opened_at for hop in await hops.free_hops(ledger, now, wall, opened=False))
+        assert [hop.issuer for hop in await hops.free_hops(ledger, now, wall, opened=True)] == ["UBND-HP"]
+
+
+# ------------------------------------------------------------------------------------ held and paused
+
+
+async def test_nobody_is_chased_in_a_paused_campaign_by_a_hop_that_prefect_wakes_all_the_same(
+    house: House, town: Town
+) -> None:
+    """Prefect's schedule asks nobody: the hop's run starts at the instant of the reminder and of the escalation."""
+    await town.until("2023-12-01", "10:00")
+    await pausing.pause(house, town.campaign, "Lan", "chờ ý kiến")
+    hop = await town.hop("UBND-HP")
+    before = (await town.one(Delivery, Delivery.recipient == "BQL"))
+    town.clock.set(town.clock._now + timedelta(days=30))
+    lease = await hops.turn(house, hop.id)
+    assert lease is not None
+    await hops.rest(house, lease)
+    await hops.release(house, lease)
+    after = await town.one(Delivery, Delivery.recipient == "BQL")
+    assert (after.steps_taken, after.escalated_at) == (before.steps_taken, None)
+    assert not await board_acts.hops_at_work(house), "nothing makes the board wait either"
+    await campaigns.resume(house, town.campaign, "Lan")
+    await town.work()
+    assert (await town.one(Delivery, Delivery.recipient == "BQL")).due_at > before.due_at
+
+
+async def test_a_run_cancelled_while_the_campaign_is_held_does_not_hold_it_again(
+    town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    run = prefect.made(StateType.CANCELLED, town.clock.wall())
+    await put(town, Campaign, run_id=run)
+    await campaigns.hold(town.house, town.campaign, "Lan", "xem lại")
+    await runs.compare()
+    await campaigns.resume(town.house, town.campaign, "Lan")
+    await runs.compare()
+    assert (await town.one(Campaign)).held_at is None
+
+
+# ------------------------------------------------------------------------------------ what must not be lost
+
+
+async def test_a_signal_that_prefect_could_not_take_is_told_again_and_then_no_more(
+    house: House, town: Town, prefect: Prefect
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    town.clock.set((await town.hop("UBND-HP")).due_at)
+    client = cast("PrefectClient", prefect)
+    async with at_work(house):
+        prefect.away = True
+        with pytest.raises(httpx.ConnectError):
+            await events.signal.fn(client)
+        prefect.away = False
+        assert await events.signal.fn(client) == 1
+        assert await events.signal.fn(client) == 0
+    assert [one["event"] for body in prefect.posted for one in body] == ["congvan.campaign.at-risk"]
+    assert len(await town.all(Note, Note.name.startswith("at-risk:"))) == 1
+    assert await notices.look(house) == []
+
+
+async def test_a_step_of_the_watch_that_fails_keeps_no_other_from_being_done(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def step(name: str) -> Any:
+        async def taken(*_: object) -> None:
+            done.append(name)
+            if name == "tell":
+                raise ZeroDivisionError
+
+        return taken
+
+    for name in ("tell", "seal"):
+        monkeypatch.setattr(f"flows.watch.records.{name}", step(name))
+    for name in ("send", "take_in"):
+        monkeypatch.setattr(f"flows.watch.mail.{name}", step(name))
+    monkeypatch.setattr("flows.watch._relay_once", step("relay"))
+    monkeypatch.setattr("flows.watch.events.signal", step("signal"))
+    monkeypatch.setattr("flows.watch.auditor.audit", step("audit"))
+    monkeypatch.setattr("flows.watch.at_work", lambda: at_work(house))
+    with pytest.raises(ZeroDivisionError):
+        await watch.fn()
+    assert done == ["tell", "send", "seal", "relay", "signal", "audit", "take_in"]
+
+
+async def test_after_a_restore_no_process_is_started_that_could_only_find_that_nothing_may_leave(
+    house: House, town: Town, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def restored(_house: House) -> bool:
+        return True
+
+    async def nothing(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr("flows.relay.reconciling.is_restored", restored)
+    monkeypatch.setattr("flows.relay.end_left_behind", nothing)
+    monkeypatch.setattr(runs.deployments, "ensure", nothing)
+    monkeypatch.setattr(runs, "compare", nothing)
+    monkeypatch.setattr(runs, "campaigns", nothing)
+    woken: list[object] = []
+    monkeypatch.setattr(runs, "wake", lambda due: woken.append(due))
+    async with house.store.view() as ledger:
+        assert await ledger.first(select(Hop.id).where(Hop.wake_at <= await house.clock.now()))
+    await Relay(house, runs.deployments).wakes(runs)
+    assert woken == []
