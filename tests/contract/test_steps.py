@@ -1,4 +1,4 @@
-"""What tells the mails of one office apart fits its column on both databases."""
+"""What tells the mails of one office apart fits its column on both databases, whatever the codes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from congvan.acts import reconciling
+from congvan.acts import amending, mails, recalls, reconciling
 from congvan.house import House
-from congvan.rules.records import Contact
+from congvan.mail.message import message_id
+from congvan.rules.records import Contact, CopyTo, Register
 from congvan.store.database import Store
 from congvan.store.schema import migrate
 from congvan.store.tables import Message
 from tests.postgres import fresh_database
 from tests.protocol.test_issue import go_live
 from tests.protocol.test_stories_mailboxes import refuses
-from tests.protocol.world import Town, register
+from tests.protocol.world import PARKS, Town, organisation, register, to
+
+#: Codes as long as they may be, with all that may stand in them; the last three are one where a character is lost.
+CODES = (
+    "CTY-CO-PHAN-DAU-TU-KCN-NAM-DINH-VU-HP-01",
+    "CTY-CO-PHAN-DAU-TU-KCN-NAM-DINH-VU-HP-02",
+    "D" + "." * 39,
+    "D" + "_" * 39,
+    "SO.XD",
+    "SO_XD",
+    "SO-XD",
+)  # fmt: skip
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -33,6 +45,10 @@ async def placed(request: pytest.FixtureRequest, tmp_path: Path, house: House) -
     await store.close()
 
 
+def _mailboxes(number: int, *names: str) -> tuple[Contact, ...]:
+    return tuple(Contact(email=f"{name}{number}@xa.example", order=order) for order, name in enumerate(names, 1))
+
+
 async def test_a_reminder_to_issue_that_one_mailbox_refuses_goes_to_the_next(placed: House, tmp_path: Path) -> None:
     boxes = (Contact(email="vp@vp.example"), Contact(email="hai@vp.example", order=2))
     town = Town(placed, refuses("vp@vp.example"))
@@ -44,3 +60,53 @@ async def test_a_reminder_to_issue_that_one_mailbox_refuses_goes_to_the_next(pla
         f"{letter.id}-1_again1": ("hai@vp.example", "SENT"),
     }
     assert reconciling.files(reconciling.folder(placed)) == []
+
+
+async def test_a_hop_opens_whatever_codes_its_recipients_have(placed: House) -> None:
+    read = [organisation(code, "leader", contacts=_mailboxes(n, "sao", "hai")) for n, code in enumerate(CODES)]
+    owing = [
+        organisation(f"{code[:36]}.T{n}", "tenant", contacts=_mailboxes(n, "dn")) for n, code in enumerate(CODES)
+    ]
+    base = register()
+    town = Town(placed, refuses("sao3@xa.example"))
+    await town.launch(
+        people=Register(organisations=(*base.organisations, *read, *owing), parks=PARKS),
+        audience=to(*(one.code for one in owing)),
+        copies=tuple(CopyTo(organisation=code) for code in CODES),
+    )
+    await town.work()
+    await town.say("BQL")
+    await town.work()
+    letters = await town.all(Message, Message.kind == "letter", Message.recipient.in_([one.code for one in owing]))
+    assert [one.state for one in letters] == ["SENT"] * len(owing)
+    assert await _sent(town, "copy") == {code: f"sao{n}@xa.example" for n, code in enumerate(CODES)} | {
+        CODES[3]: "hai3@xa.example"
+    }
+    letter = await town.letter("BQL")
+    await amending.correct(placed, letter.id, [amending.Slip("ngày 29/11/2022", "ngày 29/11/2023")], "An")
+    await town.work()
+    assert set(await _sent(town, "correction")) == set(CODES)
+    await recalls.recall(placed, letter.id, "An", "gửi nhầm")
+    await town.work()
+    assert set(await _sent(town, "recall")) == set(CODES)
+
+
+async def _sent(town: Town, kind: str) -> dict[str, str]:
+    """By recipient the mailbox that took it; each mail is a step of its own."""
+    rows = await town.all(Message, Message.kind == kind, Message.delivery_id.is_(None))
+    assert len({one.step for one in rows}) == len(rows)
+    return {one.recipient: one.address for one in rows if one.state == "SENT"}
+
+
+def test_two_codes_never_give_one_step_and_every_step_stands_in_a_message_id() -> None:
+    codes = [*CODES, "A", "A_again1", "A_u", "A.u", "A_uu", "A_d", "A..", "A._", "A_.", "A__"]
+    steps = [mails.of_code(code) for code in codes]
+    assert len(set(steps)) == len(codes)
+    domain = ".".join(["a" * 61] * 3 + ["b" * 58, "example"])
+    for step in steps:
+        assert "_again" not in step, "it would be taken for another mailbox of the code before it"
+        made = f"{'h' * 32}-{step}_again99"
+        assert len(made) <= Message.__table__.c.step.type.length
+        said = message_id("d" * 32, "k" * 24, made, domain)
+        assert len(said) <= Message.__table__.c.message_id.type.length
+    assert mails.of_code("DN-0001") == "DN-0001"
