@@ -43,13 +43,21 @@ def folder(house: House) -> Path:
 
 
 async def recover(house: House) -> Counter[str]:
-    """Settle what dead processes of this machine left claimed; the outcomes counted, "untouched" among them."""
+    """Settle what dead processes of this machine left claimed; the outcomes counted, "untouched" among them.
+
+    What cannot be settled now is left to its leases, and is tried again by the next dispatch.
+    """
     tally: Counter[str] = Counter()
     for path in files(folder(house)):
-        with left_behind(path) as left:
-            if left is not None:
-                tally += await _settle(house, left)
-                path.unlink(missing_ok=True)
+        try:
+            with left_behind(path) as left:
+                if left is not None:
+                    tally += await _settle(house, left)
+                    path.unlink(missing_ok=True)
+        except Exception as fault:
+            # Every dispatch begins here: one journal that trips us must not keep back all mail. Its traceback would
+            # tell mailboxes, since a database that refuses a row quotes it.
+            log.error("%s: the journal %s is not settled; it is tried again", type(fault).__name__, path.name)
     if tally:
         log.warning("settled what a killed process left behind: %s", dict(tally))
     return tally

@@ -1,20 +1,28 @@
-"""What tells the mails of one office apart fits its column on both databases, whatever the codes."""
+"""What tells the mails of one office apart fits its column on both databases, whatever the codes; and a journal that
+cannot be settled keeps no other mail back."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from congvan.acts import amending, mails, recalls, reconciling
+from bench.outbox_world import fill
+from congvan.acts import amending, mails, outbox, recalls, reconciling, registry
 from congvan.house import House
+from congvan.mail.journal import Journal
 from congvan.mail.message import message_id
-from congvan.rules.records import Contact, CopyTo, Register
+from congvan.mail.outgoing import Outcome
+from congvan.rules.records import Contact, CopyTo, Organisation, Register
 from congvan.store.database import Store
 from congvan.store.schema import migrate
-from congvan.store.tables import Message
+from congvan.store.tables import Campaign, Message
+from tests.conftest import Postbox
 from tests.postgres import fresh_database
 from tests.protocol.test_issue import go_live
 from tests.protocol.test_stories_mailboxes import refuses
@@ -110,3 +118,63 @@ def test_two_codes_never_give_one_step_and_every_step_stands_in_a_message_id() -
         said = message_id("d" * 32, "k" * 24, made, domain)
         assert len(said) <= Message.__table__.c.message_id.type.length
     assert mails.of_code("DN-0001") == "DN-0001"
+
+
+async def _left_refused(house: House, recipient: str) -> Path:
+    """The journal of a killed process: the only mail that it had in hand, to this office, was refused for good."""
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        campaign = await ledger.first(select(Campaign))
+        mail = mails.Mail(
+            kind=mails.NOTICE, step="1", recipient=recipient, address="rieng@tu.example", not_before=now,
+            campaign_id=campaign.id, urgent=True,
+        )  # fmt: skip
+        await mails.queue(house, ledger, [mail], now)
+    works = await outbox.claim(house, None)
+    keys = [work.message.id for work in works]
+    with Journal(reconciling.folder(house), "0" * 32, 1, keys) as journal:
+        journal.ended(Outcome(keys[0], "refused", 550, "5.1.1 rieng@tu.example: no such user"))
+    async with house.store.act() as ledger:
+        await ledger.change(Message, Message.id.in_(keys), lease_owner="0" * 32)
+    (path,) = reconciling.files(reconciling.folder(house))
+    return path
+
+
+async def _state_of(house: House, recipient: str) -> Any:
+    async with house.store.view() as ledger:
+        return await ledger.first(select(Message.state).where(Message.recipient == recipient))
+
+
+async def test_a_journal_that_cannot_be_settled_keeps_no_other_mail_back_and_is_tried_again(
+    placed: House, postbox: Postbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    hop_id = await fill(placed, 2)
+    path = await _left_refused(placed, "KHONG-CO")
+    with caplog.at_level(logging.ERROR):
+        assert await outbox.dispatch(placed, postbox, hop_id) == {"accepted": 2}
+    assert path.exists()
+    assert await _state_of(placed, "KHONG-CO") == "CLAIMED"
+    (told,) = [one.getMessage() for one in caplog.records]
+    assert "NotFound" in told
+    assert path.name in told
+    assert "tu.example" not in caplog.text, "nobody's address stands in the log of the program"
+    async with placed.store.view() as ledger:
+        known = await registry.read(ledger)
+    late = Organisation(code="KHONG-CO", name="Đơn vị mới", level="board", contacts=_mailboxes(1, "moi"))
+    await registry.take_over(placed, replace_in(known, late))
+    assert await reconciling.recover(placed) == {"refused": 1}
+    assert not path.exists()
+    assert await _state_of(placed, "KHONG-CO") == "REFUSED"
+
+
+def replace_in(known: Register, one: Organisation) -> Register:
+    return known.model_copy(update={"organisations": (*known.organisations, one)})
+
+
+async def test_a_journal_that_nobody_can_read_keeps_no_mail_back(placed: House, postbox: Postbox) -> None:
+    hop_id = await fill(placed, 2)
+    path = reconciling.folder(placed) / f"{'0' * 32}-1.wire"
+    path.parent.mkdir()
+    path.write_bytes(b"B \xff\xfe\nC \xff\n")
+    assert await outbox.dispatch(placed, postbox, hop_id) == {"accepted": 2}
+    assert path.exists()
