@@ -98,13 +98,14 @@ async def _refused_before(house: House, untouched: Mapping[str, Work]) -> list[O
 
 
 async def _still_held(house: House, left: Left) -> list[Work]:
-    """The messages that nobody else has taken over meanwhile."""
+    """The messages that nobody has taken over meanwhile, nor this process itself once more."""
     query = select(*Message.__table__.columns).where(
         Message.id.in_(left.claimed), Message.state == "CLAIMED", Message.lease_owner == left.owner
     )
     async with house.store.view() as ledger:
         rows = await ledger.rows(query)
-    return [Work(cast(Message, row), None, None, row.attempts) for row in rows]
+    held = [row for row in rows if left.attempts.get(row.id, row.attempts) == row.attempts]
+    return [Work(cast(Message, row), None, None, row.attempts) for row in held]
 
 
 async def look_up(house: House, works: list[Work]) -> list[Work]:

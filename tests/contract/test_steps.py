@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from bench.outbox_world import fill
 from congvan.acts import amending, mails, outbox, recalls, reconciling, registry
+from congvan.clock import HandClock
 from congvan.house import House
 from congvan.mail.journal import Journal
 from congvan.mail.message import message_id
@@ -130,12 +131,10 @@ async def _left_refused(house: House, recipient: str) -> Path:
             campaign_id=campaign.id, urgent=True,
         )  # fmt: skip
         await mails.queue(house, ledger, [mail], now)
-    works = await outbox.claim(house, None)
-    keys = [work.message.id for work in works]
-    with Journal(reconciling.folder(house), "0" * 32, 1, keys) as journal:
-        journal.ended(Outcome(keys[0], "refused", 550, "5.1.1 rieng@tu.example: no such user"))
-    async with house.store.act() as ledger:
-        await ledger.change(Message, Message.id.in_(keys), lease_owner="0" * 32)
+    (work,) = await outbox.claim(house, None)
+    # Numbered apart from those of this process's own dispatches.
+    with Journal(reconciling.folder(house), house.name, 10**6, [work.message.id], [work.ordinal]) as journal:
+        journal.ended(Outcome(work.message.id, "refused", 550, "5.1.1 rieng@tu.example: no such user"))
     (path,) = reconciling.files(reconciling.folder(house))
     return path
 
@@ -169,6 +168,21 @@ async def test_a_journal_that_cannot_be_settled_keeps_no_other_mail_back_and_is_
 
 def replace_in(known: Register, one: Organisation) -> Register:
     return known.model_copy(update={"organisations": (*known.organisations, one)})
+
+
+async def test_a_journal_that_was_not_settled_in_time_says_nothing_of_the_next_attempt(
+    placed: House, clock: HandClock
+) -> None:
+    await fill(placed, 1)
+    path = await _left_refused(placed, "KHONG-CO")
+    assert await reconciling.recover(placed) == {}
+    assert path.exists()
+    clock.forward(seconds=placed.settings.lease_s + 1)
+    (work,) = await outbox.claim(placed, None)
+    assert work.ordinal == 2
+    assert await reconciling.recover(placed) == {}
+    assert not path.exists(), "nothing of it is left to settle"
+    assert await _state_of(placed, "KHONG-CO") == "CLAIMED"
 
 
 async def test_a_journal_that_nobody_can_read_keeps_no_mail_back(placed: House, postbox: Postbox) -> None:
