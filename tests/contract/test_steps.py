@@ -15,6 +15,7 @@ from sqlalchemy import select
 from bench.outbox_world import fill
 from congvan.acts import amending, mails, outbox, recalls, reconciling, registry
 from congvan.clock import HandClock
+from congvan.errors import NotFound
 from congvan.house import House
 from congvan.mail.journal import Journal
 from congvan.mail.message import message_id
@@ -183,6 +184,27 @@ async def test_a_journal_that_was_not_settled_in_time_says_nothing_of_the_next_a
     assert await reconciling.recover(placed) == {}
     assert not path.exists(), "nothing of it is left to settle"
     assert await _state_of(placed, "KHONG-CO") == "CLAIMED"
+
+
+async def test_one_outcome_that_cannot_be_recorded_has_no_other_of_its_batch_sent_again(
+    placed: House, postbox: Postbox, clock: HandClock
+) -> None:
+    hop_id = await fill(placed, 3)
+    async with placed.store.act() as ledger:
+        (one, *_) = await ledger.all(select(Message).where(Message.hop_id == hop_id).order_by(Message.id))
+        nobodys = {"delivery_id": None, "recipient": "KHONG-CO", "kind": "copy"}
+        await ledger.change(Message, Message.id == one.id, address="rieng@tu.example", **nobodys)
+    postbox.says = refuses("rieng@tu.example").says
+    with pytest.raises(NotFound):
+        await outbox.dispatch(placed, postbox, hop_id)
+    assert await outbox.dispatch(placed, postbox, hop_id) == {}
+    async with placed.store.view() as ledger:
+        states = await ledger.all(select(Message.state).where(Message.hop_id == hop_id).order_by(Message.id))
+    assert states == ["CLAIMED", "SENT", "SENT"]
+    clock.forward(seconds=placed.settings.lease_s + 1)
+    with pytest.raises(NotFound):
+        await outbox.dispatch(placed, postbox, hop_id)
+    assert sorted(postbox.ids().values()) == [1, 1]
 
 
 async def test_a_journal_that_nobody_can_read_keeps_no_mail_back(placed: House, postbox: Postbox) -> None:
