@@ -36,7 +36,7 @@ PATIENCE = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """The intent to send one message. step: unique for its delivery and kind, letters and digits."""
+    """The intent to send one message. step: unique for its delivery and kind; letters, digits, - and _ stand in it."""
 
     kind: str
     step: str
@@ -49,6 +49,14 @@ class Mail:
     urgent: bool = False
     context: Mapping[str, Any] = field(default_factory=dict)
     enclosures: Sequence[Mapping[str, str]] = ()
+
+
+def of_code(code: str) -> str:
+    """An organisation's code as it stands in a step: no dot, which a Message-ID parts by; no two codes spelt alike.
+
+    An underscore is spelt out as well, so that no code looks like a dot, or like the `_again` of a further mailbox.
+    """
+    return code.replace("_", "_u").replace(".", "_d")
 
 
 async def queue(house: House, ledger: Ledger, mails: Sequence[Mail], now: datetime) -> None:

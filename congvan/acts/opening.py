@@ -223,7 +223,7 @@ async def _copies(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, no
         if boxes:
             wanted.append(
                 mails.Mail(
-                    kind="copy", step=f"{hop.id}-{one.code}", recipient=one.code, address=boxes[0],
+                    kind="copy", step=f"{hop.id}-{mails.of_code(one.code)}", recipient=one.code, address=boxes[0],
                     not_before=leaves, hop_id=hop.id, campaign_id=campaign.id, urgent=is_urgent(campaign),
                     context={"purpose": copy.purpose, "name": one.name}, enclosures=enclosed,
                 )

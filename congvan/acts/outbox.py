@@ -96,8 +96,9 @@ class _Round:
 
     async def _carry(self, works: list[Work]) -> None:
         try:
-            keys = [work.message.id for work in works]
-            with Journal(reconciling.folder(self._house), self._house.name, next(_numbers), keys) as journal:
+            keys, attempts = [work.message.id for work in works], [work.ordinal for work in works]
+            folder = reconciling.folder(self._house)
+            with Journal(folder, self._house.name, next(_numbers), keys, attempts) as journal:
                 async with _kept(self._house, keys):
                     works = await reconciling.look_up(self._house, works)
                     outcomes = await self._send(works, journal)

@@ -121,7 +121,7 @@ async def _from_copies(
 ) -> None:
     told = [
         mails.Mail(
-            kind="recall", step=f"{letter.id}-{code}"[:40], recipient=code, address=address, not_before=now,
+            kind="recall", step=f"{letter.id}-{mails.of_code(code)}", recipient=code, address=address, not_before=now,
             campaign_id=campaign.id, urgent=is_urgent(campaign), context=said_of(letter, why) | {"name": name},
         )
         for code, address, name in await copies(ledger, hop)

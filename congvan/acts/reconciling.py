@@ -32,6 +32,8 @@ from congvan.store.tables import Attempt, Campaign, Message
 log = logging.getLogger(__name__)
 
 _NOTE = "mail-watermark"
+#: After so many outcomes in a row that cannot be recorded it is the database, and not they.
+_ENOUGH = 5
 
 
 def folder(house: House) -> Path:
@@ -43,27 +45,37 @@ def folder(house: House) -> Path:
 
 
 async def recover(house: House) -> Counter[str]:
-    """Settle what dead processes of this machine left claimed; the outcomes counted, "untouched" among them."""
+    """Settle what dead processes of this machine left claimed; the outcomes counted, "untouched" among them.
+
+    What cannot be settled now is left to its leases, and is tried again by the next dispatch.
+    """
     tally: Counter[str] = Counter()
     for path in files(folder(house)):
-        with left_behind(path) as left:
-            if left is not None:
-                tally += await _settle(house, left)
-                path.unlink(missing_ok=True)
+        try:
+            with left_behind(path) as left:
+                if left is not None:
+                    tally += await _settle(house, left)
+                    path.unlink(missing_ok=True)
+        except Exception as fault:
+            # Every dispatch begins here: one journal that trips us must not keep back all mail. Its traceback would
+            # tell mailboxes, since a database that refuses a row quotes it.
+            log.error("%s: the journal %s is not settled; it is tried again", type(fault).__name__, path.name)
     if tally:
         log.warning("settled what a killed process left behind: %s", dict(tally))
     return tally
 
 
 async def _settle(house: House, left: Left) -> Counter[str]:
-    """1. What had ended is recorded. 2. What had not begun goes back untouched. 3. The rest is unknown."""
+    """1. What had ended is recorded. 2. What had not begun goes back untouched. 3. The rest is unknown.
+
+    Raises what kept an outcome from being recorded, once all else is settled.
+    """
     works = {work.message.id: work for work in await _still_held(house, left)}
     ended = [outcome for outcome in left.outcomes if outcome.key in works]
     begun = left.handed | {outcome.key for outcome in ended}
     untouched = {key: work for key, work in works.items() if left.complete and key not in begun}
     over = ended + await _refused_before(house, untouched)
-    if over:
-        await record(house, [works[outcome.key] for outcome in over], over)
+    fault = await _recorded(house, works, over)
     settled = {outcome.key for outcome in over}
     back = {key: work.ordinal for key, work in untouched.items() if key not in settled}
     unknown = [key for key in works if key not in settled | back.keys()]
@@ -78,8 +90,41 @@ async def _settle(house: House, left: Left) -> Counter[str]:
         await ledger.change(
             Message, Message.id.in_(unknown), held, state="UNKNOWN", unknown=Message.unknown + 1, **freed
         )
+    if fault is not None:
+        raise fault
     tally = Counter(outcome.verdict for outcome in ended)
     return tally + Counter({"untouched": len(untouched), "unknown": len(unknown)})
+
+
+async def _recorded(house: House, works: Mapping[str, Work], over: Sequence[Outcome]) -> Exception | None:
+    """Record these outcomes; the fault of one that cannot be.
+
+    Together; where that fails, one by one: what the mail server took would otherwise leave again after each lease,
+    because of another in its batch.
+    """
+    if await _fault_of(house, works, over) is None:
+        return None
+    last: Exception | None = None
+    in_a_row = 0
+    for one in over:
+        fault = await _fault_of(house, works, [one])
+        if fault is None:
+            in_a_row = 0
+            continue
+        last, in_a_row = fault, in_a_row + 1
+        if in_a_row == _ENOUGH:
+            break
+    return last
+
+
+async def _fault_of(house: House, works: Mapping[str, Work], over: Sequence[Outcome]) -> Exception | None:
+    """What kept them from being recorded; None: they are."""
+    try:
+        if over:
+            await record(house, [works[outcome.key] for outcome in over], over)
+    except Exception as fault:
+        return fault
+    return None
 
 
 async def _refused_before(house: House, untouched: Mapping[str, Work]) -> list[Outcome]:
@@ -90,13 +135,14 @@ async def _refused_before(house: House, untouched: Mapping[str, Work]) -> list[O
 
 
 async def _still_held(house: House, left: Left) -> list[Work]:
-    """The messages that nobody else has taken over meanwhile."""
+    """The messages that nobody has taken over meanwhile, nor this process itself once more."""
     query = select(*Message.__table__.columns).where(
         Message.id.in_(left.claimed), Message.state == "CLAIMED", Message.lease_owner == left.owner
     )
     async with house.store.view() as ledger:
         rows = await ledger.rows(query)
-    return [Work(cast(Message, row), None, None, row.attempts) for row in rows]
+    held = [row for row in rows if left.attempts.get(row.id, row.attempts) == row.attempts]
+    return [Work(cast(Message, row), None, None, row.attempts) for row in held]
 
 
 async def look_up(house: House, works: list[Work]) -> list[Work]:

@@ -168,7 +168,7 @@ async def _to_copies(
         await recalls.keep_back_copies(ledger, hop)
     told = [
         mails.Mail(
-            kind=kind, step=f"{letter.id}-{code}"[:40], recipient=code, address=address, not_before=now,
+            kind=kind, step=f"{letter.id}-{mails.of_code(code)}", recipient=code, address=address, not_before=now,
             campaign_id=campaign.id, urgent=is_urgent(campaign), context={**said, "name": name, "inform": True},
             enclosures=enclosed,
         )

@@ -6,6 +6,7 @@ process is killed. A power cut may take the last lines, and then the letter coun
 
     B boot-id              the first line: whether the machine has been started anew since
     C id id …              claimed: an attempt of each stands in the database
+    A n n …                which attempt, in the same order
     D id                   its final dot is about to leave
     E [id, verdict, …]     what became of it, as JSON
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,14 +43,16 @@ def boot_id() -> str:
 class Journal:
     """The file of one batch. While it is open it is locked, so nobody takes its writer for dead."""
 
-    def __init__(self, folder: Path, owner: str, number: int, keys: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, owner: str, number: int, keys: Sequence[str], attempts: Sequence[int] = ()
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{owner}-{number}{_SUFFIX}"
         made = self._path.with_suffix(".new")
         self._open = True
         self._file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        head = f"B {boot_id()}\nC {' '.join(keys)}\n".encode()
+        head = f"B {boot_id()}\nC {' '.join(keys)}\nA {' '.join(map(str, attempts))}\n".encode()
         self._reserve(len(head) + _ROOM * (len(keys) + 1))
         self._map = mmap.mmap(self._file, 0)
         self._at = 0
@@ -103,7 +106,8 @@ class Journal:
 class Left:
     """What a dead process left behind. claimed, handed: ids; outcomes: of those that had ended.
 
-    complete: nothing can be missing from it (the machine has run on).
+    attempts: of those claimed, where the journal says so; complete: nothing can be missing from it (the machine has
+    run on).
     """
 
     path: Path
@@ -112,6 +116,7 @@ class Left:
     handed: frozenset[str]
     outcomes: tuple[Outcome, ...]
     complete: bool
+    attempts: Mapping[str, int]
 
 
 @contextmanager
@@ -141,6 +146,7 @@ def _read(path: Path) -> Left:
     claimed: list[str] = []
     handed: set[str] = set()
     outcomes: list[Outcome] = []
+    attempts: list[int] = []
     boot = ""
     # What stands behind the last line end was torn, or is the empty rest of the file.
     for line in path.read_bytes().split(b"\n")[:-1]:
@@ -151,6 +157,8 @@ def _read(path: Path) -> Left:
             boot = rest.decode()
         elif mark == b"C":
             claimed += rest.decode().split()
+        elif mark == b"A":
+            attempts += map(int, rest.split())
         elif mark == b"D":
             handed.add(rest.decode())
         elif mark == b"E":
@@ -160,4 +168,6 @@ def _read(path: Path) -> Left:
                 continue
     complete = bool(boot) and boot == boot_id()
     owner = path.stem.rpartition("-")[0]
-    return Left(path, owner, tuple(claimed), frozenset(handed), tuple(outcomes), complete)
+    # One of an older version says of none which attempt it was.
+    made = dict(zip(claimed, attempts, strict=False))
+    return Left(path, owner, tuple(claimed), frozenset(handed), tuple(outcomes), complete, made)

@@ -412,9 +412,10 @@ class Message(Table):
     recipient: Mapped[str] = mapped_column(String(40))
     #: The stem of its words: letter, reminder, copy, digest, report, issue_wanted…
     kind: Mapped[str] = mapped_column(String(24))
-    step: Mapped[str] = mapped_column(String(40))
+    #: At the longest an id, a code as `mails.of_code` spells it, and the number of a further mailbox.
+    step: Mapped[str] = mapped_column(String(120))
     #: Derived from delivery, kind and step, so that a repeat is the same message (RFC 5322 3.6.4).
-    message_id: Mapped[str] = mapped_column(String(160), unique=True)
+    message_id: Mapped[str] = mapped_column(String(440), unique=True)
     address: Mapped[str]
     #: What its words need beyond the delivery, and [{name, sha256}] of its own enclosures.
     context: Mapped[dict[str, Any]]
