@@ -21,7 +21,8 @@ TEXT_MAX = 50_000
 _TAG = re.compile(r"<(/?)([A-Za-z!][A-Za-z0-9]{0,20})[^<>]{0,3000}>")
 _SILENT = {"style", "script", "head", "title"}
 _BLOCKS = {"p", "div", "tr", "table", "ul", "ol", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "br"}
-_MESSAGE_ID = re.compile(r"<[^<>\s@]{1,200}@[^<>\s@]{1,200}>")
+#: Printable ASCII alone: anything else is none of ours, and no database keeps a NUL or half of a surrogate pair.
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]{1,200}@[!-;=?A-~]{1,200}>")
 
 
 def parse(raw: bytes) -> Message:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from congvan.mail import reading
 from congvan.mail.bounces import classify
 from congvan.mail.quotes import own_words
 from tests.contract.smtp_corpus import MAILBOXES, OURS, SAMPLES, TOKEN, WHO, Sample, mail, reply
@@ -171,3 +172,9 @@ def test_no_mail_costs_much_time(name: str) -> None:
     classify(BOMBS[name], MAILBOXES)
     # Linear it takes a fraction of this on any machine, quadratic it takes minutes.
     assert time.process_time() - begun < 10
+
+
+def test_an_id_that_no_database_keeps_is_none() -> None:
+    """PostgreSQL refuses a NUL, and the reader would stop at that mail each time."""
+    raw = b"Message-ID: <a\x00b@x.example> <\xe9@x.example> <a\x7f@x.example> <good.one=1@x.example>\r\n\r\n"
+    assert reading.message_ids(reading.parse(raw), "Message-ID") == ["<good.one=1@x.example>"]
