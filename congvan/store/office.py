@@ -16,14 +16,14 @@ class Entered(Table):
 
     __tablename__ = "entered"
     letter_id: Mapped[str] = mapped_column(String(32), ForeignKey("letters.id"), primary_key=True)
-    number: Mapped[str] = mapped_column(String(8))
+    number: Mapped[str]
     day: Mapped[date]
     #: The signed file, as it came.
     sha256: Mapped[str | None] = mapped_column(String(64), ForeignKey("files.sha256"))
     paper_scan: Mapped[bool] = mapped_column(default=False)
     #: Where the file differs from the approved draft, as the clerk reads it.
     differences: Mapped[list[Any]]
-    entered_by: Mapped[str] = mapped_column(String(40))
+    entered_by: Mapped[str]
     entered_at: Mapped[datetime]
 
 
@@ -34,7 +34,7 @@ class BookChange(Table):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     organisation: Mapped[str] = mapped_column(String(40), index=True)
     at: Mapped[datetime]
-    by: Mapped[str] = mapped_column(String(40))
+    by: Mapped[str]
     why: Mapped[str]
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any]]

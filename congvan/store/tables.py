@@ -356,7 +356,7 @@ class Letter(Table):
     #: DRAFT, PENDING_ISSUE, ISSUED, REPLACED, CANCELLED (Dự thảo … Hủy).
     state: Mapped[str] = mapped_column(String(16))
     number: Mapped[int | None]
-    symbol: Mapped[str] = mapped_column(String(60), default="")
+    symbol: Mapped[str] = mapped_column(default="")
     year: Mapped[int | None]
     issued_on: Mapped[date | None]
     subject: Mapped[str]
@@ -390,7 +390,7 @@ class Number(Table):
 
     __tablename__ = "numbers"
     issuer: Mapped[str] = mapped_column(String(40), primary_key=True)
-    series: Mapped[str] = mapped_column(String(40), primary_key=True)
+    series: Mapped[str] = mapped_column(primary_key=True)
     year: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     letter_id: Mapped[str | None] = mapped_column(String(32))

@@ -22,8 +22,9 @@ from congvan.mail.message import message_id
 from congvan.mail.outgoing import Outcome
 from congvan.rules.records import Contact, CopyTo, Organisation, Register
 from congvan.store.database import Store
+from congvan.store.office import BookChange
 from congvan.store.schema import migrate
-from congvan.store.tables import Campaign, Message
+from congvan.store.tables import Campaign, Message, Number
 from tests.conftest import Postbox
 from tests.postgres import fresh_database
 from tests.protocol.test_issue import go_live
@@ -214,3 +215,14 @@ async def test_a_journal_that_nobody_can_read_keeps_no_mail_back(placed: House, 
     path.write_bytes(b"B \xff\xfe\nC \xff\n")
     assert await outbox.dispatch(placed, postbox, hop_id) == {"accepted": 2}
     assert path.exists()
+
+
+async def test_a_name_is_as_long_as_somebody_has_made_it(placed: House) -> None:
+    """Whoever acts in a terminal types his name, and an authority may have a long symbol."""
+    name = "Nguyễn Thị Hoàng Ngọc Phương Anh, Phó Trưởng phòng Quy hoạch và Xây dựng " * 2
+    now = await placed.clock.now()
+    async with placed.store.act() as ledger:
+        await ledger.add(Number, issuer="BQL", series=name, year=2023, number=1, taken_at=now)
+        await ledger.add(BookChange, id="b" * 32, organisation="BQL", at=now, by=name, why="", after={})
+    async with placed.store.view() as ledger:
+        assert await ledger.all(select(BookChange.by)) == await ledger.all(select(Number.series)) == [name]
