@@ -51,6 +51,8 @@ _END_S = 15
 #: What Prefect's server needs for runs that wait for days, and keeps to itself.
 SERVER_SETTINGS = PREFECT_SETTINGS | {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # Of PostgreSQL alone. With Prefect's own five it opens and closes another connection several times a second.
+    "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "20",
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
     "PREFECT_CLI_PROMPT": "false",
     "DO_NOT_TRACK": "1",
