@@ -113,15 +113,20 @@ class Publisher:
         if not self._changed or loop.time() - self._pictured < PICTURE_EVERY_S:
             return
         self._pictured = loop.time()
-        some = list(self._changed)[:PICTURES]
-        codes = dict.fromkeys([await self._picture_of(hop_id) for hop_id in some])
+        codes: dict[str, str] = {}
+        for hop_id in list(self._changed)[:PICTURES]:
+            try:
+                codes[hop_id] = await self._picture_of(hop_id)
+            except (ObjectNotFound, PrefectHTTPStatusError, httpx.HTTPStatusError):
+                # Its page is gone: until that is made again it waits behind the others.
+                self._changed[hop_id] = self._changed.pop(hop_id)
         # Once for all of them: a campaign's own figures cost as much as it has recipients.
-        for code in codes:
+        for code in dict.fromkeys(codes.values()):
             status = (await figures.status(self.house, code))["campaigns"][0]
             if status["flow_run"] is not None:
                 await self._artifacts.campaign(status["flow_run"], status)
         # Not before: after a call that failed they are made again.
-        for hop_id in some:
+        for hop_id in codes:
             del self._changed[hop_id]
 
     async def _picture_of(self, hop_id: str) -> str:

@@ -16,8 +16,9 @@ from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
 from congvan.acts import board, campaigns, chasing, escalations, figures, hops, mails, prefect_runs, telling
 from congvan.house import House, build
-from congvan.store.tables import Campaign, Case, Delivery, Message
+from congvan.store.tables import Campaign, Case, Delivery, Hop, Message
 from tests.conftest import python
+from tests.postgres import fresh_database
 
 FEW, MANY = 5, 300
 
@@ -69,7 +70,7 @@ async def _relay_looks(house: House) -> None:
     await board.pass_over(house, 1)
     await board.unpublished(house)
     async with house.store.view() as ledger:
-        assert await hops.due_hops(ledger, now) == []
+        assert await hops.free_hops(ledger, now, now, opened=False) == []
         await escalations.next_digest_at(ledger)
         await mails.next_mail_at(ledger, None)
 
@@ -127,6 +128,33 @@ async def test_the_digest_of_hundreds_asks_as_often_as_that_of_a_few(tmp_path: P
 async def _rows(house: House, table: type[Message] | type[Case]) -> int:
     async with house.store.view() as ledger:
         return await ledger.count(select(table.id))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_who_is_left_out_keeps_no_other_waiting(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    """Hops that wait for a process, and recipients whom Prefect does not take."""
+    url = await fresh_database(request.getfixturevalue("postgres_url")) if kind == "postgresql" else ""
+    house = build(settings(tmp_path, 25, url))
+    await house.store.create_tables()
+    hop_id = await fill(house, 3)
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        await ledger.change(Campaign, Campaign.run_id.is_(None), run_id="of-prefect")
+        await ledger.change(Hop, Hop.id == hop_id, wake_at=now)
+        turns = (await ledger.get(Hop, hop_id)).turns
+
+        async def free(**left_out: Any) -> list[str]:
+            return [hop.id for hop in await hops.free_hops(ledger, now, now, **{"opened": True} | left_out)]
+
+        assert await free() == await free(without={(hop_id, turns + 1)}) == [hop_id]
+        assert await free(without={("another", 1), (hop_id, turns)}) == []
+        assert await board.behind(ledger) == 3
+    first, *others = await board.unpublished(house)
+    assert await board.unpublished(house, without={first.delivery_id}) == others
+    assert await board.unpublished(house, most=2) == [], "of a campaign that has grown past the limit none is shown"
+    await house.close()
 
 
 async def test_a_campaign_above_the_boards_limit_is_passed_over_at_once(waiting: tuple[House, str]) -> None:

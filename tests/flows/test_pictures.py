@@ -15,6 +15,7 @@ import httpx
 import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
 
 from congvan.acts import board, extending, hops
 from congvan.acts.board import Tile
@@ -29,12 +30,15 @@ from tests.protocol.world import Town
 
 
 class Renewed:
-    """Counts what is renewed."""
+    """Counts what is renewed; the page `gone` is not there."""
 
-    def __init__(self) -> None:
+    def __init__(self, gone: str = "") -> None:
         self.pages: list[str] = []
+        self.gone = gone
 
     async def hop(self, run_id: str, _issuer: str, _found: dict[str, Any]) -> None:
+        if run_id == self.gone:
+            raise ObjectNotFound(KeyError(run_id))
         self.pages.append(run_id)
 
     async def campaign(self, run_id: str, _status: dict[str, Any]) -> None:
@@ -107,6 +111,24 @@ def taken(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> Taken:
     monkeypatch.setattr(publisher, "_picture", nothing)
     monkeypatch.setattr(publishing, "MAKE_WAY_S", 0.0)
     return Taken(monkeypatch)
+
+
+async def test_a_page_that_is_gone_waits_behind_the_others_and_none_is_forgotten(
+    town: Town, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = [hop.id for hop in await town.all(Hop)]
+    renewed = Renewed(gone=first)
+    monkeypatch.setattr(publisher, "_artifacts", renewed)
+    monkeypatch.setattr(publishing, "PICTURES", 1)
+    monkeypatch.setattr(publishing, "PICTURE_EVERY_S", 0.0)
+    publisher._changed = dict.fromkeys([first, *others])
+    for _ in range(5):
+        await publisher._picture()
+    assert [page for page in renewed.pages if page != "campaign"] == others
+    renewed.gone = ""
+    await publisher._picture()
+    assert renewed.pages[-2] == first
+    assert publisher._changed == {}
 
 
 async def test_only_a_run_whose_state_changes_gets_new_tags(town: Town, publisher: Publisher, taken: Taken) -> None:
