@@ -44,8 +44,8 @@ class Links:
         # The library derives its key anew for every token; a hop has thousands.
         self._derived = hmac.new(self._signer.make_signer(_SALT).derive_key(), digestmod="sha1")
         self._base = base_url.rstrip("/")
-        mail_key = hashlib.sha256(b"congvan-mail-1" + keys[0].encode()).digest()
-        self._mail_key = hmac.new(mail_key, digestmod="sha256")
+        mail_keys = [hashlib.sha256(b"congvan-mail-1" + key.encode()).digest() for key in keys]
+        self._mail_keys = [hmac.new(key, digestmod="sha256") for key in mail_keys]
 
     def token(self, link: Link) -> str:
         """The signed token of a link."""
@@ -78,15 +78,21 @@ class Links:
 
         Lower case and below 64 octets, as mail systems want local parts (RFC 5321 section 4.5.3.1.1).
         """
-        signature = _signed(self._mail_key, message_key.encode()).hex()
-        return f"{message_key}.{signature[:12]}"
+        return _mail_token(self._mail_keys[0], message_key)
 
     def read_mail_token(self, token: str) -> str | None:
         """The id in an address that we made; None for one that we did not."""
         # Mail systems fold the case of local parts, and what comes in may hold any octets.
         token = token.lower()
         key, _, _signature = token.partition(".")
-        return key if hmac.compare_digest(self.mail_token(key).encode(), token.encode("utf-8", "replace")) else None
+        given = token.encode("utf-8", "replace")
+        # What left under an older key comes back for as long as that key is kept.
+        ours = any(hmac.compare_digest(_mail_token(one, key).encode(), given) for one in self._mail_keys)
+        return key if ours else None
+
+
+def _mail_token(begun: hmac.HMAC, key: str) -> str:
+    return f"{key}.{_signed(begun, key.encode()).hex()[:12]}"
 
 
 def _signed(begun: hmac.HMAC, said: bytes) -> bytes:

@@ -48,6 +48,8 @@ _SERVER_ANSWERS_S = 120
 #: How long a process may take to end before it is killed.
 _END_S = 15
 
+#: Settings that lead out of a demo.
+_REAL = ("DATABASE_URL", "IMAP_URL", "HEARTBEAT_URL", "EXERCISE_MAILBOX")
 #: What Prefect's server needs for runs that wait for days, and keeps to itself.
 SERVER_SETTINGS = PREFECT_SETTINGS | {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -164,17 +166,26 @@ class _Up:
 
     def _environment(self) -> None:
         """What we and every child read: one set of addresses."""
+        # What `.env` says is not in the environment yet, and would lose against what is put there.
+        given = Settings()
+        set_by_hand = given.model_fields_set
         os.environ["CONGVAN_HOME"] = str(self.home)
         os.environ["PREFECT_API_URL"] = self.api
         os.environ["PREFECT_HOME"] = str(self.home / "prefect")
-        os.environ["CONGVAN_PORTAL_URL"] = os.environ.get("CONGVAN_PORTAL_URL") or self.portal_url
-        os.environ["CONGVAN_PREFECT_URL"] = os.environ.get("CONGVAN_PREFECT_URL") or self.api.removesuffix("/api")
+        os.environ["CONGVAN_PREFECT_URL"] = given.prefect_url or self.api.removesuffix("/api")
+        portal_url = given.portal_url if "portal_url" in set_by_hand and not self.demo else ""
+        os.environ["CONGVAN_PORTAL_URL"] = portal_url or self.portal_url
         if self.demo:
             os.environ["CONGVAN_DEMO"] = "true"
             os.environ["CONGVAN_SMTP_URL"] = f"smtp://127.0.0.1:{self.ports['smtp']}"
-            os.environ["CONGVAN_PORTAL_URL"] = self.portal_url
-            os.environ["CONGVAN_LEASE_S"] = os.environ.get("CONGVAN_LEASE_S", "30")
+            os.environ["CONGVAN_LEASE_S"] = str(given.lease_s if "lease_s" in set_by_hand else 30)
             os.environ["CONGVAN_DEMO_PAUSE_S"] = str(1 / self.speed if self.speed else 0)
+            # A demo plays among its own: what an installation on this machine works with is neither read nor written.
+            for name in _REAL:
+                os.environ[f"CONGVAN_{name}"] = ""
+            os.environ.pop("CONGVAN_WORK_POOL", None)
+            if given.mta_log is not None:
+                os.environ["CONGVAN_MTA_LOG"] = os.devnull
         for name, value in SERVER_SETTINGS.items():
             os.environ.setdefault(name, value)
 
@@ -192,7 +203,7 @@ class _Up:
         """A demo that has ended makes room for a new one; one that was interrupted goes on."""
         if not (self.home / "congvan.db").exists():
             return
-        house = build(Settings(home=self.home, demo=True))
+        house = build(Settings(home=self.home, demo=True, database_url=""))
         try:
             await migrate(house.store)
             finished = await demo_acts.over(house)

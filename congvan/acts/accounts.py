@@ -206,6 +206,10 @@ async def sign_in(house: House, name: str, password: str, address: str) -> Signe
         raise SignInRefused
     token = f"{house.random.getrandbits(256):064x}"
     async with house.store.act() as ledger:
+        now = await ledger.take(Operator, name)
+        if (now.password, now.disabled_at) != (row.password, None):
+            # A new password, or the end of the account, came in between.
+            raise SignInRefused
         await ledger.remove(Failures, Failures.key == _key("name", name))
         await ledger.change(Failures, Failures.key == _key("address", address), number=Failures.number - 1)
         await ledger.remove(Session, Session.ends_at < wall)

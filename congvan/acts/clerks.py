@@ -6,11 +6,13 @@ settings ask for two, whatever was entered waits for a second account.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
@@ -108,6 +110,8 @@ async def enter(house: House, letter_id: str, what: Issued) -> Letter | None:
     2. Differences from the draft wait for somebody who has seen them.
     3. Where two are needed, everything waits for the second.
     """
+    # Who accepts differences is whoever is shown them, afterwards.
+    what = replace(what, accept_differences_by="")
     try:
         await issuing.examine(house, letter_id, what)
         differences: list[str] = []
@@ -128,14 +132,25 @@ async def enter(house: House, letter_id: str, what: Issued) -> Letter | None:
     return None
 
 
-async def approve(house: House, letter_id: str, by: str) -> Letter:
-    """Say yes to what was entered: the differences are accepted and the letter is issued; raise as `issue`."""
+def mark_of(row: Entered) -> str:
+    """By which one knows that what was looked at is what is there: over all that was entered."""
+    said = [row.number, row.day, row.sha256, row.paper_scan, row.differences, row.entered_by, row.entered_at]
+    return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
+
+
+async def approve(house: House, letter_id: str, by: str, seen: str | None = None) -> Letter:
+    """Say yes to what was entered: the differences are accepted and the letter is issued; raise as `issue`.
+
+    seen: the mark of what whoever says yes has looked at; None: where it is not shown with one.
+    """
     async with house.store.view() as ledger:
         row = await ledger.find(Entered, letter_id)
         if row is None:
             raise ActRefused("Chưa có gì được nhập cho văn bản này, hoặc đã có người xử lý.")
         if house.settings.issue_needs_two and _same(row.entered_by, by):
             raise ActRefused("Cần người thứ hai duyệt, khác người đã nhập.")
+        if seen is not None and seen != mark_of(row):
+            raise ActRefused("Nội dung đã được nhập lại sau khi trang này được mở; đề nghị xem lại rồi duyệt.")
         signed = bytes((await ledger.get(File, row.sha256)).data) if row.sha256 else None
     names = row.entered_by if _same(row.entered_by, by) else f"{row.entered_by}, {by}"
     accepted = by if row.differences else ""
@@ -143,7 +158,7 @@ async def approve(house: House, letter_id: str, by: str) -> Letter:
         house, letter_id, Issued(row.number, row.day, names, signed, row.paper_scan, accepted)
     )
     async with house.store.act() as ledger:
-        await ledger.remove(Entered, Entered.letter_id == letter_id)
+        await ledger.remove(Entered, Entered.letter_id == letter_id, Entered.entered_at == row.entered_at)
     return letter
 
 

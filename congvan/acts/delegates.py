@@ -21,7 +21,7 @@ from congvan.reading import read_record
 from congvan.rules.protocol import Fact, State
 from congvan.rules.records import Record
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delegate, Delivery
+from congvan.store.tables import Campaign, Delegate, Delivery, Message
 
 #: Colleagues of one recipient.
 MOST = 5
@@ -45,7 +45,7 @@ async def delegate(
     """Send a colleague a link of its own; return the delegate's id. Raise ActRefused, LinkRevoked.
 
     address: a mailbox that the registry has for this organisation, or one under the same domain. The same
-    mailbox again is the same colleague, and no second mail.
+    mailbox again is the same colleague, and no second mail while its link opens.
     """
     now, shared = await house.clock.now(), shared_domains(house)
     async with house.store.act() as ledger:
@@ -55,27 +55,37 @@ async def delegate(
             raise ActRefused("Văn bản này không còn cần trả lời.")
         known: list[Delegate] = await ledger.all(select(Delegate).where(Delegate.delivery_id == delivery_id))
         again = next((one.id for one in known if one.address.casefold() == address.casefold()), None)
-        if again is not None:
+        key = again or house.new_id(now)
+        step = f"{key}-{delivery.link_version}"
+        if again is not None and await _has_link(ledger, delivery, again, step):
             return again
-        if len(known) >= MOST:
-            raise ActRefused(f"Đã chuyển cho {MOST} người; không chuyển thêm được.")
-        await _check_own(ledger, delivery, address, shared)
-        key = house.new_id(now)
-        await ledger.add(
-            Delegate, id=key, campaign_id=delivery.campaign_id, delivery_id=delivery_id, address=address, name=name,
-            named_by=by, made_at=now,
-        )  # fmt: skip
+        if again is None:
+            if len(known) >= MOST:
+                raise ActRefused(f"Đã chuyển cho {MOST} người; không chuyển thêm được.")
+            await _check_own(ledger, delivery, address, shared)
+            await ledger.add(
+                Delegate, id=key, campaign_id=delivery.campaign_id, delivery_id=delivery_id, address=address,
+                name=name, named_by=by, made_at=now,
+            )  # fmt: skip
         # Whom it names stands beside the log, which cannot be purged.
         await ledger.write(delivery, now, Entry(Fact.DELEGATED, {"delegate": key}, "recipient", "link"))
         campaign = await ledger.get(Campaign, delivery.campaign_id)
         mail = mails.Mail(
-            kind="delegated", step=key, recipient=delivery.recipient, address=address, not_before=now,
+            kind="delegated", step=step, recipient=delivery.recipient, address=address, not_before=now,
             delivery_id=delivery_id, hop_id=delivery.hop_id, campaign_id=campaign.id, urgent=is_urgent(campaign),
             context={"delegate": key, "name": name, "by": by, "note": note},
         )  # fmt: skip
         await mails.queue(house, ledger, [mail], now)
         await mails.wake_hop(ledger, delivery.hop_id, now)
         return key
+
+
+async def _has_link(ledger: Ledger, delivery: Delivery, key: str, step: str) -> bool:
+    """Whether the colleague was sent a link that still opens: since then none was made anew, nor its mail dropped."""
+    # Before, a step did not say which link its mail carries.
+    steps = (step, key) if delivery.link_version == 1 else (step,)
+    sent = Message.delivery_id == delivery.id, Message.kind == "delegated", Message.step.in_(steps)
+    return await ledger.first(select(Message.id).where(*sent, Message.state != "CANCELLED")) is not None
 
 
 async def _check_own(ledger: Ledger, delivery: Delivery, address: str, shared: frozenset[str]) -> None:

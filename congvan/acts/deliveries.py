@@ -74,8 +74,13 @@ def _check_running(campaign: Campaign) -> None:
 
 
 async def _drop_open_mail(ledger: Ledger, delivery_id: str) -> None:
+    # A receipt says what was answered, and that stays true.
     await ledger.change(
-        Message, Message.delivery_id == delivery_id, Message.state.in_(("QUEUED", "UNKNOWN")), state="CANCELLED"
+        Message,
+        Message.delivery_id == delivery_id,
+        Message.state.in_(("QUEUED", "UNKNOWN")),
+        Message.kind != "receipt",
+        state="CANCELLED",
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from congvan.acts import escalations, mails
 from congvan.acts.played import office_time, play
 from congvan.clock import DemoClock
+from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.calendar import local
 from congvan.store.ledger import Ledger
@@ -28,9 +29,14 @@ _OPEN_MAIL = ("QUEUED", "UNKNOWN", "CLAIMED")
 
 
 async def start_clock(house: House, at: datetime) -> None:
-    """Set the demo's clock, unless it already runs: a demo that is started again goes on."""
+    """Set the demo's clock, unless it already runs: a demo that is started again goes on.
+
+    Raise ActRefused for a database in which something else is under way: it would be played there for ever after.
+    """
     async with house.store.act() as ledger:
         if await ledger.note(DemoClock.NOTE) is None:
+            if await ledger.first(select(Campaign.id)) is not None:
+                raise ActRefused("Cơ sở dữ liệu này đang được dùng thật; bản diễn cần một cơ sở dữ liệu riêng.")
             await ledger.set_note(DemoClock.NOTE, {"now": at.isoformat()})
 
 

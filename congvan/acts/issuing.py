@@ -6,6 +6,7 @@ engine never draws a seal or a signature.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -62,7 +63,7 @@ async def examine(house: House, letter_id: str, entered: Issued) -> dict[str, An
     letter, campaign = await _of(house, letter_id)
     await _refuse(house, letter, campaign, entered)
     made, rendered = await _numbered(house, letter, entered)
-    evidence = check_signed(made, rendered, entered) if entered.signed is not None else {}
+    evidence = await _checked(made, rendered, entered)
     async with house.store.view() as ledger:
         await validity.refuse_outside(ledger, campaign, letter.issuer, made.sheet.signer, entered.day)
         symbol = made.sheet.code if entered.number else ""
@@ -133,7 +134,7 @@ async def _numbered(house: House, letter: Letter, entered: Issued) -> tuple[Draf
 
 async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issued) -> Letter:
     made, rendered = await _numbered(house, letter, entered)
-    evidence = check_signed(made, rendered, entered) if entered.signed is not None else {}
+    evidence = await _checked(made, rendered, entered)
     now = await house.clock.now()
     async with house.store.act() as ledger:
         row = await ledger.take(Letter, letter.id)
@@ -154,6 +155,11 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
             await consequences.issued(house, ledger, campaign, row, data, now, entered.by)
     await consequences.afterwards(house, row)
     return row
+
+
+async def _checked(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, Any]:
+    # Beside the loop: a file may be made so that it takes long.
+    return await asyncio.to_thread(check_signed, made, rendered, entered) if entered.signed is not None else {}
 
 
 def check_signed(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, Any]:
@@ -275,10 +281,9 @@ async def issue_company(
 ) -> None:
     """Issue it, in the transaction in which the company passes it on.
 
-    NĐ 30 does not bind a company: its own file is kept as it is, unless it is marked as a secret.
+    NĐ 30 does not bind a company: its own file is kept as it is. The caller has looked whether it is marked as a
+    secret (`refuse_secret_file`), before the transaction.
     """
-    if entered.signed is not None:
-        refuse_secret_file(entered.signed, "tệp của doanh nghiệp")
     if hop.letter_id is None:
         await insert(house, ledger, hop, made, rendered, now, "DRAFT")
     letter = await ledger.take(Letter, hop.letter_id)

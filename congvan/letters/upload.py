@@ -62,7 +62,6 @@ class Upload:
 def read(data: bytes, name: str = "tệp đã ký") -> Upload:
     """The file's words and signatures; raise BadInput for what is no PDF that can be opened."""
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
 
     try:
         # What a damaged file makes the reader complain of is no concern of the clerk's.
@@ -78,8 +77,8 @@ def read(data: bytes, name: str = "tệp đã ký") -> Upload:
             return Upload(pages, stamps, tuple(_signatures(reader, data)))
     except CongvanError:
         raise
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        # A broken file fails in any of these ways, deep inside the reader.
+    except Exception as error:
+        # A broken file fails in ever other ways, deep inside the reader: filters, decoders, loops.
         raise _refuse(name, "không đọc được tệp PDF", "xuất hoặc quét lại văn bản đã ký thành PDF") from error
 
 
@@ -136,6 +135,7 @@ def _digest(name: str, data: bytes) -> bytes:
 
 
 def _signer(seal: bytes) -> str:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
     from cryptography.x509.oid import NameOID
 
@@ -143,7 +143,7 @@ def _signer(seal: bytes) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             certificates = load_der_pkcs7_certificates(seal.rstrip(b"\0"))
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         return ""
     # An authority's certificate that comes along names itself as a certificate authority.
     named = [name for one in certificates for name in one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]

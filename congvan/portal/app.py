@@ -20,7 +20,7 @@ from congvan.house import Carrier, House
 from congvan.house import carrier as smtp_carrier
 from congvan.portal import metrics, office
 from congvan.portal.desk import Desk
-from congvan.portal.guard import AccessLog, BodyCap, Forms, Refused, SecureHeaders, TooLarge, secure_headers
+from congvan.portal.guard import AccessLog, BodyCap, Forms, NoNul, Refused, SecureHeaders, TooLarge, secure_headers
 from congvan.portal.mailbox import MailPages
 from congvan.portal.pages import Pages
 from congvan.portal.recipient import RecipientPages
@@ -63,7 +63,12 @@ def app(
             *office.routes(desk, carrier or (lambda: smtp_carrier(settings))),
             *(MailPages(desk, mail_folder).routes() if mail_folder else ()),
         ],
-        middleware=[Middleware(AccessLog), Middleware(SecureHeaders, https=https), Middleware(BodyCap)],
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(SecureHeaders, https=https),
+            Middleware(NoNul),
+            Middleware(BodyCap),
+        ],
         exception_handlers=_handlers(desk, https),
     )
     # Such a redirect is built from the Host header, which anybody may write.
@@ -134,6 +139,8 @@ def _handlers(desk: Desk, https: bool) -> dict[Any, Handler]:
         Refused: says("refused", 403),
         TooLarge: says("too_large", 413),
         TooManyRequests: says("too_many", 429),
+        # Octets in a form that are no text of the charset that it names.
+        UnicodeError: says("bad_request", 400),
         HTTPException: http,
         Exception: broken,
     }

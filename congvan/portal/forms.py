@@ -29,6 +29,8 @@ _LONGEST = {"reason": 2_000, "note": 1_000, "email": 254, "number": 7}
 _LONGEST_LINE = 120
 #: What neither a log nor PostgreSQL takes: control and formatting characters, lone surrogates.
 _FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+#: Names of fields are part of what is asked of the database.
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _NUMBER = re.compile(r"[1-9]\d{0,5}[a-zđ]?|0\d{1,5}")
 
 _WAITING = frozenset({State.QUEUED, State.SENT, State.DELIVERED, State.UNDELIVERABLE, State.REJECTED})
@@ -193,6 +195,7 @@ def by_hand(sent: Mapping[str, str], page: Obligation, own_pdf: bytes | None) ->
         faults["how"] = "need_how"
     if more.values["day"] and day_of(more.values["day"]) is None:
         faults["day"] = "not_date"
+    sent = {name: value for name, value in sent.items() if _NAME.fullmatch(name)}
     ticked = {name: "yes" for name, value in sent.items() if name.startswith(REACHED) and value == "yes"}
     if sent.get("all") == "yes":
         # Every line of the page has its field for evidence.

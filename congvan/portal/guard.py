@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from itsdangerous import BadData, URLSafeSerializer
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from congvan.errors import LinkInvalid
@@ -81,6 +82,22 @@ class SecureHeaders:
             await send(message)
 
         await self.app(scope, receive, complete)
+
+
+class NoNul:
+    """Refuses addresses of the operators' pages with a NUL in them: they go into questions to the database, and
+    PostgreSQL takes none. (Behind a link the token is read first, and whatever is wrong there looks the same.)"""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 400, or pass on."""
+        office = scope["type"] == "http" and scope["path"].startswith("/office")
+        if office and ("\0" in scope["path"] or b"%00" in scope.get("query_string", b"")):
+            await PlainTextResponse("", 400)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class BodyCap:

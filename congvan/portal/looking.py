@@ -96,4 +96,4 @@ class Looking:
 
 
 def _page_number(text: str) -> int:
-    return min(int(text), 10_000) if text.isascii() and text.isdigit() and int(text[:6]) > 0 else 1
+    return min(int(text[:6]), 10_000) if text.isascii() and text.isdigit() and int(text[:6]) > 0 else 1

@@ -47,7 +47,8 @@ class MailPages:
         """Newest first, with search and paging."""
         query = request.query_params
         search, address = query.get("q", "")[:200], query.get("to", "")[:254]
-        number = max(1, int(query.get("page", "1"))) if query.get("page", "1").isdecimal() else 1
+        page = query.get("page", "1")[:6]
+        number = max(1, int(page)) if page.isdecimal() else 1
         store = await self._store()
         rows, total = await asyncio.to_thread(
             store.page, search=search, address=address, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS

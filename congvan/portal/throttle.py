@@ -53,19 +53,17 @@ class Throttle:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     async def request(self, host: str | None, *, post: bool) -> None:
-        """One more request from this address; refused at once where it has guessed too many tokens."""
-        address = network(host)
-        if not await self._limiter.test(self._items["misses"], "misses", address):
-            await self._refuse(self._items["misses"], "misses", address)
-        await self._hit("posts" if post else "reads", address)
+        """One more request from this address."""
+        await self._hit("posts" if post else "reads", network(host))
 
     async def link(self, delivery_id: str, *, post: bool) -> None:
         """One more request with a valid link."""
         await self._hit("link_posts" if post else "link_reads", delivery_id)
 
     async def miss(self, host: str | None) -> None:
-        """One more token that is none of ours."""
-        await self._limiter.hit(self._items["misses"], "misses", network(host))
+        """One more token that is none of ours. Whoever guesses shuts nobody else out: links that are ours go on, also
+        from behind the same address."""
+        await self._hit("misses", network(host))
 
     async def _hit(self, name: str, who: str) -> None:
         if not await self._limiter.hit(self._items[name], name, who):

@@ -9,6 +9,7 @@ was measured: the sizes that an archive declares about itself are not believed e
 from __future__ import annotations
 
 import io
+import lzma
 import re
 import zipfile
 import zlib
@@ -26,8 +27,14 @@ MOST_CELLS = 4_000_000
 _MOST_MEMBERS = 2_000
 _NEEDED = re.compile(r"(\[Content_Types\]\.xml|_rels/.+|xl/[^/]+\.xml|xl/_rels/.+|xl/worksheets/[^/]+\.xml)")
 _REFERENCE = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{0,4})(\d{1,9})[\"']")
-_CELL = re.compile(rb"<(?:\w+:)?c[\s>]")
-_FORMULA = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br\s*=\s*[\"']([A-Za-z]{1,3})(\d{1,7})[\"'][^>]*>\s*<(?:\w+:)?f[\s/>]")
+_CELL = re.compile(rb"<(?:\w+:)?c[\s/>]")
+_ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
+#: Cells and rows that say where they stand. No tag spans another: else a file of `<c ` alone takes hours.
+_PLACED = re.compile(rb"<(?:\w+:)?(?:c|row)\s[^<>]*?\br\s*=")
+_FORMULA = re.compile(
+    rb"<(?:\w+:)?c\s[^<>]*?\br\s*=\s*[\"']([A-Za-z]{1,3})(\d{1,7})[\"'][^<>]*>\s*"
+    rb"(?:<(?:\w+:)?v[^<>]*>[^<>]*</(?:\w+:)?v>\s*)?<(?:\w+:)?f[\s/>]"
+)
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _RESAVE = "mở tệp bằng Excel, xóa các hàng, cột và trang thừa, rồi lưu lại thành .xlsx"
 
@@ -89,7 +96,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
     except Unusable:
         raise
     # What a damaged archive makes the reader raise: found by feeding it damaged archives.
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, ValueError, EOFError, OSError) as error:
         raise Unusable("tệp .xlsx bị hỏng hoặc có mật khẩu", "bỏ mật khẩu, lưu lại thành .xlsx") from error
     if any(b"<!DOCTYPE" in one or b"<!ENTITY" in one for one in members.values()):
         raise Unusable("bảng tính chứa khai báo không được phép", _RESAVE)
@@ -129,6 +136,9 @@ def _measure(sheet: bytes) -> set[tuple[int, int]]:
         rows = max(rows, int(number))
         if letters:
             columns = max(columns, _column(letters))
+    if len(_CELL.findall(sheet)) + len(_ROW.findall(sheet)) != len(_PLACED.findall(sheet)):
+        # The reader would put it after the one before, and what was measured is not what it lays out.
+        raise Unusable("trang tính có ô không ghi vị trí", _RESAVE)
     if rows * columns > MOST_CELLS:
         raise Unusable(f"trang tính có đến {rows} hàng × {columns} cột", _RESAVE)
     return {(int(row) - 1, _column(letters) - 1) for letters, row in _FORMULA.findall(sheet)}

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import logging
 import random
+import threading
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -14,9 +16,10 @@ import httpx
 import pytest
 from itsdangerous import URLSafeSerializer
 
-from congvan.acts import deliveries
-from congvan.errors import LinkInvalid
+from congvan.acts import deliveries, passing_on
+from congvan.errors import BadInput, LinkInvalid
 from congvan.house import House
+from congvan.letters import upload
 from congvan.links import Link
 from congvan.portal.app import app
 from congvan.portal.guard import LARGEST_FORM_BYTES, LARGEST_UPLOAD_BYTES, Forms, canonical
@@ -420,15 +423,18 @@ def limited(house: House, **allowed: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url=BASE)
 
 
-async def test_guessing_tokens_ends_soon_and_real_links_of_that_address_wait(house: House, desk: Desk) -> None:
+async def test_guessing_tokens_ends_soon_and_keeps_nobody_behind_that_address_from_answering(
+    house: House, desk: Desk
+) -> None:
+    """A whole park may sit behind one address, and a scanner of its mails mangle links."""
     path = desk.path(await desk.tenant())
     async with limited(house, misses="5/minute") as web:
         assert (await web.get(path)).status_code == 200
         seen = [(await web.get(f"/v/guess{n}.x")).status_code for n in range(8)]
         assert seen == [404] * 5 + [429] * 3
-        page = await web.get(path)
-        assert page.status_code == 429
-        assert int(page.headers["retry-after"]) > 0
+        refused = await web.get("/v/guess9.x")
+        assert int(refused.headers["retry-after"]) > 0
+        assert (await web.get(path)).status_code == 200
 
 
 async def test_one_link_cannot_flood(house: House, desk: Desk) -> None:
@@ -463,3 +469,46 @@ async def test_an_error_inside_says_that_nothing_was_recorded(
     assert "Nội dung chưa được ghi nhận" in page.text
     assert "disk" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+async def test_a_companys_file_is_read_beside_the_loop_and_before_anything_is_locked(
+    house: House, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be made so that reading it takes long, and then nobody else could answer."""
+    seen: list[tuple[bool, int]] = []
+
+    def looked_at(_data: bytes, _name: str) -> None:
+        seen.append((threading.current_thread() is threading.main_thread(), house.store.open_transactions))
+
+    monkeypatch.setattr(passing_on, "refuse_secret_file", looked_at)
+    investor = await desk.delivery("CDT-VSIP")
+    order = passing_on.PassOn("Hoa", "Giám đốc", segment_ticked=True, own_pdf=b"%PDF-1.7 ours")
+    await passing_on.pass_on(house, investor.id, order)
+    assert seen == [(False, 0)]
+
+
+@pytest.mark.parametrize("page", [b"/Filter /Foo", b"/Filter /JBIG2Decode", b"/Filter [/Crypt]"])
+def test_a_file_that_the_reader_trips_over_is_refused_in_words(page: bytes) -> None:
+    body = b"BT /F1 12 Tf (x) Tj ET"
+    pdf = (
+        b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>endobj\n"
+        b"4 0 obj<<" + page + b"/Length %d>>stream\n" % len(body) + body + b"\nendstream endobj\n"
+        b"trailer<</Root 1 0 R/Size 5>>\n%%EOF\n"
+    )
+    with suppress(BadInput):
+        upload.read(pdf)
+
+
+async def test_a_form_in_no_charset_is_a_bad_request_and_no_fault_of_ours(web: httpx.AsyncClient) -> None:
+    page = await web.post(
+        "/office/sign-in", content=b'--b\r\nContent-Disposition: form-data; name="\xff"\r\n\r\nx\r\n--b--\r\n',
+        headers={"content-type": "multipart/form-data; boundary=b; charset=undefined", "origin": BASE},
+    )  # fmt: skip
+    assert page.status_code == 400
+
+
+@pytest.mark.parametrize("page", ["9" * 5_000, "0", "-1", "x"])
+async def test_a_page_of_any_number_is_a_page(web: httpx.AsyncClient, desk: Desk, page: str) -> None:
+    investor = await desk.delivery("CDT-VSIP")
+    assert (await web.get(f"{desk.path(investor)}/below?page={page}")).status_code in (200, 404)

@@ -305,3 +305,24 @@ async def test_a_link_on_another_site_leads_in_by_a_step_of_our_own(clerk: Clerk
     assert 'content="0; url=/office?x=1"' in page.text
     again = await clerk.web.get("/office?x=1", headers={"Sec-Fetch-Site": "same-origin"})
     assert again.status_code == 303
+
+
+async def test_a_password_that_is_changed_while_the_old_one_is_verified_opens_nothing(
+    house: House, clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever has just been shut out would have a session all the same."""
+    verified = accounts._verified
+
+    def slowly(hashed: str | None, password: str) -> bool:
+        good = verified(hashed, password)
+        asyncio.run(changed())
+        return good
+
+    async def changed() -> None:
+        apart = house.apart()
+        await accounts.set_password(apart, "hoa", "một mật khẩu mới và đủ dài")
+        await apart.close()
+
+    monkeypatch.setattr(accounts, "_verified", slowly)
+    with pytest.raises(accounts.SignInRefused):
+        await accounts.sign_in(house, "hoa", PASSWORD, "192.0.2.1")

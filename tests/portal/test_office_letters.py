@@ -15,7 +15,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import confirmations, launches, letters
+from congvan.acts import clerks, confirmations, launches, letters
+from congvan.acts.issuing import Issued
 from congvan.house import House
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.portal.app import app
@@ -64,6 +65,11 @@ async def paper(house: House, letter_id: str, number: str = "12", place: str = "
         letter = {**sheet.context["letter"], "opening": body.replace("Thực hiện", place, 1)}
         sheet = sheet.model_copy(update={"context": {**sheet.context, "letter": letter}})
     return signed(house.press.render(sheet).pdf)
+
+
+def shown_mark(page: str) -> str:
+    (mark,) = re.findall(r'name="seen" value="(\w+)"', page)
+    return str(mark)
 
 
 def upload(pdf: bytes) -> dict[str, tuple[str, bytes, str]]:
@@ -130,7 +136,7 @@ async def test_a_file_that_differs_waits_for_somebody_who_has_seen_where(
     assert "khác dự thảo" in shown
     assert "Căn cứ" in shown
     assert (await clerk.web.get(f"{at}/entered.pdf")).content == pdf
-    await clerk.do(f"{at}/approve")
+    await clerk.do(f"{at}/approve", seen=shown_mark(shown))
     assert (await letter_of(house, waiting)).state == "ISSUED"
     assert (await clerk.web.get(f"{at}/letter.pdf")).content == pdf
     async with house.store.view() as ledger:
@@ -162,9 +168,27 @@ async def test_where_two_are_needed_nobody_issues_alone(
     page = await clerk.do(f"{at}/approve", 422)
     assert "Cần người thứ hai duyệt" in page.text
     assert (await letter_of(house, waiting)).state == "PENDING_ISSUE"
-    await leader.do(f"{at}/approve")
+    looked_at = shown_mark(await leader.see(at))
+    # Whoever has entered it enters something else while the other looks.
+    other = await paper(house, waiting, place="Căn cứ")
+    await clerk.do(f"{at}/issue", number="12", day="01/12/2023", files=upload(other))
+    page = await leader.do(f"{at}/approve", 422, seen=looked_at)
+    assert "đã được nhập lại" in page.text
+    assert (await letter_of(house, waiting)).state == "PENDING_ISSUE"
+    await clerk.do(f"{at}/issue", number="12", day="01/12/2023", files=upload(pdf))
+    await leader.do(f"{at}/approve", seen=shown_mark(await leader.see(at)))
     row = await letter_of(house, waiting)
     assert (row.state, row.issued_by) == ("ISSUED", "hoa, dung")
+
+
+async def test_nobody_accepts_differences_before_they_are_shown(house: House, waiting: str) -> None:
+    """With two persons the second sees them, whatever name the first has given for it."""
+    house.settings = house.settings.model_copy(update={"issue_needs_two": True})
+    pdf = await paper(house, waiting, place="Căn cứ")
+    await clerks.enter(house, waiting, Issued("12", DAY, "hoa", pdf, accept_differences_by="hoa"))
+    async with house.store.view() as ledger:
+        assert (await ledger.get(Entered, waiting)).differences
+    assert (await clerks.approve(house, waiting, "dung")).state == "ISSUED"
 
 
 @pytest.mark.parametrize("data", [b"", b"no pdf at all", b"%PDF-1.7\nbroken", b"PK\x03\x04"])
@@ -238,7 +262,7 @@ async def test_a_plan_shows_each_issuers_letter_and_each_recipients_mail(clerk: 
 @pytest.mark.parametrize("query", ["issuer=KHONGCO", "recipient=KHONGCO", "issuer=../../x", "recipient=%00"])
 async def test_a_plan_that_reaches_nobody_of_that_name_says_so(clerk: Clerk, query: str) -> None:
     page = await clerk.web.get(f"/office/plans/8184?{query}")
-    assert page.status_code in (200, 422)
+    assert page.status_code in (200, 400, 422)
     assert "letter-head" not in page.text
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from congvan.acts import deliveries
 from congvan.links import Link
 from congvan.store.tables import Delegate, Delivery, Message, Request, WayRow
 from tests.portal.test_recipient import WHO, posted
@@ -82,6 +83,24 @@ async def test_a_colleague_opens_the_page_answers_and_can_do_no_more(web: httpx.
     await turn_all(desk.house)
     kinds = [row.kind for row in await rows(desk, Message, Message.delivery_id == tenant.id)]
     assert sorted(kinds) == ["delegated", "letter", "receipt"]
+
+
+async def test_a_colleague_whose_link_has_ended_is_sent_another_one(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    to = {"email": f"phap-che@{(tenant.address or '').rpartition('@')[2]}", "by": "Hoa", "contact_name": "Bình"}
+    for _ in range(2):
+        await posted(web, desk.path(tenant), "delegate", **to)
+    mails = Message.delivery_id == tenant.id, Message.kind == "delegated"
+    assert len(await rows(desk, Message, *mails)) == 1
+    await deliveries.resend(desk.house, tenant.id, "Lan")
+    tenant = await desk.delivery(tenant.recipient)
+    for _ in range(2):
+        await posted(web, desk.path(tenant), "delegate", **to)
+    assert len(await rows(desk, Message, *mails, Message.state != "CANCELLED")) == 1
+    assert len(await rows(desk, Message, *mails)) == 2
+    (colleague,) = await rows(desk, Delegate)
+    token = desk.house.links.token(Link(colleague.id, "delegate", tenant.link_version, START.replace(year=2024)))
+    assert (await web.get(f"/v/{token}")).status_code == 200
 
 
 async def test_a_delegates_token_of_nobody_opens_nothing(web: httpx.AsyncClient, desk: Desk) -> None:

@@ -131,5 +131,11 @@ def test_an_address_that_we_did_not_make_is_nobodys(token: str) -> None:
     assert OURS.read_mail_token(token) is None
 
 
+def test_what_comes_back_to_an_address_of_an_older_key_is_ours_while_that_key_is_kept() -> None:
+    token = OURS.mail_token(LINK.delivery_id)
+    assert Links([OTHER, KEY], "x").read_mail_token(token) == LINK.delivery_id
+    assert Links([OTHER, KEY], "x").mail_token(LINK.delivery_id) == Links([OTHER], "x").mail_token(LINK.delivery_id)
+
+
 def test_the_mail_key_is_not_the_link_key() -> None:
     assert Links([OTHER], "x").read_mail_token(OURS.mail_token("abc")) is None

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from congvan.errors import BadInput, Fault
 from congvan.registry import read_register, write_register, write_template
+from congvan.registry import workbook as workbook_of
 from congvan.registry.workbook import MOST_CELLS
 from congvan.rules.records import Contact, Organisation, Park, Person, Register, nfc
 
@@ -277,6 +278,31 @@ def test_one_cell_in_the_last_corner_is_refused_before_it_is_laid_out(tmp_path: 
     (fault,) = faults_of(path)
     assert "1048576 hàng × 16384 cột" in fault.message
     assert MOST_CELLS < 2**24
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        b"<row r='1'>" + b"<c><v>1</v></c>" * 10 + b"</row><row r='1048576'><c r='A1048576'><v>1</v></c></row>",
+        b"<row><c r='A1'><v>1</v></c></row>",
+        b"<row r='1'><c/></row>",
+    ],
+)
+def test_cells_that_do_not_say_where_they_stand_are_refused(sheet: bytes) -> None:
+    """The reader lays them out behind one another, and what was measured is another table."""
+    with pytest.raises(workbook_of.Unusable, match="vị trí"):
+        workbook_of._measure(sheet)
+
+
+def test_a_formula_is_found_behind_its_value_too() -> None:
+    sheet = b"<row r='2'><c r='B2'><v>1</v><f>A1</f></c><c r='C2' t='n'><f>A1</f></c></row>"
+    assert workbook_of._measure(sheet) == {(1, 1), (1, 2)}
+
+
+def test_a_sheet_of_open_tags_is_measured_in_one_pass() -> None:
+    """Where each had to be looked for to the end of the sheet, this took hours."""
+    with pytest.raises(workbook_of.Unusable):
+        workbook_of._measure(b"<c " * 300_000)
 
 
 def test_many_cells_that_share_one_huge_text_are_refused(tmp_path: Path) -> None:

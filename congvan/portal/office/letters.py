@@ -91,11 +91,11 @@ class LetterPages:
             return await self._page(seat, 422, wrong=self._counter.words.of(error), sent=sent)
         return self._counter.to("letters", letter, done="issued" if made else "entered")
 
-    async def approve(self, seat: Seat, _sent: Sent) -> Response:
-        """Yes, with the differences."""
+    async def approve(self, seat: Seat, sent: Sent) -> Response:
+        """Yes, with the differences, to what the page has shown."""
         letter = self._letter(seat)
         try:
-            await clerks.approve(self._counter.house, letter, seat.by)
+            await clerks.approve(self._counter.house, letter, seat.by, sent.words("seen"))
         except CongvanError as error:
             return await self._page(seat, 422, wrong=self._counter.words.of(error))
         return self._counter.to("letters", letter, done="issued")
@@ -128,6 +128,7 @@ class LetterPages:
         empty = {"wrong": [], "faults": (), "sent": Sent(), "done": seat.request.query_params.get("done", "")}
         return self._counter.page(
             seat, "letter.html", status, paper=paper, letter=paper.letter, two=two, may_approve=not (two and mine),
+            mark=clerks.mark_of(paper.entered) if paper.entered else "",
             **(empty | values),
         )  # fmt: skip
 
