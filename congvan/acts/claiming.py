@@ -13,7 +13,7 @@ from sqlalchemy import Insert, Integer, Select, Update, bindparam, case, insert,
 from congvan.acts.frozen import is_urgent
 from congvan.acts.mails import ASKING, CHASERS, FAREWELLS, LETTERS, OPEN, PATIENCE, carried_with, not_held
 from congvan.house import House
-from congvan.rules.protocol import State, settled
+from congvan.rules.protocol import State, answered, settled
 from congvan.rules.records import Settles
 from congvan.store.bulk import among
 from congvan.store.ledger import Ledger
@@ -33,7 +33,7 @@ _MESSAGE = (
 _DELIVERY = (
     Delivery.id, Delivery.campaign_id, Delivery.hop_id, Delivery.code, Delivery.recipient, Delivery.name,
     Delivery.level, Delivery.park, Delivery.segments, Delivery.settles, Delivery.child_hop_id, Delivery.state,
-    Delivery.due_at, Delivery.reminders, Delivery.link_version, Delivery.round,
+    Delivery.due_at, Delivery.reminders, Delivery.link_version, Delivery.round, Delivery.channel,
 )  # fmt: skip
 
 
@@ -170,6 +170,9 @@ def _pointless(work: Work) -> bool:
     if message.kind in LETTERS and _round_of(message) < delivery.round:
         return True  # given back by a sender after it was sent anew, or another took its place
     state = State(delivery.state)
+    doubtful = message.unknown or message.state == "CLAIMED"
+    if message.kind in LETTERS and doubtful and delivery.channel == "link" and answered(state):
+        return True  # whoever has answered by its link has it, whatever the mail server never said
     if state in (State.WITHDRAWN, State.EXEMPT):
         return message.kind not in FAREWELLS
     return message.kind in ASKING and (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from congvan.mail.message import Pieces
 from congvan.mail.outgoing import Envelope, Outcome, Outgoing
 from congvan.mail.replies import Verdict
 from congvan.mail.wire import WireLost
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -44,10 +47,13 @@ class Job:
 
     def _witnessed(self, verdict: Verdict, code: int | None, reply: str, slow_down: bool) -> Outcome:
         if self.outcome is None:
-            outcome = Outcome(self.item.key, verdict, code, reply, slow_down)
+            self.outcome = Outcome(self.item.key, verdict, code, reply, slow_down)
             if self.item.witness is not None:
-                self.item.witness.ended(outcome)
-            self.outcome = outcome
+                try:
+                    self.item.witness.ended(self.outcome)
+                except OSError as fault:
+                    # A full disk. Whoever waits for it is told all the same; only a kill before that makes it unknown.
+                    log.warning("the journal of a dispatch could not be written: %s", type(fault).__name__)
         return self.outcome
 
 

@@ -68,6 +68,21 @@ class _Book:
         self.told.append((outcome.verdict, outcome.key))
 
 
+class _FullDisk(_Book):
+    """A witness that cannot write down how messages end."""
+
+    def ended(self, outcome: Outcome) -> None:
+        raise OSError(28, "No space left on device")
+
+
+async def test_a_journal_that_cannot_be_written_keeps_nobody_waiting_for_an_outcome(sink: Sink) -> None:
+    mailer = sender(sink.port, connections=2)
+    items = [replace(one, witness=_FullDisk()) for one in letters(20)]
+    async with asyncio.timeout(30):
+        assert [outcome.verdict async for outcome in mailer.send(items)] == ["accepted"] * 20
+    await mailer.aclose()
+
+
 async def test_what_was_taken_is_written_down_before_the_next_dot_leaves(
     sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:

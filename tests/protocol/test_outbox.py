@@ -197,6 +197,18 @@ async def test_what_the_server_may_have_is_unknown_counted_and_sent_again_as_the
     assert (row.state, row.unknown, row.attempts) == ("SENT", 1, 2)
 
 
+async def test_whoever_has_answered_by_its_link_gets_no_further_copy_of_an_unknown_letter(town: Town) -> None:
+    """The server took it and never said so; it would be sent again every few hours."""
+    hop_id = await opening(town)
+    await outcome(town, hop_id, UNKNOWN)
+    await town.say("VP")
+    town.clock.forward(minutes=5)
+    await outbox.dispatch(town.house, town.postbox, hop_id)
+    assert town.postbox.to(address("VP")) == []
+    assert (await message(town, "VP")).state == "CANCELLED"
+    assert len(town.postbox.taken) > 1, "to the others it is sent again"
+
+
 async def test_one_message_that_fails_does_not_hold_up_the_others(town: Town) -> None:
     hop_id = await opening(town)
     town.postbox.says = lambda item: Outcome(item.key, *BUSY) if item.rcpt_to == address("VP") else None  # type: ignore[arg-type]
