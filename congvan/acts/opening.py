@@ -133,11 +133,11 @@ def _term(
 ) -> datetime:
     """What the letter prints; where the clerk issued it after half of that time, or a pause came between, the
     recipient's own minimum if that is longer: nobody's term has passed before his letter leaves."""
-    printed = letters.printed_due(letter, level)
-    if rule_of(campaign, hop).issue is not Issue.SIGNED:
-        return printed
+    signed = rule_of(campaign, hop).issue is Issue.SIGNED
+    # A company's letter is dated when it is issued; ours when it is drafted, and then it may lie with the signer.
+    dated = letter.created_at if signed else letter.issued_at or letter.created_at
     deadline = policy_of(campaign, hop, level).deadline
-    return personal_due_at(deadline, printed, letter.created_at, now, house.calendars)
+    return personal_due_at(deadline, letters.printed_due(letter, level), dated, now, house.calendars)
 
 
 async def _take_over(

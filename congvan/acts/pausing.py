@@ -104,14 +104,12 @@ async def _deadlines(
 ) -> list[tuple[Delivery, datetime]]:
     """Move the term of everybody who owes an answer and of whom nobody was told yet; (delivery, term before)."""
     hops: dict[str, Hop] = {
-        hop.id: hop
-        for hop in await ledger.all(
-            select(Hop).where(Hop.campaign_id == campaign.id, Hop.opened_at.is_not(None)).order_by(Hop.id)
-        )
+        hop.id: hop for hop in await ledger.all(select(Hop).where(Hop.campaign_id == campaign.id).order_by(Hop.id))
     }
+    # Also whom a company has reached by itself while its hop could not open.
     rows: list[Delivery] = await ledger.all(
         select(Delivery)
-        .where(Delivery.hop_id.in_(hops), Delivery.due_at.is_not(None), Delivery.escalated_at.is_(None))
+        .where(Delivery.campaign_id == campaign.id, Delivery.due_at.is_not(None), Delivery.escalated_at.is_(None))
         .order_by(Delivery.id),
         lock=True,
     )
@@ -131,6 +129,8 @@ async def _deadlines(
             changes.append((row, [Entry(Fact.MOVED, said, actor=by)], {"due_at": due} | wake))
     await ledger.write_many(changes, now)
     for hop in hops.values():
+        if hop.opened_at is None:
+            continue
         assert hop.due_at is not None, "an open hop has a deadline"
         await ledger.change(Hop, Hop.id == hop.id, due_at=_later(house, campaign, hop.due_at, days, now, "both"))
     return before

@@ -8,9 +8,10 @@ from typing import Any
 
 from congvan.acts import escalations, mails, recalls, wording
 from congvan.acts.drafting import printed_due
-from congvan.acts.frozen import is_urgent, plan_of
+from congvan.acts.frozen import is_urgent, plan_of, policy_of
 from congvan.acts.papers import enclosure
 from congvan.house import House
+from congvan.rules.deadlines import personal_due_at
 from congvan.rules.protocol import Event, Fact, State, advance, reached, settled
 from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
@@ -35,9 +36,14 @@ async def take_the_place(
     hop = await ledger.get(Hop, old.hop_id)
     rows, hops = await recalls.branch(ledger, hop)
     hop = await ledger.take(Hop, hop.id)
-    due = printed_due(letter)
     why = str(letter.sheet["context"]["replaces"].get("why", ""))
-    changes = [made for row in rows if (made := _begun_anew(campaign, row, hops, letter, now, by)) is not None]
+    changes = []
+    due = printed_due(letter)
+    for row in rows:
+        term = _term(house, campaign, hops[row.hop_id], row, letter, now)
+        if (made := _begun_anew(campaign, row, hops, letter, term, now, by)) is not None:
+            changes.append(made)
+            due = max(due, term)
     for row, entries, _values in changes:
         entries += await escalations.close_cases(ledger, row, now, by=by, why=Event.REPLACED.value)
     anew = {row.id for row, _, _ in changes}
@@ -67,10 +73,26 @@ async def _keep_back(ledger: Ledger, rows: Sequence[Delivery]) -> None:
     )
 
 
+def _term(
+    house: House, campaign: Campaign, hop: Hop, row: Delivery, letter: Letter, now: datetime
+) -> datetime:
+    """What the new letter prints, or the recipient's own minimum where it lay with the signer for long or a pause came
+    between, as for any letter; and never earlier than what the old one said."""
+    deadline = policy_of(campaign, hop, row.level).deadline
+    term = personal_due_at(deadline, printed_due(letter, row.level), letter.created_at, now, house.calendars)
+    return max(term, row.due_at) if row.due_at else term
+
+
 def _begun_anew(
-    campaign: Campaign, row: Delivery, hops: Mapping[str, Hop], letter: Letter, now: datetime, by: str
+    campaign: Campaign,
+    row: Delivery,
+    hops: Mapping[str, Hop],
+    letter: Letter,
+    term: datetime,
+    now: datetime,
+    by: str,
 ) -> Change | None:
-    """The change of one who owes the new letter an answer, or None."""
+    """The change of one who owes the new letter an answer, until `term`, or None."""
     state, settles = State(row.state), Settles(row.settles)
     taken_back = state is State.WITHDRAWN and row.recall is not None
     if state is State.EXEMPT or (state is State.WITHDRAWN and not taken_back):
@@ -84,7 +106,7 @@ def _begun_anew(
     below = hops.get(row.child_hop_id or "")
     passed_on = settles is Settles.FORWARD and below is not None and below.opened_at is not None
     values: dict[str, Any] = {
-        "state": advance(state, Event.REPLACED), "due_at": max(row.due_at, printed_due(letter)), "sent_at": None,
+        "state": advance(state, Event.REPLACED), "due_at": term, "sent_at": None,
         "settled_at": None, "escalated_at": None, "steps_taken": 0, "late": False, "round": row.round + 1,
         "recall": None, "link_version": row.link_version + 1, "reason": None, "wake_at": now, "confirmed_at": None,
         "answered_by": None, "channel": None, "settles": (Settles.ACKNOWLEDGE if passed_on else settles).value,

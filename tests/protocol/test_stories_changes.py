@@ -12,7 +12,7 @@ from congvan.acts.frozen import plan_of
 from congvan.errors import ActRefused, LinkRevoked
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Changes, LetterText
-from congvan.store.tables import Campaign, EventRow, Letter, Message
+from congvan.store.tables import Campaign, Case, EventRow, Letter, Message
 from tests.conftest import at
 from tests.protocol.test_issue import drawn, entered, go_live
 from tests.protocol.world import PLAN, Town, address
@@ -124,6 +124,23 @@ async def test_an_investor_may_pass_on_during_the_pause_and_the_letter_leaves_af
     await campaigns.resume(opened.house, opened.campaign, BY)
     await opened.work()
     assert await opened.diary("letter", to=("T1",)) == ["05/12 08:00 T1 letter"]
+
+
+async def test_a_letter_that_is_passed_on_during_a_long_pause_gives_those_below_their_own_time(opened: Town) -> None:
+    """Else its date has passed before it leaves, and everybody is told of at once."""
+    await pause(opened)
+    t1 = await opened.delivery("T1")
+    how = {"by_hand": {t1.id: "biên bản ngày 04/12"}, "how": "meeting"}
+    await opened.pass_on("INV-A", **how)
+    reached = await opened.delivery("T1")
+    await opened.until("2023-12-28", "08:00")
+    await campaigns.resume(opened.house, opened.campaign, BY)
+    await opened.work()
+    assert "letter" in " ".join(await opened.diary(to=("T2",)))
+    for code in ("T1", "T2", "T-CHEM"):
+        assert (await opened.delivery(code)).due_at > opened.clock._now, code
+    assert reached.due_at is not None
+    assert await opened.all(Case) == []
 
 
 async def test_a_hold_keeps_the_mail_back_and_moves_no_term(outside: Town) -> None:

@@ -12,7 +12,7 @@ from congvan.errors import ActRefused
 from congvan.rules.protocol import Event, State, advance, settled
 from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, chain_hash
-from congvan.store.tables import Campaign, Delivery, EventRow, Hop, Letter, Message
+from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, Letter, Message
 from tests.conftest import at
 from tests.protocol.world import PLAN, Town, address, to
 
@@ -109,6 +109,22 @@ async def test_closed_no_matter_what_a_replacement_is_dropped_and_cannot_be_issu
     with pytest.raises(ActRefused, match="đã kết thúc"):
         await letters.play_issue(opened.house, new, "Văn thư")
     assert (await opened.letter("BQL")).state == "ISSUED"
+
+
+async def test_a_replacement_that_lay_with_the_signer_for_long_gives_everybody_time(
+    opened: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its date was drafted long ago: by it everybody would be late, and told of, before the letter leaves."""
+    new = await waiting_replacement(opened, monkeypatch)
+    await opened.until("2024-01-08", "09:00")
+    cases = {one.id for one in await opened.all(Case)}
+    await letters.play_issue(opened.house, new, "Văn thư")
+    await opened.work()
+    row = await opened.delivery("T1" if (await opened.delivery("T1")).due_at else "T-OUT")
+    assert row.due_at > opened.clock._now
+    assert (row.escalated_at, row.state) == (None, "SENT")
+    assert {one.id for one in await opened.all(Case)} == cases
+    assert (await opened.hop("BQL")).due_at >= row.due_at
 
 
 async def test_closing_twice_is_closing_once(opened: Town) -> None:
