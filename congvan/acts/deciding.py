@@ -68,10 +68,16 @@ async def decide(house: House, request_id: str, verdict: Verdict) -> None:
     if verdict.accept and verdict.book and email:
         words = _mailbox(known, verdict)
         await address_book.put_mailbox(house, known.delivery.recipient, words, verdict.by, _paper(known))
-    await requests.decide_contact(house, request_id, verdict.by, accept=verdict.accept, why=verdict.why)
     open_still = not settled(State(known.delivery.state), Settles(known.delivery.settles))
-    if verdict.accept and verdict.readdress and email and open_still and known.delivery.due_at is not None:
-        await deliveries.resend(house, known.delivery.id, verdict.by, address=email, why=verdict.why)
+    readdress = verdict.accept and verdict.readdress and email and open_still and known.delivery.due_at is not None
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        # Both or neither: nobody decides on it a second time.
+        await requests.decided(ledger, request_id, verdict.by, now, accept=verdict.accept, why=verdict.why)
+        if readdress:
+            await deliveries.send_again(
+                house, ledger, known.delivery.id, verdict.by, now, address=email, why=verdict.why
+            )
 
 
 def _mailbox(known: Asked, verdict: Verdict) -> dict[str, Any]:

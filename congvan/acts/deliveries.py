@@ -36,35 +36,42 @@ async def resend(house: House, delivery_id: str, by: str, *, address: str | None
     """
     now = await house.clock.now()
     async with house.store.act() as ledger:
-        delivery = await ledger.take(Delivery, delivery_id)
-        campaign = await ledger.get(Campaign, delivery.campaign_id)
-        _check_running(campaign)
-        if delivery.due_at is None:
-            raise ActRefused("Bước chuyển đến nơi nhận này chưa mở; văn bản sẽ được gửi khi mở.")
-        to = address or delivery.address
-        if to is None:
-            raise ActRefused("Chưa có hộp thư nào: thêm --to ĐỊA_CHỈ.")
-        if settled(State(delivery.state), Settles(delivery.settles)):
-            raise ActRefused("Nơi nhận này đã trả lời; không gửi lại nữa.")
-        state = advance(State(delivery.state), Event.READDRESSED)
-        hop = await ledger.get(Hop, delivery.hop_id)
-        await _drop_open_mail(ledger, delivery_id)
-        entries = [Entry(Event.READDRESSED, {"why": why, "new_address": address is not None}, actor=by)]
-        entries += await escalations.close_cases(
-            ledger, delivery, now, by=by, why="readdressed", kinds=("undeliverable", "rejected")
-        )
-        # Who has answered keeps his answer: then only the letter goes out once more.
-        anew = {"wake_at": now, "sent_at": None} if state is State.QUEUED else {}
-        await ledger.write(
-            delivery, now, entries, state=state, address=to, round=delivery.round + 1,
-            link_version=delivery.link_version + 1, **anew,
-        )  # fmt: skip
-        await escalations.keep_told(house, ledger, delivery, now)
-        enclosed = await letters.enclosures(ledger, campaign, hop)
-        leaves = house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True)
-        mail = opening.letter_mail(campaign, hop, delivery, leaves, enclosed, now)
-        await mails.queue(house, ledger, [mail], now)
-        await mails.wake_hop(ledger, hop.id, now)
+        await send_again(house, ledger, delivery_id, by, now, address=address, why=why)
+
+
+async def send_again(
+    house: House, ledger: Ledger, delivery_id: str, by: str, now: datetime, *, address: str | None, why: str
+) -> None:
+    """As `resend`, in the transaction of whoever decides on it."""
+    delivery = await ledger.take(Delivery, delivery_id)
+    campaign = await ledger.get(Campaign, delivery.campaign_id)
+    _check_running(campaign)
+    if delivery.due_at is None:
+        raise ActRefused("Bước chuyển đến nơi nhận này chưa mở; văn bản sẽ được gửi khi mở.")
+    to = address or delivery.address
+    if to is None:
+        raise ActRefused("Chưa có hộp thư nào: thêm --to ĐỊA_CHỈ.")
+    if settled(State(delivery.state), Settles(delivery.settles)):
+        raise ActRefused("Nơi nhận này đã trả lời; không gửi lại nữa.")
+    state = advance(State(delivery.state), Event.READDRESSED)
+    hop = await ledger.get(Hop, delivery.hop_id)
+    await _drop_open_mail(ledger, delivery_id)
+    entries = [Entry(Event.READDRESSED, {"why": why, "new_address": address is not None}, actor=by)]
+    entries += await escalations.close_cases(
+        ledger, delivery, now, by=by, why="readdressed", kinds=("undeliverable", "rejected")
+    )
+    # Who has answered keeps his answer: then only the letter goes out once more.
+    anew = {"wake_at": now, "sent_at": None} if state is State.QUEUED else {}
+    await ledger.write(
+        delivery, now, entries, state=state, address=to, round=delivery.round + 1,
+        link_version=delivery.link_version + 1, **anew,
+    )  # fmt: skip
+    await escalations.keep_told(house, ledger, delivery, now)
+    enclosed = await letters.enclosures(ledger, campaign, hop)
+    leaves = house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True)
+    mail = opening.letter_mail(campaign, hop, delivery, leaves, enclosed, now)
+    await mails.queue(house, ledger, [mail], now)
+    await mails.wake_hop(ledger, hop.id, now)
 
 
 def _check_running(campaign: Campaign) -> None:

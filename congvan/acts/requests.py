@@ -129,17 +129,17 @@ async def _file(
     return key
 
 
-async def decide_contact(house: House, request_id: str, by: str, *, accept: bool, why: str = "") -> None:
-    """A person has looked at a proposed contact; the registry and the delivery are changed by acts of their own."""
+async def decided(
+    ledger: Ledger, request_id: str, by: str, now: datetime, *, accept: bool, why: str
+) -> None:
+    """A person has looked at a proposed contact; in the transaction of what that brings about."""
     if not by.strip():
         raise ActRefused("Cần họ tên người quyết định.")
-    now = await house.clock.now()
-    async with house.store.act() as ledger:
-        known = await ledger.get(Request, request_id)
-        delivery = await ledger.take(Delivery, known.delivery_id)
-        if known.kind == "not_applicable":
-            raise ActRefused("Đề nghị này được quyết định bằng congvan decide hoặc ở mục Đề nghị.")
-        await close(ledger, delivery, known, by, accept=accept, why=why, now=now)
+    known = await ledger.get(Request, request_id)
+    delivery = await ledger.take(Delivery, known.delivery_id)
+    if known.kind == "not_applicable":
+        raise ActRefused("Đề nghị này được quyết định bằng congvan decide hoặc ở mục Đề nghị.")
+    await close(ledger, delivery, known, by, accept=accept, why=why, now=now)
 
 
 async def close(

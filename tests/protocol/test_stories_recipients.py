@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from congvan.acts import audit, closing, confirmations, deciding, delegates, receipts, requests, retention
+from congvan.acts import audit, closing, confirmations, deciding, delegates, opening, receipts, requests, retention
 from congvan.acts.deciding import Verdict
 from congvan.errors import ActRefused, BadInput, LinkInvalid, LinkRevoked
 from congvan.links import Link
@@ -50,6 +50,23 @@ async def test_who_asks_to_be_left_out_still_owes_its_answer_and_a_person_is_tol
 async def test_asking_twice_is_one_request(outside: Town) -> None:
     assert await _asked(outside) == await _asked(outside)
     assert len(await outside.all(Request)) == 1
+
+
+async def test_a_mailbox_is_taken_up_and_written_to_or_neither(outside: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decision of which only half was done could not be taken again."""
+    row = await outside.delivery("T-OUT")
+    words = {"email": "moi@t-out.example", "contact_name": "Bình", "by": "Hoa"}
+    key = await requests.propose_contact(outside.house, row.id, words, None)
+    verdict = Verdict(accept=True, by="Bà Mẫu", readdress=True)
+    with monkeypatch.context() as harm:
+        harm.setattr(opening, "letter_mail", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await deciding.decide(outside.house, key, verdict)
+    assert (await outside.one(Request)).state == "OPEN"
+    await deciding.decide(outside.house, key, verdict)
+    await outside.work()
+    assert (await outside.one(Request)).state == "ACCEPTED"
+    assert len(outside.postbox.to("moi@t-out.example")) == 1
 
 
 async def test_an_accepted_request_exempts_and_closes_the_case(outside: Town) -> None:
