@@ -84,11 +84,15 @@ async def read_configured(house: House) -> dict[str, int] | None:
 
 
 async def _take_in(house: House, mailbox: str, fetched: Fetched) -> str:
-    found = bounces.classify(fetched.raw, [house.settings.mail_from])
+    # The one loop that carries mail in: one that trips us must not hold up those behind it.
+    try:
+        found = bounces.classify(fetched.raw, [house.settings.mail_from])
+    except Exception:
+        log.exception("a mail could not be read; it is kept as unknown", extra={"uid": fetched.uid})
+        found = bounces.Incoming("unknown")
     try:
         return await _record(house, mailbox, fetched, found, effective=True)
     except Exception:
-        # The one loop that carries mail in: one that trips us must not hold up those behind it.
         log.exception("a mail could not be dealt with; it is kept without its effect", extra={"uid": fetched.uid})
         return await _record(house, mailbox, fetched, found, effective=False)
 

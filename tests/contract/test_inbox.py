@@ -204,6 +204,36 @@ async def test_a_mail_that_trips_us_is_kept_and_does_not_hold_up_the_next(
     assert len(rows) == 3
 
 
+@pytest.mark.parametrize("shape", ["text/plain; charset=utf-8", "multipart/mixed; boundary=x"])
+@pytest.mark.parametrize("parameters", ["name*=utf-8''a; name*0=b", f"name*{'9' * 4400}=b"], ids=["twice", "long"])
+async def test_parameters_that_the_library_cannot_put_together_do_not_hold_up_the_next(
+    office: Office, shape: str, parameters: str
+) -> None:
+    hostile = f"From: ai@b.example\r\nSubject: x\r\nContent-Type: {shape}; {parameters}\r\n\r\n--x\r\n\r\nmột\r\n"
+    office.shelf.mails.append(hostile.encode())
+    await office.comes(report(await office.address(), office.message_id))
+    rows = await office.rows()
+    assert [(row.sender, row.subject) for row in rows[:-1]] == [("ai@b.example", "x")]
+    assert (rows[-1].kind, (await office.delivery()).state) == ("bounce_hard", "UNDELIVERABLE")
+
+
+async def test_a_mail_that_cannot_be_read_at_all_is_kept_as_unknown(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = inbox.bounces.classify
+
+    def trips(raw: bytes, mailboxes: list[str]) -> inbox.bounces.Incoming:
+        if b"bay" in raw:
+            raise ZeroDivisionError
+        return really(raw, mailboxes)
+
+    monkeypatch.setattr(inbox.bounces, "classify", trips)
+    office.shelf.mails.append(b"Subject: bay\r\n\r\n")
+    await office.comes(report(await office.address(), office.message_id))
+    assert [row.kind for row in await office.rows()] == ["unknown", "bounce_hard"]
+    assert (await office.delivery()).state == "UNDELIVERABLE"
+
+
 async def test_the_history_of_a_delivery_shows_attempts_answers_and_events(office: Office) -> None:
     await office.comes(person(await office.address()))
     told = await history(office.house, (await office.delivery()).id)
