@@ -21,6 +21,7 @@ from congvan.rules.protocol import Event, Fact
 from congvan.rules.retention import Retention, months_before
 from congvan.store.database import Store
 from congvan.store.ledger import Entry, chain_hash
+from congvan.store.office import Entered
 from congvan.store.schema import migrate
 from congvan.store.tables import (
     Attempt,
@@ -29,6 +30,7 @@ from congvan.store.tables import (
     EventRow,
     File,
     Incoming,
+    Letter,
     Message,
     OrganisationRow,
     Request,
@@ -269,6 +271,28 @@ async def test_a_dry_run_counts_and_changes_nothing(town: House) -> None:
     counted = await retention.purge(town, RULE, "Văn thư", dry_run=True)
     assert await _whole(town) == before
     assert counted == await retention.purge(town, RULE, "Văn thư")
+
+
+async def test_the_draft_that_a_digest_enclosed_is_the_file_of_a_letter_and_stays(town: House) -> None:
+    await _with_mail(town)
+    async with town.store.act() as ledger:
+        table, draft, signed = [await ledger.keep_file(one, "x") for one in (b"table of a digest", b"draft", b"signed")]
+        await ledger.add(
+            Letter, id="l" * 32, campaign_id=CAMPAIGN, kind="urge", issuer="A", state="CANCELLED", subject="s",
+            sheet={}, html="", sha256=draft, created_at=NOW,
+        )  # fmt: skip
+        await ledger.add(
+            Entered, letter_id="l" * 32, number="1", day=NOW.date(), sha256=signed, differences=[], entered_by="A",
+            entered_at=NOW,
+        )  # fmt: skip
+        enclosed = [{"name": "f", "sha256": sha, "media_type": "x"} for sha in (table, draft, signed)]
+        await ledger.change(Message, Message.kind == "digest", enclosures=enclosed)
+    assert isinstance(town.clock, HandClock)
+    town.clock.set(at("2025-12-20"))
+    counted = await retention.purge(town, RULE, "Văn thư", dry_run=True)
+    assert await retention.purge(town, RULE, "Văn thư") == counted
+    async with town.store.view() as ledger:
+        assert set(await ledger.all(select(File.data))) == {b"draft", b"signed", b"%PDF-1.7 letter"}
 
 
 @pytest.mark.parametrize("rule", [Retention(), Retention(contacts_months=25, mail_months=25)])
