@@ -126,18 +126,24 @@ async def shown_letter(ledger: Ledger, campaign: Campaign, hop: Hop) -> Letter |
     """The letter that a hop's recipients got: its own, past a silent issuer the issued one above, or the one above
     where that has replaced an earlier one since."""
     own: Letter | None = None
-    at: Hop | None = hop
-    while at is not None:
+    for at in await hops_up(ledger, hop.id):
         letter = await ledger.find(Letter, at.letter_id) if at.letter_id else None
-        usable = at is hop or rule_of(campaign, at).issue is not Issue.TAKEN_IN
+        usable = at.id == hop.id or rule_of(campaign, at).issue is not Issue.TAKEN_IN
         if letter is not None and letter.state == "ISSUED" and usable:
             if own is None:
                 own = letter
             elif letter.about and letter.issued_at and own.issued_at and letter.issued_at > own.issued_at:
                 return letter
-        parent = await ledger.get(Delivery, at.parent_delivery_id) if at.parent_delivery_id else None
-        at = await ledger.get(Hop, parent.hop_id) if parent else None
     return own
+
+
+async def hops_up(ledger: Ledger, hop_id: str) -> list[Hop]:
+    """A hop and those above it, up to the first."""
+    found = [await ledger.get(Hop, hop_id)]
+    while found[-1].parent_delivery_id:
+        parent = await ledger.get(Delivery, found[-1].parent_delivery_id)
+        found.append(await ledger.get(Hop, parent.hop_id))
+    return found
 
 
 async def speaking_letter(ledger: Ledger, campaign: Campaign) -> Letter | None:
