@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, bindparam, func, not_, select
 
 from congvan.acts import escalations, mailboxes
 from congvan.acts.judging import refusal
@@ -116,6 +116,8 @@ async def _record(
         )  # fmt: skip
         if place.delivery_id is not None:
             await _effect(house, ledger, key, place, found, now)
+        elif place.message is not None and found.kind == "bounce_hard":
+            await _effect_on_office(house, ledger, key, place.message.id, now)
     return found.kind
 
 
@@ -208,6 +210,15 @@ async def _effect(
         await ledger.write(delivery, now, entry, state=State.DELIVERED, arrived_at=now)
 
 
+async def _effect_on_office(house: House, ledger: Ledger, key: str, message_id: str, now: datetime) -> None:
+    """A digest, a copy, a report or a notice did not arrive: the office's next mailbox gets it, once."""
+    message = await ledger.take(Message, message_id)
+    # Several servers may report of one mail; each would use up a mailbox.
+    before = Incoming.about == message.id, Incoming.kind == "bounce_hard", Incoming.id != key
+    if message.state != "REFUSED" and await ledger.first(select(Incoming.id).where(*before)) is None:
+        await mailboxes.next_for_offices(house, ledger, [message], now)
+
+
 def _is_present(message: Message | None, delivery: Delivery) -> bool:
     """Whether it is about the round that runs now: since a readdressing, old reports say nothing new."""
     if message is None:
@@ -221,8 +232,9 @@ def _is_present(message: Message | None, delivery: Delivery) -> bool:
 
 
 async def unplaced(house: House, limit: int = 200) -> list[dict[str, Any]]:
-    """What nobody could place, newest first."""
-    query = select(Incoming).where(Incoming.delivery_id.is_(None), Incoming.about.is_(None))
+    """What stands beside no delivery, newest first: nobody could place it, or it is about mail to an office."""
+    says_nothing = Incoming.about.is_not(None) & Incoming.kind.in_(("auto_reply", "delivered", "relayed"))
+    query = select(Incoming).where(Incoming.delivery_id.is_(None), not_(says_nothing))
     async with house.store.view() as ledger:
         found: Sequence[Incoming] = await ledger.all(query.order_by(Incoming.id.desc()).limit(limit))
         return [shown(one) for one in found]

@@ -103,6 +103,27 @@ async def test_a_digest_that_a_department_refuses_goes_to_its_next_mailbox(town:
     assert await town.diary("digest") == ["12/12 08:00 QHXD digest"]
 
 
+async def test_a_digest_that_comes_back_goes_to_the_next_mailbox_once_and_a_person_sees_it(town: Town) -> None:
+    boxes = tuple(Contact(email=f"{name}@qhxd.example", order=n) for n, name in enumerate(NAMES, 1))
+    await begun(town, Postbox(), THREE[:1], QHXD={"contacts": boxes})
+    await town.until("2023-12-12", "09:00")
+    sent = await town.one(Message, Message.kind == "digest")
+    local, _, domain = town.house.settings.mail_from.partition("@")
+    shelf = Shelf()
+    raw = report(f"{local}+{town.house.links.mail_token(sent.id)}@{domain}", sent.message_id)
+    # Two servers on its way report of it, and one has said before that it passed it on.
+    passed_on = raw.replace("Action: failed", "Action: relayed").replace("Message-ID: <failed", "Message-ID: <relayed")
+    for one in (passed_on, raw, raw.replace("Message-ID: <failed", "Message-ID: <second")):
+        shelf.mails.append(one.replace("\n", "\r\n").encode())
+    assert await inbox.read(town.house, shelf) == {"relayed": 1, "bounce_hard": 2}
+    await town.work()
+    digests = [(to, str(mail["Subject"])) for to, mail in town.postbox.sent if to.endswith("@qhxd.example")]
+    assert [to for to, _ in digests] == ["vanthu@qhxd.example", "hcns@qhxd.example"]
+    assert len({subject for _, subject in digests}) == 1
+    found = await inbox.unplaced(town.house)
+    assert [(one["kind"], one["about"]) for one in found] == [("bounce_hard", sent.id)] * 2
+
+
 def test_an_organisation_without_a_mailbox_is_found_before_the_launch() -> None:
     people = register(T1={"contacts": ()})
     order = Launch(PLAN, CASCADE, "exercise", "An", Path())
