@@ -22,6 +22,7 @@ from congvan.house import House
 from congvan.mail import bounces
 from congvan.mail.imap import Fetched, Mailbox
 from congvan.rules.protocol import Event, Fact, State
+from congvan.store.database import passes
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Delivery, Incoming, Message
 
@@ -56,7 +57,8 @@ async def read(house: House, source: Source) -> Counter[str]:
     """Take in whatever is new in a mailbox; return the kinds counted, "again" for what was known.
 
     1. From the last recorded uid on. 2. Each mail and what it changes are one transaction, so it is taken in
-    wholly or not at all, and once. 3. One that cannot be dealt with is kept without its effect, for a person.
+    wholly or not at all, and once. 3. One that cannot be dealt with is kept without its effect, for a person;
+    while the database is at fault none is, and the next reading takes it again.
     Nothing in the mailbox is changed. Raises MailboxUnreadable.
     """
     async with house.store.view() as ledger:
@@ -92,7 +94,9 @@ async def _take_in(house: House, mailbox: str, fetched: Fetched) -> str:
         found = bounces.Incoming("unknown")
     try:
         return await _record(house, mailbox, fetched, found, effective=True)
-    except Exception:
+    except Exception as fault:
+        if passes(fault):
+            raise
         log.exception("a mail could not be dealt with; it is kept without its effect", extra={"uid": fetched.uid})
         return await _record(house, mailbox, fetched, found, effective=False)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from zlib import crc32
 
 import pytest
 from imap_tools import MailBoxUnencrypted
 from sqlalchemy import select
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from bench.outbox_world import fill
 from congvan.acts import deliveries, inbox, outbox
@@ -232,6 +235,32 @@ async def test_a_mail_that_cannot_be_read_at_all_is_kept_as_unknown(
     await office.comes(report(await office.address(), office.message_id))
     assert [row.kind for row in await office.rows()] == ["unknown", "bounce_hard"]
     assert (await office.delivery()).state == "UNDELIVERABLE"
+
+
+@pytest.mark.parametrize(
+    ("fault", "again"),
+    [
+        (OperationalError("", {}, sqlite3.OperationalError("disk I/O error")), True),
+        (ConnectionResetError(), True),
+        (DataError("", {}, sqlite3.DataError("string or blob too big")), False),
+        (IntegrityError("", {}, sqlite3.IntegrityError("constraint")), False),
+    ],
+    ids=["away", "lost", "data", "constraint"],
+)
+async def test_while_the_database_is_at_fault_a_bounce_waits_for_the_next_reading(
+    office: Office, monkeypatch: pytest.MonkeyPatch, fault: Exception, again: bool
+) -> None:
+    async def trips(*_arguments: object) -> None:
+        raise fault
+
+    raw = report(await office.address(), office.message_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "_effect", trips)
+        with pytest.raises(type(fault)) if again else nullcontext():
+            await office.comes(raw)
+    assert [row.delivery_id for row in await office.rows()] == ([] if again else [None])
+    await inbox.read(office.house, office.shelf)
+    assert (await office.delivery()).state == ("UNDELIVERABLE" if again else "SENT")
 
 
 async def test_the_history_of_a_delivery_shows_attempts_answers_and_events(office: Office) -> None:
