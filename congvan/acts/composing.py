@@ -53,7 +53,7 @@ class Composer:
         """One outgoing message for each claimed one; payloads are spliced at the last moment."""
         now = await self._dated()
         await self._load_files(works)
-        scenes = await self._load_scenes(works)
+        scenes = await self._load_scenes(works, now)
         return [self._outgoing(work, scenes.get(scene_key(work.message)), now, witness) for work in works]
 
     async def _dated(self) -> datetime:
@@ -82,7 +82,7 @@ class Composer:
                     ]
                 )
 
-    async def _load_scenes(self, works: Sequence[Work]) -> dict[str, wording.Scene]:
+    async def _load_scenes(self, works: Sequence[Work], now: datetime) -> dict[str, wording.Scene]:
         wanted = {scene_key(work.message): work for work in works if work.campaign is not None}
         if not wanted:
             return {}
@@ -92,7 +92,7 @@ class Composer:
                 letters = await self._letters(ledger, work)
                 known = self._scenes.get(key)
                 if known is None or known[0] != letters:
-                    known = self._scenes[key] = letters, await self._scene(ledger, work)
+                    known = self._scenes[key] = letters, await self._scene(ledger, work, now)
                 scenes[key] = known[1]
         return scenes
 
@@ -105,10 +105,10 @@ class Composer:
             return (speaking.id,) if speaking is not None else ()
         return tuple([hop.letter_id or "" for hop in await wording.hops_up(ledger, work.message.hop_id)])
 
-    async def _scene(self, ledger: Ledger, work: Work) -> wording.Scene:
+    async def _scene(self, ledger: Ledger, work: Work, now: datetime) -> wording.Scene:
         assert work.campaign is not None, "only mail of a campaign has a scene"
         hop = await ledger.find(Hop, work.message.hop_id) if work.message.hop_id else None
-        return await wording.scene(self._house, ledger, work.campaign, hop)
+        return await wording.scene(self._house, ledger, work.campaign, hop, now)
 
     def words(self, work: Work) -> Mail:
         """The words of a message of the last batch."""

@@ -18,6 +18,7 @@ from congvan.letters import numbering
 from congvan.letters.sheet import Sheet
 from congvan.links import Link
 from congvan.mail import contexts as say
+from congvan.rules.calendar import local
 from congvan.rules.protocol import State
 from congvan.rules.records import CampaignPlan, Directive, Issue, Organisation
 from congvan.store.ledger import Ledger
@@ -52,8 +53,8 @@ class Scene:
         return self.head.authority
 
 
-async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | None) -> Scene:
-    """Read what the mails of a hop have in common."""
+async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | None, now: datetime) -> Scene:
+    """Read what the mails of a hop have in common, as it is now."""
     plan, cascade = plan_of(campaign), cascade_of(campaign)
     speaker = await registry.organisation(ledger, cascade.speaks_for)
     unit = await registry.organisation(ledger, cascade.drafting_unit) if cascade.drafting_unit else None
@@ -62,6 +63,7 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
     own = letter is None or hop is None or letter.issuer == hop.issuer
     if hop and own and hop.bypassed_at is None and rule_of(campaign, hop).issue is Issue.COMPANY:
         company = await registry.organisation(ledger, hop.issuer)
+    reached = registry.mailboxes(company, local(now).date()) if company else []
     return Scene(
         head=_head(house, campaign, speaker, unit),
         plan=plan,
@@ -72,7 +74,7 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
         fragment=house.press.render_fragment(_sheet_of(letter)) if letter else "",
         issuer=hop.issuer_name if hop else speaker.name,
         on_behalf_of=company.name if company else "",
-        issuer_mailbox=company.contacts[0].email if company and company.contacts else "",
+        issuer_mailbox=reached[0] if reached else "",
         stamp=numbering.STAMPS[plan.urgency],
         sizes=await _sizes(ledger),
         bypassed=hop.issuer_name if hop and hop.bypassed_at else "",

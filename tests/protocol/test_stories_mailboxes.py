@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from congvan.acts import inbox
+from congvan.acts import campaigns, inbox, notices
 from congvan.acts.launch_check import unreachable
 from congvan.acts.launches import Launch
 from congvan.mail.outgoing import Outcome, Outgoing
@@ -15,9 +15,11 @@ from congvan.rules.records import Contact
 from congvan.store.tables import EventRow, Message
 from tests.conftest import Postbox, at
 from tests.contract.test_inbox import Shelf, report
+from tests.protocol.test_issue import go_live
 from tests.protocol.world import CASCADE, PLAN, Town, address, register, to
 
 NAMES = ("vanthu", "hcns", "giamdoc")
+OFFICES = ("QHXD", "INV_A")
 THREE = tuple(Contact(email=f"{name}@t-out.example", order=n) for n, name in enumerate(NAMES, 1))
 
 
@@ -92,6 +94,37 @@ async def test_a_mailbox_whose_time_is_over_is_not_tried(town: Town) -> None:
     old = Contact(email="cu@t-out.example", order=1, valid_until=date(2023, 11, 30))
     await begun(town, Postbox(), (old, *THREE[1:]))
     assert (await town.delivery("T-OUT")).address == "hcns@t-out.example"
+
+
+async def test_nothing_is_sent_to_and_no_letter_names_a_mailbox_whose_time_is_over(town: Town) -> None:
+    old = Contact(email="cu@old.example", order=1, valid_until=date(2023, 11, 30))
+    late = {code: {"contacts": (old, Contact(email=address(code.replace("_", "-")), order=2))} for code in OFFICES}
+    await town.launch(audience=to("T1"), people=register(**late))
+    await town.work()
+    await campaigns.hold(town.house, "8184", notices.ENGINE, "nhiều thư bị từ chối")
+    assert [message.address for message in await town.all(Message, Message.kind == "notice")] == [address("QHXD")]
+    await campaigns.resume(town.house, "8184", "PTB")
+    await town.say("BQL")
+    await town.work()
+    await town.pass_on("INV-A")
+    await town.work()
+    (mail,) = town.postbox.to(address("T1"))
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert f"({address('INV-A')})" in body.get_content()
+
+
+async def test_who_is_reminded_of_a_waiting_letter_is_reached_where_his_time_is_not_over(
+    town: Town, tmp_path: Path
+) -> None:
+    old = Contact(email="cu@old.example", order=1, valid_until=date(2023, 11, 30))
+    last = Contact(email="sau@old.example", order=3, valid_until=date(2023, 12, 1))
+    now = Contact(email=address("VP"), order=2)
+    await go_live(town, tmp_path, people=register(VP={"contacts": (old, now, last)}))
+    await town.until("2023-12-14")
+    told = await town.all(Message, Message.kind == "issue_wanted", Message.recipient == "VP")
+    assert len(told) > 1
+    assert {message.address for message in told} == {address("VP")}
 
 
 async def test_a_digest_that_a_department_refuses_goes_to_its_next_mailbox(town: Town) -> None:
