@@ -168,16 +168,23 @@ async def _registry(house: House, before: date, now: datetime, *, dry_run: bool)
     gone = 0
     async with house.store.act() as ledger:
         for row in await ledger.all(select(OrganisationRow).order_by(OrganisationRow.code)):
-            kept = [one for one in row.record.get("contacts", ()) if not _ended(one, before)]
-            number = len(row.record.get("contacts", ())) - len(kept)
-            gone += number
+            number = _number_ended(row, before)
             if number and not dry_run:
-                record = row.record | {"contacts": kept}
+                # The whole record is written: it must be the one that stands there then, with every correction.
+                held = await ledger.take(OrganisationRow, row.code)
+                number = _number_ended(held, before)
+                kept = [one for one in held.record.get("contacts", ()) if not _ended(one, before)]
+                record = held.record | {"contacts": kept}
                 await ledger.change(OrganisationRow, OrganisationRow.code == row.code, record=record, changed_at=now)
+            gone += number
         # Who changed a card, when and on what paper stays; what stood on it goes.
         old = [BookChange.at < instant(before, time()), _said(BookChange.after)]
         gone += await _change(ledger, BookChange, old, {"before": None, "after": {}}, dry_run)
     return Purged("", gone, 0)
+
+
+def _number_ended(row: OrganisationRow, before: date) -> int:
+    return sum(_ended(one, before) for one in row.record.get("contacts", ()))
 
 
 def _ended(contact: dict[str, Any], before: date) -> bool:
