@@ -305,6 +305,60 @@ async def test_a_mailbox_that_cannot_be_read_says_so_without_its_password(office
         assert "wrong-one" not in str(told.value)
 
 
+class Box:
+    """A server's folder that gives some mails and refuses others."""
+
+    def __init__(self, mails: dict[int, bytes], answers: bytes, named: bool = True) -> None:
+        self.mails, self.answers, self.named = mails, answers, named
+        self.folder = self.client = self
+
+    def set(self, folder: str, readonly: bool) -> None:
+        assert readonly
+
+    def response(self, name: str) -> tuple[str, list[bytes]]:
+        return name, [b"7"]
+
+    def uids(self, _wanted: str) -> list[str]:
+        return [str(uid) for uid in self.mails]
+
+    def uid(self, _command: str, listed: str, what: str) -> tuple[str, list[object]]:
+        if what == "(UID)":
+            return ("OK" if self.named else "NO"), []
+        wanted = [int(one) for one in listed.split(",")]
+        if not all(self.mails[one] for one in wanted):
+            return "NO", [self.answers]
+        return "OK", [(b"1 (UID %d BODY[]<0> {1}" % one, self.mails[one]) for one in wanted]
+
+    def logout(self) -> None:
+        return
+
+
+@pytest.mark.parametrize(
+    ("box", "given"),
+    [
+        (Box({1: b"a", 2: b"", 3: b"c"}, b"[SERVERBUG] Internal error"), [(1, b"a"), (2, b""), (3, b"c")]),
+        (Box({4: b""}, b"cannot be read"), [(4, b"")]),
+        (Box({5: b"", 6: b""}, b"cannot be read"), None),
+        (Box({7: b"a", 8: b""}, b"cannot be read", named=False), None),
+        (Box({9: b"a", 10: b""}, b"[UNAVAILABLE] later"), None),
+    ],
+    ids=["one of three", "the only one", "all", "not even named", "later"],
+)
+async def test_a_mail_that_the_server_cannot_give_keeps_no_other_back(
+    monkeypatch: pytest.MonkeyPatch, box: Box, given: list[tuple[int, bytes]] | None
+) -> None:
+    monkeypatch.setattr(Mailbox, "_open", lambda _self: box)
+    source = Mailbox.parse("imap://a:b@localhost")
+    with nullcontext() if given is not None else pytest.raises(MailboxUnreadable):
+        assert [(one.uid, one.raw) async for one in source.newer(0, 0)] == given
+
+
+async def test_a_mail_that_was_not_given_is_kept_as_unknown(office: Office) -> None:
+    office.shelf.mails.append(b"")
+    await office.comes(report(await office.address(), office.message_id))
+    assert [row.kind for row in await office.rows()] == ["unknown", "bounce_hard"]
+
+
 def test_the_way_to_the_mailbox_is_read_from_its_url() -> None:
     found = Mailbox.parse("imaps://congvan%40bql.example:m%E1%BA%ADt%2F1@mail.bql.example/Hop%20den?ca=/etc/ca.pem")
     assert (found.user, found.password, found.folder) == ("congvan@bql.example", "mật/1", "Hop den")
