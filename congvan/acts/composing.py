@@ -44,28 +44,30 @@ class Composer:
         self._house = house
         self._files: dict[tuple[str, ...], SharedParts] = {}
         self._moulds = moulds.Moulds(house)
-        self._scenes: dict[str, wording.Scene] = {}
+        #: With the letters that they were read with, for one may be issued while a round lasts.
+        self._scenes: dict[str, tuple[tuple[str, ...], wording.Scene]] = {}
         self._signer = dkim_signer(house.settings)
         self._now: datetime | None = None
 
     async def compose(self, works: Sequence[Work], witness: Witness | None = None) -> list[Outgoing]:
         """One outgoing message for each claimed one; payloads are spliced at the last moment."""
         now = await self._dated()
-        await self._load(works)
-        return [self._outgoing(work, now, witness) for work in works]
+        await self._load_files(works)
+        scenes = await self._load_scenes(works, now)
+        return [self._outgoing(work, scenes.get(scene_key(work.message)), now, witness) for work in works]
 
     async def _dated(self) -> datetime:
         now = await self._house.clock.now()
         if self._now is None or not timedelta() <= now - self._now < _SAME_DATE:
             self._now = now
             self._moulds = moulds.Moulds(self._house)
+            self._scenes = {}
         return self._now
 
-    async def _load(self, works: Sequence[Work]) -> None:
+    async def _load_files(self, works: Sequence[Work]) -> None:
         files = {_shas(work.message.enclosures): work.message.enclosures for work in works}
         missing = {shas: enclosed for shas, enclosed in files.items() if shas not in self._files}
-        scenes = {scene_key(work.message): work for work in works if work.campaign is not None}
-        if not missing and not scenes.keys() - self._scenes.keys():
+        if not missing:
             return
         # What this batch needs stays; of the rest the oldest goes.
         for shas in list(self._files)[: max(0, len(self._files) + len(missing) - _KEPT_FILES)]:
@@ -79,23 +81,45 @@ class Composer:
                         for one in enclosed
                     ]
                 )
-            for key, work in scenes.items():
-                if key not in self._scenes:
-                    self._scenes[key] = await self._scene(ledger, work)
 
-    async def _scene(self, ledger: Ledger, work: Work) -> wording.Scene:
+    async def _load_scenes(self, works: Sequence[Work], now: datetime) -> dict[str, wording.Scene]:
+        wanted = {scene_key(work.message): work for work in works if work.campaign is not None}
+        if not wanted:
+            return {}
+        scenes: dict[str, wording.Scene] = {}
+        async with self._house.store.view() as ledger:
+            for key, work in wanted.items():
+                letters = await self._letters(ledger, work)
+                known = self._scenes.get(key)
+                if known is None or known[0] != letters:
+                    known = self._scenes[key] = letters, await self._scene(ledger, work, now)
+                scenes[key] = known[1]
+        return scenes
+
+    @staticmethod
+    async def _letters(ledger: Ledger, work: Work) -> tuple[str, ...]:
+        """The letters of a hop and of those above it, or the one that speaks for the campaign: what scenes follow."""
+        assert work.campaign is not None, "only mail of a campaign has a scene"
+        if not work.message.hop_id:
+            speaking = await wording.speaking_letter(ledger, work.campaign)
+            return (speaking.id,) if speaking is not None else ()
+        return tuple([hop.letter_id or "" for hop in await wording.hops_up(ledger, work.message.hop_id)])
+
+    async def _scene(self, ledger: Ledger, work: Work, now: datetime) -> wording.Scene:
         assert work.campaign is not None, "only mail of a campaign has a scene"
         hop = await ledger.find(Hop, work.message.hop_id) if work.message.hop_id else None
-        return await wording.scene(self._house, ledger, work.campaign, hop)
+        return await wording.scene(self._house, ledger, work.campaign, hop, now)
 
     def words(self, work: Work) -> Mail:
         """The words of a message of the last batch."""
         assert self._now is not None, "nothing was composed yet"
-        return self._moulds.words(work, self._scenes.get(scene_key(work.message)), self._now)
+        known = self._scenes.get(scene_key(work.message))
+        return self._moulds.words(work, known[1] if known is not None else None, self._now)
 
-    def _outgoing(self, work: Work, now: datetime, witness: Witness | None) -> Outgoing:
+    def _outgoing(
+        self, work: Work, scene: wording.Scene | None, now: datetime, witness: Witness | None
+    ) -> Outgoing:
         message = work.message
-        scene = self._scenes.get(scene_key(message))
         shared = self._files[_shas(message.enclosures)]
         token = self._house.links.mail_token(message.delivery_id or message.id)
         back = verp_sender(self._house.settings.mail_from, token)

@@ -78,13 +78,19 @@ def _open_of() -> Select[tuple[Case]]:
 
 
 def tell_at(house: House, campaign: Campaign, rung: int, now: datetime) -> datetime | None:
-    """When the next rung is told: at the department's hour of a working day; urgent ones at once."""
+    """When the next rung is told: at the department's hour of a working day; urgent ones at once.
+
+    Rungs after the first count from the hour of the digest before: a round comes to it a moment later, and counted
+    from there each would miss its morning.
+    """
     ladder = cascade_of(campaign).ladder
     if rung >= len(ladder):
         return None
     step = ladder[rung]
-    start = after(now, step.after_working_days, step.after_hours, house.calendars)
-    return start if is_urgent(campaign) else next_reading(house, start)
+    if is_urgent(campaign):
+        return after(now, step.after_working_days, step.after_hours, house.calendars)
+    told = instant(local(now).date(), DIGEST_AT) if rung else now
+    return next_reading(house, after(told, step.after_working_days, step.after_hours, house.calendars))
 
 
 def next_reading(house: House, now: datetime) -> datetime:

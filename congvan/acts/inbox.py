@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, bindparam, func, not_, select
 
 from congvan.acts import escalations, mailboxes
 from congvan.acts.judging import refusal
@@ -22,6 +22,7 @@ from congvan.house import House
 from congvan.mail import bounces
 from congvan.mail.imap import Fetched, Mailbox
 from congvan.rules.protocol import Event, Fact, State
+from congvan.store.database import passes
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Delivery, Incoming, Message
 
@@ -56,7 +57,8 @@ async def read(house: House, source: Source) -> Counter[str]:
     """Take in whatever is new in a mailbox; return the kinds counted, "again" for what was known.
 
     1. From the last recorded uid on. 2. Each mail and what it changes are one transaction, so it is taken in
-    wholly or not at all, and once. 3. One that cannot be dealt with is kept without its effect, for a person.
+    wholly or not at all, and once. 3. One that cannot be dealt with is kept without its effect, for a person;
+    while the database is at fault none is, and the next reading takes it again.
     Nothing in the mailbox is changed. Raises MailboxUnreadable.
     """
     async with house.store.view() as ledger:
@@ -84,11 +86,17 @@ async def read_configured(house: House) -> dict[str, int] | None:
 
 
 async def _take_in(house: House, mailbox: str, fetched: Fetched) -> str:
-    found = bounces.classify(fetched.raw, [house.settings.mail_from])
+    # The one loop that carries mail in: one that trips us must not hold up those behind it.
+    try:
+        found = bounces.classify(fetched.raw, [house.settings.mail_from])
+    except Exception:
+        log.exception("a mail could not be read; it is kept as unknown", extra={"uid": fetched.uid})
+        found = bounces.Incoming("unknown")
     try:
         return await _record(house, mailbox, fetched, found, effective=True)
-    except Exception:
-        # The one loop that carries mail in: one that trips us must not hold up those behind it.
+    except Exception as fault:
+        if passes(fault):
+            raise
         log.exception("a mail could not be dealt with; it is kept without its effect", extra={"uid": fetched.uid})
         return await _record(house, mailbox, fetched, found, effective=False)
 
@@ -112,6 +120,8 @@ async def _record(
         )  # fmt: skip
         if place.delivery_id is not None:
             await _effect(house, ledger, key, place, found, now)
+        elif place.message is not None and found.kind == "bounce_hard":
+            await _effect_on_office(house, ledger, key, place.message.id, now)
     return found.kind
 
 
@@ -204,6 +214,15 @@ async def _effect(
         await ledger.write(delivery, now, entry, state=State.DELIVERED, arrived_at=now)
 
 
+async def _effect_on_office(house: House, ledger: Ledger, key: str, message_id: str, now: datetime) -> None:
+    """A digest, a copy, a report or a notice did not arrive: the office's next mailbox gets it, once."""
+    message = await ledger.take(Message, message_id)
+    # Several servers may report of one mail; each would use up a mailbox.
+    before = Incoming.about == message.id, Incoming.kind == "bounce_hard", Incoming.id != key
+    if message.state != "REFUSED" and await ledger.first(select(Incoming.id).where(*before)) is None:
+        await mailboxes.next_for_offices(house, ledger, [message], now)
+
+
 def _is_present(message: Message | None, delivery: Delivery) -> bool:
     """Whether it is about the round that runs now: since a readdressing, old reports say nothing new."""
     if message is None:
@@ -217,8 +236,9 @@ def _is_present(message: Message | None, delivery: Delivery) -> bool:
 
 
 async def unplaced(house: House, limit: int = 200) -> list[dict[str, Any]]:
-    """What nobody could place, newest first."""
-    query = select(Incoming).where(Incoming.delivery_id.is_(None), Incoming.about.is_(None))
+    """What stands beside no delivery, newest first: nobody could place it, or it is about mail to an office."""
+    says_nothing = Incoming.about.is_not(None) & Incoming.kind.in_(("auto_reply", "delivered", "relayed"))
+    query = select(Incoming).where(Incoming.delivery_id.is_(None), not_(says_nothing))
     async with house.store.view() as ledger:
         found: Sequence[Incoming] = await ledger.all(query.order_by(Incoming.id.desc()).limit(limit))
         return [shown(one) for one in found]

@@ -104,7 +104,7 @@ async def chase(house: House, hop_id: str) -> None:
         if letter.state != "PENDING_ISSUE" or letter.awaits_until is None or letter.awaits_until > now:
             return
         campaign = await ledger.get(Campaign, hop.campaign_id)
-        office, address = await _next_in_hand(ledger, campaign, hop, letter.chased)
+        office, address = await _next_in_hand(ledger, campaign, hop, letter.chased, now)
         again = asked_again(house, campaign, now)
         await ledger.change(Letter, Letter.id == letter.id, awaits_until=again, chased=letter.chased + 1)
         await ledger.write(hop, now, Entry(Fact.ISSUE_CHASED, {"whom": office.code, "round": letter.chased + 1}))
@@ -118,7 +118,7 @@ async def chase(house: House, hop_id: str) -> None:
 
 
 async def _next_in_hand(
-    ledger: Ledger, campaign: Campaign, hop: Hop, chased: int
+    ledger: Ledger, campaign: Campaign, hop: Hop, chased: int, now: datetime
 ) -> tuple[Organisation, str]:
     """Whom to remind after so many reminders, and the mailbox ("" for none).
 
@@ -128,7 +128,7 @@ async def _next_in_hand(
     cascade = cascade_of(campaign)
     people = list(dict.fromkeys([*rule_of(campaign, hop).issue_by, cascade.drafting_unit or cascade.speaks_for]))
     office = await registry.organisation(ledger, people[chased] if chased < len(people) else people[0])
-    boxes = [contact.email for contact in sorted(office.contacts, key=lambda contact: contact.order)]
+    boxes = registry.mailboxes(office, local(now).date())
     if not boxes:
         return office, ""
     return office, boxes[0] if chased < len(people) else boxes[-1]

@@ -53,6 +53,7 @@ class Moulds:
         key = (
             message.kind, message.hop_id, delivery.settles, delivery.due_at, tuple(delivery.segments),
             delivery.child_hop_id is not None, repr(message.context), now,
+            scene.letter.id if scene.letter is not None else "",
         )  # fmt: skip
         mould = self._moulds.get(key)
         if mould is None:

@@ -67,7 +67,7 @@ async def tell(house: House, ledger: Ledger, campaign: Campaign, what: What, why
     """Write to the unit in charge, in the transaction of the act that gives the reason."""
     cascade = cascade_of(campaign)
     unit = await registry.organisation(ledger, cascade.drafting_unit or cascade.speaks_for)
-    boxes = sorted(unit.contacts, key=lambda contact: contact.order)
+    boxes = registry.mailboxes(unit, local(now).date())
     if not boxes:
         return  # refused at launch; a mailbox removed later is shown by `doctor`
     context = {
@@ -75,7 +75,7 @@ async def tell(house: House, ledger: Ledger, campaign: Campaign, what: What, why
         "figures": await figures.for_mail(ledger, campaign.id, now),
     }  # fmt: skip
     mail = mails.Mail(
-        kind=mails.NOTICE, step=house.new_id(now), recipient=unit.code, address=boxes[0].email,
+        kind=mails.NOTICE, step=house.new_id(now), recipient=unit.code, address=boxes[0],
         not_before=now, campaign_id=campaign.id, urgent=True, context=context,
     )  # fmt: skip
     await mails.queue(house, ledger, [mail], now)

@@ -18,7 +18,7 @@ from congvan.rules.calendar import instant, local
 from congvan.rules.protocol import Fact
 from congvan.rules.retention import Retention, months_before
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.office import BookChange
+from congvan.store.office import BookChange, Entered
 from congvan.store.tables import (
     Attempt,
     Campaign,
@@ -26,6 +26,7 @@ from congvan.store.tables import (
     Delivery,
     File,
     Incoming,
+    Letter,
     Message,
     OrganisationRow,
     Request,
@@ -134,12 +135,18 @@ async def _change(
 
 
 async def _tables_of_digests(ledger: Ledger, key: str, dry_run: bool) -> int:
-    """The tables that were sent with digests hold mailboxes; the mails stay in the register, without them."""
+    """The tables that were sent with digests hold mailboxes; the mails stay in the register, without them.
+
+    A draft that was enclosed beside its table is the file of a letter, issued or dropped, and stays.
+    """
     sent = await ledger.all(select(Message.enclosures).where(Message.campaign_id == key, Message.kind == "digest"))
     hashes = {one["sha256"] for enclosures in sent for one in enclosures}
+    own = [File.sha256.in_(hashes)]
+    for table in (Letter, Entered):
+        own.append(File.sha256.not_in(select(table.sha256).where(table.sha256.is_not(None))))
     if dry_run:
-        return await ledger.count(select(File).where(File.sha256.in_(hashes)))
-    return await ledger.remove(File, File.sha256.in_(hashes))
+        return await ledger.count(select(File).where(*own))
+    return await ledger.remove(File, *own)
 
 
 async def _of_no_campaign(house: House, before: datetime, *, dry_run: bool) -> Purged:
@@ -161,16 +168,23 @@ async def _registry(house: House, before: date, now: datetime, *, dry_run: bool)
     gone = 0
     async with house.store.act() as ledger:
         for row in await ledger.all(select(OrganisationRow).order_by(OrganisationRow.code)):
-            kept = [one for one in row.record.get("contacts", ()) if not _ended(one, before)]
-            number = len(row.record.get("contacts", ())) - len(kept)
-            gone += number
+            number = _number_ended(row, before)
             if number and not dry_run:
-                record = row.record | {"contacts": kept}
+                # The whole record is written: it must be the one that stands there then, with every correction.
+                held = await ledger.take(OrganisationRow, row.code)
+                number = _number_ended(held, before)
+                kept = [one for one in held.record.get("contacts", ()) if not _ended(one, before)]
+                record = held.record | {"contacts": kept}
                 await ledger.change(OrganisationRow, OrganisationRow.code == row.code, record=record, changed_at=now)
+            gone += number
         # Who changed a card, when and on what paper stays; what stood on it goes.
         old = [BookChange.at < instant(before, time()), _said(BookChange.after)]
         gone += await _change(ledger, BookChange, old, {"before": None, "after": {}}, dry_run)
     return Purged("", gone, 0)
+
+
+def _number_ended(row: OrganisationRow, before: date) -> int:
+    return sum(_ended(one, before) for one in row.record.get("contacts", ()))
 
 
 def _ended(contact: dict[str, Any], before: date) -> bool:

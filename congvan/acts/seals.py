@@ -52,11 +52,13 @@ async def seal(house: House, name: str) -> str | None:
         last: Seal | None = await ledger.first(
             select(Seal).where(Seal.campaign_id == campaign.id).order_by(Seal.seq.desc())
         )
-        lines = await _moved(ledger, campaign.id)
+        # Read once: what happens meanwhile is in neither the lines nor the count, and the next seal holds it.
+        all_heads = await _heads(ledger, campaign.id)
+        lines = await _moved(ledger, campaign.id, all_heads)
         if not lines:
             return None
         seq, before = (last.seq + 1, last.hash) if last else (1, "")
-        events = sum(line[1] for line in await _heads(ledger, campaign.id))
+        events = sum(line[1] for line in all_heads)
         heads = heads_hash(lines)
         sealed = seal_hash(before, campaign.id, seq, now, events, heads)
         await ledger.add(
@@ -90,8 +92,8 @@ async def _heads(ledger: Ledger, campaign_id: str) -> Sequence[Any]:
     return await ledger.rows(union_all(*parts))  # type: ignore[arg-type]
 
 
-async def _moved(ledger: Ledger, campaign_id: str) -> list[Line]:
-    """The heads that no seal holds yet."""
+async def _moved(ledger: Ledger, campaign_id: str, heads: Sequence[Any]) -> list[Line]:
+    """Those of the heads that no seal holds yet."""
     sealed = dict(
         await ledger.rows(
             select(SealLine.stream, func.max(SealLine.event_seq))
@@ -99,5 +101,4 @@ async def _moved(ledger: Ledger, campaign_id: str) -> list[Line]:
             .group_by(SealLine.stream)
         )
     )
-    heads = await _heads(ledger, campaign_id)
     return [(stream, number, head) for stream, number, head in heads if number > sealed.get(stream, 0)]

@@ -18,6 +18,7 @@ from congvan.letters import numbering
 from congvan.letters.sheet import Sheet
 from congvan.links import Link
 from congvan.mail import contexts as say
+from congvan.rules.calendar import local
 from congvan.rules.protocol import State
 from congvan.rules.records import CampaignPlan, Directive, Issue, Organisation
 from congvan.store.ledger import Ledger
@@ -52,8 +53,8 @@ class Scene:
         return self.head.authority
 
 
-async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | None) -> Scene:
-    """Read what the mails of a hop have in common."""
+async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | None, now: datetime) -> Scene:
+    """Read what the mails of a hop have in common, as it is now."""
     plan, cascade = plan_of(campaign), cascade_of(campaign)
     speaker = await registry.organisation(ledger, cascade.speaks_for)
     unit = await registry.organisation(ledger, cascade.drafting_unit) if cascade.drafting_unit else None
@@ -62,6 +63,7 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
     own = letter is None or hop is None or letter.issuer == hop.issuer
     if hop and own and hop.bypassed_at is None and rule_of(campaign, hop).issue is Issue.COMPANY:
         company = await registry.organisation(ledger, hop.issuer)
+    reached = registry.mailboxes(company, local(now).date()) if company else []
     return Scene(
         head=_head(house, campaign, speaker, unit),
         plan=plan,
@@ -72,7 +74,7 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
         fragment=house.press.render_fragment(_sheet_of(letter)) if letter else "",
         issuer=hop.issuer_name if hop else speaker.name,
         on_behalf_of=company.name if company else "",
-        issuer_mailbox=company.contacts[0].email if company and company.contacts else "",
+        issuer_mailbox=reached[0] if reached else "",
         stamp=numbering.STAMPS[plan.urgency],
         sizes=await _sizes(ledger),
         bypassed=hop.issuer_name if hop and hop.bypassed_at else "",
@@ -126,18 +128,24 @@ async def shown_letter(ledger: Ledger, campaign: Campaign, hop: Hop) -> Letter |
     """The letter that a hop's recipients got: its own, past a silent issuer the issued one above, or the one above
     where that has replaced an earlier one since."""
     own: Letter | None = None
-    at: Hop | None = hop
-    while at is not None:
+    for at in await hops_up(ledger, hop.id):
         letter = await ledger.find(Letter, at.letter_id) if at.letter_id else None
-        usable = at is hop or rule_of(campaign, at).issue is not Issue.TAKEN_IN
+        usable = at.id == hop.id or rule_of(campaign, at).issue is not Issue.TAKEN_IN
         if letter is not None and letter.state == "ISSUED" and usable:
             if own is None:
                 own = letter
             elif letter.about and letter.issued_at and own.issued_at and letter.issued_at > own.issued_at:
                 return letter
-        parent = await ledger.get(Delivery, at.parent_delivery_id) if at.parent_delivery_id else None
-        at = await ledger.get(Hop, parent.hop_id) if parent else None
     return own
+
+
+async def hops_up(ledger: Ledger, hop_id: str) -> list[Hop]:
+    """A hop and those above it, up to the first."""
+    found = [await ledger.get(Hop, hop_id)]
+    while found[-1].parent_delivery_id:
+        parent = await ledger.get(Delivery, found[-1].parent_delivery_id)
+        found.append(await ledger.get(Hop, parent.hop_id))
+    return found
 
 
 async def speaking_letter(ledger: Ledger, campaign: Campaign) -> Letter | None:

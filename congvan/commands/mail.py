@@ -28,6 +28,8 @@ _ENDS = {
 async def inbox(*, json: bool = False) -> None:
     """Đọc hộp thư đến ngay bây giờ, rồi liệt kê những thư chưa rõ thuộc nơi nhận nào.
 
+    Thư trả lời và báo lỗi về thư gửi các phòng, ban (bản tổng hợp, bản sao, báo cáo…) cũng có trong danh sách.
+
     Parameters
     ----------
     json

@@ -81,7 +81,7 @@ def _returned(message: Message) -> Message | None:
     for part in parts(message):
         kind = part.get_content_type()
         if kind in ("message/rfc822", "message/global"):
-            payload = part.get_payload()
+            payload = part.get_payload() if part.is_multipart() else None
             if isinstance(payload, list) and payload and isinstance(payload[0], Message):
                 return payload[0]
         elif kind in ("text/rfc822-headers", "message/rfc822-headers", "message/global-headers"):

@@ -23,6 +23,8 @@ from congvan.mail.reading import READ_MAX
 _PAGE = 20
 _TIMEOUT_S = 60.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+#: Response codes of a server that asks for time (RFC 5530 section 3; THROTTLED is what some say).
+_LATER = re.compile(rb"\[(?:UNAVAILABLE|INUSE|LIMIT|OVERQUOTA|THROTTLED)\b", re.IGNORECASE)
 _UID = re.compile(rb"\bUID (\d+)")
 
 
@@ -136,10 +138,30 @@ def _listed(box: BaseMailBox, folder: str) -> tuple[int, list[int]]:
 
 
 def _page(box: BaseMailBox, uids: list[int]) -> list[tuple[int, bytes]]:
+    """These mails. One that the server has and cannot give keeps no other back: it is empty."""
+    found = _fetched(box, uids)
+    if found is not None:
+        return found
+    pages = {one: _fetched(box, [one]) for one in uids}
+    refused = [one for one, page in pages.items() if page is None]
+    # Where it gives none of several, or does not even name it, the server is at fault and not the mail.
+    if len(refused) == len(uids) > 1 or not all(_is_there(box, one) for one in refused):
+        raise ValueError("FETCH: NO")
+    return sorted([mail for page in pages.values() for mail in page or ()] + [(one, b"") for one in refused])
+
+
+def _is_there(box: BaseMailBox, uid: int) -> bool:
+    return bool(box.client.uid("FETCH", str(uid), "(UID)")[0] == "OK")
+
+
+def _fetched(box: BaseMailBox, uids: list[int]) -> list[tuple[int, bytes]] | None:
+    """These mails, or None where the server refuses to give them; raise ValueError where it only cannot now."""
     listed = ",".join(map(str, uids))
     status, data = box.client.uid("FETCH", listed, f"(UID BODY.PEEK[]<0.{READ_MAX}>)")
     if status != "OK":
-        raise ValueError(f"FETCH: {status}")
+        if _LATER.search(b" ".join(part for part in data if isinstance(part, bytes))):
+            raise ValueError(f"FETCH: {status}")
+        return None
     found = []
     for place, part in enumerate(data):
         if not isinstance(part, tuple):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
+from email.parser import BytesHeaderParser
 from email.policy import compat32
 from email.utils import getaddresses
 from html import unescape
@@ -30,8 +31,10 @@ def parse(raw: bytes) -> Message:
     try:
         return email.message_from_bytes(raw[:READ_MAX], policy=compat32)
     except (RecursionError, MessageError, ValueError, LookupError, TypeError, AttributeError, IndexError):
-        # A thousand parts inside one another, or a shape that the parser trips over.
-        return email.message_from_bytes(raw.partition(b"\r\n\r\n")[0][:50_000], policy=compat32)
+        # A thousand parts inside one another, or a shape that the parser trips over: no part is looked for any more,
+        # since it may be the boundary that cannot be read.
+        head = raw.partition(b"\r\n\r\n")[0][:50_000]
+        return BytesHeaderParser(policy=compat32).parsebytes(head)
 
 
 def header(message: Message, name: str) -> str:
@@ -81,12 +84,20 @@ def text_of(part: Message) -> str:
         return ""
     if not isinstance(octets, bytes):
         return ""
-    for charset in (str(part.get_content_charset() or "utf-8"), "utf-8", "cp1258"):
+    for charset in (_charset(part), "utf-8", "cp1258"):
         try:
             return octets.decode(charset)[:TEXT_MAX].replace("\r\n", "\n").replace("\r", "\n")
         except (LookupError, UnicodeError, ValueError):
             continue
     return octets.decode("latin-1")[:TEXT_MAX]
+
+
+def _charset(part: Message) -> str:
+    try:
+        return str(part.get_content_charset() or "utf-8")
+    except (MessageError, ValueError, TypeError, LookupError):
+        # Parameters that the library cannot put together (RFC 2231) say nothing of the text.
+        return "utf-8"
 
 
 def body_of(message: Message) -> str:

@@ -89,7 +89,8 @@ def _delivery_status(part: Message, message: Message) -> Incoming | None:
 
 def _blocks(part: Message) -> Iterator[Message]:
     """The groups of fields of a report; some servers send them as one text."""
-    payload = part.get_payload()
+    # Asked for text, `get_payload` looks at the character set, which may be one that cannot be read.
+    payload = part.get_payload() if part.is_multipart() else None
     if isinstance(payload, list):
         yield from (block for block in payload[:50] if isinstance(block, Message))
     else:

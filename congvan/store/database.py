@@ -19,7 +19,8 @@ from typing import Any, cast
 import orjson
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -32,6 +33,9 @@ from congvan.store.tables import Table
 
 #: What a database answers that is away, restarts or has no room. orig: the driver's own exception.
 Refused = DBAPIError
+
+#: Classes of SQLSTATE that blame the statement or its values: data, constraints, syntax, limits of a row.
+_OF_THE_VALUES = ("22", "23", "42", "54")
 
 _BUSY_TIMEOUT_MS = 30_000
 #: PostgreSQL ends a transaction in which nothing has been asked for so long: a process that stands still (stopped, or
@@ -145,6 +149,21 @@ class Store:
         await self.engine.dispose()
         if self._queue is not None:
             self._queue.close()
+
+
+def passes(fault: Exception) -> bool:
+    """Whether the same may succeed later: the database was away or busy, or two were in each other's way.
+
+    False for what it will never keep, and for what is no fault of a database.
+    """
+    if not isinstance(fault, DBAPIError):
+        # A connection that breaks off within a statement of asyncpg; a pool that has none left.
+        return isinstance(fault, ConnectionError | TimeoutError | PoolTimeout)
+    if isinstance(fault, DataError | IntegrityError | ProgrammingError | NotSupportedError):
+        return False
+    # asyncpg says of a value of its own accord that it cannot be sent, and SQLAlchemy keeps that as the cause.
+    own = isinstance(getattr(fault.orig, "__cause__", None), ValueError)
+    return not own and str(getattr(fault.orig, "sqlstate", None) or "")[:2] not in _OF_THE_VALUES
 
 
 def _postgresql(url: str, options: dict[str, Any]) -> AsyncEngine:

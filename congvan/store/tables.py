@@ -476,7 +476,8 @@ class Incoming(Table):
     message_id: Mapped[str] = mapped_column(String(400), default="", index=True)
     #: bounce_hard, bounce_soft, delivered, relayed, auto_reply, human, unknown.
     kind: Mapped[str] = mapped_column(String(16))
-    #: What it is about; none: it stands in the list of what nobody could place.
+    #: What it is about. No delivery: it stands in the list for a person, who may know; about mail to an office it
+    #: names that message alone.
     delivery_id: Mapped[str | None] = mapped_column(String(32), ForeignKey("deliveries.id"), index=True)
     about: Mapped[str | None] = mapped_column(String(32), ForeignKey("messages.id"))
     #: token, message_id, or empty.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -20,7 +21,8 @@ from congvan.house import House
 from congvan.rules.protocol import Event, Fact
 from congvan.rules.retention import Retention, months_before
 from congvan.store.database import Store
-from congvan.store.ledger import Entry, chain_hash
+from congvan.store.ledger import Entry, Ledger, chain_hash
+from congvan.store.office import Entered
 from congvan.store.schema import migrate
 from congvan.store.tables import (
     Attempt,
@@ -29,6 +31,7 @@ from congvan.store.tables import (
     EventRow,
     File,
     Incoming,
+    Letter,
     Message,
     OrganisationRow,
     Request,
@@ -88,6 +91,26 @@ async def test_nothing_is_sealed_twice(town: House) -> None:
     assert await seals.seal(town, "C") is not None
     assert await seals.seal(town, "C") is None
     assert await seals.seal_all(town) == 0
+
+
+async def test_what_happens_while_it_is_sealed_is_in_the_next_seal(
+    town: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if town.store.is_sqlite:
+        pytest.skip("one writes at a time")
+    really, written = seals._heads, []
+
+    async def meanwhile(ledger: Ledger, campaign_id: str) -> Any:
+        found = await really(ledger, campaign_id)
+        if not written:
+            async with town.store.act() as other:
+                written.append(await other.write(await other.take(Delivery, f"{1:032d}"), NOW, Entry(Fact.NOTED)))
+        return found
+
+    monkeypatch.setattr(seals, "_heads", meanwhile)
+    assert [await seals.seal_all(town) for _ in range(3)] == [1, 1, 0]
+    verdict = await audit.audit(town, "C")
+    assert (verdict.findings, verdict.unsealed) == ([], 0)
 
 
 HANDS: dict[str, tuple[list[str], tuple[str, int | None]]] = {
@@ -269,6 +292,49 @@ async def test_a_dry_run_counts_and_changes_nothing(town: House) -> None:
     counted = await retention.purge(town, RULE, "Văn thư", dry_run=True)
     assert await _whole(town) == before
     assert counted == await retention.purge(town, RULE, "Văn thư")
+
+
+async def test_the_draft_that_a_digest_enclosed_is_the_file_of_a_letter_and_stays(town: House) -> None:
+    await _with_mail(town)
+    async with town.store.act() as ledger:
+        table, draft, signed = [await ledger.keep_file(one, "x") for one in (b"table of a digest", b"draft", b"signed")]
+        await ledger.add(
+            Letter, id="l" * 32, campaign_id=CAMPAIGN, kind="urge", issuer="A", state="CANCELLED", subject="s",
+            sheet={}, html="", sha256=draft, created_at=NOW,
+        )  # fmt: skip
+        await ledger.add(
+            Entered, letter_id="l" * 32, number="1", day=NOW.date(), sha256=signed, differences=[], entered_by="A",
+            entered_at=NOW,
+        )  # fmt: skip
+        enclosed = [{"name": "f", "sha256": sha, "media_type": "x"} for sha in (table, draft, signed)]
+        await ledger.change(Message, Message.kind == "digest", enclosures=enclosed)
+    assert isinstance(town.clock, HandClock)
+    town.clock.set(at("2025-12-20"))
+    counted = await retention.purge(town, RULE, "Văn thư", dry_run=True)
+    assert await retention.purge(town, RULE, "Văn thư") == counted
+    async with town.store.view() as ledger:
+        assert set(await ledger.all(select(File.data))) == {b"draft", b"signed", b"%PDF-1.7 letter"}
+
+
+async def test_a_correction_of_the_book_that_is_made_meanwhile_stays(town: House) -> None:
+    if town.store.is_sqlite:
+        pytest.skip("one writes at a time")
+    await _with_mail(town)
+    assert isinstance(town.clock, HandClock)
+    town.clock.set(at("2025-12-20"))
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with town.store.act() as ledger:
+        row = await ledger.take(OrganisationRow, "R0")
+        new = row.record | {"contacts": [*row.record["contacts"], {"email": "moi@b.example"}]}
+        await ledger.change(OrganisationRow, OrganisationRow.code == "R0", record=new)
+        purging = asyncio.create_task(retention.purge(town, RULE, "Văn thư"))
+        while not await ledger.session.scalar(waiting):
+            assert not purging.done()
+            await asyncio.sleep(0.02)
+    await purging
+    async with town.store.view() as ledger:
+        kept = (await ledger.get(OrganisationRow, "R0")).record["contacts"]
+    assert [one["email"] for one in kept] == ["a@b.example", "moi@b.example"]
 
 
 @pytest.mark.parametrize("rule", [Retention(), Retention(contacts_months=25, mail_months=25)])

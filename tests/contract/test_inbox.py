@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from zlib import crc32
 
 import pytest
 from imap_tools import MailBoxUnencrypted
 from sqlalchemy import select
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from bench.outbox_world import fill
 from congvan.acts import deliveries, inbox, outbox
@@ -204,6 +207,62 @@ async def test_a_mail_that_trips_us_is_kept_and_does_not_hold_up_the_next(
     assert len(rows) == 3
 
 
+@pytest.mark.parametrize("shape", ["text/plain; charset=utf-8", "multipart/mixed; boundary=x"])
+@pytest.mark.parametrize("parameters", ["name*=utf-8''a; name*0=b", f"name*{'9' * 4400}=b"], ids=["twice", "long"])
+async def test_parameters_that_the_library_cannot_put_together_do_not_hold_up_the_next(
+    office: Office, shape: str, parameters: str
+) -> None:
+    hostile = f"From: ai@b.example\r\nSubject: x\r\nContent-Type: {shape}; {parameters}\r\n\r\n--x\r\n\r\nmột\r\n"
+    office.shelf.mails.append(hostile.encode())
+    await office.comes(report(await office.address(), office.message_id))
+    rows = await office.rows()
+    assert [(row.sender, row.subject) for row in rows[:-1]] == [("ai@b.example", "x")]
+    assert (rows[-1].kind, (await office.delivery()).state) == ("bounce_hard", "UNDELIVERABLE")
+
+
+async def test_a_mail_that_cannot_be_read_at_all_is_kept_as_unknown(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = inbox.bounces.classify
+
+    def trips(raw: bytes, mailboxes: list[str]) -> inbox.bounces.Incoming:
+        if b"bay" in raw:
+            raise ZeroDivisionError
+        return really(raw, mailboxes)
+
+    monkeypatch.setattr(inbox.bounces, "classify", trips)
+    office.shelf.mails.append(b"Subject: bay\r\n\r\n")
+    await office.comes(report(await office.address(), office.message_id))
+    assert [row.kind for row in await office.rows()] == ["unknown", "bounce_hard"]
+    assert (await office.delivery()).state == "UNDELIVERABLE"
+
+
+@pytest.mark.parametrize(
+    ("fault", "again"),
+    [
+        (OperationalError("", {}, sqlite3.OperationalError("disk I/O error")), True),
+        (ConnectionResetError(), True),
+        (DataError("", {}, sqlite3.DataError("string or blob too big")), False),
+        (IntegrityError("", {}, sqlite3.IntegrityError("constraint")), False),
+    ],
+    ids=["away", "lost", "data", "constraint"],
+)
+async def test_while_the_database_is_at_fault_a_bounce_waits_for_the_next_reading(
+    office: Office, monkeypatch: pytest.MonkeyPatch, fault: Exception, again: bool
+) -> None:
+    async def trips(*_arguments: object) -> None:
+        raise fault
+
+    raw = report(await office.address(), office.message_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "_effect", trips)
+        with pytest.raises(type(fault)) if again else nullcontext():
+            await office.comes(raw)
+    assert [row.delivery_id for row in await office.rows()] == ([] if again else [None])
+    await inbox.read(office.house, office.shelf)
+    assert (await office.delivery()).state == ("UNDELIVERABLE" if again else "SENT")
+
+
 async def test_the_history_of_a_delivery_shows_attempts_answers_and_events(office: Office) -> None:
     await office.comes(person(await office.address()))
     told = await history(office.house, (await office.delivery()).id)
@@ -244,6 +303,60 @@ async def test_a_mailbox_that_cannot_be_read_says_so_without_its_password(office
             await inbox.read(office.house, wrong)
         assert PASSWORD not in str(told.value)
         assert "wrong-one" not in str(told.value)
+
+
+class Box:
+    """A server's folder that gives some mails and refuses others."""
+
+    def __init__(self, mails: dict[int, bytes], answers: bytes, named: bool = True) -> None:
+        self.mails, self.answers, self.named = mails, answers, named
+        self.folder = self.client = self
+
+    def set(self, folder: str, readonly: bool) -> None:
+        assert readonly
+
+    def response(self, name: str) -> tuple[str, list[bytes]]:
+        return name, [b"7"]
+
+    def uids(self, _wanted: str) -> list[str]:
+        return [str(uid) for uid in self.mails]
+
+    def uid(self, _command: str, listed: str, what: str) -> tuple[str, list[object]]:
+        if what == "(UID)":
+            return ("OK" if self.named else "NO"), []
+        wanted = [int(one) for one in listed.split(",")]
+        if not all(self.mails[one] for one in wanted):
+            return "NO", [self.answers]
+        return "OK", [(b"1 (UID %d BODY[]<0> {1}" % one, self.mails[one]) for one in wanted]
+
+    def logout(self) -> None:
+        return
+
+
+@pytest.mark.parametrize(
+    ("box", "given"),
+    [
+        (Box({1: b"a", 2: b"", 3: b"c"}, b"[SERVERBUG] Internal error"), [(1, b"a"), (2, b""), (3, b"c")]),
+        (Box({4: b""}, b"cannot be read"), [(4, b"")]),
+        (Box({5: b"", 6: b""}, b"cannot be read"), None),
+        (Box({7: b"a", 8: b""}, b"cannot be read", named=False), None),
+        (Box({9: b"a", 10: b""}, b"[UNAVAILABLE] later"), None),
+    ],
+    ids=["one of three", "the only one", "all", "not even named", "later"],
+)
+async def test_a_mail_that_the_server_cannot_give_keeps_no_other_back(
+    monkeypatch: pytest.MonkeyPatch, box: Box, given: list[tuple[int, bytes]] | None
+) -> None:
+    monkeypatch.setattr(Mailbox, "_open", lambda _self: box)
+    source = Mailbox.parse("imap://a:b@localhost")
+    with nullcontext() if given is not None else pytest.raises(MailboxUnreadable):
+        assert [(one.uid, one.raw) async for one in source.newer(0, 0)] == given
+
+
+async def test_a_mail_that_was_not_given_is_kept_as_unknown(office: Office) -> None:
+    office.shelf.mails.append(b"")
+    await office.comes(report(await office.address(), office.message_id))
+    assert [row.kind for row in await office.rows()] == ["unknown", "bounce_hard"]
 
 
 def test_the_way_to_the_mailbox_is_read_from_its_url() -> None:

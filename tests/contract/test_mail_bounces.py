@@ -113,7 +113,13 @@ def test_text_without_a_quotation_is_kept_whole() -> None:
         b"From: MAILER-DAEMON\r\nSubject: failure notice",
         b"Content-Type: text/plain; charset=klingon\r\nFrom: a@b.example",
         b"Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: base64\r\nFrom: a@b.example",
+        *(
+            b"From: a@b.example\r\nContent-Type: " + kind + b"; " + parameters
+            for kind in (b"text/plain; charset=utf-8", b"multipart/mixed; boundary=x", b"message/delivery-status")
+            for parameters in (b"name*=utf-8''a; name*0=b", b"name*" + b"9" * 4400 + b"=b")
+        ),
     ],
+    ids=lambda head: ascii(head)[2:80],
 )
 def test_broken_headers_that_once_raised_no_longer_do(head: bytes) -> None:
     assert classify(head + b"\r\n\r\n\xf0\xe3 nh\xe2n\r\n", MAILBOXES).kind in KINDS

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url, select
+from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from congvan.errors import NotFound, StaleDelivery
@@ -184,6 +184,32 @@ async def test_where_no_postgresql_is_reached_that_is_said_in_the_same_way(tmp_p
         async with nobody.view() as ledger:
             await ledger.all(select(Hop))
     await nobody.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "passing"),
+    [
+        ("SELECT pg_terminate_backend(pg_backend_pid())", {}, True),
+        ("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '40P01'; END $$", {}, True),
+        ("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '53100'; END $$", {}, True),
+        ("SELECT 1 / 0", {}, False),
+        ("SELECT no_such", {}, False),
+        ("SELECT CAST(:one AS integer)", {"one": 2**70}, False),
+        ("SELECT CAST(:one AS text)", {"one": "a\x00b"}, False),
+        ("INSERT INTO notes (name, value) VALUES (NULL, NULL)", {}, False),
+    ],
+    ids=["ended", "deadlock", "disk full", "division", "column", "too large", "NUL", "constraint"],
+)
+async def test_a_fault_that_passes_is_told_from_one_of_the_values(
+    postgres_url: str, statement: str, values: dict[str, object], passing: bool
+) -> None:
+    asked = Store(await fresh_database(postgres_url))
+    await migrate(asked)
+    with pytest.raises(database.Refused) as found:
+        async with asked.act() as ledger:
+            await ledger.session.execute(text(statement), values)
+    assert database.passes(found.value) is passing
+    await asked.close()
 
 
 async def test_a_write_on_a_row_that_somebody_else_changed_is_refused(filled: Store) -> None:

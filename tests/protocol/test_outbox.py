@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from congvan.acts import campaigns, deliveries, hops, mails, outbox, telling
+from congvan.acts import amending, campaigns, deliveries, hops, mails, outbox, telling
+from congvan.acts.composing import Composer
 from congvan.house import House
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import State
-from congvan.store.tables import Attempt, Delivery, Message
+from congvan.store.tables import Attempt, Delivery, Letter, Message
 from tests.conftest import Postbox, at
-from tests.protocol.world import Town, address
+from tests.protocol.world import PLAN, Town, address
 
 ACCEPTED = ("accepted", 250, "2.0.0 Ok")
 BUSY = ("unavailable", 451, "4.7.1 greylisted")
@@ -179,6 +180,24 @@ async def test_a_letter_and_its_replacement_that_leave_together_are_sent_once_in
     await outcome(town, hop_id, ACCEPTED)
     assert (await town.log("VP")).count("sent") == 1
     assert (await message(town, "VP", "replacement")).state == "SENT"
+
+
+async def test_a_replacement_that_is_issued_while_a_round_lasts_leaves_with_its_own_words(town: Town) -> None:
+    hop_id = await opening(town)
+    composer = Composer(town.house)
+
+    async def said(code: str) -> str:
+        works = await outbox.claim(town.house, hop_id)
+        await composer.compose(works)
+        await outbox.record(town.house, works, [Outcome(work.message.id, *ACCEPTED) for work in works])
+        return next(composer.words(work).text for work in works if work.message.recipient == code)
+
+    old = await town.one(Letter, Letter.hop_id == hop_id, Letter.state == "ISSUED")
+    assert old.symbol in await said("VP")
+    # The body is the scene's; the number of the new letter and its subject are the message's own.
+    words = PLAN.letter.model_copy(update={"requests": ("Trực ban 24/24 giờ kể từ ngày ban hành.",)})
+    await amending.replace(town.house, old.id, words, "Lan", "sai thời gian cao điểm")
+    assert "Trực ban 24/24 giờ" in await said("VP")
 
 
 async def test_what_the_server_may_have_is_unknown_counted_and_sent_again_as_the_same_message(town: Town) -> None:

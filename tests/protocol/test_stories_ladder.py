@@ -145,6 +145,15 @@ async def test_the_deputy_head_is_told_in_words_of_his_own_and_so_is_whoever_els
     assert "BÁO CÁO LÃNH ĐẠO" in text_of(town.postbox.to(address("PTB"))[-1])
 
 
+@pytest.mark.parametrize("hour", ["08:00:01", "14:30:00"])
+async def test_a_digest_that_comes_later_than_its_hour_puts_off_no_rung(outside: Town, hour: str) -> None:
+    await outside.until("2023-12-12", "07:59")
+    outside.clock.set(at("2023-12-12", hour))
+    await outside.work()
+    (case,) = await outside.cases("T-OUT")
+    assert (case.rung, case.tell_at) == (1, at("2023-12-15"))
+
+
 # ------------------------------------------------------------------------------------ the Báo cáo
 
 

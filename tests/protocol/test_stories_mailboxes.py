@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from congvan.acts import inbox
+from congvan.acts import campaigns, inbox, notices
 from congvan.acts.launch_check import unreachable
 from congvan.acts.launches import Launch
 from congvan.mail.outgoing import Outcome, Outgoing
@@ -15,9 +15,11 @@ from congvan.rules.records import Contact
 from congvan.store.tables import EventRow, Message
 from tests.conftest import Postbox, at
 from tests.contract.test_inbox import Shelf, report
+from tests.protocol.test_issue import go_live
 from tests.protocol.world import CASCADE, PLAN, Town, address, register, to
 
 NAMES = ("vanthu", "hcns", "giamdoc")
+OFFICES = ("QHXD", "INV_A")
 THREE = tuple(Contact(email=f"{name}@t-out.example", order=n) for n, name in enumerate(NAMES, 1))
 
 
@@ -94,6 +96,37 @@ async def test_a_mailbox_whose_time_is_over_is_not_tried(town: Town) -> None:
     assert (await town.delivery("T-OUT")).address == "hcns@t-out.example"
 
 
+async def test_nothing_is_sent_to_and_no_letter_names_a_mailbox_whose_time_is_over(town: Town) -> None:
+    old = Contact(email="cu@old.example", order=1, valid_until=date(2023, 11, 30))
+    late = {code: {"contacts": (old, Contact(email=address(code.replace("_", "-")), order=2))} for code in OFFICES}
+    await town.launch(audience=to("T1"), people=register(**late))
+    await town.work()
+    await campaigns.hold(town.house, "8184", notices.ENGINE, "nhiều thư bị từ chối")
+    assert [message.address for message in await town.all(Message, Message.kind == "notice")] == [address("QHXD")]
+    await campaigns.resume(town.house, "8184", "PTB")
+    await town.say("BQL")
+    await town.work()
+    await town.pass_on("INV-A")
+    await town.work()
+    (mail,) = town.postbox.to(address("T1"))
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert f"({address('INV-A')})" in body.get_content()
+
+
+async def test_who_is_reminded_of_a_waiting_letter_is_reached_where_his_time_is_not_over(
+    town: Town, tmp_path: Path
+) -> None:
+    old = Contact(email="cu@old.example", order=1, valid_until=date(2023, 11, 30))
+    last = Contact(email="sau@old.example", order=3, valid_until=date(2023, 12, 1))
+    now = Contact(email=address("VP"), order=2)
+    await go_live(town, tmp_path, people=register(VP={"contacts": (old, now, last)}))
+    await town.until("2023-12-14")
+    told = await town.all(Message, Message.kind == "issue_wanted", Message.recipient == "VP")
+    assert len(told) > 1
+    assert {message.address for message in told} == {address("VP")}
+
+
 async def test_a_digest_that_a_department_refuses_goes_to_its_next_mailbox(town: Town) -> None:
     second = Contact(email="truongphong@qhxd.example", order=2)
     boxes = (Contact(email=address("QHXD"), order=1), second)
@@ -101,6 +134,27 @@ async def test_a_digest_that_a_department_refuses_goes_to_its_next_mailbox(town:
     await town.until("2023-12-12", "09:00")
     assert [str(mail["Subject"])[:40] for mail in town.postbox.to(second.email)] != []
     assert await town.diary("digest") == ["12/12 08:00 QHXD digest"]
+
+
+async def test_a_digest_that_comes_back_goes_to_the_next_mailbox_once_and_a_person_sees_it(town: Town) -> None:
+    boxes = tuple(Contact(email=f"{name}@qhxd.example", order=n) for n, name in enumerate(NAMES, 1))
+    await begun(town, Postbox(), THREE[:1], QHXD={"contacts": boxes})
+    await town.until("2023-12-12", "09:00")
+    sent = await town.one(Message, Message.kind == "digest")
+    local, _, domain = town.house.settings.mail_from.partition("@")
+    shelf = Shelf()
+    raw = report(f"{local}+{town.house.links.mail_token(sent.id)}@{domain}", sent.message_id)
+    # Two servers on its way report of it, and one has said before that it passed it on.
+    passed_on = raw.replace("Action: failed", "Action: relayed").replace("Message-ID: <failed", "Message-ID: <relayed")
+    for one in (passed_on, raw, raw.replace("Message-ID: <failed", "Message-ID: <second")):
+        shelf.mails.append(one.replace("\n", "\r\n").encode())
+    assert await inbox.read(town.house, shelf) == {"relayed": 1, "bounce_hard": 2}
+    await town.work()
+    digests = [(to, str(mail["Subject"])) for to, mail in town.postbox.sent if to.endswith("@qhxd.example")]
+    assert [to for to, _ in digests] == ["vanthu@qhxd.example", "hcns@qhxd.example"]
+    assert len({subject for _, subject in digests}) == 1
+    found = await inbox.unplaced(town.house)
+    assert [(one["kind"], one["about"]) for one in found] == [("bounce_hard", sent.id)] * 2
 
 
 def test_an_organisation_without_a_mailbox_is_found_before_the_launch() -> None:
