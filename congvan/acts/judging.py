@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from congvan.acts.claiming import Work
+from congvan.acts.claiming import Work, round_of
 from congvan.acts.mails import CHASERS, LETTERS, PATIENCE
 from congvan.mail.outgoing import Outcome
 from congvan.rules.protocol import Event, Fact, State, advance
@@ -77,18 +77,20 @@ class Judged:
         message, outcome = self.message, self.outcome
         data: dict[str, Any] = {"kind": message.kind, "step": message.step, "message": message.message_id}
         state = State(delivery.state)
+        # What comes of a letter that was sent anew since says nothing of the one that counts.
+        present = message.kind in LETTERS | CHASERS and round_of(message) >= delivery.round
         if self.verdict == "accepted":
-            if message.kind in LETTERS and state is State.QUEUED:
+            if present and message.kind in LETTERS and state is State.QUEUED:
                 return delivery, [Entry(Event.SENT, data)], {
                     "state": advance(state, Event.SENT), "sent_at": self.now, "wake_at": self.now,
                 }  # fmt: skip
-            if message.kind in CHASERS:
+            if present and message.kind in CHASERS:
                 return delivery, [Entry(Fact.REMINDED, data)], {"reminders": delivery.reminders + 1}
             return delivery, [Entry(Fact.COPIED if message.kind == "copy" else Fact.NOTED, data)], {}
         # The server's words may quote the address; the code is enough for the log.
         data["code"] = outcome.code
         if self.refused:
-            return refusal(delivery, data, self.now) if message.kind in LETTERS | CHASERS else (
+            return refusal(delivery, data, self.now) if present else (
                 delivery, [Entry(Fact.DELAYED, data)], {},
             )  # fmt: skip
         if self.verdict == "untried":

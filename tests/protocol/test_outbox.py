@@ -352,6 +352,48 @@ async def test_an_investor_who_acknowledged_before_the_servers_reply_is_still_re
     assert await town.diary("reminder", to=("INV-A",)) == ["06/12 08:00 INV-A reminder"]
 
 
+@pytest.mark.parametrize("boxes", [[], ["hcns@vp.example"]], ids=["no other mailbox", "another one on the list"])
+async def test_what_is_said_of_a_letter_that_was_sent_anew_since_moves_nothing(town: Town, boxes: list[str]) -> None:
+    works = await sent_anew_meanwhile(town, boxes)
+    await outbox.record(town.house, works, [Outcome(work.message.id, *GONE) for work in works])  # type: ignore[arg-type]
+    row = await town.delivery("VP")
+    assert (row.state, row.address, row.round, row.mailboxes) == (State.QUEUED, "moi@vp.example", 2, boxes)
+    assert row.wake_at is not None
+    assert await town.cases("VP") == []
+    assert (await town.log("VP"))[-1] == "delayed"
+    await outbox.dispatch(town.house, town.postbox, works[0].message.hop_id)
+    assert len(town.postbox.to("moi@vp.example")) == 1
+    assert (await town.delivery("VP")).state == State.SENT
+
+
+async def test_an_old_letter_that_is_taken_does_not_make_the_new_one_sent(town: Town) -> None:
+    works = await sent_anew_meanwhile(town, [])
+    await outbox.record(town.house, works, [Outcome(work.message.id, *ACCEPTED) for work in works])  # type: ignore[arg-type]
+    row = await town.delivery("VP")
+    assert (row.state, row.sent_at) == (State.QUEUED, None)
+    assert (await town.log("VP"))[-1] == "noted"
+
+
+async def sent_anew_meanwhile(town: Town, boxes: list[str]) -> list[outbox.Work]:
+    """The letter to VP is on the wire when a person sends it to another mailbox; what is on the wire."""
+    hop_id = await opening(town)
+    row = await town.delivery("VP")
+    async with town.house.store.act() as ledger:
+        await ledger.change(Delivery, Delivery.id == row.id, mailboxes=boxes)
+    works = await outbox.claim(town.house, hop_id)
+    await deliveries.resend(town.house, row.id, "QHXD", address="moi@vp.example")
+    return [work for work in works if work.message.delivery_id == row.id]
+
+
+async def test_an_old_reminder_that_is_refused_leaves_the_new_mailbox_alone(outside: Town) -> None:
+    lease = await reminding(outside)
+    works = await outbox.claim(outside.house, lease.hop_id)
+    await deliveries.resend(outside.house, (await outside.delivery("T-OUT")).id, "QHXD", address="moi@t-out.example")
+    await outbox.record(outside.house, works, [Outcome(work.message.id, *GONE) for work in works])  # type: ignore[arg-type]
+    assert (await outside.delivery("T-OUT")).state == State.QUEUED
+    assert await outside.cases("T-OUT") == []
+
+
 async def test_a_bounce_of_a_reminder_makes_the_mailbox_unreachable(outside: Town) -> None:
     outside.postbox = Postbox(lambda item: Outcome(item.key, *GONE) if item.rcpt_to == address("T-OUT") else None)  # type: ignore[arg-type]
     await outside.until("2023-12-06")
