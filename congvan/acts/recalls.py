@@ -79,11 +79,12 @@ async def _take_back(
 ) -> int:  # fmt: skip
     changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
     told: list[mails.Mail] = []
+    leaving = await mails.on_the_wire(ledger, [row.id for row in rows])
     for row in rows:
         state = State(row.state)
         if state in (State.WITHDRAWN, State.EXEMPT):
             continue
-        had_it = reached(state) and row.address is not None and row.due_at is not None
+        had_it = (reached(state) or row.id in leaving) and row.address is not None and row.due_at is not None
         entries = [Entry(Event.RECALLED, {"why": why, "letter": letter.id}, actor=by)]
         entries += await escalations.close_cases(ledger, row, now, by=by, why=Event.RECALLED.value)
         values: dict[str, Any] = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
-from congvan.acts import campaigns, deliveries, hops, mails, outbox, telling
+from congvan.acts import campaigns, deliveries, hops, mails, outbox, recalls, telling
 from congvan.house import House
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import State
@@ -332,6 +333,45 @@ async def test_who_was_withdrawn_meanwhile_gets_nothing(town: Town) -> None:
     await deliveries.withdraw(town.house, (await town.delivery("VP")).id, "QHXD", "gửi nhầm")
     assert "VP" not in {work.message.recipient for work in await outbox.claim(town.house, hop_id)}
     assert (await message(town, "VP")).state == "CANCELLED"
+
+
+EITHER_WAY = pytest.mark.parametrize("before", [False, True], ids=["on the wire", "unknown"])
+
+
+@EITHER_WAY
+@pytest.mark.parametrize("end", [deliveries.withdraw, deliveries.exempt])
+async def test_who_is_let_go_while_the_letter_is_being_sent_to_him_is_told(
+    town: Town, end: Callable[..., Awaitable[None]], before: bool
+) -> None:
+    finish = await being_sent(town, before)
+    await end(town.house, (await town.delivery("VP")).id, "QHXD", "gửi nhầm")
+    await finish()
+    assert len(await town.diary("withdrawal", "exemption", to=("VP",))) == 1
+
+
+@EITHER_WAY
+async def test_a_letter_is_taken_back_from_those_to_whom_it_is_being_sent(town: Town, before: bool) -> None:
+    finish = await being_sent(town, before)
+    assert await recalls.recall(town.house, (await town.letter("BQL")).id, "QHXD", "sai nội dung") > 0
+    assert (await town.delivery("VP")).recall == recalls.REQUESTED
+    assert (await town.delivery("T1")).recall == recalls.UNSENT, "below an investor nothing has left"
+    await finish()
+    assert await town.diary("recall", to=("VP", "T1")) == ["01/12 08:00 VP recall"]
+
+
+async def being_sent(town: Town, unknown: bool) -> Callable[[], Awaitable[None]]:
+    """The letters of the Board are on the wire, or were and nobody knows what became of them; what ends it."""
+    works = await outbox.claim(town.house, await opening(town))
+    outcomes = [Outcome(work.message.id, *(UNKNOWN if unknown else ACCEPTED)) for work in works]  # type: ignore[arg-type]
+
+    async def finish() -> None:
+        if not unknown:
+            await outbox.record(town.house, works, outcomes)
+        await town.work()
+
+    if unknown:
+        await outbox.record(town.house, works, outcomes)
+    return finish
 
 
 async def test_an_answer_that_is_quicker_than_the_servers_reply_is_not_taken_back(town: Town) -> None:
