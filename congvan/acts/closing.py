@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from congvan.acts import campaigns, demo, letters, papers, reporting, seals
+from congvan.acts import campaigns, demo, escalations, letters, papers, reporting, seals
 from congvan.acts.frozen import cascade_of
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -33,6 +33,7 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         sheet = await reporting.report_sheet(house, ledger, campaign, now, interim=False)
     rendered = house.press.render(sheet)
     async with house.store.act() as ledger:
+        await escalations.lock_of_campaign(ledger, campaign.id)
         row = await ledger.take(Campaign, campaign.id)
         if row.state == "CLOSED" and row.report_letter_id:
             return row.report_letter_id
@@ -42,6 +43,7 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         unissued = [await papers.pending(ledger, row.id, kind) for kind in ("report", "urge")]
         replacements = await papers.replacements(ledger, row.id)
         await papers.drop(ledger, [*(one for one in unissued if one is not None), *replacements])
+        await escalations.tell_no_more(ledger, row.id)
         said = {"report": letter_id} | ({"dropped": [one.id for one in replacements]} if replacements else {})
         sha256 = await ledger.keep_file(rendered.pdf, letters.PDF)
         until = letters.issue_until(house, row, now)
