@@ -9,7 +9,8 @@ from typing import Any
 from congvan.acts.claiming import Work, round_of
 from congvan.acts.mails import CHASERS, LETTERS, PATIENCE
 from congvan.mail.outgoing import Outcome
-from congvan.rules.protocol import Event, Fact, State, advance
+from congvan.rules.protocol import Event, Fact, State, advance, answered, settled
+from congvan.rules.records import Settles
 from congvan.store.ledger import Entry
 from congvan.store.tables import Delivery, Message
 
@@ -86,7 +87,8 @@ class Judged:
                 }  # fmt: skip
             if present and message.kind in CHASERS:
                 return delivery, [Entry(Fact.REMINDED, data)], {"reminders": delivery.reminders + 1}
-            return delivery, [Entry(Fact.COPIED if message.kind == "copy" else Fact.NOTED, data)], {}
+            first = {"sent_at": self.now, "wake_at": self.now} if present and _owes_more(delivery) else {}
+            return delivery, [Entry(Fact.COPIED if message.kind == "copy" else Fact.NOTED, data)], first
         # The server's words may quote the address; the code is enough for the log.
         data["code"] = outcome.code
         if self.refused:
@@ -96,6 +98,13 @@ class Judged:
         if self.verdict == "untried":
             return None
         return delivery, [Entry(Fact.DELAYED, data | {"verdict": outcome.verdict})], {}
+
+
+def _owes_more(delivery: Delivery) -> bool:
+    """Whether he answered before any letter had left for him, and is to be reminded of what else is asked."""
+    row: Any = delivery  # `outcomes` reads one column more than there are
+    state = State(delivery.state)
+    return row.unsent and answered(state) and not settled(state, Settles(delivery.settles))
 
 
 def refusal(delivery: Delivery, data: dict[str, Any], now: datetime, channel: str = "system") -> Change:

@@ -11,7 +11,7 @@ import pytest
 from congvan.acts import campaigns, deliveries, hops, mails, outbox, recalls, telling
 from congvan.house import House
 from congvan.mail.outgoing import Outcome, Outgoing
-from congvan.rules.protocol import State
+from congvan.rules.protocol import Event, State
 from congvan.store.tables import Attempt, Delivery, Message
 from tests.conftest import Postbox, at
 from tests.protocol.world import Town, address
@@ -390,6 +390,37 @@ async def test_an_investor_who_acknowledged_before_the_servers_reply_is_still_re
     await outbox.record(town.house, works, [Outcome(work.message.id, *ACCEPTED) for work in works])  # type: ignore[arg-type]
     await town.until("2023-12-06")
     assert await town.diary("reminder", to=("INV-A",)) == ["06/12 08:00 INV-A reminder"]
+
+
+@pytest.mark.parametrize("said", [Event.ACKNOWLEDGED, Event.STARTED])
+async def test_who_answered_by_telephone_before_the_letter_left_is_still_reminded_of_the_rest(
+    town: Town, said: Event
+) -> None:
+    hop_id = await opening(town)
+    await town.say("INV-A", said, channel="phone", actor="QHXD")
+    await outbox.dispatch(town.house, town.postbox, hop_id)
+    assert (await town.delivery("INV-A")).sent_at == at("2023-12-01")
+    await town.until("2023-12-06")
+    assert await town.diary("letter", "reminder", to=("INV-A",)) == [
+        "01/12 08:00 INV-A letter", "06/12 08:00 INV-A reminder",
+    ]  # fmt: skip
+
+
+async def test_a_letter_that_is_sent_once_more_to_one_who_answered_begins_nothing_anew(town: Town) -> None:
+    await outbox.dispatch(town.house, town.postbox, await opening(town))
+    await town.say("INV-A")
+    await town.until("2023-12-04", "10:00")
+    await deliveries.resend(town.house, (await town.delivery("INV-A")).id, "QHXD")
+    await town.work()
+    assert (await town.delivery("INV-A")).sent_at == at("2023-12-01")
+
+
+async def test_who_answered_all_by_telephone_before_the_letter_left_is_left_in_peace(town: Town) -> None:
+    hop_id = await opening(town)
+    await town.say("VP", channel="phone", actor="QHXD")
+    await outbox.dispatch(town.house, town.postbox, hop_id)
+    row = await town.delivery("VP")
+    assert (row.sent_at, row.wake_at) == (None, None)
 
 
 @pytest.mark.parametrize("boxes", [[], ["hcns@vp.example"]], ids=["no other mailbox", "another one on the list"])
