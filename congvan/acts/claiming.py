@@ -167,7 +167,7 @@ def _pointless(work: Work) -> bool:
         return True
     if delivery is None:
         return False
-    if message.kind in LETTERS and _round_of(message) < delivery.round:
+    if message.kind in LETTERS and round_of(message) < delivery.round:
         return True  # given back by a sender after it was sent anew, or another took its place
     state = State(delivery.state)
     doubtful = message.unknown or message.state == "CLAIMED"
@@ -180,8 +180,8 @@ def _pointless(work: Work) -> bool:
     )
 
 
-def _round_of(message: Message) -> int:
-    # A letter's step begins with the round for which it was made.
+def round_of(message: Message) -> int:
+    """The round for which a letter or a reminder of a delivery was made: its step begins with it."""
     return int(message.step.partition("-")[0])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from congvan.acts import campaigns, demo, letters, papers, reporting, seals
+from congvan.acts import campaigns, demo, escalations, letters, papers, reporting, seals
 from congvan.acts.frozen import cascade_of
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -17,7 +17,8 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
     Raise ActRefused while somebody is open of whom the last rung was not told, while a letter that is to take the
     place of another awaits its issue (nobody would be asked for the answer that it wants anew), and while the campaign
     is held: its unsent mail, this report's among it, would never leave. Late answers are still accepted afterwards.
-    now_matter_what: only the last of these is looked at, and such a letter is dropped.
+    now_matter_what: only the last of these is looked at, and such a letter is dropped. So is a letter of the authority
+    whose hop has not opened: it could not be issued any more.
     """
     if not by.strip():
         raise ActRefused("Cần họ tên người quyết định kết thúc.")
@@ -33,6 +34,7 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         sheet = await reporting.report_sheet(house, ledger, campaign, now, interim=False)
     rendered = house.press.render(sheet)
     async with house.store.act() as ledger:
+        await escalations.lock_of_campaign(ledger, campaign.id)
         row = await ledger.take(Campaign, campaign.id)
         if row.state == "CLOSED" and row.report_letter_id:
             return row.report_letter_id
@@ -40,9 +42,10 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         letter_id = house.new_id(now)
         # What the ladder had prepared says less than this one, and nobody is urged any more.
         unissued = [await papers.pending(ledger, row.id, kind) for kind in ("report", "urge")]
-        replacements = await papers.replacements(ledger, row.id)
-        await papers.drop(ledger, [*(one for one in unissued if one is not None), *replacements])
-        said = {"report": letter_id} | ({"dropped": [one.id for one in replacements]} if replacements else {})
+        dropped = [*await papers.replacements(ledger, row.id), *await papers.of_hops(ledger, row.id)]
+        await papers.drop(ledger, [*(one for one in unissued if one is not None), *dropped])
+        await escalations.tell_no_more(ledger, row.id)
+        said = {"report": letter_id} | ({"dropped": [one.id for one in dropped]} if dropped else {})
         sha256 = await ledger.keep_file(rendered.pdf, letters.PDF)
         until = letters.issue_until(house, row, now)
         await ledger.add(

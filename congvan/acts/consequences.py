@@ -32,6 +32,8 @@ async def issued(
     elif letter.kind == "correction":
         await replacing.correct(house, ledger, campaign, letter, now, by)
     elif letter.kind == "urge":
+        if campaign.state == "CLOSED":
+            raise ActRefused("Đợt triển khai đã kết thúc, không đôn đốc nữa; trả lời muộn vẫn được nhận.")
         await urging.send(house, ledger, campaign, letter, now, by)
     elif campaign.state == "CLOSED":
         raise ActRefused("Đợt triển khai đã kết thúc, không còn ai theo dõi việc trả lời văn bản thay thế.")

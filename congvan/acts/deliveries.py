@@ -117,7 +117,8 @@ async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) 
             "state": advance(state, event), "reason": why, "settled_at": now, "wake_at": None,
             "link_version": delivery.link_version + (event is Event.WITHDRAWN),
         }  # fmt: skip
-        told = reached(state) and delivery.due_at is not None and delivery.address is not None
+        has_it = reached(state) or bool(await mails.on_the_wire(ledger, [delivery_id]))
+        told = has_it and delivery.due_at is not None and delivery.address is not None
         await _drop_open_mail(ledger, delivery_id)
         await ledger.write(delivery, now, entries, **values)
         if event is Event.EXEMPTED and campaign.state == "RUNNING":

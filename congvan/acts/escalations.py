@@ -28,7 +28,7 @@ DECIDED = "decided"
 
 
 async def open_case(house: House, ledger: Ledger, delivery: Delivery, kind: str, now: datetime) -> None:
-    """Open a case unless one of this kind is open. Nobody is told yet."""
+    """Open a case unless one of this kind is open. Nobody is told yet; after the closing never of a silence."""
     await open_cases(house, ledger, [(delivery, kind)], now)
 
 
@@ -36,13 +36,15 @@ async def open_cases(
     house: House, ledger: Ledger, found: Sequence[tuple[Delivery, str]], now: datetime
 ) -> None:
     """As `open_case` for many at once: deliveries with the kinds of their cases."""
-    moments: dict[str, datetime | None] = {}
-    for key in sorted({delivery.campaign_id for delivery, _ in found}):
-        moments[key] = tell_at(house, await ledger.get(Campaign, key), 0, now)
+    moments: dict[tuple[str, str], datetime | None] = {}
+    for key, kind in sorted({(delivery.campaign_id, kind) for delivery, kind in found}):
+        campaign = await ledger.get(Campaign, key)
+        over = campaign.state == "CLOSED" and kind == "silent"
+        moments[key, kind] = None if over else tell_at(house, campaign, 0, now)
     rows: list[dict[str, Any]] = [
         {
             "id": house.new_id(now), "delivery_id": delivery.id, "campaign_id": delivery.campaign_id, "kind": kind,
-            "opened_at": now, "rung": 0, "tell_at": moments[delivery.campaign_id], "notes": [],
+            "opened_at": now, "rung": 0, "tell_at": moments[delivery.campaign_id, kind], "notes": [],
         }
         for delivery, kind in found
     ]  # fmt: skip
@@ -77,14 +79,27 @@ def _open_of() -> Select[tuple[Case]]:
     return query.with_for_update().execution_options(populate_existing=True)
 
 
+async def tell_no_more(ledger: Ledger, campaign_id: str) -> None:
+    """Nobody is told of the open cases of a campaign any more; each stays until the answer closes it."""
+    open_ones = Case.campaign_id == campaign_id, Case.closed_at.is_(None), Case.tell_at.is_not(None)
+    await ledger.change(Case, *open_ones, tell_at=None)
+
+
+async def lock_of_campaign(ledger: Ledger, campaign_id: str) -> None:
+    """Lock the open cases of a campaign, in the order of the digests, which take them before the campaign."""
+    query = select(Case.id).where(Case.campaign_id == campaign_id, Case.closed_at.is_(None), Case.tell_at.is_not(None))
+    await ledger.all(query.order_by(Case.id), lock=True)
+
+
 def tell_at(house: House, campaign: Campaign, rung: int, now: datetime) -> datetime | None:
     """When the next rung is told: at the department's hour of a working day; urgent ones at once.
 
     Rungs after the first count from the hour of the digest before: a round comes to it a moment later, and counted
     from there each would miss its morning.
+    What comes up after the closing (a refusal, a dead mailbox) is told to the first rung and climbs no further.
     """
     ladder = cascade_of(campaign).ladder
-    if rung >= len(ladder):
+    if rung >= len(ladder) or (rung and campaign.state == "CLOSED"):
         return None
     step = ladder[rung]
     if is_urgent(campaign):

@@ -149,6 +149,9 @@ async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | Non
         return None  # what is left to send is carried with the mail of no hop
     if hop.state == "PENDING_ISSUE" and hop.letter_id and await opening.released(house, ledger, campaign, hop):
         moments.append((await ledger.get(Letter, hop.letter_id)).awaits_until)
+    if hop.state == "WAITING" and (hop.bypassed_at or await opening.released(house, ledger, campaign, hop)):
+        # Turned while its campaign was held, which opens nothing: the resumption wakes no hop that waits.
+        moments.append(hop.wake_at or await house.clock.now())
     if hop.state == "OPEN":
         moments.append(await ledger.session.scalar(_first_wake(), {"hop": hop_id}))
     return min((moment for moment in moments if moment is not None), default=None)

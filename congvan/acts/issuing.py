@@ -78,11 +78,18 @@ async def _of(house: House, letter_id: str) -> tuple[Letter, Campaign]:
 
 
 async def _refuse(house: House, letter: Letter, campaign: Campaign, entered: Issued) -> None:
-    if letter.state != "PENDING_ISSUE":
-        raise ActRefused("Văn bản này không ở tình trạng chờ ban hành.")
+    _refuse_over(letter, campaign)
     if campaign.mode == "live" and entered.signed is None:
         raise ActRefused("Văn bản của cơ quan chỉ được ban hành bằng tệp PDF đã ký (--signed).")
     await _refuse_day(house, entered.day)
+
+
+def _refuse_over(letter: Letter, campaign: Campaign) -> None:
+    if letter.state != "PENDING_ISSUE":
+        raise ActRefused("Văn bản này không ở tình trạng chờ ban hành.")
+    # Its hop would never open; a report, and what else may follow the closing, belongs to no hop.
+    if campaign.state == "CLOSED" and letter.hop_id is not None:
+        raise ActRefused("Đợt triển khai đã kết thúc, văn bản này không được gửi đi nữa.")
 
 
 async def play_issue(house: House, letter_id: str, by: str) -> Letter:
@@ -140,6 +147,9 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
         row = await ledger.take(Letter, letter.id)
         if row.state == "ISSUED":
             return row
+        # The file took its time to be read, and somebody may have closed the campaign meanwhile.
+        campaign = await ledger.find(Campaign, row.campaign_id, fresh=True) or campaign
+        _refuse_over(row, campaign)
         await validity.refuse_outside(ledger, campaign, row.issuer, made.sheet.signer, entered.day)
         year = numbers.year_of(entered.day, campaign.mode)
         if digits := _digits(entered.number):

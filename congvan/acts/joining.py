@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, escalations, launches, letters, mails, opening, registry, validity
+from congvan.acts import campaigns, escalations, launches, letters, mails, opening, recalls, registry, validity
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -41,6 +41,7 @@ async def join(house: House, name: str, code: str, by: str, *, direct: bool = Fa
     2. Where that hop's letter has left, it gets the same letter now, with the longer of the printed date and
        its own minimum as its deadline; else it waits for the letter like everyone below that hop.
     3. direct: the authority's own letter carries it, where its investor passes nothing on in this campaign.
+    4. No letter that was recalled carries anybody: who would join by it waits until another takes its place.
     """
     if not by.strip():
         raise ActRefused("Cần họ tên người quyết định bổ sung.")
@@ -54,6 +55,9 @@ async def join(house: House, name: str, code: str, by: str, *, direct: bool = Fa
         found = await (_direct if direct else _ways)(ledger, campaign, one)
         for hop, _way in found:
             await ledger.take(Hop, hop.id)
+        found = [pair for pair in found if not await recalls.taken_back(ledger, pair[0])]
+        if not found:
+            raise ActRefused("Văn bản dẫn đến đơn vị này đã bị thu hồi; bổ sung sau khi có văn bản thay thế.")
         hop, way = min(found, key=lambda pair: (pair[0].opened_at is None, pair[0].ordinal))
         delivery = await _insert(house, ledger, campaign, hop, way, one, now, by)
         ways = {(other.id, via.park) for other, via in found}

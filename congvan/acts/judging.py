@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from congvan.acts.claiming import Work
+from congvan.acts.claiming import Work, round_of
 from congvan.acts.mails import CHASERS, LETTERS, PATIENCE
 from congvan.mail.outgoing import Outcome
-from congvan.rules.protocol import Event, Fact, State, advance
+from congvan.rules.protocol import Event, Fact, State, advance, answered, settled
+from congvan.rules.records import Settles
 from congvan.store.ledger import Entry
 from congvan.store.tables import Delivery, Message
 
@@ -77,23 +78,33 @@ class Judged:
         message, outcome = self.message, self.outcome
         data: dict[str, Any] = {"kind": message.kind, "step": message.step, "message": message.message_id}
         state = State(delivery.state)
+        # What comes of a letter that was sent anew since says nothing of the one that counts.
+        present = message.kind in LETTERS | CHASERS and round_of(message) >= delivery.round
         if self.verdict == "accepted":
-            if message.kind in LETTERS and state is State.QUEUED:
+            if present and message.kind in LETTERS and state is State.QUEUED:
                 return delivery, [Entry(Event.SENT, data)], {
                     "state": advance(state, Event.SENT), "sent_at": self.now, "wake_at": self.now,
                 }  # fmt: skip
-            if message.kind in CHASERS:
+            if present and message.kind in CHASERS:
                 return delivery, [Entry(Fact.REMINDED, data)], {"reminders": delivery.reminders + 1}
-            return delivery, [Entry(Fact.COPIED if message.kind == "copy" else Fact.NOTED, data)], {}
+            first = {"sent_at": self.now, "wake_at": self.now} if present and _owes_more(delivery) else {}
+            return delivery, [Entry(Fact.COPIED if message.kind == "copy" else Fact.NOTED, data)], first
         # The server's words may quote the address; the code is enough for the log.
         data["code"] = outcome.code
         if self.refused:
-            return refusal(delivery, data, self.now) if message.kind in LETTERS | CHASERS else (
+            return refusal(delivery, data, self.now) if present else (
                 delivery, [Entry(Fact.DELAYED, data)], {},
             )  # fmt: skip
         if self.verdict == "untried":
             return None
         return delivery, [Entry(Fact.DELAYED, data | {"verdict": outcome.verdict})], {}
+
+
+def _owes_more(delivery: Delivery) -> bool:
+    """Whether he answered before any letter had left for him, and is to be reminded of what else is asked."""
+    row: Any = delivery  # `outcomes` reads one column more than there are
+    state = State(delivery.state)
+    return row.unsent and answered(state) and not settled(state, Settles(delivery.settles))
 
 
 def refusal(delivery: Delivery, data: dict[str, Any], now: datetime, channel: str = "system") -> Change:

@@ -107,6 +107,15 @@ def not_held() -> Any:
     return or_(Message.campaign_id.is_(None), Message.campaign_id.not_in(held), Message.kind.in_(WHILE_HELD))
 
 
+async def on_the_wire(ledger: Ledger, delivery_ids: Sequence[str]) -> set[str]:
+    """Of these deliveries, locked by the caller, those whose letter is being sent or may have been."""
+    letters = ledger.among(Message.delivery_id, delivery_ids), Message.kind.in_(LETTERS)
+    found: list[str] = await ledger.all(
+        select(Message.delivery_id).where(*letters, Message.state.in_(("CLAIMED", "UNKNOWN")))
+    )
+    return set(found)
+
+
 async def cancel_chasers(ledger: Ledger, delivery_id: str) -> None:
     """A settled delivery is not reminded any more."""
     await ledger.changed(_cancelling(ASKING, ledger.is_sqlite), {"keys": [delivery_id]})

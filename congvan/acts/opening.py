@@ -163,11 +163,13 @@ async def _take_over(
             continue
         values: dict[str, Any] = {"hop_id": hop.id, "due_at": dues.get(delivery.level, hop.due_at), "wake_at": wake}
         entry = Entry(Fact.OPENED, {"by": hop.issuer})
-        if delivery.address is None:
-            values |= {"state": advance(State(delivery.state), Event.REFUSED), "wake_at": None}
+        if delivery.address is None and State(delivery.state) is State.QUEUED:
+            values |= {"state": advance(State.QUEUED, Event.REFUSED), "wake_at": None}
             changes.append((delivery, [entry, Entry(Event.REFUSED, {"why": "không có hộp thư"})], values))
             continue
         changes.append((delivery, [entry], values))
+        if delivery.address is None:
+            continue  # he has said something by telephone or on paper, and is known to a person
         queued.append(letter_mail(campaign, hop, delivery, leaves, enclosed, hop.opened_at or now))
     await _found_again(ledger, changes, now)
     await ledger.write_many(changes, now)

@@ -123,6 +123,16 @@ async def replacements(ledger: Ledger, campaign_id: str) -> list[Letter]:
     return found
 
 
+async def of_hops(ledger: Ledger, campaign_id: str) -> list[Letter]:
+    """An authority's letters whose hops wait for their issue."""
+    found: list[Letter] = await ledger.all(
+        select(Letter).where(
+            Letter.campaign_id == campaign_id, Letter.hop_id.is_not(None), Letter.state == "PENDING_ISSUE"
+        )
+    )  # fmt: skip
+    return found
+
+
 # ------------------------------------------------------------------------------------ chased
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import escalations, mails, registry, wording
+from congvan.acts.drafting import above_of
 from congvan.acts.frozen import is_urgent
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -31,6 +32,16 @@ async def hops_of(ledger: Ledger, hop: Hop) -> list[Hop]:
         found += rows
         above = [row.id for row in rows]
     return found
+
+
+async def taken_back(ledger: Ledger, hop: Hop) -> bool:
+    """Whether the letter of a hop, or one above it which that letter encloses, was recalled and not replaced."""
+    at: Hop | None = hop
+    while at is not None:
+        if at.letter_id and (await ledger.get(Letter, at.letter_id)).state == "CANCELLED":
+            return True
+        at = await above_of(ledger, at)
+    return False
 
 
 async def branch(ledger: Ledger, hop: Hop) -> tuple[list[Delivery], dict[str, Hop]]:
@@ -79,11 +90,12 @@ async def _take_back(
 ) -> int:  # fmt: skip
     changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
     told: list[mails.Mail] = []
+    leaving = await mails.on_the_wire(ledger, [row.id for row in rows])
     for row in rows:
         state = State(row.state)
         if state in (State.WITHDRAWN, State.EXEMPT):
             continue
-        had_it = reached(state) and row.address is not None and row.due_at is not None
+        had_it = (reached(state) or row.id in leaving) and row.address is not None and row.due_at is not None
         entries = [Entry(Event.RECALLED, {"why": why, "letter": letter.id}, actor=by)]
         entries += await escalations.close_cases(ledger, row, now, by=by, why=Event.RECALLED.value)
         values: dict[str, Any] = {

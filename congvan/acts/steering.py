@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from congvan.acts import campaigns, deliveries, mails, papers
+from congvan.acts import campaigns, deliveries, mails, papers, recalls
 from congvan.acts.roll import Mark, Wanted, conditions
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -57,7 +57,7 @@ async def release(house: House, name: str, issuer: str, by: str, why: str) -> No
     """Go past an issuer who has not passed the letter on: those below get the letter of the hop above.
 
     The issuer's own obligation stays. Raise ActRefused where its hop has opened already, or where the hop above
-    has no letter out yet.
+    has no letter out yet, or one that was recalled.
     """
     if not why.strip():
         raise ActRefused("Cần ghi rõ lý do.")
@@ -77,6 +77,8 @@ async def release(house: House, name: str, issuer: str, by: str, why: str) -> No
             raise ActRefused("Bước chuyển này đã mở.")
         if parent is None or above is None or above.opened_at is None:
             raise ActRefused("Bước chuyển trên chưa mở: chưa có văn bản để gửi.")
+        if await recalls.taken_back(ledger, hop):
+            raise ActRefused("Văn bản gửi đơn vị này đã bị thu hồi; chuyển tiếp sau khi có văn bản thay thế.")
         entry = Entry(Fact.BYPASSED, {"silent": parent.recipient, "why": why}, actor=by)
         await ledger.write(hop, now, entry, bypassed_at=now)
         await mails.wake_hop(ledger, hop.id, now)

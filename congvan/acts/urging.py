@@ -142,7 +142,10 @@ def _appendix(silent: Sequence[Delivery], parks: Mapping[str, str]) -> Appendix:
 async def submit(
     house: House, ledger: Ledger, campaign: Campaign, one: Prepared, now: datetime, *, tell: bool
 ) -> str | None:
-    """Hand a prepared đôn đốc to the clerk; its letter's id, or None where somebody else was first."""
+    """Hand a prepared đôn đốc to the clerk; its letter's id, or None where somebody else was first or it is over."""
+    row = await ledger.take(Campaign, campaign.id)
+    if row.state == "CLOSED":
+        return None
     if await papers.pending(ledger, campaign.id, "urge") is not None:
         return None
     letter_id = await papers.submit(house, ledger, campaign, one.made, one.rendered, now, about=one.about, tell=tell)

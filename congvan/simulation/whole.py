@@ -73,12 +73,12 @@ EVERY_DAY: tuple[Callable[[Memory, datetime], None], ...] = (numbers, sound, ans
 def nobody_forgotten(memory: Memory) -> Counter[str]:
     """1: at the end everybody is settled, or somebody was told of his case, or he is listed as not reached."""
     ends: Counter[str] = Counter()
-    told = {
-        one["delivery_id"]
-        for one in rows(
-            memory.disk, "select * from cases where closed_at is null and digest_id is not null and rung > 0"
-        )
-    }
+    # Of a silence after the closing nobody is told any more; it stands in a case all the same.
+    in_a_case = (
+        "select k.* from cases k join campaigns c on c.id = k.campaign_id where k.closed_at is null"
+        " and (k.digest_id is not null and k.rung > 0 or k.kind = 'silent' and k.opened_at > c.closed_at)"
+    )
+    told = {one["delivery_id"] for one in rows(memory.disk, in_a_case)}
     question = (
         "select d.*, h.opened_at > c.closed_at after_closing from deliveries d join hops h on h.id = d.hop_id"
         " join campaigns c on c.id = d.campaign_id order by d.id"

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from congvan.acts import audit, campaigns, joining, registry
+from congvan.acts import amending, audit, campaigns, joining, recalls, registry, steering
 from congvan.errors import ActRefused, NotFound
 from congvan.rules.audience import Look, preview
 from congvan.rules.cascade import route
 from congvan.rules.protocol import Event
 from congvan.rules.records import Audience, CampaignPlan, Park, Register
-from congvan.store.tables import WayRow
+from congvan.store.tables import Delivery, WayRow
 from tests.conftest import at
 from tests.protocol.world import CASCADE, PLAN, Town, address, organisation, register, to
 
@@ -240,6 +240,47 @@ async def test_nobody_joins_a_held_campaign(opened: Town) -> None:
     await campaigns.hold(opened.house, opened.campaign, "A")
     with pytest.raises(ActRefused, match="tạm dừng"):
         await joining.join(opened.house, opened.campaign, "T-NEW", "A")
+
+
+async def recalled(town: Town, issuer: str) -> str:
+    """The letter of this issuer is taken back from everybody; its id."""
+    letter = await town.letter(issuer)
+    await recalls.recall(town.house, letter.id, "Bà Mẫu", "sai nội dung")
+    await town.work()
+    return letter.id
+
+
+@pytest.mark.parametrize("passed_on", [False, True], ids=["waits below it", "has opened below it"])
+@pytest.mark.parametrize("direct", [False, True], ids=["by its investor", "direct"])
+async def test_nobody_joins_by_a_letter_that_was_recalled(opened: Town, passed_on: bool, direct: bool) -> None:
+    if passed_on:
+        await opened.pass_on("INV-A")
+        await opened.work()
+    await _registered(opened)
+    old = await recalled(opened, "BQL")
+    with pytest.raises(ActRefused, match="thu hồi"):
+        await joining.join(opened.house, opened.campaign, "T-NEW", "A", direct=direct)
+    assert await opened.all(Delivery, Delivery.recipient == "T-NEW") == []
+    words = PLAN.letter.model_copy(update={"subject": "văn bản thay thế"})
+    await amending.replace(opened.house, old, words, "Bà Mẫu", "sai nội dung")
+    await opened.work()
+    await joining.join(opened.house, opened.campaign, "T-NEW", "A", direct=direct)
+
+
+async def test_who_has_another_way_joins_by_the_one_that_was_not_recalled(opened: Town) -> None:
+    for investor in ("INV-A", "INV-B"):
+        await opened.pass_on(investor)
+    await opened.work()
+    await _registered(opened, parks=("P1", "P2"))
+    await recalled(opened, "INV-A")
+    assert (await joining.join(opened.house, opened.campaign, "T-NEW", "A")).issuer == "INV-B"
+
+
+async def test_a_recalled_letter_is_not_sent_past_an_issuer(opened: Town) -> None:
+    await recalled(opened, "BQL")
+    with pytest.raises(ActRefused, match="thu hồi"):
+        await steering.release(opened.house, opened.campaign, "INV-A", "Bà Mẫu", "không trả lời")
+    assert (await opened.hop("INV-A")).bypassed_at is None
 
 
 async def test_a_newcomer_is_counted_everywhere(opened: Town) -> None:

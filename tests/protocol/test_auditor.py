@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
 from congvan.acts import auditing, seals
 from congvan.rules.protocol import Event
 from congvan.store.soundness import QUESTIONS
 from congvan.store.tables import Campaign, Message
-from tasks import at_work, auditor
+from tasks import DatabaseRefused, at_work, auditor
 from tests.conftest import Postbox, at
 from tests.protocol.conftest import Builder
 from tests.protocol.world import Town
@@ -303,7 +302,7 @@ async def test_the_heartbeat_is_given_for_a_sound_house_and_for_no_other(
             assert await auditor.audit.fn() is False
             assert "delivery forgotten" in caplog.text
             by_hand(house.settings.home, "DROP TABLE numbers")
-            with pytest.raises(OperationalError):
+            with pytest.raises(DatabaseRefused, match="OperationalError"):
                 await auditor.audit.fn()
     assert asked == ["/ping/secret"], "nothing where something was found, nothing where nobody could look"
     assert "@" not in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from congvan.acts import letters, numbers, registry
+from congvan.acts import closing, issuing, letters, numbers, registry
 from congvan.acts.numbers import Series
 from congvan.errors import ActRefused, BadInput
 from congvan.letters import comparing, upload
@@ -105,6 +106,43 @@ async def test_a_live_letter_without_a_file_is_not_issued(town: Town, waiting: L
     assert "--signed" in await refused(town, waiting, None)
     with pytest.raises(ActRefused):
         await letters.play_issue(town.house, waiting.id, "engine")
+
+
+async def test_a_letter_whose_campaign_was_closed_is_dropped_and_not_issued(town: Town, waiting: Letter) -> None:
+    made = await letters.to_sign(town.house, waiting.id, NUMBER, TODAY)
+    await town.until("2023-12-04", "18:00")
+    with pytest.raises(ActRefused, match="cấp cuối"):
+        await closing.close(town.house, town.campaign, "Chu Đức Anh")
+    await closing.close(town.house, town.campaign, "Chu Đức Anh", now_matter_what=True)
+    row = await town.letter("BQL")
+    assert (row.state, row.awaits) == ("CANCELLED", None)
+    with pytest.raises(ActRefused, match="chờ ban hành"):
+        await letters.issue(town.house, waiting.id, entered(signed(made.pdf)))
+    await town.until("2024-01-31")
+    assert await town.diary("letter", "copy") == []
+
+
+@pytest.mark.parametrize("dropped", [False, True], ids=["closed", "dropped"])
+async def test_a_campaign_that_is_closed_while_the_clerk_issues_sends_nothing(
+    town: Town, waiting: Letter, monkeypatch: pytest.MonkeyPatch, dropped: bool
+) -> None:
+    made = await letters.to_sign(town.house, waiting.id, NUMBER, TODAY)
+    check = issuing.check_signed
+
+    def slowly(*given: Any) -> dict[str, Any]:
+        # As where the one who closes is quicker; by the table itself, since the check is no coroutine.
+        with sqlite3.connect(str(town.house.store.engine.url.database)) as line:
+            now = "(SELECT max(created_at) FROM letters)"
+            line.execute(f"UPDATE campaigns SET state = 'CLOSED', closed_by = 'Chu Đức Anh', closed_at = {now}")
+            if dropped:
+                line.execute("UPDATE letters SET state = 'CANCELLED' WHERE id = ?", (waiting.id,))
+        line.close()
+        return check(*given)
+
+    monkeypatch.setattr(issuing, "check_signed", slowly)
+    with pytest.raises(ActRefused, match="chờ ban hành" if dropped else "kết thúc"):
+        await letters.issue(town.house, waiting.id, entered(signed(made.pdf)))
+    assert (await town.letter("BQL")).number is None
 
 
 async def test_a_letter_that_was_issued_stays_as_it_is(town: Town, waiting: Letter) -> None:

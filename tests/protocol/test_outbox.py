@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
-from congvan.acts import amending, campaigns, deliveries, hops, mails, outbox, telling
+from congvan.acts import amending, campaigns, deliveries, hops, mails, outbox, recalls, telling
 from congvan.acts.composing import Composer
 from congvan.house import House
 from congvan.mail.outgoing import Outcome, Outgoing
-from congvan.rules.protocol import State
+from congvan.rules.protocol import Event, State
 from congvan.store.tables import Attempt, Delivery, Letter, Message
 from tests.conftest import Postbox, at
 from tests.protocol.world import PLAN, Town, address
@@ -365,6 +366,45 @@ async def test_who_was_withdrawn_meanwhile_gets_nothing(town: Town) -> None:
     assert (await message(town, "VP")).state == "CANCELLED"
 
 
+EITHER_WAY = pytest.mark.parametrize("before", [False, True], ids=["on the wire", "unknown"])
+
+
+@EITHER_WAY
+@pytest.mark.parametrize("end", [deliveries.withdraw, deliveries.exempt])
+async def test_who_is_let_go_while_the_letter_is_being_sent_to_him_is_told(
+    town: Town, end: Callable[..., Awaitable[None]], before: bool
+) -> None:
+    finish = await being_sent(town, before)
+    await end(town.house, (await town.delivery("VP")).id, "QHXD", "gửi nhầm")
+    await finish()
+    assert len(await town.diary("withdrawal", "exemption", to=("VP",))) == 1
+
+
+@EITHER_WAY
+async def test_a_letter_is_taken_back_from_those_to_whom_it_is_being_sent(town: Town, before: bool) -> None:
+    finish = await being_sent(town, before)
+    assert await recalls.recall(town.house, (await town.letter("BQL")).id, "QHXD", "sai nội dung") > 0
+    assert (await town.delivery("VP")).recall == recalls.REQUESTED
+    assert (await town.delivery("T1")).recall == recalls.UNSENT, "below an investor nothing has left"
+    await finish()
+    assert await town.diary("recall", to=("VP", "T1")) == ["01/12 08:00 VP recall"]
+
+
+async def being_sent(town: Town, unknown: bool) -> Callable[[], Awaitable[None]]:
+    """The letters of the Board are on the wire, or were and nobody knows what became of them; what ends it."""
+    works = await outbox.claim(town.house, await opening(town))
+    outcomes = [Outcome(work.message.id, *(UNKNOWN if unknown else ACCEPTED)) for work in works]  # type: ignore[arg-type]
+
+    async def finish() -> None:
+        if not unknown:
+            await outbox.record(town.house, works, outcomes)
+        await town.work()
+
+    if unknown:
+        await outbox.record(town.house, works, outcomes)
+    return finish
+
+
 async def test_an_answer_that_is_quicker_than_the_servers_reply_is_not_taken_back(town: Town) -> None:
     hop_id = await opening(town)
     works = await outbox.claim(town.house, hop_id)
@@ -381,6 +421,79 @@ async def test_an_investor_who_acknowledged_before_the_servers_reply_is_still_re
     await outbox.record(town.house, works, [Outcome(work.message.id, *ACCEPTED) for work in works])  # type: ignore[arg-type]
     await town.until("2023-12-06")
     assert await town.diary("reminder", to=("INV-A",)) == ["06/12 08:00 INV-A reminder"]
+
+
+@pytest.mark.parametrize("said", [Event.ACKNOWLEDGED, Event.STARTED])
+async def test_who_answered_by_telephone_before_the_letter_left_is_still_reminded_of_the_rest(
+    town: Town, said: Event
+) -> None:
+    hop_id = await opening(town)
+    await town.say("INV-A", said, channel="phone", actor="QHXD")
+    await outbox.dispatch(town.house, town.postbox, hop_id)
+    assert (await town.delivery("INV-A")).sent_at == at("2023-12-01")
+    await town.until("2023-12-06")
+    assert await town.diary("letter", "reminder", to=("INV-A",)) == [
+        "01/12 08:00 INV-A letter", "06/12 08:00 INV-A reminder",
+    ]  # fmt: skip
+
+
+async def test_a_letter_that_is_sent_once_more_to_one_who_answered_begins_nothing_anew(town: Town) -> None:
+    await outbox.dispatch(town.house, town.postbox, await opening(town))
+    await town.say("INV-A")
+    await town.until("2023-12-04", "10:00")
+    await deliveries.resend(town.house, (await town.delivery("INV-A")).id, "QHXD")
+    await town.work()
+    assert (await town.delivery("INV-A")).sent_at == at("2023-12-01")
+
+
+async def test_who_answered_all_by_telephone_before_the_letter_left_is_left_in_peace(town: Town) -> None:
+    hop_id = await opening(town)
+    await town.say("VP", channel="phone", actor="QHXD")
+    await outbox.dispatch(town.house, town.postbox, hop_id)
+    row = await town.delivery("VP")
+    assert (row.sent_at, row.wake_at) == (None, None)
+
+
+@pytest.mark.parametrize("boxes", [[], ["hcns@vp.example"]], ids=["no other mailbox", "another one on the list"])
+async def test_what_is_said_of_a_letter_that_was_sent_anew_since_moves_nothing(town: Town, boxes: list[str]) -> None:
+    works = await sent_anew_meanwhile(town, boxes)
+    await outbox.record(town.house, works, [Outcome(work.message.id, *GONE) for work in works])  # type: ignore[arg-type]
+    row = await town.delivery("VP")
+    assert (row.state, row.address, row.round, row.mailboxes) == (State.QUEUED, "moi@vp.example", 2, boxes)
+    assert row.wake_at is not None
+    assert await town.cases("VP") == []
+    assert (await town.log("VP"))[-1] == "delayed"
+    await outbox.dispatch(town.house, town.postbox, works[0].message.hop_id)
+    assert len(town.postbox.to("moi@vp.example")) == 1
+    assert (await town.delivery("VP")).state == State.SENT
+
+
+async def test_an_old_letter_that_is_taken_does_not_make_the_new_one_sent(town: Town) -> None:
+    works = await sent_anew_meanwhile(town, [])
+    await outbox.record(town.house, works, [Outcome(work.message.id, *ACCEPTED) for work in works])  # type: ignore[arg-type]
+    row = await town.delivery("VP")
+    assert (row.state, row.sent_at) == (State.QUEUED, None)
+    assert (await town.log("VP"))[-1] == "noted"
+
+
+async def sent_anew_meanwhile(town: Town, boxes: list[str]) -> list[outbox.Work]:
+    """The letter to VP is on the wire when a person sends it to another mailbox; what is on the wire."""
+    hop_id = await opening(town)
+    row = await town.delivery("VP")
+    async with town.house.store.act() as ledger:
+        await ledger.change(Delivery, Delivery.id == row.id, mailboxes=boxes)
+    works = await outbox.claim(town.house, hop_id)
+    await deliveries.resend(town.house, row.id, "QHXD", address="moi@vp.example")
+    return [work for work in works if work.message.delivery_id == row.id]
+
+
+async def test_an_old_reminder_that_is_refused_leaves_the_new_mailbox_alone(outside: Town) -> None:
+    lease = await reminding(outside)
+    works = await outbox.claim(outside.house, lease.hop_id)
+    await deliveries.resend(outside.house, (await outside.delivery("T-OUT")).id, "QHXD", address="moi@t-out.example")
+    await outbox.record(outside.house, works, [Outcome(work.message.id, *GONE) for work in works])  # type: ignore[arg-type]
+    assert (await outside.delivery("T-OUT")).state == State.QUEUED
+    assert await outside.cases("T-OUT") == []
 
 
 async def test_a_bounce_of_a_reminder_makes_the_mailbox_unreachable(outside: Town) -> None:

@@ -7,7 +7,8 @@ from datetime import date
 
 import pytest
 
-from congvan.acts import amending, campaigns, closing, deliveries, figures, letters
+from congvan.acts import amending, campaigns, closing, deliveries, figures, letters, telling
+from congvan.acts.confirmations import Answer, answer
 from congvan.errors import ActRefused
 from congvan.rules.protocol import Event, State, advance, settled
 from congvan.rules.records import Settles
@@ -147,6 +148,49 @@ async def test_after_the_closing_nobody_is_reminded_and_nobody_told(outside: Tow
     await closing.close(outside.house, "8184", "Chu Đức Anh", now_matter_what=True)
     await outside.until("2023-12-31")
     assert await outside.diary("reminder", "overdue") == []
+
+
+async def test_after_the_closing_no_rung_is_told_of_an_open_case_any_more(outside: Town) -> None:
+    await outside.until("2023-12-12", "09:00")
+    assert [case.kind for case in await outside.cases("T-OUT")] == ["silent"]
+    before = await outside.diary("digest", "urge")
+    await closing.close(outside.house, "8184", "Chu Đức Anh", now_matter_what=True)
+    await outside.until("2024-01-31")
+    assert await outside.diary("digest", "urge") == before
+    (case,) = await outside.cases("T-OUT")
+    assert (case.closed_at, case.tell_at) == (None, None)
+
+
+async def test_a_refusal_after_the_closing_is_told_to_the_first_rung_and_climbs_no_further(outside: Town) -> None:
+    await closing.close(outside.house, "8184", "Chu Đức Anh", now_matter_what=True)
+    row = await outside.delivery("T-OUT")
+    refused = Answer(Event.REJECTED, "Trần Thị Mẫu", "Văn thư", reason="không thuộc đối tượng", segment_ticked=True)
+    await answer(outside.house, row.id, refused, await outside.link("T-OUT"))
+    assert [case.kind for case in await outside.cases("T-OUT")] == ["rejected"]
+    await outside.until("2024-01-31")
+    assert await outside.diary("digest") == ["01/12 08:00 QHXD digest"]
+
+
+async def test_a_letter_that_urges_is_not_issued_after_the_closing(
+    outside: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nobody(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(telling, "play_issue", nobody)
+    await outside.until("2023-12-12", "09:00")
+    (urge,) = await outside.all(Letter, Letter.kind == "urge")
+    assert urge.state == "PENDING_ISSUE"
+    await closing.close(outside.house, "8184", "Chu Đức Anh", now_matter_what=True)
+    assert (await outside.one(Letter, Letter.id == urge.id)).state == "CANCELLED"
+    # As where the clerk and the one who closes act in the same moment.
+    async with outside.house.store.act() as ledger:
+        again = {"awaits": urge.awaits, "awaits_until": urge.awaits_until}
+        await ledger.change(Letter, Letter.id == urge.id, state="PENDING_ISSUE", **again)
+    with pytest.raises(ActRefused, match="đã kết thúc"):
+        await letters.play_issue(outside.house, urge.id, "Văn thư")
+    await outside.work()
+    assert await outside.diary("urge") == []
 
 
 # ------------------------------------------------------------------------------------ the report

@@ -13,10 +13,11 @@ from congvan.acts.deciding import Verdict
 from congvan.errors import ActRefused, BadInput, LinkInvalid, LinkRevoked
 from congvan.links import Link
 from congvan.rules.protocol import Event, State
+from congvan.rules.records import Policy
 from congvan.rules.retention import Retention
 from congvan.store.tables import Delegate, Delivery, EventRow, Letter, Request
 from tests.conftest import at
-from tests.protocol.world import Town, address, register
+from tests.protocol.world import PLAN, Town, address, register
 
 WHY = {"reason": "Công ty không có nhà xưởng.", "name": "Trần Thị Mẫu", "position": "Văn thư"}
 
@@ -236,6 +237,26 @@ async def test_who_has_no_mailbox_can_be_reached_by_hand_and_is_not_undeliverabl
     assert (await town.delivery("T1")).state == State.SENT
     await town.until("2023-12-12", "09:00")
     assert [case.kind for case in await town.cases("T1")] == ["silent"]
+
+
+@pytest.mark.parametrize("said", [Event.ACKNOWLEDGED, Event.STARTED])
+async def test_who_has_no_mailbox_and_acknowledged_by_telephone_keeps_no_hop_shut(town: Town, said: Event) -> None:
+    policies = {**PLAN.policies, "tenant": Policy.model_validate({"settles": "complete"})}
+    await town.launch(people=register(T1={"contacts": ()}), policies=policies)
+    await town.work()
+    await town.say("BQL")
+    await town.work()
+    await town.say("T1", said, channel="phone", actor="QHXD")
+    await town.pass_on("INV-A")
+    await town.work()
+    assert (await town.hop("INV-A")).state == "OPEN"
+    assert (await town.delivery("T2")).state == State.SENT
+    row = await town.delivery("T1")
+    assert row.state == (State.ACKNOWLEDGED if said is Event.ACKNOWLEDGED else State.IN_PROGRESS)
+    assert row.due_at == (await town.delivery("T2")).due_at
+    assert await town.cases("T1") == []
+    await town.until("2023-12-12", "09:00")
+    assert [case.kind for case in await town.cases("T1")] == ["silent"], "the report is still owed"
 
 
 async def test_all_reached_by_hand_with_their_own_letter_kept_as_evidence(opened: Town) -> None:
