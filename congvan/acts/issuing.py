@@ -7,9 +7,10 @@ engine never draws a seal or a signature.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 
@@ -25,6 +26,8 @@ from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Hop, Letter, Message
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +170,17 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
     return row
 
 
+async def beside_the_loop(work: Callable[..., T], *given: Any) -> T:
+    """Read a file that somebody has sent: it may be made so that it takes long. The simulator has no loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work(*given)
+    return await asyncio.to_thread(work, *given)
+
+
 async def _checked(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, Any]:
-    # Beside the loop: a file may be made so that it takes long.
-    return await asyncio.to_thread(check_signed, made, rendered, entered) if entered.signed is not None else {}
+    return await beside_the_loop(check_signed, made, rendered, entered) if entered.signed is not None else {}
 
 
 def check_signed(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,7 +9,7 @@ from datetime import date
 from congvan.acts import by_hand, confirmations, letters
 from congvan.acts.confirmations import Answer, Receipt
 from congvan.acts.frozen import rule_of
-from congvan.acts.issuing import refuse_secret_file
+from congvan.acts.issuing import beside_the_loop, refuse_secret_file
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.links import Link
@@ -67,8 +66,8 @@ async def _issue_and_record(
     house: House, delivery_id: str, below: Hop, order: PassOn, said: Answer, link: Link | None
 ) -> Receipt:
     if order.own_pdf is not None:
-        # Read before anything is locked, and beside the loop: a file may be made so that it takes long.
-        await asyncio.to_thread(refuse_secret_file, order.own_pdf, "tệp của doanh nghiệp")
+        # Before anything is locked.
+        await beside_the_loop(refuse_secret_file, order.own_pdf, "tệp của doanh nghiệp")
     made, rendered = await letters.company_letter(house, below.id, order.number, order.name)
     now = await house.clock.now()
     async with house.store.act() as ledger:

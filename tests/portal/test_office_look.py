@@ -106,10 +106,11 @@ async def test_the_pages_of_every_order_hold_everybody_once(house: House, order:
 
 async def test_what_makes_no_sense_in_an_address_is_left_out(clerk: Clerk) -> None:
     plain = await clerk.see("/office/c/8184/deliveries")
-    for query in ("state=NONE", "mark=x", "sort=password", "page=-3", "page=999999999999", "page=²", "level=%00"):
+    for query in ("state=NONE", "mark=x", "sort=password", "page=-3", "page=999999999999", "page=²"):
         page = await clerk.see(f"/office/c/8184/deliveries?{query}")
-        if not query.startswith("level"):
-            assert page.count("<tr>") == plain.count("<tr>"), query
+        assert page.count("<tr>") == plain.count("<tr>"), query
+    # PostgreSQL would take no such question.
+    await clerk.see("/office/c/8184/deliveries?level=%00", 400)
 
 
 async def test_a_script_in_a_name_is_only_a_name(clerk: Clerk, house: House) -> None:
