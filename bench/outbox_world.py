@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import hops, launches, registry
+from congvan.acts import hops, launches, registry, waking
 from congvan.house import House, build
 from congvan.reading import read_plan
 from congvan.rules.records import (
@@ -102,7 +102,7 @@ async def launched(house: House, tenants: int) -> tuple[str, float]:
     await launches.launch(house, order)
     took = time.perf_counter() - began
     async with house.store.view() as ledger:
-        return str((await hops.due_hops(ledger, await house.clock.now()))[0].id), took
+        return str((await waking.due_hops(ledger, await house.clock.now()))[0].id), took
 
 
 async def _opened(house: House) -> str:

@@ -18,8 +18,8 @@ from congvan.store.database import Refused
 from congvan.store.schema import versions
 from flows import forking
 from flows.deployments import register as register_all
+from flows.registered import NAME, Deployments
 from flows.relay import Relay
-from flows.runs import NAME, Deployments
 
 log = logging.getLogger("congvan")
 _POLL_S = 1.0

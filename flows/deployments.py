@@ -26,8 +26,8 @@ from congvan.settings import Settings
 from flows import forms
 from flows.campaign import campaign, campaign_in_full
 from flows.hop import hop
+from flows.registered import NAME
 from flows.report import WEEKLY, ZONE, report
-from flows.runs import NAME
 from flows.tell import tell
 from flows.watch import watch
 from tasks.board import delivery, recipients

@@ -9,7 +9,7 @@ from datetime import datetime
 from prefect import flow
 from prefect.exceptions import Abort
 
-from congvan.acts import hops, reconciling
+from congvan.acts import hops, reconciling, waking
 from congvan.failpoints import failpoint
 from congvan.house import House
 from flows.sleep import MADE_UP_AFTER, leave, prefect_time, quiet, set_state
@@ -69,8 +69,8 @@ async def asleep_until(house: House, wake: datetime | None) -> datetime | None:
 
 async def comes_again(house: House, hop_id: str, held: bool) -> bool:
     """True when something of this hop has become due meanwhile that needs another process."""
-    again = await hops.planned(house, hop_id)
+    again = await waking.planned(house, hop_id)
     due = again is not None and again <= await house.clock.now()
     if not due or held or await reconciling.is_restored(house):
         return False
-    return await hops.needs_a_run(house, hop_id)
+    return await waking.needs_a_run(house, hop_id)

@@ -20,7 +20,8 @@ from congvan.acts import figures, prefect_runs
 from congvan.acts.board import Tile
 from congvan.house import House
 from congvan.settings import SQLITE_BOARD_RUNS
-from flows.runs import Deployments, Runs
+from flows.registered import Deployments
+from flows.runs import Runs
 from tasks import artifacts, board, events
 
 log = logging.getLogger("congvan.relay")

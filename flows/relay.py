@@ -15,13 +15,14 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from congvan.acts import campaigns, demo, escalations, hops, leases, mails, prefect_runs, reconciling
+from congvan.acts import campaigns, demo, escalations, hops, leases, mails, prefect_runs, reconciling, waking
 from congvan.clock import DemoClock
 from congvan.house import House
 from congvan.store.database import Refused
 from flows.left_behind import end_left_behind
 from flows.publishing import Publisher
-from flows.runs import Deployments, Runs
+from flows.registered import Deployments
+from flows.runs import Runs
 
 log = logging.getLogger("congvan.relay")
 
@@ -131,12 +132,13 @@ class Relay:
         now = await self.house.clock.now()
         async with self.house.store.view() as ledger:
             # While the deployment is paused no hop opens, and those that wait to do so keep no other from its turn.
-            free = await hops.free_hops(
-                ledger, now, self.house.clock.wall(), opened=self.deployments.paused, without=runs.on_their_way()
-            )
+            free = await waking.due_hops(
+                ledger, now, free_at=self.house.clock.wall(), opened=self.deployments.paused,
+                without=runs.on_their_way(),
+            )  # fmt: skip
         wanted = []
         for hop in free:
-            if await hops.needs_a_run(self.house, hop.id):
+            if await waking.needs_a_run(self.house, hop.id):
                 wanted.append(hop)
             else:
                 await self._turn_here(runs, hop.id)

@@ -22,13 +22,11 @@ from congvan.acts import prefect_runs
 from congvan.clock import DemoClock
 from congvan.house import House
 from congvan.store.tables import Hop
+from flows.registered import Deployments
 from tasks import board
 
 log = logging.getLogger("congvan.relay")
 
-#: Names under which the deployments stand in the UI: flow/deployment.
-NAME = "congvan"
-FLOWS = ("campaign", "campaign-in-full", "hop", "watch", "report", "tell", "recipients", "delivery")
 #: A run that should hold a lease and does not is given this long to take one, or to end.
 STARTING = timedelta(seconds=60)
 #: A hop whose run was woken is looked at again after this long, in seconds, or when a turn of it has begun. Hundreds
@@ -37,47 +35,6 @@ AGAIN_S = 5.0
 _OVER = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED}
 _STOPPED = {StateType.CANCELLED, StateType.CANCELLING}
 _ON_THE_WAY = {StateType.PENDING, StateType.RUNNING}
-
-
-class Deployments:
-    """The ids of our deployments, as the present Prefect database has them."""
-
-    def __init__(self, register: Any) -> None:
-        self._register = register
-        self.ids: dict[str, UUID] = {}
-        #: Whether somebody has paused the hops (Prefect's own pause stops its scheduler alone: we open none), and the
-        #: queue of a work pool from which they are taken.
-        self.paused = False
-        self.queue_id: UUID | None = None
-        self._void = False
-        self._known = asyncio.Event()
-
-    async def ensure(self, client: PrefectClient) -> bool:
-        """Register what is missing; True when something was registered."""
-        if self.ids and not self._void:
-            try:
-                await self._look(client)
-                return False
-            except ObjectNotFound:
-                log.warning("Prefect lost a deployment or its database; everything is registered again")
-        self.ids, self._void = await self._register(client), False
-        await self._look(client)
-        self._known.set()
-        return True
-
-    async def _look(self, client: PrefectClient) -> None:
-        found = await client.read_deployment(self.ids["hop"])
-        self.paused, self.queue_id = bool(found.paused), found.work_queue_id
-
-    def void(self) -> None:
-        """One of them was deleted in Prefect: all are registered again at the next look."""
-        self._void = True
-
-    async def known(self, relaying: asyncio.Task[None]) -> None:
-        """Wait until they are registered, or the relay that registers them has ended."""
-        waiting = asyncio.create_task(self._known.wait())
-        await asyncio.wait({waiting, relaying}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
 
 
 class Runs:

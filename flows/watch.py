@@ -10,8 +10,9 @@ from prefect.client.orchestration import PrefectClient, get_client
 
 from congvan.acts import leases
 from congvan.house import House
+from flows.registered import FLOWS, NAME, Deployments
 from flows.relay import LEASE, LEASE_FOR, Relay
-from flows.runs import FLOWS, NAME, Deployments, Runs
+from flows.runs import Runs
 from tasks import at_work, auditor, events, mail, records
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from congvan.acts import hops, outbox
+from congvan.acts import hops, outbox, waking
 from congvan.almanac import build as build_calendars
 from congvan.almanac import read_calendar_file
 from congvan.clock import HandClock
@@ -140,7 +140,7 @@ async def turned(house: House, postbox: Postbox | None = None) -> Postbox:
     """Every hop that is due does what is due, with a mail server that takes everything; what it took."""
     taking = Postbox() if postbox is None else postbox
     async with house.store.view() as ledger:
-        due = await hops.due_hops(ledger, await house.clock.now())
+        due = await waking.due_hops(ledger, await house.clock.now())
     for hop in due:
         lease = await hops.turn(house, hop.id)
         assert lease is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, not_, select
 
-from congvan.acts import hops
+from congvan.acts import waking
 from congvan.errors import NotFound
 from congvan.house import House
 from congvan.rules.protocol import State, settled
@@ -126,7 +126,7 @@ async def hops_at_work(house: House) -> bool:
     """True while a hop is due or its turn is under way: its own run comes before the picture of others."""
     now, wall = await house.clock.now(), house.clock.wall()
     async with house.store.view() as ledger:
-        return bool(await ledger.first(select(Hop.id).where(and_(*hops.is_due(now)) | (Hop.lease_until > wall))))
+        return bool(await ledger.first(select(Hop.id).where(and_(*waking.is_due(now)) | (Hop.lease_until > wall))))
 
 
 async def published(house: House, done: Iterable[tuple[Tile, str | None, bool]]) -> None:

@@ -18,8 +18,8 @@ from sqlalchemy.exc import IntegrityError
 
 from congvan.acts import issuing
 from congvan.acts.drafting import PDF
-from congvan.acts.issuing import Issued
 from congvan.acts.papers import file_name
+from congvan.acts.signed_files import Issued
 from congvan.errors import ActRefused, BadInput, NotFound
 from congvan.house import House
 from congvan.rules.protocol import Fact

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from congvan.acts import moulds, wording
 from congvan.acts.claiming import Work
+from congvan.acts.drafting import upwards
 from congvan.acts.mails import LETTERS
 from congvan.errors import LetterRefused, NothingInstalled
 from congvan.house import House
@@ -103,7 +104,8 @@ class Composer:
         if not work.message.hop_id:
             speaking = await wording.speaking_letter(ledger, work.campaign)
             return (speaking.id,) if speaking is not None else ()
-        return tuple([hop.letter_id or "" for hop in await wording.hops_up(ledger, work.message.hop_id)])
+        hop = await ledger.get(Hop, work.message.hop_id)
+        return tuple([one.letter_id or "" for one in await upwards(ledger, hop)])
 
     async def _scene(self, ledger: Ledger, work: Work, now: datetime) -> wording.Scene:
         assert work.campaign is not None, "only mail of a campaign has a scene"

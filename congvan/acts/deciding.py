@@ -73,7 +73,7 @@ async def decide(house: House, request_id: str, verdict: Verdict) -> None:
     now = await house.clock.now()
     async with house.store.act() as ledger:
         # Both or neither: nobody decides on it a second time.
-        await requests.decided(ledger, request_id, verdict.by, now, accept=verdict.accept, why=verdict.why)
+        await requests.decide_contact(ledger, request_id, verdict.by, now, accept=verdict.accept, why=verdict.why)
         if readdress:
             await deliveries.send_again(
                 house, ledger, known.delivery.id, verdict.by, now, address=email, why=verdict.why

@@ -92,6 +92,14 @@ async def above_of(ledger: Ledger, hop: Hop) -> Hop | None:
     return await ledger.get(Hop, parent.hop_id)
 
 
+async def upwards(ledger: Ledger, hop: Hop) -> list[Hop]:
+    """A hop and those above it, up to the first."""
+    found = [hop]
+    while (above := await above_of(ledger, found[-1])) is not None:
+        found.append(above)
+    return found
+
+
 async def _sheet(
     ledger: Ledger, campaign: Campaign, hop: Hop, plan: CampaignPlan, dues: Mapping[str, datetime], number: str,
     day: date | None,
@@ -186,15 +194,13 @@ async def _forwarded(
     ledger: Ledger, campaign: Campaign, hop: Hop, speaker: Organisation
 ) -> dict[str, Any] | None:
     """The letter of the nearest authority above, with blanks where it is not issued yet; None: there is none."""
-    above = await above_of(ledger, hop)
-    while above is not None:
+    for above in (await upwards(ledger, hop))[1:]:
         letter = await ledger.find(Letter, above.letter_id) if above.letter_id else None
         numbered = letter is not None and letter.number is not None
         # Past a silent authority the letter above is cited: its own never came to be.
         awaited = rule_of(campaign, above).issue is Issue.SIGNED and above.bypassed_at is None
         if numbered or awaited:
             return await _cited(ledger, campaign, above, letter if numbered else None, speaker)
-        above = await above_of(ledger, above)
     return None
 
 

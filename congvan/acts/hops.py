@@ -7,26 +7,23 @@ compare-and-set, never on who called or how often.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, Select, String, Update, bindparam, or_, select, tuple_, update
+from sqlalchemy import Select, String, Update, bindparam, or_, select, update
 
-from congvan.acts import chasing, mails, opening
+from congvan.acts import chasing, mails, opening, waking
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
 from congvan.house import House
 from congvan.rules.protocol import Fact, State, settling_states
 from congvan.rules.records import Issue, Settles
 from congvan.store.database import Refused
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message
-
-#: Hops at which the relay looks at a time.
-_LOOKED_AT = 100
+from congvan.store.tables import Campaign, Delivery, Hop, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +88,9 @@ async def rest(house: House, lease: Lease) -> datetime | None:
     """
     await chasing.chase(house, lease.hop_id)
     async with house.store.act() as ledger:
-        wake = await next_wake(house, ledger, lease.hop_id)
+        wake = await waking.next_wake(house, ledger, lease.hop_id)
         await ledger.changed(_resting(), {"hop": lease.hop_id, "by": lease.owner, "seen": lease.seen, "wake": wake})
-    return await planned(house, lease.hop_id)
-
-
-async def planned(house: House, hop_id: str) -> datetime | None:
-    """When this hop is to be woken, as the database has it now."""
-    async with house.store.view() as ledger:
-        found: datetime | None = await ledger.session.scalar(_wake_of(), {"hop": hop_id})
-        return found
+    return await waking.planned(house, lease.hop_id)
 
 
 @asynccontextmanager
@@ -134,27 +124,6 @@ async def release(house: House, lease: Lease) -> None:
     """Give the lease back."""
     async with house.store.act() as ledger:
         await ledger.changed(_released(), {"hop": lease.hop_id, "by": lease.owner})
-
-
-async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | None:
-    """The next instant at which something of this hop becomes due by the clock.
-
-    A letter whose way was shut meanwhile (its issuer was let go, or rejected) is not waited for: whoever
-    opens the way again wakes the hop.
-    """
-    hop = await ledger.get(Hop, hop_id)
-    moments = [await mails.next_mail_at(ledger, hop_id)]
-    campaign = await ledger.get(Campaign, hop.campaign_id)
-    if campaign.state == "CLOSED":
-        return None  # what is left to send is carried with the mail of no hop
-    if hop.state == "PENDING_ISSUE" and hop.letter_id and await opening.released(house, ledger, campaign, hop):
-        moments.append((await ledger.get(Letter, hop.letter_id)).awaits_until)
-    if hop.state == "WAITING" and (hop.bypassed_at or await opening.released(house, ledger, campaign, hop)):
-        # Turned while its campaign was held, which opens nothing: the resumption wakes no hop that waits.
-        moments.append(hop.wake_at or await house.clock.now())
-    if hop.state == "OPEN":
-        moments.append(await ledger.session.scalar(_first_wake(), {"hop": hop_id}))
-    return min((moment for moment in moments if moment is not None), default=None)
 
 
 # ------------------------------------------------------------------------------------ settled
@@ -196,46 +165,6 @@ def _open_of() -> Select[tuple[str]]:
     return select(Delivery.id).where(or_(*open_ones)).limit(1)
 
 
-async def due_hops(ledger: Ledger, now: datetime, limit: int = 100) -> list[Hop]:
-    """Hops at which something is due, longest due first, of campaigns that are not held."""
-    return list(await ledger.session.scalars(_due(), {"now": now, "most": limit}))
-
-
-async def free_hops(
-    ledger: Ledger, now: datetime, wall: datetime, *, opened: bool, without: Collection[tuple[str, int]] = ()
-) -> list[Hop]:
-    """Of the hops at which something is due, the first that nobody has a lease on.
-
-    opened: only those that have opened. without: hops that are left out as long as they have had so many turns.
-    """
-    left_out = list(without) or [("", 0)]
-    values = {"now": now, "wall": wall, "most": _LOOKED_AT, "without": left_out}
-    return list(await ledger.session.scalars(_free(opened), values))
-
-
-def is_due(now: Any) -> tuple[Any, ...]:
-    """The conditions under which something is due at a hop."""
-    held = select(Campaign.id).where(Campaign.held_at.is_not(None))
-    closed = select(Campaign.id).where(Campaign.state == "CLOSED")
-    # After the closing a hop may still open: a company passes on late.
-    return Hop.wake_at <= now, Hop.campaign_id.not_in(held), Hop.opened_at.is_(None) | Hop.campaign_id.not_in(closed)
-
-
-@cache
-def _due() -> Select[tuple[Hop]]:
-    """Built once, as `_free`: asked at every look of the relay."""
-    due = select(Hop).where(*is_due(bindparam("now")))
-    return due.order_by(Hop.wake_at, Hop.id).limit(bindparam("most", type_=Integer))
-
-
-@cache
-def _free(opened: bool) -> Select[tuple[Hop]]:
-    free = or_(Hop.lease_until.is_(None), Hop.lease_until < bindparam("wall"))
-    others = tuple_(Hop.id, Hop.turns).not_in(bindparam("without", expanding=True))
-    query = _due().where(free, others)
-    return query.where(Hop.opened_at.is_not(None)) if opened else query
-
-
 async def open_mail(ledger: Ledger, hop_id: str) -> bool:
     """True while a message of this hop waits or is on the wire."""
     return bool(
@@ -251,20 +180,6 @@ async def state_of(house: House, hop_id: str) -> tuple[str, bool]:
         hop = await ledger.get(Hop, hop_id)
         campaign = await ledger.get(Campaign, hop.campaign_id)
         return hop.state, campaign.held_at is not None
-
-
-async def needs_a_run(house: House, hop_id: str) -> bool:
-    """True when a turn of this hop would open something or send mail; other rounds need no process."""
-    now = await house.clock.now()
-    async with house.store.view() as ledger:
-        hop = await ledger.get(Hop, hop_id)
-        if hop.opened_at is None or hop.state == "PENDING_ISSUE":
-            return True
-        mail_at = await mails.next_mail_at(ledger, hop_id)
-        if mail_at is not None and mail_at <= now:
-            return True
-        campaign = await ledger.get(Campaign, hop.campaign_id)
-        return await chasing.reminds(house, ledger, campaign, hop, now)
 
 
 # ------------------------------------------------------------------------------------ statements of every turn
@@ -298,14 +213,3 @@ def _extended() -> Update:
 @cache
 def _released() -> Update:
     return _of_lease().values(lease_until=None, lease_owner=None)
-
-
-@cache
-def _wake_of() -> Select[Any]:
-    return select(Hop.wake_at).where(Hop.id == bindparam("hop"))
-
-
-@cache
-def _first_wake() -> Select[Any]:
-    wakes = Delivery.hop_id == bindparam("hop"), Delivery.wake_at.is_not(None)
-    return select(Delivery.wake_at).where(*wakes).order_by(Delivery.wake_at).limit(1)

@@ -6,19 +6,16 @@ engine never draws a seal or a signature.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import consequences, mails, numbers, validity
+from congvan.acts import consequences, mails, numbers, signed_files, validity
 from congvan.acts.drafting import PDF, Draft, as_json, draft, insert, reread
-from congvan.errors import ActRefused, BadInput, Fault
+from congvan.acts.signed_files import Issued
+from congvan.errors import ActRefused
 from congvan.house import House
-from congvan.letters import comparing, numbering, upload
 from congvan.letters.numbering import short_day
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
@@ -26,24 +23,6 @@ from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Hop, Letter, Message
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """What the clerk, or the company, enters. signed: the file as it was signed; None: ours, unsigned.
-
-    paper_scan: the file is "bản quét của bản giấy", so it needs no digital signature.
-    accept_differences_by: who has seen the differences from the draft and answers for them.
-    """
-
-    number: str
-    day: date
-    by: str
-    signed: bytes | None = None
-    paper_scan: bool = False
-    accept_differences_by: str = ""
 
 
 async def issue(house: House, letter_id: str, entered: Issued) -> Letter:
@@ -66,7 +45,7 @@ async def examine(house: House, letter_id: str, entered: Issued) -> dict[str, An
     letter, campaign = await _of(house, letter_id)
     await _refuse(house, letter, campaign, entered)
     made, rendered = await _numbered(house, letter, entered)
-    evidence = await _checked(made, rendered, entered)
+    evidence = await signed_files.checked(made, rendered, entered)
     async with house.store.view() as ledger:
         await validity.refuse_outside(ledger, campaign, letter.issuer, made.sheet.signer, entered.day)
         symbol = made.sheet.code if entered.number else ""
@@ -144,14 +123,14 @@ async def _numbered(house: House, letter: Letter, entered: Issued) -> tuple[Draf
 
 async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issued) -> Letter:
     made, rendered = await _numbered(house, letter, entered)
-    evidence = await _checked(made, rendered, entered)
+    evidence = await signed_files.checked(made, rendered, entered)
     now = await house.clock.now()
     async with house.store.act() as ledger:
         row = await ledger.take(Letter, letter.id)
         if row.state == "ISSUED":
             return row
         # The file took its time to be read, and somebody may have closed the campaign meanwhile.
-        campaign = await ledger.find(Campaign, row.campaign_id, fresh=True) or campaign
+        campaign = await ledger.get(Campaign, row.campaign_id)
         _refuse_over(row, campaign)
         await validity.refuse_outside(ledger, campaign, row.issuer, made.sheet.signer, entered.day)
         year = numbers.year_of(entered.day, campaign.mode)
@@ -168,70 +147,6 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
             await consequences.issued(house, ledger, campaign, row, data, now, entered.by)
     await consequences.afterwards(house, row)
     return row
-
-
-async def beside_the_loop(work: Callable[..., T], *given: Any) -> T:
-    """Read a file that somebody has sent: it may be made so that it takes long. The simulator has no loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return work(*given)
-    return await asyncio.to_thread(work, *given)
-
-
-async def _checked(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, Any]:
-    return await beside_the_loop(check_signed, made, rendered, entered) if entered.signed is not None else {}
-
-
-def check_signed(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, Any]:
-    """What the log keeps of a signed file; raise BadInput with every place in which it may not leave.
-
-    rendered: the approved draft with the entered number and date.
-    """
-    assert entered.signed is not None, "only a file is checked"
-    file = upload.read(entered.signed)
-    refuse_secret(file)
-    faults = list(_signature_faults(file, entered))
-    found = comparing.compare(file, comparing.approved(made.sheet, rendered), paper_scan=entered.paper_scan)
-    accepted = entered.accept_differences_by.strip()
-    faults += [_fault(one) for one in found if one.fatal or not accepted]
-    if faults:
-        raise BadInput(faults)
-    evidence: dict[str, Any] = {"paper_scan": entered.paper_scan, "signed_by": [one.signer for one in file.signatures]}
-    if found:
-        evidence |= {"differences": [f"{one.place}: {one}" for one in found], "accepted_by": accepted}
-    return evidence
-
-
-def refuse_secret(file: upload.Upload, name: str = "tệp đã ký") -> None:
-    """Classified documents never travel by this engine (NĐ 30/2020 Điều 15.2, 16.3, 22.4); raise BadInput."""
-    if stamp := numbering.secret_stamp(file.text):
-        remedy = "chuyển theo đường văn thư mật"
-        raise BadInput([Fault(name, "", f"có dấu chỉ mức độ mật «{stamp}»: không gửi qua hệ thống này", remedy)])
-
-
-def refuse_secret_file(data: bytes, name: str) -> None:
-    """The same for a file that is passed on as it came; one that cannot be read is no business of ours."""
-    try:
-        file = upload.read(data, name)
-    except BadInput:
-        return
-    refuse_secret(file, name)
-
-
-def _signature_faults(file: upload.Upload, entered: Issued) -> list[Fault]:
-    if not file.signatures and not entered.paper_scan:
-        remedy = "ký số tệp, hoặc đánh dấu «bản quét của bản giấy»"
-        return [Fault("tệp đã ký", "chữ ký số", "không có chữ ký số", remedy)]
-    broken = [one.signer or "không rõ người ký" for one in file.signatures if not one.whole]
-    return [
-        Fault("tệp đã ký", "chữ ký số", f"nội dung đã thay đổi sau khi ký ({name})", "ký lại tệp") for name in broken
-    ]
-
-
-def _fault(one: comparing.Difference) -> Fault:
-    remedy = "sửa tệp hoặc số, ngày đã nhập" if one.fatal else "sửa tệp, hoặc ghi họ tên người chấp nhận khác biệt"
-    return Fault("tệp đã ký", one.place, str(one), remedy)
 
 
 def _digits(number: str) -> int | None:
@@ -303,7 +218,7 @@ async def issue_company(
     """Issue it, in the transaction in which the company passes it on.
 
     NĐ 30 does not bind a company: its own file is kept as it is. The caller has looked whether it is marked as a
-    secret (`refuse_secret_file`), before the transaction.
+    secret (`signed_files.refuse_secret_file`), before the transaction.
     """
     if hop.letter_id is None:
         await insert(house, ledger, hop, made, rendered, now, "DRAFT")

@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import select
 
 from congvan.acts import registry, validity
-from congvan.acts.issuing import refuse_secret_file
 from congvan.acts.launches import Launch, plan_sha256
+from congvan.acts.signed_files import refuse_secret_file
 from congvan.errors import BadInput, Fault
 from congvan.house import House
 from congvan.letters.lint import Remark, lint

@@ -13,18 +13,11 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import demo, mails, registry
-from congvan.acts.drafting import PDF, Draft, above_of, draft, insert, prepare, printed_due, term_below
+from congvan.acts.drafting import PDF, Draft, draft, insert, prepare, printed_due, term_below, upwards
 from congvan.acts.frozen import cascade_of, is_urgent, rule_of
-from congvan.acts.issuing import (
-    Issued,
-    company_letter,
-    issue,
-    issue_company,
-    play_issue,
-    sheet_to_sign,
-    to_sign,
-)
+from congvan.acts.issuing import company_letter, issue, issue_company, play_issue, sheet_to_sign, to_sign
 from congvan.acts.papers import asked_again, file_name, issue_until
+from congvan.acts.signed_files import Issued
 from congvan.errors import NotFound
 from congvan.house import House
 from congvan.letters.numbering import short_day
@@ -151,15 +144,13 @@ async def enclosures(ledger: Ledger, campaign: Campaign, hop: Hop) -> list[dict[
     """What a recipient of this hop gets, letter first: every issued letter on the way, then the documents
     from above, unchanged and with their hashes."""
     found: list[dict[str, str]] = []
-    at: Hop | None = hop
-    while at is not None:
+    for at in await upwards(ledger, hop):
         letter = await ledger.find(Letter, at.letter_id) if at.letter_id else None
         # A bypassed issuer's letter was never issued: its recipients get the one above. A slip is the
         # receiving office's own paper and goes no further.
         own_paper = at is not hop and rule_of(campaign, at).issue is Issue.TAKEN_IN
         if letter is not None and letter.state == "ISSUED" and letter.sha256 and not own_paper:
             found.append({"name": file_name(letter), "sha256": letter.sha256, "media_type": PDF})
-        at = await above_of(ledger, at)
     return found + [dict(one) for one in campaign.upstream]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from congvan.acts import board, hops, leases
+from congvan.acts import board, leases, waking
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
@@ -46,7 +46,7 @@ async def snapshot(house: House) -> dict[str, dict[Labels, float]]:
             "congvan_oldest_due_seconds": _one((now - oldest).total_seconds() if oldest else 0),
             **await _deliveries(ledger, now),
             "congvan_hops": await _by(ledger, Hop.state, "state", Hop.campaign_id.in_(_running())),
-            "congvan_hops_due": _one(await ledger.count(select(Hop.id).where(*hops.is_due(now)))),
+            "congvan_hops_due": _one(await ledger.count(select(Hop.id).where(*waking.is_due(now)))),
             "congvan_board_behind": _one(await board.behind(ledger)),
             "congvan_cases_open": await _cases(ledger),
             "congvan_letters_awaiting_issue": _one(

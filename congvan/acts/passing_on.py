@@ -9,7 +9,7 @@ from datetime import date
 from congvan.acts import by_hand, confirmations, letters
 from congvan.acts.confirmations import Answer, Receipt
 from congvan.acts.frozen import rule_of
-from congvan.acts.issuing import beside_the_loop, refuse_secret_file
+from congvan.acts.signed_files import beside_the_loop, refuse_secret_file
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.links import Link

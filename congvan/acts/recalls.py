@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import escalations, mails, registry, wording
-from congvan.acts.drafting import above_of
+from congvan.acts.drafting import upwards
 from congvan.acts.frozen import is_urgent
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -36,12 +36,9 @@ async def hops_of(ledger: Ledger, hop: Hop) -> list[Hop]:
 
 async def taken_back(ledger: Ledger, hop: Hop) -> bool:
     """Whether the letter of a hop, or one above it which that letter encloses, was recalled and not replaced."""
-    at: Hop | None = hop
-    while at is not None:
-        if at.letter_id and (await ledger.get(Letter, at.letter_id)).state == "CANCELLED":
-            return True
-        at = await above_of(ledger, at)
-    return False
+    carried = [one.letter_id for one in await upwards(ledger, hop) if one.letter_id]
+    cancelled = select(Letter.id).where(Letter.id.in_(carried), Letter.state == "CANCELLED")
+    return await ledger.first(cancelled) is not None
 
 
 async def branch(ledger: Ledger, hop: Hop) -> tuple[list[Delivery], dict[str, Hop]]:

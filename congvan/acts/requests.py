@@ -129,7 +129,7 @@ async def _file(
     return key
 
 
-async def decided(
+async def decide_contact(
     ledger: Ledger, request_id: str, by: str, now: datetime, *, accept: bool, why: str
 ) -> None:
     """A person has looked at a proposed contact; in the transaction of what that brings about."""

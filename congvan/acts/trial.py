@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from congvan.acts import letters, mails, moulds, registry, wording
 from congvan.acts.claiming import Work
-from congvan.acts.drafting import above_of
+from congvan.acts.drafting import upwards
 from congvan.acts.launches import Launch, launch
 from congvan.errors import NotFound
 from congvan.house import Carrier, House, build
@@ -103,12 +103,7 @@ async def _work(house: House, recipient: str, to: str, now: datetime) -> Work:
 
 async def _way(ledger: Ledger, hop_id: str) -> list[str]:
     """The hops from the top to this one."""
-    at: Hop | None = await ledger.get(Hop, hop_id)
-    found: list[str] = []
-    while at is not None:
-        found.insert(0, at.id)
-        at = await above_of(ledger, at)
-    return found
+    return [hop.id for hop in reversed(await upwards(ledger, await ledger.get(Hop, hop_id)))]
 
 
 async def _issue_unnumbered(house: House, hop_id: str, now: datetime) -> None:

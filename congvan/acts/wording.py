@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 
 from congvan.acts import registry
-from congvan.acts.drafting import reread
+from congvan.acts.drafting import reread, upwards
 from congvan.acts.frozen import cascade_of, plan_of, rule_of
 from congvan.house import House
 from congvan.letters import numbering
@@ -128,7 +128,7 @@ async def shown_letter(ledger: Ledger, campaign: Campaign, hop: Hop) -> Letter |
     """The letter that a hop's recipients got: its own, past a silent issuer the issued one above, or the one above
     where that has replaced an earlier one since."""
     own: Letter | None = None
-    for at in await hops_up(ledger, hop.id):
+    for at in await upwards(ledger, hop):
         letter = await ledger.find(Letter, at.letter_id) if at.letter_id else None
         usable = at.id == hop.id or rule_of(campaign, at).issue is not Issue.TAKEN_IN
         if letter is not None and letter.state == "ISSUED" and usable:
@@ -137,15 +137,6 @@ async def shown_letter(ledger: Ledger, campaign: Campaign, hop: Hop) -> Letter |
             elif letter.about and letter.issued_at and own.issued_at and letter.issued_at > own.issued_at:
                 return letter
     return own
-
-
-async def hops_up(ledger: Ledger, hop_id: str) -> list[Hop]:
-    """A hop and those above it, up to the first."""
-    found = [await ledger.get(Hop, hop_id)]
-    while found[-1].parent_delivery_id:
-        parent = await ledger.get(Delivery, found[-1].parent_delivery_id)
-        found.append(await ledger.get(Hop, parent.hop_id))
-    return found
 
 
 async def speaking_letter(ledger: Ledger, campaign: Campaign) -> Letter | None:

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
-from congvan.acts import campaigns, escalations, hops, inbox, mails, outbox, telling
+from congvan.acts import campaigns, escalations, hops, inbox, mails, outbox, telling, waking
 from congvan.acts.composing import Composer
 from congvan.errors import StaleDelivery
 from congvan.house import House
@@ -116,13 +116,10 @@ class Relay:
                 await campaigns.turn(house, campaign_id)
         now = await house.clock.now()
         async with house.store.view() as ledger:
-            due = await hops.due_hops(ledger, now)
+            due = await waking.due_hops(ledger, now, free_at=house.clock.wall())
             moments = (await escalations.next_digest_at(ledger), await mails.next_mail_at(ledger, None))
-        wall = house.clock.wall()
         for hop in due:
-            if hop.lease_until is not None and hop.lease_until >= wall:
-                continue
-            if await hops.needs_a_run(house, hop.id):
+            if await waking.needs_a_run(house, hop.id):
                 self._hand_out(hop.id)
             else:
                 await self._turn(house, None, hop.id)

@@ -11,8 +11,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,10 @@ import pytest
 
 from congvan.cli import main
 from congvan.house import House, build
+from congvan.store.database import Store
+from congvan.store.schema import migrate
 from tests.conftest import Postbox, turned
+from tests.postgres import fresh_database
 
 CHAIN = Path(__file__).parents[1] / "data" / "chains" / "two"
 #: Urgent, so that its letters leave at whatever hour the tests are run.
@@ -125,6 +128,19 @@ class Desk:
             return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in names}
         finally:
             connection.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def placed(request: pytest.FixtureRequest, tmp_path: Path, house: House) -> AsyncIterator[House]:
+    """A house on each database, with the tables that the migrations make."""
+    if request.param == "sqlite":
+        store = Store(f"sqlite+aiosqlite:///{tmp_path / 'placed.db'}")
+    else:
+        store = Store(await fresh_database(request.getfixturevalue("postgres_url")))
+    await migrate(store)
+    yield replace(house, store=store)
+    assert store.open_transactions == 0
+    await store.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from bench.outbox_world import fill
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import confirmations, hops
+from congvan.acts import confirmations, waking
 from congvan.house import House
 from congvan.rules.protocol import Event
 from congvan.store.tables import Case, Delivery, Message
@@ -58,7 +58,7 @@ async def test_deadlines_of_one_second_each_fire_once_and_answers_are_taken_mean
     answering = due[:: number // _ANSWERS][:_ANSWERS]
     await asyncio.gather(turned(house, postbox), answer(house, answering))
     async with house.store.view() as ledger:
-        assert not await hops.due_hops(ledger, now)
+        assert not await waking.due_hops(ledger, now)
     found = Counter(await keys(house, fired, *_OWN[what]))
     assert set(found.values()) == {1}
     assert set(due) - set(answering) <= set(found) <= set(due), "nobody is forgotten, and nobody comes too early"

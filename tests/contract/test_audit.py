@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,10 +17,8 @@ from congvan.errors import NotFound
 from congvan.house import House
 from congvan.rules.protocol import Event, Fact
 from congvan.rules.retention import Retention, months_before
-from congvan.store.database import Store
 from congvan.store.ledger import Entry, Ledger, chain_hash
 from congvan.store.office import Entered
-from congvan.store.schema import migrate
 from congvan.store.tables import (
     Attempt,
     Campaign,
@@ -38,21 +33,15 @@ from congvan.store.tables import (
 )
 from tests.conftest import at
 from tests.contract.test_store import NOW, _campaign, _delivery
-from tests.postgres import fresh_database
 
 WHO = {"answered_by": {"name": "Trần Thị Mẫu"}, "mailboxes": ["a@b.example", "hai@b.example"]}
 CAMPAIGN, FIRST = "c" * 32, f"{0:032d}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def town(request: pytest.FixtureRequest, tmp_path: Path, house: House) -> AsyncIterator[House]:
+@pytest.fixture
+async def town(placed: House) -> House:
     """A house on each database, with a campaign of three deliveries whose logs tell a whole story, sealed twice."""
-    if request.param == "sqlite":
-        store = Store(f"sqlite+aiosqlite:///{tmp_path / 'audit.db'}")
-    else:
-        store = Store(await fresh_database(request.getfixturevalue("postgres_url")))
-    await migrate(store)
-    made = replace(house, store=store)
+    made, store = placed, placed.store
     async with store.act() as ledger:
         await _campaign(ledger)
         await ledger.add_all(Delivery, [_delivery(number, **WHO) for number in range(3)])
@@ -70,9 +59,7 @@ async def town(request: pytest.FixtureRequest, tmp_path: Path, house: House) -> 
         row = await ledger.take(Delivery, FIRST)
         said = Entry(Event.ACKNOWLEDGED, {"note": "đã nhận"}, "recipient", "link")
         await ledger.write(row, NOW + timedelta(days=4), said, state="ACKNOWLEDGED")
-    yield made
-    assert store.open_transactions == 0
-    await store.close()
+    return made
 
 
 async def _by_hand(house: House, *statements: str) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import event, select, text
 
 from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import board, campaigns, chasing, escalations, figures, hops, mails, prefect_runs, telling
+from congvan.acts import board, campaigns, chasing, escalations, figures, hops, mails, prefect_runs, telling, waking
 from congvan.house import House, build
 from congvan.store.tables import Campaign, Case, Delivery, Hop, Message
 from tests.conftest import python
@@ -70,7 +70,7 @@ async def _relay_looks(house: House) -> None:
     await board.pass_over(house, 1)
     await board.unpublished(house)
     async with house.store.view() as ledger:
-        assert await hops.free_hops(ledger, now, now, opened=False) == []
+        assert await waking.due_hops(ledger, now, free_at=now) == []
         await escalations.next_digest_at(ledger)
         await mails.next_mail_at(ledger, None)
 
@@ -146,7 +146,7 @@ async def test_who_is_left_out_keeps_no_other_waiting(
         turns = (await ledger.get(Hop, hop_id)).turns
 
         async def free(**left_out: Any) -> list[str]:
-            return [hop.id for hop in await hops.free_hops(ledger, now, now, **{"opened": True} | left_out)]
+            return [hop.id for hop in await waking.due_hops(ledger, now, free_at=now, opened=True, **left_out)]
 
         assert await free() == await free(without={(hop_id, turns + 1)}) == [hop_id]
         assert await free(without={("another", 1), (hop_id, turns)}) == []
@@ -184,11 +184,11 @@ def test_the_process_of_a_woken_hop_loads_nothing_that_only_people_at_a_desk_nee
 
 async def test_whether_a_round_needs_a_process_is_told_by_what_is_due(waiting: tuple[House, str]) -> None:
     house, hop_id = waiting
-    assert not await hops.needs_a_run(house, hop_id)
+    assert not await waking.needs_a_run(house, hop_id)
     await fall_due(house, hop_id, Due.ESCALATION, MANY)
-    assert not await hops.needs_a_run(house, hop_id), "cases are opened without a mail of this hop"
+    assert not await waking.needs_a_run(house, hop_id), "cases are opened without a mail of this hop"
     await fall_due(house, hop_id, Due.DEADLINE, 1)
-    assert await hops.needs_a_run(house, hop_id), "one of them is to be reminded"
+    assert await waking.needs_a_run(house, hop_id), "one of them is to be reminded"
 
 
 async def test_the_due_ones_of_a_batch_are_read_in_the_order_of_their_index(waiting: tuple[House, str]) -> None:

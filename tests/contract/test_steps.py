@@ -4,8 +4,6 @@ cannot be settled keeps no other mail back."""
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +19,9 @@ from congvan.mail.journal import Journal
 from congvan.mail.message import message_id
 from congvan.mail.outgoing import Outcome
 from congvan.rules.records import Contact, CopyTo, Organisation, Register
-from congvan.store.database import Store
 from congvan.store.office import BookChange
-from congvan.store.schema import migrate
 from congvan.store.tables import Campaign, Message, Number
 from tests.conftest import Postbox
-from tests.postgres import fresh_database
 from tests.protocol.test_issue import go_live
 from tests.protocol.test_stories_mailboxes import refuses
 from tests.protocol.world import PARKS, Town, organisation, register, to
@@ -41,19 +36,6 @@ CODES = (
     "SO_XD",
     "SO-XD",
 )  # fmt: skip
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def placed(request: pytest.FixtureRequest, tmp_path: Path, house: House) -> AsyncIterator[House]:
-    """A house on each database, with the tables that the migrations make."""
-    if request.param == "sqlite":
-        store = Store(f"sqlite+aiosqlite:///{tmp_path / 'steps.db'}")
-    else:
-        store = Store(await fresh_database(request.getfixturevalue("postgres_url")))
-    await migrate(store)
-    yield replace(house, store=store)
-    assert store.open_transactions == 0
-    await store.close()
 
 
 def _mailboxes(number: int, *names: str) -> tuple[Contact, ...]:

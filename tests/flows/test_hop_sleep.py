@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from congvan.acts import campaigns, hops, mails
+from congvan.acts import campaigns, hops, mails, waking
 from congvan.house import House
 from flows.hop import asleep_until, comes_again
 from flows.sleep import MADE_UP_AFTER
@@ -41,7 +41,7 @@ async def test_a_round_without_mail_is_left_to_the_relay_and_starts_no_second_pr
     assert not await comes_again(town.house, hop_id, held=False)
     wall = town.house.clock.wall()
     # Where no relay is alive Prefect makes up for it, but not at once: the relay would come too late for ever.
-    assert await asleep_until(town.house, await hops.planned(town.house, hop_id)) == wall + MADE_UP_AFTER
+    assert await asleep_until(town.house, await waking.planned(town.house, hop_id)) == wall + MADE_UP_AFTER
 
 
 async def test_a_round_with_mail_starts_the_next_process_at_once(town: Town) -> None:

@@ -17,14 +17,15 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
-from congvan.acts import board, extending, hops
+from congvan.acts import board, extending, waking
 from congvan.acts.board import Tile
 from congvan.house import House
 from congvan.rules.calendar import local
 from congvan.store.tables import Delivery, Hop
 from flows import publishing
 from flows.publishing import Publisher
-from flows.runs import Deployments, Runs
+from flows.registered import Deployments
+from flows.runs import Runs
 from tasks import board as shown
 from tests.protocol.world import Town
 
@@ -264,7 +265,7 @@ async def test_a_hop_that_waits_for_its_process_is_not_asked_about_until_its_tur
     async def looked_at() -> bool:
         now, wall = await house.clock.now(), house.clock.wall()
         async with house.store.view() as ledger:
-            free = await hops.free_hops(ledger, now, wall, opened=False, without=runs.on_their_way())
+            free = await waking.due_hops(ledger, now, free_at=wall, without=runs.on_their_way())
         return hop.id in [one.id for one in free]
 
     async def turned(by: int) -> None:

@@ -8,8 +8,8 @@ from prefect.exceptions import ObjectNotFound
 from sqlalchemy.exc import DBAPIError
 
 from congvan.house import House
+from flows.registered import Deployments
 from flows.relay import Relay
-from flows.runs import Deployments
 
 
 async def nothing_to_register(_client: object) -> dict[str, object]:

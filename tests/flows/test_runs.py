@@ -16,11 +16,12 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from sqlalchemy import select
 
 from congvan.acts import board as board_acts
-from congvan.acts import campaigns, hops, notices, pausing, prefect_runs
+from congvan.acts import campaigns, hops, notices, pausing, prefect_runs, waking
 from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, Hop, Note
+from flows.registered import Deployments
 from flows.relay import Relay
-from flows.runs import Deployments, Runs
+from flows.runs import Runs
 from flows.watch import watch
 from tasks import at_work, events
 from tests.protocol.world import Town
@@ -202,10 +203,10 @@ async def test_paused_hops_keep_no_open_one_from_its_turn(
     now, wall = await house.clock.now(), house.clock.wall()
     await put(town, Hop, wake_at=now - timedelta(days=1))
     await put(town, Hop, Hop.opened_at.is_not(None), wake_at=now)
-    monkeypatch.setattr(hops, "_LOOKED_AT", 2)
+    monkeypatch.setattr(waking, "_AT_A_TIME", 2)
     async with house.store.view() as ledger:
-        assert not any(hop.opened_at for hop in await hops.free_hops(ledger, now, wall, opened=False))
-        assert [hop.issuer for hop in await hops.free_hops(ledger, now, wall, opened=True)] == ["UBND-HP"]
+        assert not any(hop.opened_at for hop in await waking.due_hops(ledger, now, free_at=wall))
+        assert [hop.issuer for hop in await waking.due_hops(ledger, now, free_at=wall, opened=True)] == ["UBND-HP"]
 
 
 # ------------------------------------------------------------------------------------ held and paused

@@ -88,8 +88,8 @@ FAULTS = (
            "return releases(policy.release, State(parent.state), authority=authority, past_due=past_due)", "return True",
            f"{_STORIES}passing_on.py", _SIMULATOR),
     _fault("whoever has no mailbox is waited for", "acts/opening.py",
-           "if delivery.address is None:\n            values |= {\"state\": advance(State(delivery.state), Event.REFUSED), \"wake_at\": None}",
-           "if delivery.address is None:\n            values |= {\"wake_at\": None}", f"{_STORIES}mailboxes.py",
+           "values |= {\"state\": advance(State.QUEUED, Event.REFUSED), \"wake_at\": None}",
+           "values |= {\"wake_at\": None}", f"{_STORIES}mailboxes.py",
            f"{_STORIES}silence.py", _SIMULATOR),
     # ------------------------------------------------------------------------ answers
     _fault("a withdrawn link still answers", "acts/confirmations.py",
@@ -138,9 +138,9 @@ FAULTS = (
     # ------------------------------------------------------------------------ numbers, letters
     _fault("the year of a number turns at midnight UTC", "acts/numbers.py", "local(day_or_instant).year", "day_or_instant.year",
            "tests/contract/test_numbering.py"),
-    _fault("a signed file may differ from its draft", "acts/issuing.py",
+    _fault("a signed file may differ from its draft", "acts/signed_files.py",
            "faults += [_fault(one) for one in found if one.fatal or not accepted]", "", "tests/protocol/test_issue.py"),
-    _fault("a file without a signature is issued", "acts/issuing.py",
+    _fault("a file without a signature is issued", "acts/signed_files.py",
            "if not file.signatures and not entered.paper_scan:", "if False:", "tests/protocol/test_issue.py"),
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from bench import portal as bench
-from congvan.acts import hops, letters, mails, opening, outbox
+from congvan.acts import hops, letters, mails, opening, outbox, waking
 from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, Hop
 from tests.conftest import Postbox
@@ -93,7 +93,7 @@ async def _answered(house: House) -> set[str]:
 async def _round(house: House, postbox: Postbox) -> None:
     """Every hop that is due: its reminders are decided and sent."""
     async with house.store.view() as ledger:
-        due = await hops.due_hops(ledger, await house.clock.now())
+        due = await waking.due_hops(ledger, await house.clock.now())
     for hop in due:
         if (lease := await hops.turn(house, hop.id)) is not None:
             await outbox.dispatch(house, postbox, hop.id)

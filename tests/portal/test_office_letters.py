@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from congvan.acts import clerks, confirmations, launches, letters
-from congvan.acts.issuing import Issued
+from congvan.acts.signed_files import Issued
 from congvan.house import House
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.portal.app import app

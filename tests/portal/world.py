@@ -15,7 +15,7 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from congvan.acts import confirmations, hops, launches, outbox, registry
+from congvan.acts import confirmations, hops, launches, outbox, registry, waking
 from congvan.almanac import build as build_calendars
 from congvan.almanac import read_calendar_file
 from congvan.clock import HandClock
@@ -94,7 +94,7 @@ async def turn_all(house: House) -> None:
     for _ in range(6):
         now = await house.clock.now()
         async with house.store.view() as ledger:
-            due = await hops.due_hops(ledger, now)
+            due = await waking.due_hops(ledger, now)
         if not due:
             return
         for hop in due:

@@ -23,6 +23,7 @@ from congvan.acts import (
     passing_on,
     registry,
     telling,
+    waking,
 )
 from congvan.clock import HandClock
 from congvan.house import House
@@ -60,7 +61,7 @@ class Chain:
         """Turn every due hop, tell every due rung, send every mail, until nothing is due."""
         for _ in range(100):
             async with self.house.store.view() as ledger:
-                due = await hops.due_hops(ledger, await self.house.clock.now())
+                due = await waking.due_hops(ledger, await self.house.clock.now())
             for hop in due:
                 lease = await hops.turn(self.house, hop.id)
                 assert lease is not None

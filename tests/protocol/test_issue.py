@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from congvan.acts import closing, issuing, letters, numbers, registry
+from congvan.acts import closing, letters, numbers, registry, signed_files
 from congvan.acts.numbers import Series
 from congvan.errors import ActRefused, BadInput
 from congvan.letters import comparing, upload
@@ -127,7 +127,7 @@ async def test_a_campaign_that_is_closed_while_the_clerk_issues_sends_nothing(
     town: Town, waiting: Letter, monkeypatch: pytest.MonkeyPatch, dropped: bool
 ) -> None:
     made = await letters.to_sign(town.house, waiting.id, NUMBER, TODAY)
-    check = issuing.check_signed
+    check = signed_files.check_signed
 
     def slowly(*given: Any) -> dict[str, Any]:
         # As where the one who closes is quicker; by the table itself, since the check is no coroutine.
@@ -139,7 +139,7 @@ async def test_a_campaign_that_is_closed_while_the_clerk_issues_sends_nothing(
         line.close()
         return check(*given)
 
-    monkeypatch.setattr(issuing, "check_signed", slowly)
+    monkeypatch.setattr(signed_files, "check_signed", slowly)
     with pytest.raises(ActRefused, match="chờ ban hành" if dropped else "kết thúc"):
         await letters.issue(town.house, waiting.id, entered(signed(made.pdf)))
     assert (await town.letter("BQL")).number is None

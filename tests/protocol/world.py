@@ -25,6 +25,7 @@ from congvan.acts import (
     passing_on,
     registry,
     telling,
+    waking,
 )
 from congvan.clock import HandClock
 from congvan.house import House
@@ -149,7 +150,7 @@ class Town:
         async with self.house.store.view() as ledger:
             digest_at = await escalations.next_digest_at(ledger)
             return Due(
-                hops=tuple(hop.id for hop in await hops.due_hops(ledger, now)),
+                hops=tuple(hop.id for hop in await waking.due_hops(ledger, now)),
                 campaigns=tuple(
                     await ledger.all(
                         select(Campaign.id).where(

@@ -10,7 +10,11 @@ branch_labels = None
 depends_on = None
 
 _UNBOUNDED = (
-    ("entered", "number"), ("entered", "entered_by"), ("book_changes", "by"), ("letters", "symbol"), ("numbers", "series"),
+    ("entered", "number"),
+    ("entered", "entered_by"),
+    ("book_changes", "by"),
+    ("letters", "symbol"),
+    ("numbers", "series"),
 )
 
 

@@ -1,0 +1,97 @@
+"""A file that somebody has sent, as it came: against the approved draft, its signatures, and marks of secrecy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeVar
+
+from congvan.acts.drafting import Draft
+from congvan.errors import BadInput, Fault
+from congvan.letters import comparing, numbering, upload
+from congvan.letters.press import Rendered
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What the clerk, or the company, enters. signed: the file as it was signed; None: ours, unsigned.
+
+    paper_scan: the file is "bản quét của bản giấy", so it needs no digital signature.
+    accept_differences_by: who has seen the differences from the draft and answers for them.
+    """
+
+    number: str
+    day: date
+    by: str
+    signed: bytes | None = None
+    paper_scan: bool = False
+    accept_differences_by: str = ""
+
+
+async def beside_the_loop(work: Callable[..., T], *given: Any) -> T:
+    """Read a file that somebody has sent: it may be made so that it takes long. The simulator has no loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work(*given)
+    return await asyncio.to_thread(work, *given)
+
+
+async def checked(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, Any]:
+    """`check_signed` beside the loop; nothing where the file is ours, unsigned."""
+    return await beside_the_loop(check_signed, made, rendered, entered) if entered.signed is not None else {}
+
+
+def check_signed(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, Any]:
+    """What the log keeps of a signed file; raise BadInput with every place in which it may not leave.
+
+    rendered: the approved draft with the entered number and date.
+    """
+    assert entered.signed is not None, "only a file is checked"
+    file = upload.read(entered.signed)
+    refuse_secret(file)
+    faults = list(_signature_faults(file, entered))
+    found = comparing.compare(file, comparing.approved(made.sheet, rendered), paper_scan=entered.paper_scan)
+    accepted = entered.accept_differences_by.strip()
+    faults += [_fault(one) for one in found if one.fatal or not accepted]
+    if faults:
+        raise BadInput(faults)
+    evidence: dict[str, Any] = {"paper_scan": entered.paper_scan, "signed_by": [one.signer for one in file.signatures]}
+    if found:
+        evidence |= {"differences": [f"{one.place}: {one}" for one in found], "accepted_by": accepted}
+    return evidence
+
+
+def refuse_secret(file: upload.Upload, name: str = "tệp đã ký") -> None:
+    """Classified documents never travel by this engine (NĐ 30/2020 Điều 15.2, 16.3, 22.4); raise BadInput."""
+    if stamp := numbering.secret_stamp(file.text):
+        remedy = "chuyển theo đường văn thư mật"
+        raise BadInput([Fault(name, "", f"có dấu chỉ mức độ mật «{stamp}»: không gửi qua hệ thống này", remedy)])
+
+
+def refuse_secret_file(data: bytes, name: str) -> None:
+    """The same for a file that is passed on as it came; one that cannot be read is no business of ours."""
+    try:
+        file = upload.read(data, name)
+    except BadInput:
+        return
+    refuse_secret(file, name)
+
+
+def _signature_faults(file: upload.Upload, entered: Issued) -> list[Fault]:
+    if not file.signatures and not entered.paper_scan:
+        remedy = "ký số tệp, hoặc đánh dấu «bản quét của bản giấy»"
+        return [Fault("tệp đã ký", "chữ ký số", "không có chữ ký số", remedy)]
+    broken = [one.signer or "không rõ người ký" for one in file.signatures if not one.whole]
+    return [
+        Fault("tệp đã ký", "chữ ký số", f"nội dung đã thay đổi sau khi ký ({name})", "ký lại tệp") for name in broken
+    ]
+
+
+def _fault(one: comparing.Difference) -> Fault:
+    remedy = "sửa tệp hoặc số, ngày đã nhập" if one.fatal else "sửa tệp, hoặc ghi họ tên người chấp nhận khác biệt"
+    return Fault("tệp đã ký", one.place, str(one), remedy)

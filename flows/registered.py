@@ -1,0 +1,58 @@
+"""Our deployments, as the present Prefect database has them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.exceptions import ObjectNotFound
+
+log = logging.getLogger("congvan.relay")
+
+#: Names under which the deployments stand in the UI: flow/deployment.
+NAME = "congvan"
+FLOWS = ("campaign", "campaign-in-full", "hop", "watch", "report", "tell", "recipients", "delivery")
+
+
+class Deployments:
+    """Their ids, and what is asked of the one of the hops at every look."""
+
+    def __init__(self, register: Any) -> None:
+        self._register = register
+        self.ids: dict[str, UUID] = {}
+        #: Whether somebody has paused the hops (Prefect's own pause stops its scheduler alone: we open none), and the
+        #: queue of a work pool from which they are taken.
+        self.paused = False
+        self.queue_id: UUID | None = None
+        self._void = False
+        self._known = asyncio.Event()
+
+    async def ensure(self, client: PrefectClient) -> bool:
+        """Register what is missing; True when something was registered."""
+        if self.ids and not self._void:
+            try:
+                await self._look(client)
+                return False
+            except ObjectNotFound:
+                log.warning("Prefect lost a deployment or its database; everything is registered again")
+        self.ids, self._void = await self._register(client), False
+        await self._look(client)
+        self._known.set()
+        return True
+
+    async def _look(self, client: PrefectClient) -> None:
+        found = await client.read_deployment(self.ids["hop"])
+        self.paused, self.queue_id = bool(found.paused), found.work_queue_id
+
+    def void(self) -> None:
+        """One of them was deleted in Prefect: all are registered again at the next look."""
+        self._void = True
+
+    async def known(self, relaying: asyncio.Task[None]) -> None:
+        """Wait until they are registered, or the relay that registers them has ended."""
+        waiting = asyncio.create_task(self._known.wait())
+        await asyncio.wait({waiting, relaying}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
