@@ -78,7 +78,7 @@ def read(data: bytes, name: str = "tệp đã ký") -> Upload:
     except CongvanError:
         raise
     except Exception as error:
-        # A broken file fails in ever other ways, deep inside the reader: filters, decoders, loops.
+        # A broken file fails in ever new ways, deep inside the reader: filters, decoders, loops.
         raise _refuse(name, "không đọc được tệp PDF", "xuất hoặc quét lại văn bản đã ký thành PDF") from error
 
 
