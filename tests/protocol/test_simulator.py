@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from congvan import simulate as command
-from congvan.acts import hops, opening
+from congvan.acts import opening, waking
 from congvan.rules import deadlines
 from congvan.simulation.faults import CHANCES, Faults
 from congvan.simulation.run import Verdict, simulate
@@ -86,7 +86,7 @@ def test_a_forgotten_wake_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(*_given: object) -> None:
         return None
 
-    monkeypatch.setattr(hops, "next_wake", never)
+    monkeypatch.setattr(waking, "next_wake", never)
     assert "wake forgotten" in found(5).broken
 
 
