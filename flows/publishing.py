@@ -169,7 +169,7 @@ class Publisher:
         self._lost |= keys
         made = await board.create(self.client, self.deployments.ids["delivery"], members, run_id, parent, when)
         done = [
-            (tile, made[tile.delivery_id], board.shown(tile)[0] is StateType.SCHEDULED)
+            (tile, made[tile.delivery_id], certain and board.shown(tile)[1] == board.born(tile))
             for tile in members
             if tile.delivery_id in made
         ]

@@ -54,7 +54,11 @@ class Tile:
 
     @property
     def shown(self) -> tuple[str, str]:
-        """Type and name of the state in which Prefect shows it; the type alone tells the truth."""
+        """Type and name of the state in which Prefect shows it; the type alone tells the truth.
+
+        SCHEDULED: nothing is amiss and the deadline lies ahead, as of a hop that sleeps; PENDING: something happened
+        that is no answer yet.
+        """
         if self.state in _SHOWN:
             return _SHOWN[self.state]
         if self.settled:
@@ -67,7 +71,7 @@ class Tile:
             return "PENDING", "Delivered"
         if self.state is State.QUEUED:
             return "SCHEDULED", "Queued"
-        return "PENDING", "Reminded" if self.reminders else "AwaitingConfirmation"
+        return ("PENDING", "Reminded") if self.reminders else ("SCHEDULED", "AwaitingConfirmation")
 
 
 #: The board has not seen its last change; and of what it shows recipients at all.
