@@ -163,16 +163,18 @@ class Runs:
         run = await prefect_runs.run_of_hop(self.house, hop_id)
         if run.page_id is not None or run.campaign_run_id is None:
             return run.page_id
-        parent = await self._folder(run)
+        parent, state = await self._folder(run), _of_page(run)
         made = await self.client.create_flow_run_from_deployment(
             self.deployments.ids["recipients"],
             name=f"{board.hop_name(run)} · các đơn vị nhận",
             tags=[f"campaign:{run.campaign}", f"issuer:{run.name.partition(' ')[0]}"],
             idempotency_key=f"page-{hop_id}-{parent}",
             parent_task_run_id=parent,
-            state=board.asleep("OPEN", run.held, None, self.house.clock.wall()),
+            state=state,
         )
-        await self.client.set_flow_run_state(made.id, _of_page(run), force=True)
+        if made.state is None or made.state.name != state.name:
+            # The key returns the run that was made before.
+            await self.client.set_flow_run_state(made.id, state, force=True)
         await prefect_runs.remember_page(self.house, hop_id, str(made.id))
         return str(made.id)
 

@@ -210,7 +210,7 @@ async def _cited(
     pattern = letter.symbol if letter is not None else rule_of(campaign, above).symbol
     author = await registry.organisation(ledger, above.issuer)
     return {
-        "number": str(letter.number) if letter is not None else "",
+        "number": letter.symbol.partition("/")[0] if letter is not None else "",
         "symbol": pattern.partition("/")[2].replace("{abbreviation}", author.abbreviation),
         "date": letter.issued_on.isoformat() if letter is not None and letter.issued_on else "",
         "issuer": above.issuer_name,

@@ -134,8 +134,8 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
         _refuse_over(row, campaign)
         await validity.refuse_outside(ledger, campaign, row.issuer, made.sheet.signer, entered.day)
         year = numbers.year_of(entered.day, campaign.mode)
-        if digits := _digits(entered.number):
-            await numbers.claim(ledger, numbers.series_of(row, year), digits, row.id, now)
+        if entered.number:
+            await numbers.claim(ledger, numbers.series_of(row, year), entered.number, row.id, now)
         await _become(ledger, row, made, rendered, entered, year, now)
         data = {"letter": row.id, "code": made.sheet.code, "sha256": row.sha256 or "", **evidence}
         if row.hop_id:

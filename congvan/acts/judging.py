@@ -42,7 +42,8 @@ class Judged:
         if self.verdict in ("unavailable", "untried", "unknown"):
             shut = self.verdict == "untried"
             self.wait = wait_while_shut(work.message, now, chance) if shut else wait_before(work.ordinal, chance)
-            self.given_up = outcome.verdict == "unavailable" and now + self.wait > work.message.give_up_at
+            # Untold too: a server that breaks off after every final dot may deliver each of them.
+            self.given_up = now + self.wait > work.message.give_up_at
 
     @property
     def refused(self) -> bool:

@@ -60,12 +60,20 @@ async def next_number(
 ) -> int:
     """The next number of a series for a letter; the letter's own if it has one.
 
-    from_block: only what the clerk has reserved; raise ActRefused where nothing is left.
+    from_block: only what the clerk has reserved; raise ActRefused where nothing is left, and for a letter that has a
+    number of another year's book. The engine's own number of last year is voided.
     """
     await _lock(ledger, series)
     own = await _own(ledger, letter_id)
+    if own is not None and _series(own) == series:
+        return own.number
     if own is not None:
-        return own
+        if from_block:
+            raise ActRefused(_of_another_book(own, series))
+        await ledger.change(
+            Number, *_in(_series(own)), Number.number == own.number,
+            voided_why=f"văn bản không ban hành trong năm {abs(own.year)}",
+        )  # fmt: skip
     reserved = await ledger.first(
         select(Number.number)
         .where(*_in(series), Number.letter_id.is_(None), Number.voided_why.is_(None))
@@ -83,25 +91,31 @@ async def next_number(
         )
     last = await ledger.first(select(func.max(Number.number)).where(*_in(series)))
     number = int(last or 0) + 1
-    await ledger.add(
-        Number, issuer=series.issuer, series=series.notation, year=series.year, number=number,
-        letter_id=letter_id, taken_at=now,
-    )  # fmt: skip
+    await _take(ledger, series, number, letter_id, now)
     return number
 
 
-async def claim(ledger: Ledger, series: Series, number: int, letter_id: str, now: datetime) -> None:
+async def claim(ledger: Ledger, series: Series, entered: str, letter_id: str, now: datetime) -> None:
     """Take down that a letter bears a number that a person entered; raise ActRefused where it cannot.
 
-    A number of the clerk's own register that the engine knows nothing of is left alone.
+    A number of the clerk's own register that the engine knows nothing of is left alone, and so is one with a letter
+    behind it ("125a"), which stands between two of a series; where the engine counts itself it has to know.
     """
     await _lock(ledger, series)
+    number = int(entered) if entered.isdigit() else None
     own = await _own(ledger, letter_id)
-    if own is not None and own != number:
+    if own is not None and _series(own) != series:
+        raise ActRefused(_of_another_book(own, series))
+    if own is not None and own.number != number:
         raise ActRefused(
-            f"văn bản này đã được cấp số {series.code(own)}; ghi số ấy, hoặc hủy số ấy kèm lý do trước khi cấp số khác"
+            f"văn bản này đã được cấp số {series.code(own.number)}; ghi số ấy, hoặc hủy số ấy kèm lý do trước khi cấp "
+            "số khác"
         )
+    if number is None:
+        return
     row = await ledger.find(Number, _key(series, number))
+    if row is None and series.year < 0:
+        await _take(ledger, series, number, letter_id, now)
     if row is None or (row.letter_id == letter_id and row.voided_why is None):
         return
     if row.voided_why is not None:
@@ -111,10 +125,29 @@ async def claim(ledger: Ledger, series: Series, number: int, letter_id: str, now
     await ledger.change(Number, *_in(series), Number.number == number, letter_id=letter_id, taken_at=now)
 
 
-async def _own(ledger: Ledger, letter_id: str) -> int | None:
-    query = select(Number.number).where(Number.letter_id == letter_id, Number.voided_why.is_(None))
-    found = await ledger.first(query)
-    return None if found is None else int(found)
+async def _take(ledger: Ledger, series: Series, number: int, letter_id: str, now: datetime) -> None:
+    await ledger.add(
+        Number, issuer=series.issuer, series=series.notation, year=series.year, number=number,
+        letter_id=letter_id, taken_at=now,
+    )  # fmt: skip
+
+
+async def _own(ledger: Ledger, letter_id: str) -> Number | None:
+    query = select(Number).where(Number.letter_id == letter_id, Number.voided_why.is_(None))
+    found: Number | None = await ledger.first(query)
+    return found
+
+
+def _series(number: Number) -> Series:
+    return Series(number.issuer, number.series, number.year)
+
+
+def _of_another_book(own: Number, series: Series) -> str:
+    code = _series(own).code(own.number)
+    return (
+        f"văn bản này đã được cấp số {code} của năm {abs(own.year)}; mỗi năm một sổ (Điều 15): hủy số ấy kèm lý do, "
+        f"rồi cấp số của năm {abs(series.year)}"
+    )
 
 
 async def _lock(ledger: Ledger, series: Series) -> None:
@@ -207,7 +240,7 @@ async def void(house: House, series: Series, number: int, why: str, by: str) -> 
         if row.voided_why is not None:
             return
         letter = await ledger.find(Letter, row.letter_id) if row.letter_id else None
-        if letter is not None and letter.state == "ISSUED":
+        if letter is not None and letter.issued_at is not None:
             raise ActRefused(f"số {series.code(number)} đã ban hành; thu hồi hoặc thay thế văn bản, không hủy số")
         said = f"{why.strip()} ({by.strip()}, {numbering.short_day(local(now).date())})"
         await ledger.change(Number, *_in(series), Number.number == number, voided_why=said)
@@ -217,7 +250,7 @@ async def register(house: House, issuer: str, year: int) -> list[dict[str, Any]]
     """The numbers of an issuer in a year: each with its symbol, what became of it, and why it was voided."""
     async with house.store.view() as ledger:
         rows = await ledger.rows(
-            select(Number, Letter.state, Letter.subject)
+            select(Number, Letter.issued_at, Letter.subject)
             .outerjoin(Letter, Letter.id == Number.letter_id)
             .where(Number.issuer == issuer, Number.year == year)
             .order_by(Number.series, Number.number)
@@ -225,16 +258,16 @@ async def register(house: House, issuer: str, year: int) -> list[dict[str, Any]]
     return [
         {
             "code": Series(issuer, row.Number.series, year).code(row.Number.number), "letter": row.Number.letter_id,
-            "state": _standing(row.Number, row.state), "subject": row.subject or "",
+            "state": _standing(row.Number, row.issued_at), "subject": row.subject or "",
             "why": row.Number.voided_why or "", "at": row.Number.taken_at.isoformat(),
         }
         for row in rows
     ]  # fmt: skip
 
 
-def _standing(number: Number, letter: str | None) -> str:
+def _standing(number: Number, issued_at: datetime | None) -> str:
     if number.voided_why is not None:
         return "VOIDED"
     if number.letter_id is None:
         return "RESERVED"
-    return "ISSUED" if letter == "ISSUED" else "ALLOCATED"
+    return "ALLOCATED" if issued_at is None else "ISSUED"

@@ -30,8 +30,9 @@ def file_name(letter: Letter) -> str:
 
 def cited_of(letter: Letter) -> dict[str, Any]:
     """How a later letter cites this one."""
+    number, _, symbol = letter.symbol.partition("/")
     return {
-        "number": str(letter.number or ""), "symbol": letter.symbol.partition("/")[2], "issuer": letter.sheet["issuer"],
+        "number": number, "symbol": symbol, "issuer": letter.sheet["issuer"],
         "date": letter.issued_on.isoformat() if letter.issued_on else "", "subject": letter.subject,
     }  # fmt: skip
 

@@ -118,6 +118,11 @@ def _had_it(row: Delivery) -> bool:
     return row.due_at is not None and bool(row.address) and reached(State(row.state))
 
 
+def _gets_it(row: Delivery) -> bool:
+    """Its letter waits for the morning or for a mail server: it leaves as it was issued."""
+    return row.due_at is not None and bool(row.address) and State(row.state) is State.QUEUED
+
+
 def _mail(
     campaign: Campaign, row: Delivery, said: Mapping[str, Any], enclosed: Sequence[dict[str, str]], now: datetime
 ) -> mails.Mail:
@@ -155,14 +160,14 @@ async def _in_its_place(
 async def correct(
     house: House, ledger: Ledger, campaign: Campaign, letter: Letter, now: datetime, by: str
 ) -> None:
-    """Send an issued đính chính to everybody who got the letter it corrects; nobody's term changes."""
+    """Send an issued đính chính to everybody who got the letter it corrects, or gets it still; nobody's term changes."""
     old = await ledger.get(Letter, letter.about)
     hop = await ledger.get(Hop, old.hop_id)
     rows, _hops = await recalls.branch(ledger, hop)
     why = str(letter.sheet["context"].get("why", ""))
     said = recalls.said_of(old, why) | {"document": wording.document(letter), "old_document": wording.document(old)}
     enclosed = [enclosure(letter)]
-    told = [row for row in rows if _had_it(row)]
+    told = [row for row in rows if _had_it(row) or _gets_it(row)]
     await mails.queue(
         house, ledger,
         [

@@ -77,7 +77,7 @@ def _first(letter: Letter | None, issuer: str) -> dict[str, Any]:
     if letter is None or letter.issued_on is None:
         return {"number": "", "symbol": "", "date": "", "issuer": issuer, "short": issuer}
     return {
-        "number": str(letter.number), "symbol": letter.symbol.partition("/")[2],
+        "number": letter.symbol.partition("/")[0], "symbol": letter.symbol.partition("/")[2],
         "date": letter.issued_on.isoformat(), "issuer": issuer, "short": issuer,
     }  # fmt: skip
 

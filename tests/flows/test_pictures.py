@@ -77,19 +77,26 @@ async def test_a_campaigns_figures_are_made_once_for_some_hops_and_not_for_each_
 
 
 class Taken:
-    """Prefect that takes everything, and remembers which runs were made and labelled anew, by their names."""
+    """Prefect that takes everything, and remembers which runs were made and labelled anew, by their names, and in
+    which state each was made and put."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[str] = []
         self.labelled: list[str] = []
+        self.born: list[str] = []
+        self.moved: list[tuple[str, str]] = []
         for name in ("create", "move", "relabel", "folder", "point"):
             monkeypatch.setattr(shown, name, getattr(self, name))
 
     async def create(self, _client: object, _deployment: UUID, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
         self.made += [shown.run_name(tile) for tile in tiles]
+        self.born += [shown.born(tile) for tile in tiles]
         return {tile.delivery_id: f"run of {tile.code}" for tile in tiles}
 
-    async def move(self, _client: object, run_ids: Sequence[str], *_: object) -> set[str]:
+    async def move(
+        self, _client: object, run_ids: Sequence[str], kind: StateType, name: str, _wall: datetime
+    ) -> set[str]:
+        self.moved += [(kind.value, name)] * len(run_ids)
         return set(run_ids)
 
     async def relabel(self, _client: object, _run_id: str, tile: Tile) -> None:
@@ -144,6 +151,34 @@ async def test_only_a_run_whose_state_changes_gets_new_tags(town: Town, publishe
     await publisher.publish()
     assert len(await town.all(Delivery, Delivery.run_id.is_not(None))) > 3
     assert [name.split()[0] for name in taken.labelled] == ["BQL"], "of all that were shown for the first time none"
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "moved"), [(0, []), (1, [("SCHEDULED", "AwaitingConfirmation")])], ids=["new", "perhaps made before"]
+)
+async def test_a_run_that_waits_in_time_is_made_in_one_call(
+    town: Town, publisher: Publisher, taken: Taken, doubtful: int, moved: list[tuple[str, str]]
+) -> None:
+    publisher._doubtful = doubtful
+    await town.until("2023-12-01", "10:00")
+    await publisher.publish()
+    assert taken.born == ["AwaitingConfirmation"]
+    assert taken.moved == moved
+    await town.say("BQL")
+    await publisher.publish()
+    assert taken.moved[len(moved) :] == [("COMPLETED", "Confirmed")]
+
+
+async def test_a_run_that_is_first_shown_when_its_term_has_brought_reminders_has_the_deadline_as_its_date_all_the_same(
+    town: Town, publisher: Publisher, taken: Taken
+) -> None:
+    publisher._doubtful = 0
+    await town.until("2023-12-15", "10:00")
+    (tile,) = await board.unpublished(publisher.house, 1)
+    assert tile.reminders
+    await publisher.publish()
+    assert taken.born == ["Queued"], "a run that is made in another state than a scheduled one has no date"
+    assert taken.moved == [tile.shown]
 
 
 async def test_a_deadline_that_is_extended_is_named_in_prefect_too(

@@ -457,6 +457,15 @@ async def test_a_correction_goes_to_everybody_who_got_the_letter_and_changes_no_
     assert (await board_letter(opened)).state == "ISSUED"
 
 
+async def test_who_gets_the_corrected_letter_only_in_the_morning_gets_its_correction_too(town: Town) -> None:
+    await by_night(town)
+    slips = [amending.Slip("ngày 29/11/2022", "ngày 29/11/2023")]
+    await amending.correct(town.house, (await board_letter(town)).id, slips, BY)
+    await town.until("2023-12-05", "09:00")
+    lines = await town.diary("letter", "correction", to=("T-OUT",))
+    assert [line.split()[2:] for line in lines] == [["T-OUT", "letter"], ["T-OUT", "correction"]]
+
+
 async def test_a_company_corrects_its_own_letter_itself(opened: Town) -> None:
     await opened.pass_on("INV-A")
     await opened.work()

@@ -470,6 +470,24 @@ async def test_what_never_left_is_never_called_silence(town: Town) -> None:
     assert [case.kind for case in await town.cases("T-OUT")] == ["undeliverable"]
 
 
+async def test_a_server_that_never_says_whether_it_took_the_letter_gets_it_for_two_days_and_then_no_more(
+    town: Town,
+) -> None:
+    # Each of them may lie in the mailbox.
+    town.postbox = Postbox(
+        lambda item: Outcome(item.key, "unknown", None, "") if item.rcpt_to == address("T-OUT") else None
+    )
+    await sent_out(town, audience=ONLY_OUTSIDE)
+    await town.until("2023-12-04", "09:00")
+    message = await town.one(Message, Message.recipient == "T-OUT", Message.kind == "letter")
+    assert (message.state, (await town.delivery("T-OUT")).state) == ("REFUSED", State.UNDELIVERABLE)
+    await town.until("2023-12-31")
+    assert (await town.one(Message, Message.id == message.id)).attempts == message.attempts < 30
+    assert [case.kind for case in await town.cases("T-OUT")] == ["undeliverable"]
+    await town.say("T-OUT")
+    assert (await town.delivery("T-OUT")).state == State.ACKNOWLEDGED, "it had come"
+
+
 async def test_one_row_that_cannot_move_does_not_keep_the_others(town: Town) -> None:
     town.postbox = Postbox(refuses(address("INV-A"), address("VP")))
     await sent_out(town)
