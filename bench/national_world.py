@@ -99,7 +99,7 @@ class National(Engine):
             CONGVAN_BOARD_RUNS="50000", CONGVAN_SECRET_KEYS=KEY, CONGVAN_DEMO_PAUSE_S="0",
             CONGVAN_PORTAL_URL=f"http://127.0.0.1:{self.portals[0]}",
             PREFECT_SERVER_DATABASE_CONNECTION_URL=prefects, PREFECT_LOGGING_LEVEL="WARNING",
-            PREFECT_WORKER_QUERY_SECONDS="1", CONGVAN_PROCESSES="4",
+            PREFECT_WORKER_QUERY_SECONDS="2", CONGVAN_PROCESSES="4",
         )  # fmt: skip
         self.meter = Meter()
         self.arrived: Counter[str] = Counter()

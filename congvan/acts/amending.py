@@ -10,9 +10,11 @@ from congvan.acts.drafting import Draft, Instead, draft, letterhead
 from congvan.acts.frozen import plan_of, rule_of
 from congvan.acts.issuing import play_issue
 from congvan.acts.papers import cited_of
+from congvan.acts.validity import who_signs
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.letters.sheet import Sheet
+from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Issue, LetterText
 from congvan.store.ledger import Entry, Ledger
@@ -59,17 +61,18 @@ async def correct(house: House, letter_id: str, slips: Sequence[Slip], by: str, 
         await _refuse_second(ledger, campaign, old)
         plan = plan_of(campaign)
         issuer = await registry.organisation(ledger, old.issuer)
+        due = await house.clock.now()
         sheet = Sheet(
             template="correction", **await letterhead(ledger, issuer), symbol=old.sheet["symbol"],
             place=plan.letter.place, addressees=tuple(old.sheet["addressees"]),
-            distribution=tuple(old.sheet["distribution"]), signer=plan.letter.signer, urgency=plan.urgency,
+            distribution=tuple(old.sheet["distribution"]), urgency=plan.urgency,
+            signer=who_signs(plan.letter.signer, issuer, local(due).date()),
             illustration=campaign.mode != "live",
             context={
                 "corrects": cited_of(old), "slips": [{"wrong": one.wrong, "right": one.right} for one in slips],
                 "why": why,
             },
         )  # fmt: skip
-        due = await house.clock.now()
     return await _submit(house, campaign.id, old, Draft(sheet, due), by, why)
 
 

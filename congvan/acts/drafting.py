@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from congvan.acts import registry
 from congvan.acts.frozen import cascade_of, plan_of, policy_of, rule_of
+from congvan.acts.validity import registered, who_signs
 from congvan.house import House
 from congvan.letters.names import spoken
 from congvan.letters.press import Rendered
@@ -18,7 +19,7 @@ from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
 from congvan.rules.deadlines import due_at, personal_due_at
 from congvan.rules.protocol import Fact
-from congvan.rules.records import CampaignPlan, Cascade, HopRule, Issue, LetterText, Organisation, Person
+from congvan.rules.records import CampaignPlan, Cascade, HopRule, Issue, LetterText, Organisation
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, ParkRow, WayRow
 
@@ -109,7 +110,8 @@ async def _sheet(
     head = await letterhead(ledger, issuer)
     own_words = rule.issue is Issue.SIGNED and issuer.code == cascade_of(campaign).speaks_for
     words = plan.letter
-    signer = words.signer if own_words else _signer(issuer, day or local(campaign.launched_at).date())
+    signed_on = day or local(campaign.launched_at).date()
+    signer = who_signs(words.signer, issuer, signed_on) if own_words else registered(issuer, signed_on)
     return Sheet(
         template=rule.template,
         **head,
@@ -145,15 +147,6 @@ async def letterhead(ledger: Ledger, issuer: Organisation) -> dict[str, Any]:
         "issuer_address": issuer.address, "issuer_phone": phone, "issuer_tax_code": issuer.tax_code,
         "abbreviation": issuer.abbreviation,
     }  # fmt: skip
-
-
-def _signer(issuer: Organisation, day: date) -> Person | None:
-    valid = (
-        one
-        for one in issuer.signers
-        if (one.valid_from is None or one.valid_from <= day) and (one.valid_until is None or day <= one.valid_until)
-    )
-    return next(valid, None)
 
 
 async def _context(

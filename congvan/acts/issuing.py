@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import consequences, mails, numbers, signed_files, validity
+from congvan.acts import consequences, mails, numbers, signed_files, urging, validity
 from congvan.acts.drafting import PDF, Draft, as_json, draft, insert, reread
 from congvan.acts.signed_files import Issued
 from congvan.errors import ActRefused
 from congvan.house import House
-from congvan.letters.numbering import short_day
+from congvan.letters.numbering import moment, short_day
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
@@ -61,6 +61,12 @@ async def _of(house: House, letter_id: str) -> tuple[Letter, Campaign]:
 
 async def _refuse(house: House, letter: Letter, campaign: Campaign, entered: Issued) -> None:
     _refuse_over(letter, campaign)
+    if urging.outdated(letter, await house.clock.now()):
+        last = moment(datetime.fromisoformat(letter.sheet["due_at"]))
+        raise ActRefused(
+            f"hạn chót in trong công văn đôn đốc này ({last}) đã qua; hệ thống dự thảo lại với hạn chót mới, "
+            "trình ký bản ấy"
+        )
     if campaign.mode == "live" and entered.signed is None:
         raise ActRefused("Văn bản của cơ quan chỉ được ban hành bằng tệp PDF đã ký (--signed).")
     await _refuse_day(house, entered.day)
@@ -101,7 +107,9 @@ async def sheet_to_sign(house: House, letter_id: str, number: str = "", day: dat
         campaign = await ledger.get(Campaign, letter.campaign_id)
         sheet = reread(letter).sheet
         if day is not None:
-            await validity.refuse_outside(ledger, campaign, letter.issuer, sheet.signer, day)
+            signer = await validity.with_signer(ledger, letter.issuer, sheet.signer, day)
+            sheet = sheet.model_copy(update={"signer": signer})
+            await validity.refuse_outside(ledger, campaign, letter.issuer, signer, day)
     return sheet.model_copy(update={"number": number, "issued_on": day})
 
 
@@ -112,11 +120,13 @@ async def _refuse_day(house: House, day: date) -> None:
 
 
 async def _numbered(house: House, letter: Letter, entered: Issued) -> tuple[Draft, Rendered]:
-    """The approved draft with the number and the date that were entered."""
+    """The approved draft with the number and the date that were entered, and with whoever may sign on that date."""
     made = reread(letter)
     if letter.hop_id and entered.signed is None:
         made = await draft(house, letter.hop_id, number=entered.number, day=entered.day)
-    sheet = made.sheet.model_copy(update={"number": entered.number, "issued_on": entered.day})
+    async with house.store.view() as ledger:
+        signer = await validity.with_signer(ledger, letter.issuer, made.sheet.signer, entered.day)
+    sheet = made.sheet.model_copy(update={"number": entered.number, "issued_on": entered.day, "signer": signer})
     made = Draft(sheet, made.due_at, made.dues)
     return made, house.press.render(made.sheet)
 

@@ -61,14 +61,14 @@ async def next_number(
     """The next number of a series for a letter; the letter's own if it has one.
 
     from_block: only what the clerk has reserved; raise ActRefused where nothing is left, and for a letter that has a
-    number of another year's book. The engine's own number of last year is voided.
+    number of another year's real book. One of an illustration is voided.
     """
     await _lock(ledger, series)
     own = await _own(ledger, letter_id)
     if own is not None and _series(own) == series:
         return own.number
     if own is not None:
-        if from_block:
+        if series.year > 0:
             raise ActRefused(_of_another_book(own, series))
         await ledger.change(
             Number, *_in(_series(own)), Number.number == own.number,

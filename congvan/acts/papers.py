@@ -156,11 +156,13 @@ def _next_chase() -> Select[tuple[datetime | None]]:
 
 def last_dates() -> Any:
     """Issued công văn đôn đốc whose last date is still to be looked at."""
+    return urges("ISSUED") & Letter.awaits_until.is_not(None)
+
+
+def urges(state: str) -> Any:
+    """Công văn đôn đốc in this state, of campaigns that run."""
     running = select(Campaign.id).where(Campaign.held_at.is_(None), Campaign.state == "RUNNING")
-    return (
-        (Letter.kind == "urge") & (Letter.state == "ISSUED") & Letter.awaits_until.is_not(None)
-        & Letter.campaign_id.in_(running)
-    )  # fmt: skip
+    return (Letter.kind == "urge") & (Letter.state == state) & Letter.campaign_id.in_(running)
 
 
 async def chase(house: House) -> int:

@@ -6,9 +6,10 @@ What was entered stays: voided numbers and replaced letters stand in the registe
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -93,11 +94,11 @@ async def _outgoing(
             Letter.issued_on >= date(year, 1, 1), Letter.issued_on <= date(year, 12, 31),
         )
     )  # fmt: skip
-    copies, left = await _copies(ledger, letters), await _left(ledger, letters)
+    went = await _went(ledger, letters)
     rows = [
         (
             (one.issued_on or date.min, one.number or 0, one.symbol),
-            _out(one, by_id[one.campaign_id], copies.get(one.id, 1), left.get(one.id)),
+            _out(one, by_id[one.campaign_id], *went.get(one.id, (1, None if one.hop_id else one.issued_at))),
         )
         for one in letters
     ]
@@ -130,28 +131,31 @@ def _voided(one: Number) -> list[str]:
     return [code, _day(one.taken_at), "Số hủy", *[""] * (len(OUTGOING) - 4), one.voided_why or ""]
 
 
-async def _copies(ledger: Ledger, letters: Sequence[Letter]) -> dict[str, int]:
-    """To how many mailboxes each letter went."""
-    of_hop = {one.hop_id: one.id for one in letters if one.hop_id}
-    rows = await ledger.rows(
-        select(Message.hop_id, func.count(func.distinct(Message.recipient)))
-        .where(Message.hop_id.in_(of_hop), Message.kind.in_(("letter", "bypass", "copy")), Message.state == "SENT")
-        .group_by(Message.hop_id)
-    )
-    return {of_hop[hop]: int(number) for hop, number in rows}
+async def _went(ledger: Ledger, letters: Sequence[Letter]) -> dict[str, tuple[int, datetime | None]]:
+    """To how many mailboxes each letter of a hop went, and when it first left.
 
-
-async def _left(ledger: Ledger, letters: Sequence[Letter]) -> dict[str, datetime]:
-    """When each letter first left."""
-    of_hop = {one.hop_id: one.id for one in letters if one.hop_id}
+    A replacement stands at the same hop as the letter whose place it took, and left in mails of its own kind.
+    """
+    first: dict[str, str] = {}
+    for one in sorted(letters, key=lambda one: one.issued_at or datetime.max.replace(tzinfo=UTC)):
+        if one.hop_id and not one.about:
+            first.setdefault(one.hop_id, one.id)
+    number, at = func.count(func.distinct(Message.recipient)), func.min(Message.sent_at)
+    of_hops = Message.hop_id.in_(first), Message.kind.in_(("letter", "bypass", "copy")), Message.state == "SENT"
+    rows = await ledger.rows(select(Message.hop_id, number, at).where(*of_hops).group_by(Message.hop_id))
+    found = {first[hop]: (int(copies), left) for hop, copies, left in rows}
+    new = {one.sha256: one.id for one in letters if one.hop_id and one.about}
+    theirs = Message.campaign_id.in_({one.campaign_id for one in letters if one.about}), Message.kind == "replacement"
     rows = await ledger.rows(
-        select(Message.hop_id, func.min(Message.sent_at))
-        .where(Message.hop_id.in_(of_hop), Message.kind.in_(("letter", "copy")), Message.sent_at.is_not(None))
-        .group_by(Message.hop_id)
-    )
-    return {of_hop[hop]: at for hop, at in rows} | {
-        one.id: one.issued_at for one in letters if not one.hop_id and one.issued_at
-    }
+        select(Message.enclosures, Message.recipient, Message.sent_at).where(*theirs, Message.state == "SENT")
+    ) if new else []
+    whom: dict[str, set[str]] = defaultdict(set)
+    when: dict[str, datetime] = {}
+    for enclosures, recipient, sent_at in rows:
+        for letter in {new[one["sha256"]] for one in enclosures if one["sha256"] in new}:
+            whom[letter].add(recipient)
+            when[letter] = min(sent_at, when.get(letter, sent_at))
+    return found | {letter: (len(those), when[letter]) for letter, those in whom.items()}
 
 
 # ------------------------------------------------------------------------------------ in

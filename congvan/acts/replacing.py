@@ -160,7 +160,7 @@ async def _in_its_place(
 async def correct(
     house: House, ledger: Ledger, campaign: Campaign, letter: Letter, now: datetime, by: str
 ) -> None:
-    """Send an issued đính chính to everybody who got the letter it corrects, or gets it still; nobody's term changes."""
+    """Send an issued đính chính to everybody who got the letter it corrects or gets it still; no term changes."""
     old = await ledger.get(Letter, letter.about)
     hop = await ledger.get(Hop, old.hop_id)
     rows, _hops = await recalls.branch(ledger, hop)

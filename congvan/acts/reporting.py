@@ -11,6 +11,7 @@ from sqlalchemy import select
 from congvan.acts import answers, registry, results, wording
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.acts.results import SAYS, OpenOne, Results, Tally
+from congvan.acts.validity import who_signs
 from congvan.house import House
 from congvan.letters.chart import answers_over_time
 from congvan.letters.sheet import Appendix, Sheet
@@ -43,7 +44,8 @@ async def report_sheet(house: House, ledger: Ledger, campaign: Campaign, now: da
     return Sheet(
         template="report", issuer=speaker.name, parent_authority=(parent.short_name or parent.name) if parent else "",
         abbreviation=speaker.abbreviation, symbol="{number}/BC-{abbreviation}", place=plan.letter.place,
-        addressees=(upwards.name,), signer=plan.letter.signer, illustration=campaign.mode != "live",
+        addressees=(upwards.name,), signer=who_signs(plan.letter.signer, speaker, local(now).date()),
+        illustration=campaign.mode != "live",
         images={CHART: drawing} if drawing else {},
         appendices=tuple(_appendices(found, levels, in_text)),
         context={

@@ -53,8 +53,6 @@ async def tell(house: House) -> list[str]:
         at = await next_digest_at(ledger)
     if at is None or at > now:
         return []
-    await papers.chase(house)
-    now = await house.clock.now()
     ready = await _prepare(house, now)
     submitted: list[str] = []
     async with house.store.act() as ledger:
@@ -73,6 +71,7 @@ async def tell(house: House) -> list[str]:
                 submitted += await _submit(house, ledger, told, campaigns, ready, now)
                 made.append(await _tell_one(house, ledger, owner, told, campaigns, now))
         submitted += await _next_round(house, ledger, ready, now)
+    await papers.chase(house)
     for letter_id in submitted:
         # Nobody else plays the clerk of an exercise.
         await play_issue(house, letter_id, "exercise")
@@ -85,7 +84,8 @@ async def _next_round(house: House, ledger: Ledger, ready: _Ready, now: datetime
     for letter in ready.passed:
         campaign = await ledger.take(Campaign, letter.campaign_id)
         guard = Letter.id == letter.id, Letter.awaits_until.is_not(None)
-        if await ledger.change(Letter, *guard, awaits_until=None) == 1 and campaign.id in ready.urges:
+        drafted = urging.outdated(letter, now)
+        if (drafted or await ledger.change(Letter, *guard, awaits_until=None) == 1) and campaign.id in ready.urges:
             letter_id = await urging.submit(house, ledger, campaign, ready.urges[campaign.id], now, tell=True)
             played += [letter_id] if letter_id and campaign.mode == "exercise" else []
     return played

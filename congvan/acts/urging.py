@@ -12,6 +12,7 @@ from congvan.acts import mails, papers, registry, wording
 from congvan.acts.drafting import Draft, letterhead
 from congvan.acts.escalations import next_reading
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of
+from congvan.acts.validity import who_signs
 from congvan.house import House
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Appendix, Sheet
@@ -38,8 +39,8 @@ class Prepared:
 async def prepare(house: House, campaign_ids: Sequence[str], now: datetime) -> dict[str, Prepared]:
     """Draft the next công văn đôn đốc of these campaigns, where one is wanted; nothing is written down yet.
 
-    One is wanted while somebody is silent, none awaits its issue, the last date of the one before has passed,
-    and the campaign has rounds left.
+    One is wanted while somebody is silent, none awaits its issue (but for one whose own last date has passed in the
+    clerk's hands), the last date of the one before has passed, and the campaign has rounds left.
     """
     found = {}
     for campaign_id in campaign_ids:
@@ -57,6 +58,7 @@ async def _draft(house: House, ledger: Ledger, campaign: Campaign, now: datetime
     earlier: list[Letter] = await ledger.all(
         select(Letter).where(Letter.campaign_id == campaign.id, Letter.kind == "urge", Letter.state != "CANCELLED")
     )
+    earlier = [one for one in earlier if not outdated(one, now)]
     number = len(earlier) + 1
     still_running = any(
         one.state == "PENDING_ISSUE" or datetime.fromisoformat(one.sheet["due_at"]) > now for one in earlier
@@ -92,7 +94,7 @@ async def _sheet(
     parks = await registry.park_names(ledger)
     return Sheet(
         template="urge", **await letterhead(ledger, speaker), symbol=await papers.symbol_of(ledger, cascade),
-        place=plan.letter.place, signer=plan.letter.signer, urgency=plan.urgency,
+        place=plan.letter.place, signer=who_signs(plan.letter.signer, speaker, local(now).date()), urgency=plan.urgency,
         distribution=("Như trên", f"{city.short_name or city.name} (để báo cáo)", _kept(plan.letter.distribution)),
         illustration=campaign.mode != "live",
         context={
@@ -146,8 +148,11 @@ async def submit(
     row = await ledger.take(Campaign, campaign.id)
     if row.state == "CLOSED":
         return None
-    if await papers.pending(ledger, campaign.id, "urge") is not None:
+    waiting = await papers.pending(ledger, campaign.id, "urge")
+    if waiting is not None and not outdated(waiting, now):
         return None
+    if waiting is not None:
+        await papers.drop(ledger, [waiting])
     letter_id = await papers.submit(house, ledger, campaign, one.made, one.rendered, now, about=one.about, tell=tell)
     said = {"letter": letter_id, "kind": "urge", "round": one.round}
     await ledger.write(campaign, now, Entry(Fact.LETTER_DRAFTED, said))
@@ -188,12 +193,21 @@ async def send(house: House, ledger: Ledger, campaign: Campaign, letter: Letter,
     await ledger.change(Letter, Letter.id == letter.id, awaits_until=last)
 
 
+def outdated(letter: Letter, now: datetime) -> bool:
+    """The last date that it prints passed before anybody issued it: a new draft takes its place."""
+    waits = letter.kind == "urge" and letter.state == "PENDING_ISSUE"
+    return waits and datetime.fromisoformat(letter.sheet["due_at"]) <= now
+
+
 async def passed(ledger: Ledger, now: datetime) -> list[Letter]:
-    """The issued đôn đốc whose last date has passed and at which nobody has looked since."""
+    """The issued đôn đốc whose last date has passed and at which nobody has looked since; and the outdated drafts."""
     found: list[Letter] = await ledger.all(
         select(Letter).where(papers.last_dates(), Letter.awaits_until <= now).order_by(Letter.id)
     )
-    return found
+    waiting: list[Letter] = await ledger.all(
+        select(Letter).where(papers.urges("PENDING_ISSUE")).order_by(Letter.id)
+    )
+    return [*found, *(one for one in waiting if outdated(one, now))]
 
 
 async def shown(ledger: Ledger, campaign: Campaign) -> tuple[str, dict[str, str] | None]:

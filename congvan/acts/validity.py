@@ -35,6 +35,26 @@ def outside(
             yield "", f"{one.name} không còn hoặc chưa hoạt động vào ngày {short_day(day)}"
 
 
+def who_signs(planned: Person | None, issuer: Organisation, day: date) -> Person | None:
+    """The plan's signer while he may sign; afterwards whoever the registry has for that day, in its order.
+
+    Where it has nobody, the plan's: then the letter is refused, and says why. None: nobody signs.
+    """
+    if planned is None or not any(field for field, _ in outside(planned, issuer, None, day)):
+        return planned
+    return registered(issuer, day) or planned
+
+
+def registered(issuer: Organisation, day: date) -> Person | None:
+    """The first signer of an organisation who may sign on this day."""
+    return next((one for one in issuer.signers if valid(one, day)), None)
+
+
+async def with_signer(ledger: Ledger, issuer: str, planned: Person | None, day: date) -> Person | None:
+    """`who_signs` by the issuer's code; raise ActRefused where the registry has it no more."""
+    return who_signs(planned, await _known(ledger, issuer), day)
+
+
 async def refuse_outside(
     ledger: Ledger, campaign: Campaign, issuer: str, signer: Person | None, day: date
 ) -> None:

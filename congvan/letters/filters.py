@@ -81,8 +81,9 @@ def ended(text: str) -> Markup:
 
 
 def uncapital(text: str) -> str:
-    """The text with a small first letter, for a type of document in running text."""
-    return text[:1].lower() + text[1:]
+    """A type of document in running text: "văn bản", which is none, is small; a specific one keeps its capital
+    (Phụ lục II, mục V)."""
+    return text[:1].lower() + text[1:] if text.lower() == "văn bản" else text
 
 
 def moment_en(value: datetime | str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.postgres import fresh_database
 
 NOW = datetime(2023, 12, 4, 1, tzinfo=UTC)
 SERIES = Series("BQL", "BQL-QHXD", 2023)
+ILLUSTRATED = replace(SERIES, year=-2023)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -158,13 +160,67 @@ async def test_an_entered_number_takes_its_place_in_the_block_and_no_other_lette
     await numbers.reserve(house, SERIES, 1, 2, "Lan")
     first, second, third = await letters(house.store, 3)
     async with house.store.act() as ledger:
-        await numbers.claim(ledger, SERIES, 1, first, NOW)
-        await numbers.claim(ledger, SERIES, 77, third, NOW)  # of the clerk's own register
+        await numbers.claim(ledger, SERIES, "1", first, NOW)
+        await numbers.claim(ledger, SERIES, "77", third, NOW)  # of the clerk's own register
     assert await numbers.allocate(house, second) == "02/BQL-QHXD"
-    for number, letter, why in ((1, second, "đã được cấp số 02"), (1, third, "văn bản khác")):
+    for number, letter, why in (
+        ("1", second, "đã được cấp số 02"), ("2a", second, "đã được cấp số 02"), ("1", third, "văn bản khác"),
+    ):  # fmt: skip
         with pytest.raises(ActRefused, match=why):
             async with house.store.act() as ledger:
                 await numbers.claim(ledger, SERIES, number, letter, NOW)
+
+
+async def test_a_number_with_a_letter_behind_it_stands_beside_the_one_without(house: House) -> None:
+    first, second = await letters(house.store, 2)
+    async with house.store.act() as ledger:
+        await numbers.claim(ledger, ILLUSTRATED, "125", first, NOW)
+        await numbers.claim(ledger, ILLUSTRATED, "125a", second, NOW)
+    assert await taken(house.store) == [125]
+
+
+async def test_what_a_person_entered_in_an_exercise_the_engine_gives_to_no_other_letter(house: House) -> None:
+    first, second = await letters(house.store, 2, "exercise")
+    async with house.store.act() as ledger:
+        await numbers.claim(ledger, ILLUSTRATED, "1", first, NOW)
+    assert await numbers.allocate(house, second) == "02/BQL-QHXD"
+
+
+async def test_a_number_belongs_to_the_book_of_its_year(house: House) -> None:
+    next_year = replace(SERIES, year=2024)
+    await numbers.reserve(house, SERIES, 3000, 3000, "Lan")
+    await numbers.reserve(house, next_year, 5, 5, "Lan")
+    (letter,) = await letters(house.store, 1)
+    assert await numbers.allocate(house, letter) == "3000/BQL-QHXD"
+    house.clock.set(datetime(2024, 1, 2, 1, tzinfo=UTC))  # type: ignore[attr-defined]
+    with pytest.raises(ActRefused, match="3000/BQL-QHXD của năm 2023"):
+        await numbers.allocate(house, letter)
+    for number in ("3000", "5"):
+        with pytest.raises(ActRefused, match="3000/BQL-QHXD của năm 2023"):
+            async with house.store.act() as ledger:
+                await numbers.claim(ledger, next_year, number, letter, NOW)
+    await numbers.void(house, SERIES, 3000, "sang năm mới", "Lan")
+    assert await numbers.allocate(house, letter) == "05/BQL-QHXD"
+
+
+async def test_an_exercise_that_goes_on_into_the_new_year_takes_a_new_number_by_itself(house: House) -> None:
+    (letter,) = await letters(house.store, 1, "exercise")
+    assert await numbers.allocate(house, letter) == "01/BQL-QHXD"
+    house.clock.set(datetime(2024, 1, 2, 1, tzinfo=UTC))  # type: ignore[attr-defined]
+    assert await numbers.allocate(house, letter) == "01/BQL-QHXD"
+    assert [one["state"] for one in await numbers.register(house, "BQL", -2023)] == ["VOIDED"]
+
+
+@pytest.mark.parametrize("state", ["REPLACED", "CANCELLED"])
+async def test_the_number_of_a_letter_that_was_issued_is_never_voided(house: House, state: str) -> None:
+    await numbers.reserve(house, SERIES, 1, 1, "Lan")
+    (letter,) = await letters(house.store, 1)
+    await numbers.allocate(house, letter)
+    async with house.store.act() as ledger:
+        await ledger.change(Letter, Letter.id == letter, state=state, issued_at=NOW)
+    with pytest.raises(ActRefused, match="đã ban hành"):
+        await numbers.void(house, SERIES, 1, "hỏng", "Lan")
+    assert [one["state"] for one in await numbers.register(house, "BQL", 2023)] == ["ISSUED"]
 
 
 async def test_the_series_begins_anew_at_midnight_in_vietnam(house: House) -> None:

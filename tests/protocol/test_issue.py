@@ -341,6 +341,30 @@ async def test_a_letter_dated_outside_its_signer_or_its_unit_is_refused(
     assert (await letters.issue(town.house, waiting.id, entered(file))).state == "ISSUED"
 
 
+async def test_who_came_in_the_place_of_the_planned_signer_signs_what_waits(town: Town, tmp_path: Path) -> None:
+    old = Person(name="Chu Đức Anh", position="TRƯỞNG BAN", valid_until=date(2023, 12, 3))
+    new = Person(name="Lê Thị Mới", position="TRƯỞNG BAN", valid_from=date(2023, 12, 4))
+    letter = await go_live(town, tmp_path, people=register(BQL={"signers": (old, new)}))
+    assert "<b>Chu Đức Anh</b>" in (await letters.to_sign(town.house, letter.id, NUMBER, TODAY)).page
+    day = date(2023, 12, 4)
+    town.clock.set(at("2023-12-04", "09:00"))
+    made = await letters.to_sign(town.house, letter.id, NUMBER, day)
+    assert "<b>Lê Thị Mới</b>" in made.page
+    assert "<b>Chu Đức Anh</b>" not in made.page
+    issued = await letters.issue(town.house, letter.id, entered(signed(made.pdf), day=day))
+    assert issued.sheet["signer"]["name"] == "Lê Thị Mới"
+
+
+async def test_a_number_with_a_letter_is_cited_with_it(town: Town, waiting: Letter) -> None:
+    file = signed((await letters.to_sign(town.house, waiting.id, "125a", TODAY)).pdf)
+    issued = await letters.issue(town.house, waiting.id, entered(file, number="125a"))
+    assert issued.symbol == "125a/BQL-QHXD"
+    await town.work()
+    hop = await town.hop("INV-A")
+    made = await letters.draft(town.house, hop.id)
+    assert "Công văn số 125a/BQL-QHXD" in town.house.press.render(made.sheet).page
+
+
 async def test_a_number_of_the_reserved_block_is_put_on_the_draft_and_then_issued(
     town: Town, waiting: Letter
 ) -> None:

@@ -14,7 +14,18 @@ from docx import Document
 from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 
-from congvan.acts import audit, campaigns, closing, figures, registers, registry, reporting, results, seals
+from congvan.acts import (
+    audit,
+    campaigns,
+    closing,
+    figures,
+    recalls,
+    registers,
+    registry,
+    reporting,
+    results,
+    seals,
+)
 from congvan.commands.reports import _data
 from congvan.commands.workbook import workbook
 from congvan.letters import word
@@ -24,6 +35,7 @@ from congvan.rules.records import Settles
 from congvan.store.tables import Campaign, Case, Delivery, Letter, OrganisationRow, ParkRow
 from tests.conftest import at
 from tests.protocol.test_requirements import GOOD, asking
+from tests.protocol.test_stories_changes import board_letter, replaced
 from tests.protocol.world import PARKS, Town
 
 NUMBER = 5_000
@@ -182,6 +194,17 @@ def test_a_chart_without_answers_or_recipients_is_no_chart() -> None:
     assert "Thời hạn 08/12/2023" in drawn
 
 
+async def test_a_report_about_a_letter_that_was_recalled_cites_no_letter(opened: Town) -> None:
+    await recalls.recall(opened.house, (await board_letter(opened)).id, "Văn thư", "sai căn cứ")
+    await opened.work()
+    async with opened.house.store.view() as ledger:
+        campaign = await campaigns.find(ledger, opened.campaign)
+        sheet = await reporting.report_sheet(opened.house, ledger, campaign, at("2023-12-12"), interim=True)
+    page = opened.house.press.render(sheet).page
+    assert "đã ban hành Công văn số" not in page
+    assert "chưa có công văn triển khai nào còn hiệu lực" in page
+
+
 # ------------------------------------------------------------------------------------ registers
 
 
@@ -206,6 +229,21 @@ async def test_the_register_of_documents_out_has_its_ten_columns(opened: Town) -
     assert row["Đơn vị, người nhận bản lưu"] == "VT, QHXD"
     assert int(row["Số lượng bản"]) >= 4
     assert "Ký nhận" in row
+
+
+async def test_a_replaced_letter_and_the_one_in_its_place_stand_in_the_register_each_with_its_own_sending(
+    opened: Town,
+) -> None:
+    await opened.until("2023-12-05", "09:00")
+    await replaced(opened)
+    await _live(opened)
+    found = await registers.register(opened.house, "outgoing", 2023)
+    old, new = _row(found), _row(found, 1)
+    assert (old["Số, ký hiệu văn bản"], old["Ngày chuyển"]) == ("01/BQL-QHXD", "01/12/2023")
+    assert (new["Số, ký hiệu văn bản"], new["Ngày chuyển"]) == ("02/BQL-QHXD", "05/12/2023")
+    assert int(old["Số lượng bản"]) >= 4
+    assert int(new["Số lượng bản"]) >= 4
+    assert "Đã được thay thế" in old["Ghi chú"]
 
 
 async def test_the_registers_of_documents_in_and_of_their_answers(opened: Town) -> None:

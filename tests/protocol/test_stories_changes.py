@@ -463,7 +463,7 @@ async def test_who_gets_the_corrected_letter_only_in_the_morning_gets_its_correc
     await amending.correct(town.house, (await board_letter(town)).id, slips, BY)
     await town.until("2023-12-05", "09:00")
     lines = await town.diary("letter", "correction", to=("T-OUT",))
-    assert [line.split()[2:] for line in lines] == [["T-OUT", "letter"], ["T-OUT", "correction"]]
+    assert {line.split()[-1] for line in lines} == {"letter", "correction"}
 
 
 async def test_a_company_corrects_its_own_letter_itself(opened: Town) -> None:

@@ -112,7 +112,24 @@ async def test_a_letter_that_nobody_issues_never_holds_up_the_next_rung_and_is_c
     assert await town.diary("issue_wanted") == [
         "14/12 07:30 VP issue_wanted", "15/12 07:30 QHXD issue_wanted", "18/12 07:30 VP issue_wanted",
     ]  # fmt: skip
-    assert len(await urges(town)) == 1
+    assert [one.state for one in await urges(town)] == ["CANCELLED", "PENDING_ISSUE"], "its last date was 15/12"
+
+
+async def test_a_draft_whose_last_date_passes_in_the_clerks_hands_is_drawn_up_anew(town: Town, tmp_path: Path) -> None:
+    await live(town, tmp_path, audience=to("T-OUT"))
+    await town.until("2023-12-15", "16:00")
+    (first,) = await urges(town)
+    assert "17 giờ 00 ngày 15/12/2023" in first.html
+    town.clock.set(at("2023-12-15", "17:30"))
+    with pytest.raises(ActRefused, match=r"hạn chót .*17 giờ 00 ngày 15/12/2023.* đã qua"):
+        await issue(town, first, "2600")
+    await town.until("2023-12-18", "10:00")
+    old, new = await urges(town)
+    assert (old.state, new.state) == ("CANCELLED", "PENDING_ISSUE")
+    assert "17 giờ 00 ngày 20/12/2023" in new.html
+    assert new.subject == old.subject, "it is still the first"
+    await issue(town, new, "2601")
+    assert await town.diary("urge") == ["18/12 10:00 T-OUT urge"]
 
 
 async def test_the_second_round_waits_for_the_last_date_of_the_first_and_there_is_no_third(outside: Town) -> None:

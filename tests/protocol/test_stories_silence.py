@@ -466,7 +466,7 @@ async def test_what_never_left_is_never_called_silence(town: Town) -> None:
     await sent_out(town, audience=ONLY_OUTSIDE)
     town.clock.set(at("2023-12-11", "17:00"))
     await town.work()
-    assert (await town.delivery("T-OUT")).state == State.QUEUED
+    assert (await town.delivery("T-OUT")).state == State.UNDELIVERABLE
     assert [case.kind for case in await town.cases("T-OUT")] == ["undeliverable"]
 
 
