@@ -22,13 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from congvan.acts import reconciling, registry
 from congvan.acts.composing import dkim_signer
-from congvan.almanac import CalendarFile
+from congvan.almanac import read_calendar_file
 from congvan.errors import BadInput, CongvanError, first_line
 from congvan.house import House, build
 from congvan.mail.imap import Mailbox, MailboxUnreadable
 from congvan.mail.url import SmtpUrl
 from congvan.plan_check import check_cascade
-from congvan.reading import lines_of, read_cascade, read_record
+from congvan.reading import lines_of, read_cascade
 from congvan.rules.calendar import local
 from congvan.settings import Settings
 from congvan.store import schema
@@ -103,8 +103,7 @@ def _configuration(given: Settings) -> list[Check]:
         found += [_fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
     path = given.config / "calendar.yaml"
     try:
-        if path.exists():
-            read_record(path, CalendarFile)
+        read_calendar_file(path)
     except BadInput as error:
         found += [_fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
     missing = [part for part in ("letters/page.typ", "emails", "portal") if not (given.templates / part).exists()]
