@@ -43,8 +43,8 @@ _PLAN = ROOT / "tests" / "data" / "chains" / "two" / "plan.yaml"
 _CHUNK = 2_000
 #: Everything in hours, so that nothing depends on the hour at which it is measured.
 POLICY = Policy(
-    deadline=Deadline(hours=48), reminders=(Reminder(hours=-24), Reminder(hours=0)), grace_working_days=0,
-    grace_hours=24,
+    deadline=Deadline(hours=48, minimum_hours=24), reminders=(Reminder(hours=-24), Reminder(hours=0)),
+    grace_working_days=0, grace_hours=24,
 )  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import holidays
-import yaml
 from pydantic import ConfigDict, Field, model_validator
 
+from congvan.reading import read_record
 from congvan.rules.calendar import Calendar, Calendars
 from congvan.rules.records import Record, Text
 
@@ -70,10 +70,11 @@ class CalendarFile(Record):
 
 
 def read_calendar_file(path: Path) -> CalendarFile:
-    """The file as it stands; an absent file is an empty one."""
-    if not path.exists():
-        return CalendarFile()
-    return CalendarFile.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+    """The file as it stands; an absent file is an empty one. Raise BadInput.
+
+    Read as every file that people write: to `yaml.safe_load` an `off` without quotes is false and 17:30 is 1050.
+    """
+    return read_record(path, CalendarFile)[0] if path.exists() else CalendarFile()
 
 
 def build(file: CalendarFile) -> Calendars:

@@ -12,7 +12,7 @@ import socket
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -22,13 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from congvan.acts import reconciling, registry
 from congvan.acts.composing import dkim_signer
-from congvan.almanac import CalendarFile
+from congvan.almanac import CalendarFile, read_calendar_file
 from congvan.errors import BadInput, CongvanError, first_line
 from congvan.house import House, build
 from congvan.mail.imap import Mailbox, MailboxUnreadable
 from congvan.mail.url import SmtpUrl
 from congvan.plan_check import check_cascade
-from congvan.reading import lines_of, read_cascade, read_record
+from congvan.reading import lines_of, read_cascade
 from congvan.rules.calendar import local
 from congvan.settings import Settings
 from congvan.store import schema
@@ -46,12 +46,15 @@ PREFECT_SETTINGS = {
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
 }
+#: From this month on terms reach into the next year, and its days off are announced (those of 2026 in December 2025).
+_LOOKS_AHEAD_FROM = 11
 _OFF = frozenset({"0", "false", "no", "off", "f", "n"})
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line. name: the part. remedy: what to do; empty where all is well."""
+    """One line. name: the part. remedy: what to do; empty where all is well. Good with a remedy: a warning, for it
+    will not stay so."""
 
     name: str
     good: bool
@@ -59,7 +62,8 @@ class Check:
     remedy: str = ""
 
     def __str__(self) -> str:
-        line = f"{'OK   ' if self.good else 'FAULT'} {self.name}: {self.message}"
+        word = "FAULT" if not self.good else "WARN " if self.remedy else "OK   "
+        line = f"{word} {self.name}: {self.message}"
         return f"{line} → {self.remedy}" if self.remedy else line
 
     def as_dict(self) -> dict[str, Any]:
@@ -71,19 +75,24 @@ def _ok(name: str, message: str) -> Check:
     return Check(name, True, message)
 
 
+def _warning(name: str, message: str, remedy: str) -> Check:
+    return Check(name, True, message, remedy)
+
+
 def _fault(name: str, message: str, remedy: str) -> Check:
     return Check(name, False, message, remedy)
 
 
 async def examine() -> list[Check]:
     """Every check, in the order in which a person would repair them."""
+    from congvan.clock import SystemClock
     from congvan.commands.session import settings
 
     try:
         given = settings()
     except BadInput as error:
         return [_fault("cấu hình", f"{one.field} {one.message}", one.remedy) for one in error.faults]
-    checks = [*_configuration(given), _keys(given)]
+    checks = [*_configuration(given, local(SystemClock().wall()).date()), _keys(given)]
     database, answered_at = await _database(given)
     prefect, their_time = await _prefect(os.environ)
     checks += [*database, await asyncio.to_thread(_smtp, given.smtp_url), *_dkim(given), *await _inbox(given.imap_url)]
@@ -94,7 +103,7 @@ async def examine() -> list[Check]:
 # ------------------------------------------------------------------------------------ files and keys
 
 
-def _configuration(given: Settings) -> list[Check]:
+def _configuration(given: Settings, today: date) -> list[Check]:
     name, found = "cấu hình", []
     try:
         cascade = read_cascade(given.cascade_file)
@@ -103,8 +112,7 @@ def _configuration(given: Settings) -> list[Check]:
         found += [_fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
     path = given.config / "calendar.yaml"
     try:
-        if path.exists():
-            read_record(path, CalendarFile)
+        found += announced(read_calendar_file(path), today)
     except BadInput as error:
         found += [_fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
     missing = [part for part in ("letters/page.typ", "emails", "portal") if not (given.templates / part).exists()]
@@ -112,6 +120,25 @@ def _configuration(given: Settings) -> list[Check]:
         remedy = "đặt CONGVAN_TEMPLATES đến thư mục templates đầy đủ"
         found.append(_fault(name, f"{given.templates} thiếu {', '.join(missing)}", remedy))
     return found
+
+
+def announced(file: CalendarFile, today: date) -> list[Check]:
+    """Whether the days off are known of the years that terms reach into."""
+    name, found = "lịch", []
+    year = today.year + (today.month >= _LOOKS_AHEAD_FROM)
+    if file.official_until < year:
+        until = file.official_until
+        message = f"ngày nghỉ chính thức mới có đến hết năm {until}: thời hạn trong năm {year} là tạm tính"
+        remedy = (
+            f"khi có thông báo ngày nghỉ năm {year}: ghi vào calendar.yaml, đặt official_until: {year}, "
+            "khởi động lại rồi chạy congvan calendar apply --dry-run"
+        )
+        found.append(_warning(name, message, remedy))
+    written = {one.date.year for one in file.corrections} | {one.first.year for one in file.quiet}
+    if today.year + 1 not in written:
+        message = f"calendar.yaml chưa ghi ngày nào của năm {today.year + 1}"
+        found.append(_warning(name, message, f"ghi những ngày giữ thư nhắc dịp Tết năm {today.year + 1} vào quiet"))
+    return found or [_ok(name, f"ngày nghỉ chính thức đến hết năm {file.official_until}")]
 
 
 def _keys(given: Settings) -> Check:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from congvan import policy_check
+from congvan import policy_check, reach_check
 from congvan.check_ground import Ground, valid
 from congvan.errors import Fault
-from congvan.rules.cascade import policy_for, route
+from congvan.rules.cascade import policy_for
 from congvan.rules.records import CampaignPlan, Cascade, Directive, Register, Settles
 
 _SECRET = re.compile(r"\b(TUYỆT|TỐI)\s+MẬT\b|^\W*MẬT\W*$|\b(?:độ|ĐỘ|Độ)\s+(?:mật|MẬT)\s*:\s*\S", re.MULTILINE)
@@ -44,14 +44,8 @@ def check(
     faults += _questions(ground, plan, cascade)
     faults += _directives(ground, plan.directives, files_root, exercise)
     faults += _letter(ground, plan)
-    if not faults and not route(register, cascade, plan, ground.today).hops:
-        faults.append(
-            ground.fault(
-                "audience",
-                "không chọn được tổ chức nào",
-                "nới điều kiện: cấp, khu, nhóm ngành, danh sách loại trừ",
-            )
-        )
+    if not faults:
+        faults += reach_check.of_plan(ground, plan, cascade, register)
     return faults
 
 

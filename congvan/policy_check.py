@@ -1,5 +1,6 @@
-"""Policies that cannot work: reminders that come too early or too late, releases that a company never gives, issuers
-who are done before those below have anything. Pure: looks at the plan and the cascade, not at the registry."""
+"""Policies that cannot work: reminders that come too early or too late, terms without a least time, releases that a
+company never gives, issuers who are done before those below have anything. Pure: looks at the plan and the cascade, not
+at the registry."""
 
 from __future__ import annotations
 
@@ -62,6 +63,12 @@ def _policy(ground: Ground, place: str, policy: Policy) -> Iterator[Fault]:
             f"{place}.deadline",
             f"thời hạn {term.at:%H:%M} hôm nay đã qua",
             "đặt giờ muộn hơn, hoặc thêm ngày làm việc hoặc số giờ",
+        )
+    if term.hours and not term.minimum_hours:
+        yield ground.fault(
+            f"{place}.deadline",
+            "thời hạn tính theo giờ mà không có minimum_hours: nơi nhận được muộn là quá hạn ngay lúc đó",
+            "thêm minimum_hours: số giờ ít nhất dành cho nơi nhận được muộn",
         )
     # The default reminders fit the default term; on another they are passed over without harm.
     if "reminders" in policy.model_fields_set:

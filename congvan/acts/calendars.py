@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,15 +10,15 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import mails
-from congvan.acts.frozen import is_urgent, plan_of, policy_of
+from congvan.acts.frozen import is_urgent, plan_of, policy_of, rule_of
 from congvan.almanac import CalendarFile, build
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.calendar import Calendars, instant, local
 from congvan.rules.protocol import Fact, State, reached, settled
-from congvan.rules.records import Deadline, Settles
+from congvan.rules.records import Deadline, Issue, Settles
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delivery, Hop
+from congvan.store.tables import Campaign, Delivery, Hop, Letter
 
 #: Where the calendar stands that open deadlines were reckoned with.
 NOTE = "calendar"
@@ -98,6 +98,7 @@ async def _reckoned(
     )
     campaigns = {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(running)))}
     hops = {row.id: row for row in await ledger.all(select(Hop).where(Hop.campaign_id.in_(running)))}
+    dated = await _dated(ledger, running, campaigns, hops)
     found = []
     for row in rows:
         if row.due_at is None or settled(State(row.state), Settles(row.settles)):
@@ -106,32 +107,57 @@ async def _reckoned(
         deadline = policy_of(campaign, hop, row.level).deadline
         if deadline.hours or hop.opened_at is None:
             continue  # hỏa tốc runs on the clock
-        due = reckoned_anew(row.due_at, hop.opened_at, deadline, old, new)
+        due = reckoned_anew(row.due_at, hop.opened_at, deadline, old, new, dated.get(hop.id))
         if due != row.due_at:
             later = max(due, row.due_at)
-            year = local(later).year
-            found.append((row, Moved(row.id, row.code, row.name, row.due_at, later, year > file.official_until)))
+            estimate = is_provisional(local(later).date(), file)
+            found.append((row, Moved(row.id, row.code, row.name, row.due_at, later, estimate)))
     return found
 
 
-def reckoned_anew(due: datetime, start: datetime, deadline: Deadline, old: Calendars, new: Calendars) -> datetime:
-    """The end of the same term under another calendar.
+async def _dated(
+    ledger: Ledger, running: Any, campaigns: Mapping[str, Campaign], hops: Mapping[str, Hop]
+) -> dict[str, datetime]:
+    """By hop, when the letter was drafted whose date its recipients keep to: the highest one above it, but for a hop
+    that only registers the letter above."""
+    parents = select(Hop.id, Delivery.hop_id).join(Delivery, Delivery.id == Hop.parent_delivery_id)
+    above = dict(await ledger.rows(parents.where(Hop.campaign_id.in_(running))))
+    letters = select(Letter.id, Letter.created_at).where(Letter.campaign_id.in_(running))
+    drafted = dict(await ledger.rows(letters))
 
-    A date that no term of the old calendar gives (an extension to a named day) stands, unless it is a day off now.
+    def top(hop: Hop) -> Hop:
+        one = hops.get(above.get(hop.id, ""))
+        if one is None or rule_of(campaigns[one.campaign_id], one).issue is Issue.TAKEN_IN:
+            return hop
+        return top(one)
+
+    tops = {key: top(hop).letter_id for key, hop in hops.items()}
+    return {key: drafted[letter] for key, letter in tops.items() if letter in drafted}
+
+
+def reckoned_anew(
+    due: datetime, start: datetime, deadline: Deadline, old: Calendars, new: Calendars, dated: datetime | None = None
+) -> datetime:
+    """The end of the same term under another calendar. start: when the hop opened. dated: when the letter was
+    drafted whose date it keeps to, where that is another.
+
+    1. The whole term, or the least time of who was reached late, is counted again where the old calendar gives it.
+    2. Where the new one gives it, it stands: a process that had read the new file already has reckoned it.
+    3. Any other number of working days since the start is counted again.
+    4. A date that no term gives (an extension to a named day) stands, unless it is a day off now.
     """
-    wall, first = local(due), local(start).date()
-    days = next((n for n in _terms(deadline) if old.term(first, n, deadline.calendar) == wall.date()), None)
-    if days is None:
-        last = new.named(deadline.calendar).on_or_after(wall.date())
-    else:
-        last = new.term(first, days, deadline.calendar)
-    return instant(last, wall.time())
+    wall, first, name = local(due), local(start).date(), deadline.calendar
+    usual = [(local(dated or start).date(), deadline.working_days), (first, deadline.minimum_working_days)]
+    last = _again(wall.date(), usual, name, old, new)
+    if last is None and any(new.term(begun, days, name) == wall.date() for begun, days in usual):
+        return due
+    last = last or _again(wall.date(), ((first, days) for days in range(_LONGEST)), name, old, new)
+    return instant(last or new.named(name).on_or_after(wall.date()), wall.time())
 
 
-def _terms(deadline: Deadline) -> Iterator[int]:
-    yield deadline.working_days
-    yield deadline.minimum_working_days
-    yield from range(_LONGEST)
+def _again(day: date, terms: Iterable[tuple[date, int]], name: str, old: Calendars, new: Calendars) -> date | None:
+    """Where the first of these terms that ended on this day ends now; None where none of them did."""
+    return next((new.term(begun, days, name) for begun, days in terms if old.term(begun, days, name) == day), None)
 
 
 def _why(before: CalendarFile, file: CalendarFile) -> str:

@@ -27,6 +27,9 @@ from congvan.rules.records import CampaignPlan, Cascade, Organisation, Register
 from congvan.store.ledger import Entry, Ledger, chain_hash
 from congvan.store.tables import Campaign, Delivery, EventRow, Hop, WayRow
 
+#: The modes, as an operator calls them.
+_MODES = {"live": "thật", "exercise": "diễn tập", "demo": "trình diễn"}
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -60,7 +63,8 @@ def plan_sha256(plan: CampaignPlan) -> str:
 async def launch(house: House, order: Launch) -> str:
     """Freeze the route and wake the first hop; return the campaign's id.
 
-    1. The same plan again is the same campaign: its id is returned and nothing happens.
+    1. The same plan again is the same campaign: its id is returned and nothing happens. In another mode it is
+       refused: whoever launches for real must not take the id of an exercise for it.
     2. The plan is checked against the registry; raise BadInput with every fault.
     3. Campaign, hops, obligations and ways are written in one transaction.
     """
@@ -87,6 +91,10 @@ async def _launched(ledger: Ledger, order: Launch, digest: str) -> str | None:
     if known.plan_sha256 != digest:
         raise ActRefused(
             f"Đợt {known.code} đã được khởi động từ một kế hoạch khác; đặt mã khác cho kế hoạch mới."
+        )
+    if known.mode != order.mode:
+        raise ActRefused(
+            f"Đợt {known.code} đã chạy ở chế độ {_MODES[known.mode]}; đặt mã khác cho đợt {_MODES[order.mode]}."
         )
     return str(known.id)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
@@ -14,7 +13,6 @@ from congvan.commands.show import as_json, moment, note, table
 
 if TYPE_CHECKING:
     from congvan.acts.calendars import Moved
-    from congvan.almanac import CalendarFile
 
 #: What the calendar's data reaches; before and after, every weekday would count as worked.
 _YEARS = range(2000, 2100)
@@ -38,14 +36,14 @@ def deadline(
     calendar
         state: cơ quan nhà nước; enterprise: doanh nghiệp; both: đếm theo nhà nước, lùi đến ngày cả hai cùng làm.
     """
-    from congvan.almanac import build
+    from congvan.almanac import build, read_calendar_file
 
     start = given.day(from_, "--from")
     if start.year not in _YEARS:
         raise given.refuse("--from", f"lịch không có năm {start.year}", f"chọn năm {_YEARS[0]}–{_YEARS[-1]}")
     if not 0 <= days <= _MOST_DAYS:
         raise given.refuse("--days", f"{days} ngày làm việc", f"ghi một số từ 0 đến {_MOST_DAYS}")
-    file = read_calendar(settings().config)
+    file = read_calendar_file(settings().config / "calendar.yaml")
     last = build(file).term(start, days, calendar)
     print(last.isoformat())
     _warn(last, file.official_until)
@@ -68,10 +66,12 @@ async def apply(*, by: str = "", dry_run: bool = False, json: bool = False) -> N
         In kết quả dạng JSON.
     """
     from congvan.acts import calendars
+    from congvan.almanac import read_calendar_file
 
     who = "xem trước" if dry_run else given.person(by or None)
     async with opened() as house:
-        done = await calendars.apply(house, read_calendar(house.settings.config), who, dry_run=dry_run)
+        file = read_calendar_file(house.settings.config / "calendar.yaml")
+        done = await calendars.apply(house, file, who, dry_run=dry_run)
     if json:
         rows = [
             {"code": one.code, "from": one.old, "to": one.new, "provisional": one.provisional} for one in done.moved
@@ -93,22 +93,6 @@ def _shown(one: Moved) -> list[object]:
     words = ["giữ nguyên: đã báo muộn hơn"] if one.kept else []
     words += ["tạm tính"] if one.provisional else []
     return [one.code, one.name, moment(one.old.isoformat()), moment(one.new.isoformat()), "; ".join(words)]
-
-
-def read_calendar(config: Path) -> CalendarFile:
-    """`calendar.yaml` of a configuration; raise BadInput."""
-    from yaml import YAMLError
-
-    from congvan.almanac import CalendarFile, read_calendar_file
-
-    path = config / "calendar.yaml"
-    try:
-        return read_calendar_file(path)
-    except (ValueError, YAMLError):
-        # Slower, and it names line, field and remedy.
-        from congvan.reading import read_record
-
-        return read_record(path, CalendarFile)[0]
 
 
 def _warn(last: date, official_until: int) -> None:

@@ -58,13 +58,15 @@ async def audience(plan: Path, /, *, only: str = "", json: bool = False) -> None
     from congvan.commands.given import refuse
     from congvan.reading import read_cascade, read_plan
     from congvan.rules.audience import preview
+    from congvan.rules.calendar import local
 
     if only not in ("", "in", "out"):
         raise refuse("--only", f"«{only}» không có trong danh sách", "ghi in hoặc out")
     read, _ = read_plan(plan)
     async with opened() as house:
         cascade = read_cascade(house.settings.cascade_file)
-        looks = preview(await registry.present(house), cascade, read)
+        today = local(await house.clock.now()).date()
+        looks = preview(await registry.present(house), cascade, read, today)
     shown = [look for look in looks if not only or look.reached == (only == "in")]
     if json:
         for look in shown:

@@ -89,7 +89,7 @@ async def migrate() -> None:
 
 
 async def doctor(*, json: bool = False) -> int:
-    """Kiểm tra cấu hình, cơ sở dữ liệu, thư, Prefect, đồng hồ, khóa; mỗi dòng OK hoặc FAULT kèm cách sửa.
+    """Kiểm tra cấu hình, cơ sở dữ liệu, thư, Prefect, đồng hồ, khóa; mỗi dòng OK, WARN hoặc FAULT kèm cách sửa.
 
     Parameters
     ----------

@@ -48,10 +48,10 @@ def built(given: Settings) -> House:
     """The house of these settings; raise BadInput or Unreachable where they do not make one."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from congvan.commands.calendar import read_calendar
+    from congvan.almanac import read_calendar_file
     from congvan.house import build
 
-    read_calendar(given.config)
+    read_calendar_file(given.config / "calendar.yaml")
     try:
         return build(given)
     except (SQLAlchemyError, ImportError) as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 
-from congvan.rules.cascade import Directory, Way, resolved, route, selected, spread
+from congvan.rules.cascade import Directory, Way, in_force, resolved, route, selected, spread, valid
 from congvan.rules.records import Audience, CampaignPlan, Cascade, Organisation, Register
 
 
@@ -15,7 +16,7 @@ class Look:
 
     role: "recipient" (named by the audience), "carrier" (asked only because somebody below it is), "exempt" (the
     drafting unit), "root" (the letter comes from it) or "" (not reached). via: who would write to it, the first
-    way first. why: in words for the operator. mailbox: whether it has one.
+    way first. why: in words for the operator. mailbox: whether it has one that is valid.
     """
 
     organisation: Organisation
@@ -37,16 +38,20 @@ class _Scene:
     cascade: Cascade
     directory: Directory
     audience: Audience
+    day: date | None
     every: dict[str, list[tuple[str, Way]]] = field(default_factory=dict)
     kept: dict[str, list[str]] = field(default_factory=dict)
     below: dict[str, int] = field(default_factory=dict)
 
 
-def preview(register: Register, cascade: Cascade, plan: CampaignPlan) -> list[Look]:
-    """Every organisation of the registry by level and code: who is reached and why, who is not and why."""
-    directory = Directory(register)
-    frozen = route(register, cascade, plan)
-    scene = _Scene(plan, cascade, directory, resolved(plan.audience, register))
+def preview(register: Register, cascade: Cascade, plan: CampaignPlan, day: date | None = None) -> list[Look]:
+    """Every organisation of the registry by level and code: who is reached and why, who is not and why.
+
+    day: of the launch; organisations and mailboxes outside their dates then do not count.
+    """
+    directory = Directory(register if day is None else in_force(register, day))
+    frozen = route(register, cascade, plan, day)
+    scene = _Scene(plan, cascade, directory, resolved(plan.audience, register), day)
     for hop in spread(directory, cascade):
         for way in hop.ways:
             scene.every.setdefault(way.recipient, []).append((hop.issuer, way))
@@ -63,12 +68,15 @@ def _look(scene: _Scene, one: Organisation, settles: object) -> Look:
     role, why = _role(scene, one)
     via = tuple(dict.fromkeys(scene.kept.get(one.code, ())))
     asked = getattr(settles, "value", "") if role in ("recipient", "carrier") else ""
-    return Look(one, role, via, str(asked), why, bool(one.contacts))
+    mailbox = any(scene.day is None or valid(contact, scene.day) for contact in one.contacts)
+    return Look(one, role, via, str(asked), why, mailbox)
 
 
 def _role(scene: _Scene, one: Organisation) -> tuple[str, str]:
     parks = scene.directory.parks_of(one)
     wanted = selected(scene.audience, one, parks)
+    if one.code not in scene.directory.organisations:
+        return "", "không còn hoặc chưa có hiệu lực trong danh bạ"
     if one.level == scene.cascade.root and one.code not in scene.every:
         return "root", "cơ quan ban hành văn bản gốc"
     if one.code not in scene.every:

@@ -11,6 +11,7 @@ from congvan.rules.records import (
     Audience,
     CampaignPlan,
     Cascade,
+    Contact,
     HopRule,
     Organisation,
     Policy,
@@ -128,17 +129,15 @@ def resolved(audience: Audience, register: Register) -> Audience:
     return audience.model_copy(update={"parks": tuple(sorted({*audience.parks, *inside})), "zones": ()})
 
 
+def valid(one: Organisation | Contact, day: date) -> bool:
+    """Whether this day lies within its dates; both are inclusive, open where they are None."""
+    return (one.valid_from is None or one.valid_from <= day) and (one.valid_until is None or day <= one.valid_until)
+
+
 def in_force(register: Register, day: date) -> Register:
     """The register without the organisations that do not exist on this day (valid_from, valid_until inclusive)."""
     return register.model_copy(
-        update={
-            "organisations": tuple(
-                one
-                for one in register.organisations
-                if (one.valid_from is None or one.valid_from <= day)
-                and (one.valid_until is None or day <= one.valid_until)
-            )
-        }
+        update={"organisations": tuple(one for one in register.organisations if valid(one, day))}
     )
 
 
@@ -185,17 +184,25 @@ def spread(directory: Directory, cascade: Cascade) -> list[RouteHop]:
 
 
 def _prune(hops: list[RouteHop], directory: Directory, audience: Audience) -> list[RouteHop]:
+    """The hops and ways that lead to somebody selected.
+
+    Parks that are selected shut the ways through all others, but not to whom `include` names and to who carries it.
+    """
     wanted = {
         code
         for code, one in directory.organisations.items()
         if selected(audience, one, directory.parks_of(one))
     }
+    named = wanted & set(audience.include)
     kept: list[RouteHop] = []
     needed: set[str] = set()
     for hop in reversed(hops):  # from the bottom, so that an issuer knows whom it still carries
         ways = tuple(way for way in hop.ways if way.recipient in wanted or way.recipient in needed)
         if audience.parks:
-            ways = tuple(way for way in ways if not way.park or way.park in audience.parks)
+            open_ = {"", *audience.parks}
+            ways = tuple(way for way in ways if way.park in open_ or way.recipient in named)
+        if any(way.recipient in named for way in ways):
+            named.add(hop.issuer)
         if ways:
             needed.add(hop.issuer)
             kept.append(replace(hop, ways=ways))

@@ -86,8 +86,17 @@ def reminder_at(reminder: Reminder, due: datetime, calendars: Calendars) -> date
 
 
 def escalates_at(policy: Policy, due: datetime, calendars: Calendars) -> datetime:
-    """Deadline + grace: before it nobody is told of a silence."""
-    return after(due, policy.grace_working_days, policy.grace_hours, calendars)
+    """Deadline + grace: before it nobody is told of a silence.
+
+    Grace runs on the state's days, reminders on days on which both work. Where a make-up Saturday would bring the
+    escalation before a reminder that follows the deadline, and it would never be sent, grace runs on theirs too.
+    """
+    limit = after(due, policy.grace_working_days, policy.grace_hours, calendars)
+    overdue = [step for step in policy.reminders if step.hours is None and step.working_days > 0]
+    if policy.grace_hours or all(reminder_at(step, due, calendars) < limit for step in overdue):
+        return limit
+    wall = local(due)
+    return instant(calendars.named("both").add(wall.date(), policy.grace_working_days), wall.time())
 
 
 def after(start: datetime, working_days: int, hours: int, calendars: Calendars) -> datetime:

@@ -70,11 +70,16 @@ class Memory:
         return self.plans[campaign][0].urgency.value != "normal"
 
     def escalates_at(self, policy: Policy, due: datetime) -> datetime:
-        """Deadline and grace."""
+        """Deadline and grace: on the state's days, or on days on which both work, where a reminder after the deadline
+        would be too late otherwise."""
         if policy.grace_hours:
             return due + timedelta(hours=policy.grace_hours)
-        wall = local(due)
-        return instant(_add(self.calendars.state, wall.date(), policy.grace_working_days), wall.time())
+        wall, days = local(due), policy.grace_working_days
+        limit = instant(_add(self.calendars.state, wall.date(), days), wall.time())
+        overdue = [n for n, step in enumerate(policy.reminders, 1) if step.hours is None and step.working_days > 0]
+        if any(self.reminder_at(policy, n, due) >= limit for n in overdue):
+            limit = instant(_add(self.calendars.named("both"), wall.date(), days), wall.time())
+        return limit
 
     def reminder_at(self, policy: Policy, step: int, due: datetime) -> datetime:
         """The earliest instant of one reminder step, from 1."""

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
@@ -15,6 +16,8 @@ import orjson
 import pytest
 
 from congvan.acts import reconciling
+from congvan.almanac import CalendarFile, Window
+from congvan.doctor import announced
 from congvan.house import House
 from tests.contract.conftest import Desk
 
@@ -100,7 +103,7 @@ def faults(desk: Desk) -> list[dict[str, Any]]:
 def test_a_healthy_house_has_no_fault_and_every_part_was_looked_at(healthy: Desk) -> None:
     assert faults(healthy) == []
     names = {one["name"] for one in healthy.must("doctor", "--json").json["checks"]}
-    assert names == {"cấu hình", "khóa", "cơ sở dữ liệu", "danh bạ", "thư đi", "thư đến", "Prefect", "đồng hồ"}
+    assert names == {"cấu hình", "lịch", "khóa", "cơ sở dữ liệu", "danh bạ", "thư đi", "thư đến", "Prefect", "đồng hồ"}
 
 
 def test_the_mail_server_is_greeted_and_asked_for_nothing(healthy: Desk) -> None:
@@ -181,6 +184,35 @@ def test_a_mailbox_that_was_removed_from_the_ladder_is_a_fault(healthy: Desk) ->
     path.write_text("\n".join(kept), "utf-8")
     healthy.must("registry", "import", healthy.registry)
     assert any(one["name"] == "danh bạ" and "LDB" in one["message"] for one in faults(healthy))
+
+
+@pytest.mark.parametrize(
+    ("today", "until", "missing"),
+    [
+        (date(2026, 10, 31), 2026, []),
+        (date(2026, 11, 1), 2026, ["năm 2027 là tạm tính"]),
+        (date(2027, 1, 2), 2026, ["năm 2027 là tạm tính", "chưa ghi ngày nào của năm 2028"]),
+        (date(2027, 1, 2), 2027, ["chưa ghi ngày nào của năm 2028"]),
+    ],
+)
+def test_days_off_that_nobody_has_announced_are_warned_of_before_terms_reach_them(
+    today: date, until: int, missing: list[str]
+) -> None:
+    tet = Window.model_validate({"from": "2027-02-02", "to": "2027-02-11"})
+    found = announced(CalendarFile(official_until=until, quiet=(tet,)), today)
+    assert all(one.good for one in found)
+    warned = [one for one in found if one.remedy]
+    assert len(warned) == len(missing)
+    assert all(words in one.message for words, one in zip(missing, warned, strict=True))
+
+
+def test_a_calendar_that_has_run_out_is_a_warning_and_no_fault(
+    healthy: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (healthy.folder / "calendar.yaml").write_text("official_until: 2020\n", "utf-8")
+    monkeypatch.setenv("CONGVAN_CONFIG", str(healthy.folder))
+    assert faults(healthy) == []
+    assert "WARN  lịch: ngày nghỉ chính thức mới có đến hết năm 2020" in healthy.must("doctor").out
 
 
 def test_a_key_that_others_can_read_is_a_fault(healthy: Desk) -> None:

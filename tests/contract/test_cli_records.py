@@ -95,6 +95,16 @@ def test_the_audience_is_shown_with_reasons_and_nothing_is_launched(desk: Desk) 
     assert desk.must("status", "--json").json == {"campaigns": []}
 
 
+def test_the_audience_is_that_of_today(desk: Desk) -> None:
+    path = desk.registry / "contacts.csv"
+    lines = path.read_text("utf-8").splitlines()
+    ended = [line + "31/12/2020" if line.startswith("VU-KH,") else line for line in lines]
+    path.write_text("\n".join(ended), "utf-8")
+    desk.must("registry", "import", desk.registry)
+    (look,) = [one for one in desk.must("audience", desk.plan, "--json").lines if one["code"] == "VU-KH"]
+    assert (look["role"], look["mailbox"]) == ("recipient", False)
+
+
 def test_a_late_joiner_is_taken_in_from_the_registry(desk: Desk) -> None:
     campaign = desk.launched()
     desk.turn()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from congvan.acts import amending, audit, campaigns, joining, recalls, registry, steering
 from congvan.errors import ActRefused, NotFound
+from congvan.plan_check import check
 from congvan.rules.audience import Look, preview
 from congvan.rules.cascade import route
 from congvan.rules.protocol import Event
-from congvan.rules.records import Audience, CampaignPlan, Park, Register
+from congvan.rules.records import Audience, CampaignPlan, Contact, Park, Register
 from congvan.store.tables import Delivery, WayRow
 from tests.conftest import at
 from tests.protocol.world import CASCADE, PLAN, Town, address, organisation, register, to
@@ -73,6 +77,17 @@ def test_one_without_a_mailbox_is_seen_before_the_launch() -> None:
     assert not looks(Audience(), register(T1={"contacts": ()}))["T1"].mailbox
 
 
+def test_the_preview_of_a_day_counts_neither_whom_nor_what_has_ended() -> None:
+    box = Contact(email="cu@t1.example", valid_until=date(2023, 11, 30))
+    people = register(T1={"contacts": (box,)}, INV_B={"valid_until": date(2023, 11, 30)})
+    found = {look.organisation.code: look for look in preview(people, CASCADE, PLAN, date(2023, 12, 1))}
+    assert found["T1"].role == "recipient"
+    assert not found["T1"].mailbox
+    assert (found["INV-B"].role, found["INV-B"].why) == ("", "không còn hoặc chưa có hiệu lực trong danh bạ")
+    assert found["T3"].role == ""
+    assert found["T-BOTH"].via == ("INV-A",)
+
+
 _CODES = st.lists(st.sampled_from(["T1", "T2", "T3", "T-CHEM", "T-OUT", "INV-A", "VP"]), max_size=3, unique=True)
 
 
@@ -94,6 +109,62 @@ def test_the_preview_and_the_frozen_route_agree(
     found = looks(audience)
     assert {code for code, look in found.items() if look.reached or look.role == "exempt"} == set(frozen)
     assert all(look.why for look in found.values()), "everybody has a reason"
+
+
+# ------------------------------------------------------------------------------------ whom no letter would reach
+
+
+ENDED = {"INV_B": {"valid_until": date(2023, 11, 30)}}
+
+
+def told(audience: Audience, people: Register) -> list[tuple[str, str]]:
+    """Field and message of every fault of a launch on 01/12/2023."""
+    found = check(plan_for(audience), CASCADE, people, at("2023-12-01"), Path(), exercise=True)
+    return [(fault.field, fault.message) for fault in found]
+
+
+def without_investor(people: Register) -> Register:
+    """Nobody runs P2."""
+    return people.model_copy(update={"parks": (people.parks[0], people.parks[1].model_copy(update={"investor": None}))})
+
+
+def test_a_park_that_nobody_runs_stops_the_launch_with_the_number_of_those_who_would_be_left_out() -> None:
+    ((field, message),) = told(Audience(), without_investor(register()))
+    assert (field, message) == (
+        "audience", "khu «P2» chưa có chủ đầu tư: 1 đơn vị được chọn trong khu không nhận được văn bản",
+    )  # fmt: skip
+    ((field, message),) = told(Audience(), register(**ENDED))
+    assert message.startswith("khu «P2» có chủ đầu tư «INV-B» không có hiệu lực vào ngày 01/12/2023: 1 đơn vị")
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [Audience(parks=("P1",)), Audience(levels=("unit",)), Audience(exclude=("T3",))],
+    ids=["another park", "another level", "let go by name"],
+)
+def test_a_park_that_nobody_runs_hinders_no_launch_that_wants_nobody_there(audience: Audience) -> None:
+    assert told(audience, without_investor(register())) == []
+
+
+@pytest.mark.parametrize(
+    ("audience", "people", "why"),
+    [
+        (Audience(parks=("P1",), include=("T3",)), register(**ENDED), "«T3»: không có bước chuyển"),
+        (Audience(parks=("P1",), include=("TB",)), register(), "«TB»: không có bước chuyển"),
+        (Audience(include=("INV-B", "T1")), register(**ENDED), "«INV-B»: không có hiệu lực vào ngày 01/12/2023"),
+        (Audience(include=("T1", "T2"), exclude=("T2",)), register(), "«T2»: mã này cũng có trong exclude"),
+    ],
+)
+def test_whoever_is_named_and_cannot_be_reached_stops_the_launch(
+    audience: Audience, people: Register, why: str
+) -> None:
+    ((field, message),) = told(audience, people)
+    assert field == "audience.include"
+    assert why in message
+
+
+def test_whoever_is_named_is_reached_in_a_park_that_is_not_selected() -> None:
+    assert told(Audience(parks=("P1",), include=("T3",)), register()) == []
 
 
 # ------------------------------------------------------------------------------------ frozen at launch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -70,6 +71,15 @@ def test_the_package_alone_does_not_know_the_swap_of_january_2026() -> None:
     bare = build(CalendarFile()).state
     assert bare.is_working(date(2026, 1, 2))
     assert not bare.is_working(date(2026, 1, 10))
+
+
+def test_days_off_and_office_hours_need_no_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "calendar.yaml"
+    swapped = "{date: 2026-03-02, kind: off, decision: Thông báo, recorded_on: 2026-01-05}"
+    path.write_text(f"office_hours: {{opens: 07:00, closes: 16:30}}\ncorrections:\n  - {swapped}\n", "utf-8")
+    state = build(read_calendar_file(path)).state
+    assert (state.opens, state.closes) == (time(7), time(16, 30))
+    assert not state.is_working(date(2026, 3, 2))
 
 
 def test_a_calendar_that_never_works_is_found_out_at_once() -> None:

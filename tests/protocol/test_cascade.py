@@ -142,6 +142,8 @@ def test_a_register_without_the_first_level_has_no_route() -> None:
         ({"segments": ["chemical"], "include": ["T-OUT"]}, "BOARD INV-A T1 T-OUT"),
         ({"levels": ["tenant"], "exclude": ["T1", "T2", "T-BOTH"]}, "BOARD INV-B T3 T-OUT"),
         ({"levels": ["tenant"], "parks": ["P1"], "segments": ["chemical"]}, "BOARD INV-A T1"),
+        ({"parks": ["P2"], "include": ["T1"]}, "BOARD INV-A INV-B T1 T3 T-BOTH"),
+        ({"parks": ["P3"], "include": ["T1"], "exclude": ["T1"]}, "BOARD INV-C"),
         ({"levels": ["nobody"]}, ""),
     ],
 )
@@ -284,7 +286,9 @@ def by_hand(register: Register, audience: Audience) -> set[str]:
     for candidate in register.organisations:
         if candidate.code not in wanted:
             continue
-        above = {runs[code] for code in candidate.parks if not audience.parks or code in audience.parks} - {None}
+        named = candidate.code in audience.include
+        through = [code for code in candidate.parks if named or not audience.parks or code in audience.parks]
+        above = {runs[code] for code in through} - {None}
         if candidate.level == "tenant" and candidate.parks:
             if above:
                 reached |= {candidate.code, "BOARD", *(code for code in above if code)}

@@ -291,12 +291,27 @@ def test_an_acknowledged_investor_is_reminded_to_pass_on() -> None:
         (DUE, 1, at("2023-12-11", "17:00")),
         (DUE, 0, DUE),
         (at("2024-02-07", "17:00"), 1, at("2024-02-15", "17:00")),  # Tết: the 8th to the 14th
-        (at("2024-05-03", "17:00"), 1, at("2024-05-04", "17:00")),  # the department works on the make-up Saturday
     ],
 )
 def test_escalation_stands_at_deadline_and_grace(due_: datetime, grace: int, told: datetime) -> None:
     policy = POLICY.model_copy(update={"grace_working_days": grace})
     assert escalates_at(policy, due_, SHIPPED) == told
+
+
+def test_grace_counts_the_make_up_saturday_on_which_the_department_works() -> None:
+    once = POLICY.model_copy(update={"reminders": (Reminder(working_days=0),)})
+    assert escalates_at(once, at("2024-05-03", "17:00"), SHIPPED) == at("2024-05-04", "17:00")
+
+
+def test_around_a_make_up_saturday_the_overdue_reminder_still_comes_before_the_escalation() -> None:
+    # The department works on Saturday 22/08/2026, the enterprises do not.
+    friday = Standing(State.SENT, Settles.ACKNOWLEDGE, at("2026-08-21", "17:00"), at("2026-08-14"), 0, False)
+    assert play(friday, POLICY, at("2026-08-14"), at("2026-09-30")) == [
+        (at("2026-08-19"), Step.REMIND),
+        (at("2026-08-21"), Step.REMIND),
+        (at("2026-08-24"), Step.REMIND),
+        (at("2026-08-24", "17:00"), Step.ESCALATE),
+    ]
 
 
 def test_a_grace_of_hours_goes_before_a_grace_of_days() -> None:
@@ -319,14 +334,21 @@ def test_nobody_is_escalated_before_deadline_and_grace_and_nobody_is_spared_afte
     policy = Policy(deadline=Deadline(working_days=term), grace_working_days=grace)
     printed = due_at(policy.deadline, issued, SHIPPED)
     standing = Standing(State.SENT, Settles.ACKNOWLEDGE, printed, issued, 0, False)
-    limit = local(printed).date()
-    for _ in range(grace):
-        limit += oracle.DAY
-        while not oracle.state_works(limit):
-            limit += oracle.DAY
+    limit = _graced(printed, grace, "state")
+    if grace and _graced(printed, 1, "both") > limit:  # the reminder of the morning after would never leave
+        limit = _graced(printed, grace, "both")
     now = printed + timedelta(days=day)
     verdict = due(standing, policy, SHIPPED, now, urgent=urgent)
     assert (verdict.step is Step.ESCALATE) == (now >= instant(limit, local(printed).time()))
+
+
+def _graced(printed: datetime, days_: int, calendar: str) -> date:
+    day = local(printed).date()
+    for _ in range(days_):
+        day += oracle.DAY
+        while not oracle.works(calendar, day):
+            day += oracle.DAY
+    return day
 
 
 # ------------------------------------------------------------------------------------ the slow clerk

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from congvan.acts import letters, registry
-from congvan.errors import BadInput
+from congvan.errors import ActRefused, BadInput
 from congvan.launching import launch_file
 from congvan.letters.lint import Remark
 from congvan.letters.names import spoken
@@ -90,6 +90,22 @@ async def test_a_plan_that_runs_is_not_looked_at_again(town: Town, folder: Path)
     late = Person(name="Chu Đức Anh", position="P", valid_until=date(2023, 11, 30))
     await launched(town, folder, BQL={"signers": (late,)})
     assert len(await town.all(Campaign)) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("exercise", "live", "ở chế độ diễn tập; đặt mã khác cho đợt thật"),
+        ("demo", "exercise", "ở chế độ trình diễn; đặt mã khác cho đợt diễn tập"),
+    ],
+)
+async def test_a_plan_that_was_exercised_is_not_taken_for_launched_in_earnest(
+    town: Town, folder: Path, first: str, second: str, told: str
+) -> None:
+    await launched(town, folder, first)
+    with pytest.raises(ActRefused, match=told):
+        await launched(town, folder, second)
+    assert [row.mode for row in await town.all(Campaign)] == [first]
 
 
 # ------------------------------------------------------------------------------------ signers, units, secrets

@@ -20,6 +20,9 @@ NOW = at("2023-12-01")
 SHIPPED = (ROOT / "config" / "campaigns" / "8184.yaml").read_text("utf-8")
 #: What is wrong → the policies that a plan writes, and words of the fault.
 IMPOSSIBLE = {
+    "a term in hours that gives no time to who is reached late": (
+        "tenant: {deadline: {working_days: 0, hours: 6}}", "minimum_hours",
+    ),
     "a reminder before the letter": (
         "tenant: {deadline: {working_days: 3}, reminders: [{working_days: -4}]}", "trước khi gửi văn bản",
     ),

@@ -347,7 +347,7 @@ def test_a_mailbox_that_has_expired_counts_as_none() -> None:
     ("policy", "message"),
     [
         (Policy(deadline=Deadline(working_days=2), reminders=(Reminder(working_days=-3),)), "trước khi gửi"),
-        (Policy(deadline=Deadline(hours=4), reminders=(Reminder(hours=-5),)), "trước khi gửi"),
+        (Policy(deadline=Deadline(hours=4, minimum_hours=1), reminders=(Reminder(hours=-5),)), "trước khi gửi"),
         (Policy(grace_working_days=1, reminders=(Reminder(working_days=2),)), "sau khi đã báo cáo"),
         (
             Policy(grace_working_days=1, reminders=(Reminder(working_days=1, at=time(17)),)),
@@ -371,8 +371,13 @@ def test_a_reminder_that_can_never_come_is_refused(policy: Policy, message: str)
     "policy",
     [
         Policy(reminders=(Reminder(working_days=-2), Reminder(working_days=0), Reminder(working_days=1))),
-        Policy(deadline=Deadline(hours=6), grace_working_days=0, grace_hours=1, reminders=(Reminder(hours=0),)),
-        Policy(deadline=Deadline(hours=6), grace_hours=1),
+        Policy(
+            deadline=Deadline(hours=6, minimum_hours=2),
+            grace_working_days=0,
+            grace_hours=1,
+            reminders=(Reminder(hours=0),),
+        ),
+        Policy(deadline=Deadline(hours=6, minimum_hours=2), grace_hours=1),
         Policy(grace_working_days=0, grace_hours=16, reminders=(Reminder(working_days=1),)),
     ],
 )

@@ -86,6 +86,29 @@ async def test_a_deadline_that_was_told_never_moves_earlier(opened: Town) -> Non
     assert (await opened.delivery("VP")).due_at == at("2023-12-11", "17:00")
 
 
+async def test_a_term_that_was_reckoned_with_the_new_file_already_does_not_move_again(town: Town) -> None:
+    await town.launch()
+    town.house.calendars = build(FIFTH)  # a restart has read the file before anybody applied it
+    await town.work()
+    await town.say("BQL")
+    await town.until("2023-12-04", "09:00")
+    await town.pass_on("INV-A")
+    await town.work()
+    open_ones = [await town.delivery(code) for code in ("INV-B", "T-OUT", "VP", "T1")]
+    assert {row.due_at for row in open_ones} == {at("2023-12-11", "17:00")}
+    done = await calendars.apply(town.house, FIFTH, BY)
+    assert (done.changed, done.moved) == (True, ())
+
+
+async def test_those_below_an_investor_move_with_the_date_of_the_letter_above(opened: Town) -> None:
+    await opened.until("2023-12-04", "09:00")
+    await opened.pass_on("INV-A")
+    await opened.work()
+    assert (await opened.delivery("T1")).due_at == at("2023-12-08", "17:00")
+    await calendars.apply(opened.house, FIFTH, BY)
+    assert (await opened.delivery("T1")).due_at == at("2023-12-11", "17:00")
+
+
 async def test_an_extension_to_a_named_day_stands_unless_it_is_a_day_off_now(opened: Town) -> None:
     row = await opened.delivery("VP")
     await extending.extend(opened.house, row.id, at("2023-12-13", "10:00"), "QHXD", "theo đề nghị")

@@ -196,7 +196,7 @@ async def test_a_rung_never_consists_of_the_silent_party_alone(town: Town) -> No
 
 async def test_an_urgent_round_is_told_of_at_once(town: Town) -> None:
     storm = Policy(
-        deadline=Deadline(working_days=0, hours=6),
+        deadline=Deadline(working_days=0, hours=6, minimum_hours=1),
         reminders=(Reminder(hours=-1),),
         grace_working_days=0,
         grace_hours=1,

@@ -99,8 +99,8 @@ async def test_a_first_letter_that_is_ready_on_a_day_off_waits_for_the_15th(town
 
 async def test_khan_leaves_at_once_on_the_first_day_of_tet(town: Town) -> None:
     storm = Policy(
-        deadline=Deadline(working_days=0, hours=6), reminders=(Reminder(hours=-1),), grace_working_days=0,
-        grace_hours=1, release=Release.ON_ACKNOWLEDGE,
+        deadline=Deadline(working_days=0, hours=6, minimum_hours=1), reminders=(Reminder(hours=-1),),
+        grace_working_days=0, grace_hours=1, release=Release.ON_ACKNOWLEDGE,
     )  # fmt: skip
     policies = dict.fromkeys(("board", "investor", "tenant"), storm)
     await sent_out(town, "2024-02-10", "06:00", urgency=Urgency.URGENT, policies=policies)
