@@ -1,4 +1,5 @@
-"""What stops a launch beside `plan_check`: errors of form, signers out of their dates, files that are secret."""
+"""What stops a launch beside `plan_check`: errors of form, signers out of their dates, files that are secret, letters
+that could not be printed."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ from congvan.acts.launches import Launch, plan_sha256
 from congvan.acts.signed_files import refuse_secret_file
 from congvan.errors import BadInput, Fault
 from congvan.house import House
+from congvan.letters import rehearsal
 from congvan.letters.lint import Remark, lint
+from congvan.letters.sheet import Sheet
 from congvan.plan_check import check
 from congvan.rules.calendar import local
 from congvan.rules.cascade import route
-from congvan.rules.records import Register
+from congvan.rules.records import Cascade, Issue, Register
 from congvan.store.tables import Campaign
 
 #: Shows what does not stop a launch.
@@ -48,6 +51,8 @@ async def refuse_faulty(house: House, order: Launch, text: str, warn: Warn | Non
         ),
         *_secrets(order),
     ]  # fmt: skip
+    # Only a chain that hangs together can be rehearsed.
+    found = found or list(_unprintable(house, order))
     faults = list({(one.file, one.field, one.message): one for one in found}.values())
     if faults:
         raise BadInput(faults)
@@ -72,6 +77,25 @@ def _form(remarks: Iterable[Remark], source: str, lines: Mapping[str, int]) -> I
     for one in remarks:
         if one.severity == "error":
             yield Fault(source, one.place, f"{one.message} [{one.rule}]", one.remedy, _line(one.place, lines))
+
+
+def _unprintable(house: House, order: Launch) -> Iterator[Fault]:
+    """Hops whose letter could never be drafted: no such template, or one that asks for what no letter has."""
+    for number, rule in enumerate(order.cascade.hops, 1):
+        names = rehearsal.context(order.plan, below=_below_an_authority(order.cascade, rule.issuer))
+        try:
+            house.press.render_fragment(Sheet(template=rule.template, issuer=order.cascade.name, context=names))
+        # An authority's own template may ask Jinja for anything, and that fails in ever new ways.
+        except Exception as error:
+            message, remedy = rehearsal.explain(error)
+            field = f"hops[{number}].template"
+            yield Fault(order.cascade_source, field, f"mẫu «{rule.template}»: {message}", remedy)
+
+
+def _below_an_authority(cascade: Cascade, level: str) -> bool:
+    """Whether somewhere above this level an authority signs a letter, which those below cite."""
+    above = [rule for rule in cascade.hops if any(who.level == level for who in rule.recipients)]
+    return any(rule.issue is Issue.SIGNED or _below_an_authority(cascade, rule.issuer) for rule in above)
 
 
 def _line(place: str, lines: Mapping[str, int]) -> int | None:

@@ -8,11 +8,12 @@ from datetime import date, datetime
 from typing import Any
 
 import jinja2
+from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 
 from congvan.letters import numbering
 
-_BLOCK = re.compile(r"<(?:p|ul|ol|table|img|hr)\b")
+_BLOCK = re.compile(r"<(?:p|ul|ol|table|img|hr)\b", re.IGNORECASE)
 
 
 def day(value: date | str | None) -> str:
@@ -65,9 +66,12 @@ def _deadline(context: jinja2.runtime.Context) -> str:
 
 
 def block(text: str) -> Markup:
-    """A text as a block: in <p> unless it brings a block of its own."""
+    """A text as blocks: what stands before the first block that it brings goes into <p>."""
     written = escape(text).strip()
-    return written if _BLOCK.match(written) else Markup("<p>%s</p>") % written
+    found = _BLOCK.search(written)
+    lead = written[: found.start()] if found else written
+    wrapped = Markup("<p>%s</p>") % lead.rstrip() if lead else Markup()
+    return wrapped + written[len(lead) :]
 
 
 def go_on(text: str) -> Markup:
@@ -112,3 +116,12 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "listed": numbering.listed,
     "thousands": numbering.thousands,
 }
+
+
+def environment(loader: jinja2.BaseLoader | None = None, *, autoescape: bool) -> SandboxedEnvironment:
+    """Jinja2 as letters need it: a missing name is an error, and a plan's text cannot reach Python."""
+    made = SandboxedEnvironment(
+        loader=loader, autoescape=autoescape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters.update(FILTERS)
+    return made

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from congvan.letters import fragment, numbering
+from congvan.letters import numbering, rehearsal
 from congvan.letters.lint_words import WORD_RULES
 from congvan.rules.records import CampaignPlan, Cascade, Issue, LetterText
 
@@ -104,10 +104,8 @@ def _secrets(plan: CampaignPlan) -> Iterator[Remark]:
 
 def _html(plan: CampaignPlan) -> Iterator[Remark]:
     for place, text in bodies(plan.letter):
-        try:
-            fragment.read(text)
-        except fragment.WordsRefused as refused:
-            yield Remark("html", place, str(refused), "chỉ dùng p, ul, ol, li, b, i, u, table, a, br", "error")
+        if found := rehearsal.refused(plan, text, item=place.startswith("letter.requests")):
+            yield Remark("html", place, *found, "error")
         if re.search(r"https?://|www\.|<a\b", text):
             yield Remark(
                 "link",

@@ -339,6 +339,12 @@ def test_text_of_a_plan_cannot_become_markup_of_the_page() -> None:
         PRESS.render(board(context=context(letter=letter)))
 
 
+def test_what_announces_a_list_stands_in_a_paragraph_before_it() -> None:
+    letter = PLAN.letter.model_dump(mode="json") | {"lead": "Ba việc:\n<ul><li>một</li></ul> rồi <b>báo cáo</b>"}
+    said = PRESS.render_fragment(board(context=context(letter=letter)))
+    assert "<p>Ba việc:</p>\n<ul><li>một</li></ul>\n<p>rồi <b>báo cáo</b></p>" in said
+
+
 def test_words_of_a_plan_cannot_reach_python() -> None:
     letter = PLAN.letter.model_dump(mode="json") | {"opening": "{{ ''.__class__.__mro__ }}"}
     with pytest.raises(jinja2.exceptions.SecurityError):
