@@ -13,6 +13,11 @@ from markupsafe import Markup, escape
 
 from congvan.letters import numbering
 
+#: The deadline's place in a plan's text, written in any of the ways that people try.
+DEADLINE = re.compile(r"\{\{\s*deadline\s*\}\}|\{\s*deadline\s*\}")
+_CLOSING = re.compile(r"</\w+\s*>")
+#: The end of a text: marks, and the tags that close there.
+_END = re.compile(rf"[\s./]*(?:{_CLOSING.pattern}[\s./]*)*\Z")
 _BLOCK = re.compile(r"<(?:p|ul|ol|table|img|hr)\b", re.IGNORECASE)
 
 
@@ -49,8 +54,9 @@ def code(document: Mapping[str, Any] | None) -> str:
 def words(context: jinja2.runtime.Context, text: str) -> Markup:
     """A plan's text: a fragment of the small HTML in which {deadline} and Jinja names are filled in."""
     environment = context.environment
-    if "{deadline}" in text:
-        text = text.replace("{deadline}", _deadline(context))
+    if DEADLINE.search(text):
+        deadline = _deadline(context)
+        text = DEADLINE.sub(lambda _: deadline, text)
     if "{{" in text or "{%" in text:
         return Markup(environment.from_string(text).render(context.get_all()))
     return Markup(text)
@@ -80,8 +86,11 @@ def go_on(text: str) -> Markup:
 
 
 def ended(text: str) -> Markup:
-    """A text as the last of a letter: it ends with "./." (Phụ lục III, mẫu 1.5)."""
-    return Markup("%s./.") % escape(text).rstrip(" ./")
+    """A text as the last of a letter: "./." behind its last word, within what closes there (Phụ lục III, mẫu 1.5)."""
+    written = escape(text)
+    end = _END.search(written)
+    assert end is not None, "the end of a text is found, be it empty"
+    return written[: end.start()] + Markup("./." + "".join(_CLOSING.findall(end[0])))
 
 
 def uncapital(text: str) -> str:
