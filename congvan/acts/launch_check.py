@@ -45,7 +45,7 @@ async def refuse_faulty(house: House, order: Launch, text: str, warn: Warn | Non
             order.plan, order.cascade, register, now, order.folder,
             exercise=order.mode != "live", file=order.source, lines=order.lines, cascade_file=order.cascade_source,
         ),
-        *_form(remarks, order.source, order.lines),
+        *of_form(remarks, order.source, order.lines),
         *validity.check(
             order.plan, order.cascade, register, local(now).date(), file=order.source, lines=order.lines
         ),
@@ -73,7 +73,8 @@ def unreachable(order: Launch, register: Register, now: datetime) -> Iterator[Re
             )  # fmt: skip
 
 
-def _form(remarks: Iterable[Remark], source: str, lines: Mapping[str, int]) -> Iterator[Fault]:
+def of_form(remarks: Iterable[Remark], source: str, lines: Mapping[str, int]) -> Iterator[Fault]:
+    """The errors among these remarks as faults of the file that was linted."""
     for one in remarks:
         if one.severity == "error":
             yield Fault(source, one.place, f"{one.message} [{one.rule}]", one.remedy, _line(one.place, lines))
