@@ -116,6 +116,15 @@ async def test_a_hop_whose_letter_no_template_makes_stops_the_launch(town: Town)
     assert "không có mẫu «bord.html»" in fault.message
 
 
+async def test_an_issuer_without_the_letters_of_its_symbol_stops_the_launch_and_the_column_is_named(
+    town: Town, folder: Path
+) -> None:
+    without = {"abbreviation": ""}
+    faults = (await refused(town, folder, BQL=without, INV_A=without, VP=without, T1=without)).faults
+    assert [fault.message.partition(" chưa ")[0] for fault in faults] == ["Tổ chức BQL (BQL)", "Tổ chức INV-A (INV-A)"]
+    assert {fault.remedy for fault in faults} == {"điền cột «Viết tắt» ở bảng «Tổ chức» của danh bạ"}
+
+
 async def test_what_is_tried_before_the_launch_has_the_names_that_letters_have(town: Town) -> None:
     await town.launch()
     for issuer in ("UBND-HP", "BQL", "INV-A"):
