@@ -52,7 +52,7 @@ class Moulds:
         if delivery is None or message.kind in ("digest", "copy", "report", "issue_wanted", NOTICE):
             return self._house.words.render(office_mails.context_of(self._house, message, scene, now))
         key = (
-            message.kind, message.hop_id, delivery.settles, delivery.due_at, tuple(delivery.segments),
+            message.kind, message.hop_id, delivery.level, delivery.settles, delivery.due_at, tuple(delivery.segments),
             delivery.child_hop_id is not None, repr(message.context), now,
             scene.letter.id if scene.letter is not None else "",
         )  # fmt: skip
