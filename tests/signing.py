@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 from pypdf import PdfReader, PdfWriter
+from pypdf.annotations import FreeText
 from pypdf.generic import (
     ArrayObject,
     ByteStringObject,
@@ -86,6 +88,66 @@ def _sealed(data: bytes) -> bytes:
     options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary]
     seal = builder.add_signer(certificate, key, hashes.SHA256()).sign(serialization.Encoding.DER, options)
     return data[:start] + b"<" + seal.hex().encode().ljust(2 * _ROOM, b"0") + b">" + data[end:]
+
+
+def saved_again(file: bytes, change: Callable[[PdfWriter], None]) -> bytes:
+    """The file as a viewer saves it after a change: what there was stays byte for byte, the rest is appended."""
+    writer = PdfWriter(io.BytesIO(file), incremental=True)
+    change(writer)
+    out = io.BytesIO()
+    writer.write(out)
+    assert out.getvalue().startswith(file)
+    assert len(out.getvalue()) > len(file)
+    return out.getvalue()
+
+
+def remarked(writer: PdfWriter) -> None:
+    """Somebody writes on the first page."""
+    writer.add_annotation(0, FreeText(text="Đã duyệt", rect=(50, 550, 200, 650)))
+
+
+def redrawn(writer: PdfWriter) -> None:
+    """The first page is drawn anew, over what was there; its words stay."""
+    page = writer.pages[0]
+    drawn = StreamObject()
+    drawn.set_data(b"0 0 595 842 re f")
+    held = page[NameObject("/Contents")]
+    old = list(held) if isinstance(held, ArrayObject) else [page.raw_get("/Contents")]
+    page[NameObject("/Contents")] = ArrayObject([*old, writer._add_object(drawn)])
+
+
+def timed(writer: PdfWriter) -> None:
+    """Validation data and a document time stamp, as signing tools add them for the years to come (PAdES B-LTA)."""
+    seen = StreamObject()
+    seen.set_data(b"a certificate")
+    certificates = ArrayObject([writer._add_object(seen)])
+    writer._root_object[NameObject("/DSS")] = DictionaryObject({NameObject("/Certs"): certificates})
+    value = DictionaryObject(
+        {
+            NameObject("/Type"): NameObject("/DocTimeStamp"),
+            NameObject("/SubFilter"): NameObject("/ETSI.RFC3161"),
+            NameObject("/ByteRange"): ArrayObject([NumberObject(0)] * 4),
+            NameObject("/Contents"): ByteStringObject(b"\0" * 8),
+        }
+    )
+    field = writer._add_object(
+        DictionaryObject(
+            {
+                NameObject("/FT"): NameObject("/Sig"),
+                NameObject("/T"): TextStringObject("Timestamp1"),
+                NameObject("/Subtype"): NameObject("/Widget"),
+                NameObject("/Rect"): ArrayObject([FloatObject(0)] * 4),
+                NameObject("/V"): writer._add_object(value),
+            }
+        )
+    )
+    form = writer._root_object[NameObject("/AcroForm")]
+    assert isinstance(form, DictionaryObject)
+    fields = form[NameObject("/Fields")]
+    assert isinstance(fields, ArrayObject)
+    fields.append(field)
+    page = writer.pages[0]
+    page[NameObject("/Annots")] = ArrayObject([*page.get("/Annots", ()), field])
 
 
 def scanned(pages: int = 1) -> bytes:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from congvan.acts import papers, registry
 from congvan.acts.drafting import Draft, Instead, draft, letterhead
-from congvan.acts.frozen import plan_of, rule_of
+from congvan.acts.frozen import cascade_of, plan_of, rule_of
 from congvan.acts.issuing import play_issue
+from congvan.acts.launch_check import of_form
 from congvan.acts.papers import cited_of
 from congvan.acts.validity import who_signs
-from congvan.errors import ActRefused
+from congvan.errors import ActRefused, BadInput
 from congvan.house import House
+from congvan.letters.lint import lint
 from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
@@ -29,11 +31,15 @@ class Slip:
     right: str
 
 
-async def replace(house: House, letter_id: str, words: LetterText, by: str, why: str) -> str:
+async def replace(
+    house: House, letter_id: str, words: LetterText, by: str, why: str, *, source: str = "plan",
+    lines: Mapping[str, int] | None = None,
+) -> str:  # fmt: skip
     """Draft the letter that takes the place of an issued or recalled one, and hand it to the clerk; its id.
 
     NĐ 30/2020 Điều 18.3: what was wrong in its contents is set right by a document of the same form. It cites the
-    old one; until it is issued, the old one stands.
+    old one; until it is issued, the old one stands. Raise BadInput with the errors of form that would have stopped a
+    launch; source, lines: the file of the new words, as `launches.Launch` names it.
     """
     if not why.strip():
         raise ActRefused("Cần ghi rõ lý do thay thế.")
@@ -42,6 +48,9 @@ async def replace(house: House, letter_id: str, words: LetterText, by: str, why:
         if old.state == "CANCELLED" and hop.letter_id != old.id:
             raise ActRefused("Văn bản này đã hủy và không còn là văn bản của bước chuyển.")
         await _refuse_second(ledger, campaign, old)
+        plan = plan_of(campaign).model_copy(update={"letter": words})
+        if faults := list(of_form(lint(plan, cascade_of(campaign)), source, lines or {})):
+            raise BadInput(faults)
     cited = cited_of(old) | {"why": why}
     made = await draft(house, hop.id, instead=Instead(words, cited))
     return await _submit(house, campaign.id, old, made, by, why)

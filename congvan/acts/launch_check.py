@@ -1,4 +1,5 @@
-"""What stops a launch beside `plan_check`: errors of form, signers out of their dates, files that are secret."""
+"""What stops a launch beside `plan_check`: errors of form, signers out of their dates, files that are secret, letters
+that could not be printed or numbered."""
 
 from __future__ import annotations
 
@@ -13,11 +14,14 @@ from congvan.acts.launches import Launch, plan_sha256
 from congvan.acts.signed_files import refuse_secret_file
 from congvan.errors import BadInput, Fault
 from congvan.house import House
+from congvan.letters import rehearsal
 from congvan.letters.lint import Remark, lint
+from congvan.letters.sheet import Sheet
 from congvan.plan_check import check
+from congvan.registry.columns import ORGANISATIONS
 from congvan.rules.calendar import local
 from congvan.rules.cascade import route
-from congvan.rules.records import Register
+from congvan.rules.records import Cascade, Issue, Register
 from congvan.store.tables import Campaign
 
 #: Shows what does not stop a launch.
@@ -37,17 +41,21 @@ async def refuse_faulty(house: House, order: Launch, text: str, warn: Warn | Non
             return
         register = await registry.read(ledger)
     remarks = lint(order.plan, order.cascade, text)
+    torn = check(
+        order.plan, order.cascade, register, now, order.folder,
+        exercise=order.mode != "live", file=order.source, lines=order.lines, cascade_file=order.cascade_source,
+    )  # fmt: skip
     found = [
-        *check(
-            order.plan, order.cascade, register, now, order.folder,
-            exercise=order.mode != "live", file=order.source, lines=order.lines, cascade_file=order.cascade_source,
-        ),
-        *_form(remarks, order.source, order.lines),
+        *torn,
+        *of_form(remarks, order.source, order.lines),
         *validity.check(
             order.plan, order.cascade, register, local(now).date(), file=order.source, lines=order.lines
         ),
         *_secrets(order),
+        # Only a chain that hangs together has a route.
+        *(() if torn else _nameless(order, register, now)),
     ]  # fmt: skip
+    found = found or list(_unprintable(house, order))
     faults = list({(one.file, one.field, one.message): one for one in found}.values())
     if faults:
         raise BadInput(faults)
@@ -68,10 +76,46 @@ def unreachable(order: Launch, register: Register, now: datetime) -> Iterator[Re
             )  # fmt: skip
 
 
-def _form(remarks: Iterable[Remark], source: str, lines: Mapping[str, int]) -> Iterator[Fault]:
+def of_form(remarks: Iterable[Remark], source: str, lines: Mapping[str, int]) -> Iterator[Fault]:
+    """The errors among these remarks as faults of the file that was linted."""
     for one in remarks:
         if one.severity == "error":
             yield Fault(source, one.place, f"{one.message} [{one.rule}]", one.remedy, _line(one.place, lines))
+
+
+def _nameless(order: Launch, register: Register, now: datetime) -> Iterator[Fault]:
+    """Issuers of whom the registry does not know the letters that stand in a symbol: «12/CV-», and «05/BC-» at the
+    end, since the report of whoever the engine speaks for is always numbered with them."""
+    known = {one.code: one for one in register.organisations}
+    hops = route(register, order.cascade, order.plan, local(now).date()).hops
+    rules = {hop.issuer: order.cascade.rule_of(hop.level) for hop in hops}
+    wanted = [code for code, rule in rules.items() if rule is not None and "{abbreviation}" in rule.symbol]
+    heading = ORGANISATIONS.heading("abbreviation")
+    for code in dict.fromkeys([order.cascade.speaks_for, *wanted]):
+        if not known[code].abbreviation:
+            yield Fault(
+                "danh bạ", heading, f"{known[code].name} ({code}) chưa có chữ viết tắt dùng trong số, ký hiệu văn bản",
+                f"điền cột «{heading}» ở bảng «{ORGANISATIONS.sheet}» của danh bạ",
+            )  # fmt: skip
+
+
+def _unprintable(house: House, order: Launch) -> Iterator[Fault]:
+    """Hops whose letter could never be drafted: no such template, or one that asks for what no letter has."""
+    for number, rule in enumerate(order.cascade.hops, 1):
+        names = rehearsal.context(order.plan, below=_below_an_authority(order.cascade, rule.issuer))
+        try:
+            house.press.render_fragment(Sheet(template=rule.template, issuer=order.cascade.name, context=names))
+        # An authority's own template may ask Jinja for anything, and that fails in ever new ways.
+        except Exception as error:
+            message, remedy = rehearsal.explain(error)
+            field = f"hops[{number}].template"
+            yield Fault(order.cascade_source, field, f"mẫu «{rule.template}»: {message}", remedy)
+
+
+def _below_an_authority(cascade: Cascade, level: str) -> bool:
+    """Whether somewhere above this level an authority signs a letter, which those below cite."""
+    above = [rule for rule in cascade.hops if any(who.level == level for who in rule.recipients)]
+    return any(rule.issue is Issue.SIGNED or _below_an_authority(cascade, rule.issuer) for rule in above)
 
 
 def _line(place: str, lines: Mapping[str, int]) -> int | None:

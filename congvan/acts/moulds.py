@@ -5,7 +5,8 @@ Mails of one hop differ in three fields only (name, link, code), so their templa
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from congvan.acts import office_mails
@@ -51,7 +52,7 @@ class Moulds:
         if delivery is None or message.kind in ("digest", "copy", "report", "issue_wanted", NOTICE):
             return self._house.words.render(office_mails.context_of(self._house, message, scene, now))
         key = (
-            message.kind, message.hop_id, delivery.settles, delivery.due_at, tuple(delivery.segments),
+            message.kind, message.hop_id, delivery.level, delivery.settles, delivery.due_at, tuple(delivery.segments),
             delivery.child_hop_id is not None, repr(message.context), now,
             scene.letter.id if scene.letter is not None else "",
         )  # fmt: skip
@@ -127,7 +128,9 @@ def _reminder(house: House, message: Message, delivery: Delivery, scene: Scene, 
     return say.ReminderMail(
         head=scene.head, recipient=delivery.name, step=int(message.context.get("ordinal", 1)),
         document=scene.document, subject=scene.subject, link="", code=delivery.code, asked=_asked(delivery),
-        time_left=f"còn {left:02d} ngày làm việc" if left > 0 else "hết hạn hôm nay",
+        time_left=_by_the_clock(delivery, scene, now, left) or (
+            f"còn {left:02d} ngày làm việc" if left > 0 else "hết hạn hôm nay"
+        ),
         on_behalf_of=scene.on_behalf_of, segment_note=_segment_note(delivery, scene), **_deadlines(delivery),
     )  # fmt: skip
 
@@ -138,9 +141,29 @@ def _overdue(house: House, message: Message, delivery: Delivery, scene: Scene, n
     return say.OverdueMail(
         head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject, link="",
         code=delivery.code, asked=_asked(delivery), on_behalf_of=scene.on_behalf_of,
-        passed=f"đã quá hạn {passed:02d} ngày làm việc",
+        passed=_by_the_clock(delivery, scene, now, passed) or f"đã quá hạn {passed:02d} ngày làm việc",
         told="sẽ được tổng hợp, báo cáo theo quy định nếu không nhận được trả lời", **_deadlines(delivery),
     )  # fmt: skip
+
+
+def _by_the_clock(delivery: Delivery, scene: Scene, now: datetime, days: int) -> str:
+    """Where a term in hours stands, on its last day and on the first after it; "" where working days say it.
+
+    A mail leaves some seconds after its hour: minutes that are left are rounded up, those that have passed down.
+    """
+    assert delivery.due_at is not None, "only an opened delivery has a term"
+    left = delivery.due_at - now
+    if delivery.level not in scene.in_hours or (abs(left) >= timedelta(days=1) and days > 0):
+        return ""
+    minutes = ceil(left / timedelta(minutes=1))
+    if minutes > 0:
+        return f"còn {_hours(minutes)}"
+    return f"đã quá hạn {_hours(-minutes)}" if minutes else "vừa hết hạn"
+
+
+def _hours(minutes: int) -> str:
+    hours, rest = divmod(minutes, 60)
+    return " ".join(f"{count} {unit}" for count, unit in ((hours, "giờ"), (rest, "phút")) if count)
 
 
 def _extension(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from congvan.acts.drafting import Draft
 from congvan.errors import BadInput, Fault
-from congvan.letters import comparing, numbering, upload
+from congvan.letters import comparing, numbering, revisions, upload
 from congvan.letters.press import Rendered
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ def check_signed(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, 
     assert entered.signed is not None, "only a file is checked"
     file = upload.read(entered.signed)
     refuse_secret(file)
-    faults = list(_signature_faults(file, entered))
+    faults = list(_signature_faults(file, entered, entered.signed))
     found = comparing.compare(file, comparing.approved(made.sheet, rendered), paper_scan=entered.paper_scan)
     accepted = entered.accept_differences_by.strip()
     faults += [_fault(one) for one in found if one.fatal or not accepted]
@@ -82,14 +82,19 @@ def refuse_secret_file(data: bytes, name: str) -> None:
     refuse_secret(file, name)
 
 
-def _signature_faults(file: upload.Upload, entered: Issued) -> list[Fault]:
+def _signature_faults(file: upload.Upload, entered: Issued, data: bytes) -> list[Fault]:
     if not file.signatures and not entered.paper_scan:
         remedy = "ký số tệp, hoặc đánh dấu «bản quét của bản giấy»"
         return [Fault("tệp đã ký", "chữ ký số", "không có chữ ký số", remedy)]
     broken = [one.signer or "không rõ người ký" for one in file.signatures if not one.whole]
-    return [
+    faults = [
         Fault("tệp đã ký", "chữ ký số", f"nội dung đã thay đổi sau khi ký ({name})", "ký lại tệp") for name in broken
     ]
+    # What a signature covers is as it was signed; what was appended to it afterwards is nobody's.
+    if file.signatures and revisions.has_more(data, max(one.end for one in file.signatures)):
+        remedy = "ký tệp sau khi đã bổ sung đủ, hoặc chọn tệp như khi vừa ký xong"
+        faults.append(Fault("tệp đã ký", "chữ ký số", "có nội dung thêm vào sau khi ký", remedy))
+    return faults
 
 
 def _fault(one: comparing.Difference) -> Fault:

@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam, select
 
 from congvan.acts import registry
 from congvan.acts.drafting import reread, upwards
-from congvan.acts.frozen import cascade_of, plan_of, rule_of
+from congvan.acts.frozen import cascade_of, plan_of, policy_of, rule_of
 from congvan.house import House
 from congvan.letters import numbering
 from congvan.letters.sheet import Sheet
@@ -45,6 +45,8 @@ class Scene:
     bypassed_why: str = ""
     #: The kind of the mail that carried the letter: what reminders are replies to.
     letter_kind: str = "letter"
+    #: Levels of the hop's recipients whose term runs on the clock.
+    in_hours: frozenset[str] = frozenset()
 
     def from_name(self, kind: str) -> str:
         """Who it comes from: the authority, in a company's name where it carries the company's letter."""
@@ -80,7 +82,13 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
         bypassed=hop.issuer_name if hop and hop.bypassed_at else "",
         bypassed_why=await _bypassed_why(ledger, hop) if hop and hop.bypassed_at else "",
         letter_kind=letter_kind(campaign, hop) if hop else "letter",
+        in_hours=_in_hours(campaign, hop) if hop else frozenset(),
     )
+
+
+def _in_hours(campaign: Campaign, hop: Hop) -> frozenset[str]:
+    levels = [who.level for who in rule_of(campaign, hop).recipients]
+    return frozenset(level for level in levels if policy_of(campaign, hop, level).deadline.hours)
 
 
 async def _bypassed_why(ledger: Ledger, hop: Hop) -> str:

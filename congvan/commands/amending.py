@@ -51,12 +51,12 @@ async def replace(letter: str, plan: Path, /, *, why: str, by: str, json: bool =
         In kết quả dạng JSON.
     """
     from congvan.acts import amending
-    from congvan.reading import read_plan
+    from congvan.reading import lines_of, read_plan
 
     who, reason = given.person(by), given.words(why, "--why", "lý do")
     words = read_plan(plan)[0].letter
     async with opened() as house:
-        made = await amending.replace(house, letter, words, who, reason)
+        made = await amending.replace(house, letter, words, who, reason, source=str(plan), lines=lines_of(plan))
     _submitted(made, json=json)
 
 

@@ -8,11 +8,17 @@ from datetime import date, datetime
 from typing import Any
 
 import jinja2
+from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 
 from congvan.letters import numbering
 
-_BLOCK = re.compile(r"<(?:p|ul|ol|table|img|hr)\b")
+#: The deadline's place in a plan's text, written in any of the ways that people try.
+DEADLINE = re.compile(r"\{\{\s*deadline\s*\}\}|\{\s*deadline\s*\}")
+_CLOSING = re.compile(r"</\w+\s*>")
+#: The end of a text: marks, and the tags that close there.
+_END = re.compile(rf"[\s./]*(?:{_CLOSING.pattern}[\s./]*)*\Z")
+_BLOCK = re.compile(r"<(?:p|ul|ol|table|img|hr)\b", re.IGNORECASE)
 
 
 def day(value: date | str | None) -> str:
@@ -48,8 +54,9 @@ def code(document: Mapping[str, Any] | None) -> str:
 def words(context: jinja2.runtime.Context, text: str) -> Markup:
     """A plan's text: a fragment of the small HTML in which {deadline} and Jinja names are filled in."""
     environment = context.environment
-    if "{deadline}" in text:
-        text = text.replace("{deadline}", _deadline(context))
+    if DEADLINE.search(text):
+        deadline = _deadline(context)
+        text = DEADLINE.sub(lambda _: deadline, text)
     if "{{" in text or "{%" in text:
         return Markup(environment.from_string(text).render(context.get_all()))
     return Markup(text)
@@ -65,9 +72,12 @@ def _deadline(context: jinja2.runtime.Context) -> str:
 
 
 def block(text: str) -> Markup:
-    """A text as a block: in <p> unless it brings a block of its own."""
+    """A text as blocks: what stands before the first block that it brings goes into <p>."""
     written = escape(text).strip()
-    return written if _BLOCK.match(written) else Markup("<p>%s</p>") % written
+    found = _BLOCK.search(written)
+    lead = written[: found.start()] if found else written
+    wrapped = Markup("<p>%s</p>") % lead.rstrip() if lead else Markup()
+    return wrapped + written[len(lead) :]
 
 
 def go_on(text: str) -> Markup:
@@ -76,8 +86,11 @@ def go_on(text: str) -> Markup:
 
 
 def ended(text: str) -> Markup:
-    """A text as the last of a letter: it ends with "./." (Phụ lục III, mẫu 1.5)."""
-    return Markup("%s./.") % escape(text).rstrip(" ./")
+    """A text as the last of a letter: "./." behind its last word, within what closes there (Phụ lục III, mẫu 1.5)."""
+    written = escape(text)
+    end = _END.search(written)
+    assert end is not None, "the end of a text is found, be it empty"
+    return written[: end.start()] + Markup("./." + "".join(_CLOSING.findall(end[0])))
 
 
 def uncapital(text: str) -> str:
@@ -113,3 +126,12 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "listed": numbering.listed,
     "thousands": numbering.thousands,
 }
+
+
+def environment(loader: jinja2.BaseLoader | None = None, *, autoescape: bool) -> SandboxedEnvironment:
+    """Jinja2 as letters need it: a missing name is an error, and a plan's text cannot reach Python."""
+    made = SandboxedEnvironment(
+        loader=loader, autoescape=autoescape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters.update(FILTERS)
+    return made

@@ -59,12 +59,13 @@ class _Walker(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         tag = SAME_AS.get(tag, tag)
         if tag not in INLINE | BLOCK | PARTS:
-            raise WordsRefused(f"<{tag}> does not occur in letters")
+            raise WordsRefused(f"thẻ <{tag}> không dùng trong văn bản")
         parent = self.open[-1]["t"]
         if tag in PARENTS and parent not in PARENTS[tag]:
-            raise WordsRefused(f"<{tag}> cannot stand in <{parent or 'the letter'}>")
+            where = f"<{parent}>" if parent else "thân văn bản"
+            raise WordsRefused(f"<{tag}> không đứng được trong {where}")
         if tag in BLOCK and parent in {"p", *INLINE}:
-            raise WordsRefused(f"<{tag}> cannot stand in <{parent}>")
+            raise WordsRefused(f"<{tag}> không đứng được trong <{parent}>")
         node = {"t": tag, "c": [], **_attributes(tag, attrs)}
         self.open[-1]["c"].append(node)
         if tag not in VOID:
@@ -75,7 +76,8 @@ class _Walker(HTMLParser):
         if tag in VOID:
             return
         if self.open[-1]["t"] != tag:
-            raise WordsRefused(f"</{tag}> closes <{self.open[-1]['t'] or 'nothing'}>")
+            opened = self.open[-1]["t"]
+            raise WordsRefused(f"</{tag}> đóng nhầm <{opened}>" if opened else f"</{tag}> không có thẻ mở")
         self.open.pop()
 
     def handle_data(self, data: str) -> None:
@@ -85,30 +87,30 @@ class _Walker(HTMLParser):
         """Comments are for whoever edits the template."""
 
     def unknown_decl(self, data: str) -> None:
-        raise WordsRefused(f"<![{data[:20]}…> does not occur in letters")
+        raise WordsRefused(f"<![{data[:20]}…> không dùng trong văn bản")
 
     def handle_decl(self, decl: str) -> None:
-        raise WordsRefused(f"<!{decl[:20]}> does not occur in letters")
+        raise WordsRefused(f"<!{decl[:20]}> không dùng trong văn bản")
 
     def handle_pi(self, data: str) -> None:
-        raise WordsRefused(f"<?{data[:20]}> does not occur in letters")
+        raise WordsRefused(f"<?{data[:20]}> không dùng trong văn bản")
 
 
 def _attributes(tag: str, attrs: list[tuple[str, str | None]]) -> dict[str, str]:
     known = ATTRIBUTES.get(tag, frozenset())
     for name, value in attrs:
         if name not in known:
-            raise WordsRefused(f"<{tag} {name}> does not occur in letters")
+            raise WordsRefused(f"thuộc tính {name} của <{tag}> không dùng trong văn bản")
         if name == "href" and not _LINK.match(value or ""):
-            raise WordsRefused(f"a letter links only to https, http or mailto, not to «{value}»")
+            raise WordsRefused(f"văn bản chỉ dẫn đến https, http hoặc mailto, không đến «{value}»")
         if name == "align" and value not in {"left", "center", "right", "justify"}:
-            raise WordsRefused(f"<{tag} align={value}> does not occur in letters")
+            raise WordsRefused(f"<{tag} align={value}>: chỉ dùng left, center, right, justify")
         if name == "width" and not re.fullmatch(r"\d{1,3}%", value or ""):
-            raise WordsRefused(f"a column's width is a percentage, not «{value}»")
+            raise WordsRefused(f"độ rộng của cột là số phần trăm, không phải «{value}»")
         if name in {"start", "colspan"} and not re.fullmatch(r"[1-9]\d{0,2}", value or ""):
-            raise WordsRefused(f"<{tag} {name}={value}> is not a small number")
+            raise WordsRefused(f"<{tag} {name}={value}>: chỉ ghi số từ 1 đến 999")
         if name == "type" and value not in {"1", "a"}:
-            raise WordsRefused(f"<ol type={value}>: a letter counts 1. 2. or a) b)")
+            raise WordsRefused(f"<ol type={value}>: văn bản chỉ đánh số 1. 2. hoặc a) b)")
     return {name: value or "" for name, value in attrs}
 
 
@@ -118,7 +120,7 @@ def read(html: str) -> Tree:
     walker.feed(html)
     walker.close()
     if len(walker.open) > 1:
-        raise WordsRefused(f"<{walker.open[-1]['t']}> is never closed")
+        raise WordsRefused(f"thiếu thẻ đóng </{walker.open[-1]['t']}>")
     return _blocks(walker.root["c"])
 
 
@@ -156,11 +158,11 @@ def _elements(node: Node, tags: Iterable[str]) -> list[Node]:
     for child in node["c"]:
         if isinstance(child, str):
             if child.strip():
-                raise WordsRefused(f"text «{child.strip()[:30]}» stands loose in <{node['t']}>")
+                raise WordsRefused(f"chữ «{child.strip()[:30]}» nằm ngoài các mục, các ô của <{node['t']}>")
         elif child["t"] in tags:
             elements.append(child)
         else:
-            raise WordsRefused(f"<{child['t']}> cannot stand in <{node['t']}>")
+            raise WordsRefused(f"<{child['t']}> không đứng được trong <{node['t']}>")
     return elements
 
 
@@ -176,7 +178,10 @@ def _table(node: Node) -> Node:
     tidy = [
         {"t": "tr", "c": [{**cell, "c": _blocks(cell["c"])} for cell in _elements(row, {"th", "td"})]} for row in rows
     ]
-    return {"t": "table", "widths": widths, "columns": max((_width(row) for row in tidy), default=0), "c": tidy}
+    columns = max((_width(row) for row in tidy), default=0)
+    if not columns:
+        raise WordsRefused("<table> không có ô nào")
+    return {"t": "table", "widths": widths, "columns": columns, "c": tidy}
 
 
 def _width(row: Node) -> int:

@@ -17,12 +17,11 @@ from typing import Any
 import jinja2
 import typst
 import yaml
-from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from congvan.errors import NothingInstalled
 from congvan.letters import fragment, numbering, writing
-from congvan.letters.filters import FILTERS
+from congvan.letters.filters import environment
 from congvan.letters.frame import Head, frame_of
 from congvan.letters.sheet import Sheet
 
@@ -72,8 +71,9 @@ class Press:
         self._root = next((folder for folder in self._folders if (folder / "page.typ").is_file()), None)
         if self._root is None:
             raise NothingInstalled(f"there is no page.typ in {templates}")
-        self._words = _environment(self._folders, autoescape=True)
-        self._lines = _environment(self._folders, autoescape=False)
+        loader = jinja2.FileSystemLoader([str(folder) for folder in self._folders])
+        self._words = environment(loader, autoescape=True)
+        self._lines = environment(loader, autoescape=False)
         fonts = [str(folder / "fonts") for folder in self._folders if (folder / "fonts").is_dir()]
         # Only our own faces: on a machine with other fonts the bytes would differ.
         self._fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=fonts)
@@ -200,19 +200,6 @@ class Press:
             compiler = typst.Compiler(b"", root=str(self._root), font_paths=self._fonts)
             self._local.compiler = compiler
         return compiler
-
-
-def _environment(folders: tuple[Path, ...], *, autoescape: bool) -> SandboxedEnvironment:
-    """Jinja2 as letters need it: a missing name is an error, and a plan's text cannot reach Python."""
-    environment = SandboxedEnvironment(
-        loader=jinja2.FileSystemLoader([str(folder) for folder in folders]),
-        autoescape=autoescape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-    return environment
 
 
 def _merged(base: Any, value: Any) -> Any:

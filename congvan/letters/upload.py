@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from congvan.errors import BadInput, CongvanError, Fault
+from congvan.letters.revisions import is_time_stamp
 
 # The readers are loaded where they are used: each woken hop is a process of its own and reads no signed file.
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ class Signature:
     """One digital signature. signer: the names in its certificates, "" where they cannot be read.
 
     whole: the bytes that it covers are those that were signed (their digest stands in the signature).
-    to_end: it covers the file to its last byte; a later time stamp or signature may follow it.
+    end: where in the file these bytes end; a later signature may follow.
     """
 
     signer: str
     whole: bool
-    to_end: bool
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _signatures(reader: PdfReader, data: bytes) -> Iterator[Signature]:
     for field in _fields((form.get_object().get("/Fields") if form is not None else None) or ()):
         value = field.get("/V")
         held = value.get_object() if value is not None else None
-        if field.get("/FT") == "/Sig" and held is not None and "/ByteRange" in held:
+        if field.get("/FT") == "/Sig" and held is not None and "/ByteRange" in held and not is_time_stamp(held):
             yield _signature(held, data)
 
 
@@ -126,7 +127,7 @@ def _signature(held: Any, data: bytes) -> Signature:
     covered = data[first : first + length] + data[second : second + rest]
     # ISO 32000-1 12.8.3.3: the signature holds the digest of the covered bytes as its messageDigest.
     whole = first == 0 and 0 < length <= second and any(_digest(name, covered) in seal for name in _HASHES)
-    return Signature(_signer(seal), whole, second + rest >= len(data.rstrip(b"\r\n\0 ")))
+    return Signature(_signer(seal), whole, second + rest)
 
 
 def _digest(name: str, data: bytes) -> bytes:

@@ -29,6 +29,8 @@ _MARK = "\ue000"
 _FIGURE = re.compile(r"\d[\d.]*")
 #: A column that only counts the rows.
 _COUNTER_MM = 14.0
+#: What python-docx takes for a property of the file; a trích yếu may have 500 characters.
+_LONGEST_PROPERTY = 255
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
@@ -50,11 +52,15 @@ def document(press: Press, sheet: Sheet, template: Path | None = None) -> bytes:
     for table in _tables(made.docx):
         _fit(table, _width_mm(frame["profile"]["page"]), next(shares, []))
     core = made.docx.core_properties
-    core.title, core.subject = frame["document"]["title"], frame["document"]["subject"]
-    core.author, core.language = frame["document"]["author"], str(frame["language"])
+    core.title, core.subject = _short(frame["document"]["title"]), _short(frame["document"]["subject"])
+    core.author, core.language = _short(frame["document"]["author"]), str(frame["language"])
     out = io.BytesIO()
     made.save(out)
     return _settled(out.getvalue())
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_PROPERTY else text[: _LONGEST_PROPERTY - 1] + "…"
 
 
 def _draw(made: Any, press: Press, images: Mapping[str, str], width_mm: float) -> None:
@@ -167,9 +173,7 @@ def _leads(children: list[Any]) -> bool:
 
 
 def _items(node: Node, small: float) -> Iterator[dict[str, Any]]:
-    first = int(node.get("start", "1")) - 1
-    for at, item in enumerate(node["c"], first):
-        mark = "- " if node["t"] == "ul" else f"{point(at)}) " if node.get("type") == "a" else f"{at + 1}. "
+    for mark, item in _marked(node):
         parts = item["c"] or [{"t": "p", "c": []}]
         if parts[0]["t"] == "p":
             yield {"kind": "p", "text": _rich([mark, *parts[0]["c"]]), "align": ""}
@@ -177,12 +181,34 @@ def _items(node: Node, small: float) -> Iterator[dict[str, Any]]:
         yield from _blocks(parts, small)
 
 
+def _marked(node: Node) -> Iterator[tuple[str, Node]]:
+    """The items of a list, each with its dash, number or letter."""
+    first = int(node.get("start", "1")) - 1
+    for at, item in enumerate(node["c"], first):
+        yield "- " if node["t"] == "ul" else f"{point(at)}) " if node.get("type") == "a" else f"{at + 1}. ", item
+
+
 def _cell(node: Node, small: float) -> Any:
     inner: list[Any] = []
-    for at, part in enumerate(node["c"]):
-        inner += [{"t": "br", "c": []}] if at else []
-        inner += part["c"] if part["t"] == "p" else []
+    for at, line in enumerate(_lines(node["c"])):
+        inner += [{"t": "br", "c": []}, *line] if at else line
     return _rich(inner, bold=node["t"] == "th", size=small)
+
+
+def _lines(tree: Tree) -> Iterator[list[Any]]:
+    """The paragraphs of a cell; those of a list begin with their marks, those of a table follow each other."""
+    for node in tree:
+        if node["t"] == "p":
+            yield node["c"]
+        elif node["t"] in {"ul", "ol"}:
+            for mark, item in _marked(node):
+                first, *rest = [*_lines(item["c"])] or [[]]
+                yield [mark, *first]
+                yield from rest
+        elif node["t"] == "table":
+            for row in node["c"]:
+                for cell in row["c"]:
+                    yield from _lines(cell["c"])
 
 
 def _rich(children: list[Any], *, bold: bool = False, size: float = 0) -> Any:

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from congvan.letters.fragment import Node, Tree
+from congvan.letters.fragment import Node, Tree, WordsRefused
 from congvan.letters.numbering import point
 
 
 def html(tree: Tree, images: Mapping[str, str] | None = None) -> str:
-    """HTML of this tree: only the vocabulary, everything escaped, drawings as data addresses."""
+    """HTML of this tree: only the vocabulary, everything escaped, drawings as data addresses.
+
+    Raise WordsRefused for a drawing that is not there.
+    """
     return "\n".join(_html(node, images or {}) for node in tree)
 
 
@@ -50,6 +53,8 @@ def _columns(node: Node) -> str:
 
 
 def _image(node: Node, images: Mapping[str, str]) -> str:
+    if node.get("src") not in images:
+        raise WordsRefused(f"không có hình «{node.get('src', '')}»")
     data = base64.b64encode(images[node["src"]].encode()).decode("ascii")
     return f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(node.get("alt", ""))}">'
 

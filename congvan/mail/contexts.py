@@ -88,7 +88,7 @@ class BypassMail(LetterMail):
 
 @dataclass(frozen=True, kw_only=True)
 class ReminderMail:
-    """Stem `reminder`: nhắc việc lần `step`. time_left: "còn 02 ngày làm việc", "hết hạn hôm nay"…
+    """Stem `reminder`: nhắc việc lần `step`. time_left: "còn 02 ngày làm việc", "còn 4 giờ", "hết hạn hôm nay"…
 
     branch_note: to an intermediary, how many of those below have answered.
     """

@@ -234,7 +234,7 @@ def _by_the_hour(settles: Settles) -> Policy:
 def _letter(number: int) -> LetterText:
     return LetterText(
         subject=f"việc mẫu thứ {number + 1}", addressees=("Các đơn vị",), opening="Thực hiện văn bản mẫu.",
-        requests=("Rà soát.", "Báo cáo."), closing="Đề nghị thực hiện./.",
+        requests=("Rà soát.", "Báo cáo.", "Kho lạnh kiểm tra thêm."), closing="Đề nghị thực hiện./.",
         confirmation="Đề nghị xác nhận trước {deadline}.", distribution=("Như trên", "Lưu: VT"),
         signer=Person(name="Trần Thị Mẫu", position="TRƯỞNG BAN"), place="Tỉnh Mẫu",
     )  # fmt: skip

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pypdf import PdfWriter
 
 from congvan.acts import closing, letters, numbers, registry, signed_files
 from congvan.acts.numbers import Series
@@ -25,7 +26,7 @@ from congvan.store.tables import EventRow, File, Letter
 from tests.conftest import at
 from tests.protocol import test_letters_kinds as kinds
 from tests.protocol.world import PLAN, Town, register
-from tests.signing import SIGNER, scanned, signed
+from tests.signing import SIGNER, redrawn, remarked, saved_again, scanned, signed, timed
 
 TODAY = date(2023, 12, 1)
 NUMBER = "2514"
@@ -266,6 +267,25 @@ async def test_a_file_that_was_changed_after_it_was_signed_is_refused(town: Town
     changed = file[: name.start()] + file[name.start() : name.end()].swapcase() + file[name.end() :]
     assert len(changed) == len(file)
     assert "đã thay đổi sau khi ký" in await refused(town, waiting, changed)
+
+
+@pytest.mark.parametrize("change", [remarked, redrawn], ids=["a remark", "a page"])
+async def test_what_was_added_after_the_signature_stops_the_letter_whoever_accepts_it(
+    town: Town, waiting: Letter, change: Callable[[PdfWriter], None]
+) -> None:
+    file = saved_again(signed(await drawn(town, waiting)), change)
+    for later in (file, saved_again(file, timed)):
+        for accepted in ("", "Chu Đức Anh"):
+            said = await refused(town, waiting, later, accept_differences_by=accepted)
+            assert said.splitlines() == [said]
+            assert "có nội dung thêm vào sau khi ký" in said
+
+
+async def test_what_keeps_a_signature_valid_for_years_may_follow_it(town: Town, waiting: Letter) -> None:
+    file = saved_again(signed(await drawn(town, waiting)), timed)
+    issued = await letters.issue(town.house, waiting.id, entered(file))
+    assert issued.state == "ISSUED"
+    assert (await issued_event(town))["signed_by"] == [SIGNER]
 
 
 async def test_a_scan_that_no_machine_can_read_needs_a_name_for_its_words(town: Town, waiting: Letter) -> None:

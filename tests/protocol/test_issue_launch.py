@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from congvan.acts import letters, registry
+from congvan.acts.launch_check import refuse_faulty
+from congvan.acts.launches import Launch
 from congvan.errors import ActRefused, BadInput
 from congvan.launching import launch_file
+from congvan.letters import rehearsal
 from congvan.letters.lint import Remark
 from congvan.letters.names import spoken
 from congvan.letters.press import Press
@@ -19,7 +22,7 @@ from congvan.letters.sheet import Sheet
 from congvan.rules.records import Person
 from congvan.store.tables import Campaign
 from tests.conftest import ROOT
-from tests.protocol.world import PLAN, Town, register
+from tests.protocol.world import CASCADE, PLAN, Town, register
 
 
 @pytest.fixture
@@ -106,6 +109,46 @@ async def test_a_plan_that_was_exercised_is_not_taken_for_launched_in_earnest(
     with pytest.raises(ActRefused, match=told):
         await launched(town, folder, second)
     assert [row.mode for row in await town.all(Campaign)] == [first]
+
+
+async def test_words_that_no_letter_can_print_stop_the_launch_and_show_where(town: Town, folder: Path) -> None:
+    change(folder, "Đẩy mạnh công tác", "Đẩy mạnh {{ letter.subjct }}")
+    (fault,) = (await refused(town, folder)).faults
+    assert fault.field == "letter.requests[2]"
+    assert "không có giá trị" in fault.message
+    assert "subjct" in fault.message
+    assert fault.row is not None
+
+
+async def test_a_hop_whose_letter_no_template_makes_stops_the_launch(town: Town) -> None:
+    await registry.take_over(town.house, register())
+    hops = tuple(hop.model_copy(update={"template": "bord"}) if hop.issuer == "board" else hop for hop in CASCADE.hops)
+    cascade = CASCADE.model_copy(update={"hops": hops})
+    order = Launch(PLAN, cascade, "exercise", "Lan", ROOT / "config" / "campaigns")
+    with pytest.raises(BadInput) as error:
+        await refuse_faulty(town.house, order, "")
+    (fault,) = error.value.faults
+    assert (fault.file, fault.field) == ("cascade.yaml", "hops[2].template")
+    assert "không có mẫu «bord.html»" in fault.message
+
+
+async def test_an_issuer_without_the_letters_of_its_symbol_stops_the_launch_and_the_column_is_named(
+    town: Town, folder: Path
+) -> None:
+    without = {"abbreviation": ""}
+    faults = (await refused(town, folder, BQL=without, INV_A=without, VP=without, T1=without)).faults
+    assert [fault.message.partition(" chưa ")[0] for fault in faults] == ["Tổ chức BQL (BQL)", "Tổ chức INV-A (INV-A)"]
+    assert {fault.remedy for fault in faults} == {"điền cột «Viết tắt» ở bảng «Tổ chức» của danh bạ"}
+
+
+async def test_what_is_tried_before_the_launch_has_the_names_that_letters_have(town: Town) -> None:
+    await town.launch()
+    for issuer in ("UBND-HP", "BQL", "INV-A"):
+        made = (await letters.draft(town.house, (await town.hop(issuer)).id)).sheet.context
+        tried = rehearsal.context(PLAN, below=made["forwarded"] is not None)
+        assert made.keys() == tried.keys()
+        assert (made["forwarded"] or {}).keys() == (tried["forwarded"] or {}).keys()
+        assert (made["forwarded"] is not None) == (issuer == "INV-A")
 
 
 # ------------------------------------------------------------------------------------ signers, units, secrets

@@ -339,6 +339,25 @@ def test_text_of_a_plan_cannot_become_markup_of_the_page() -> None:
         PRESS.render(board(context=context(letter=letter)))
 
 
+def test_what_announces_a_list_stands_in_a_paragraph_before_it() -> None:
+    letter = PLAN.letter.model_dump(mode="json") | {"lead": "Ba việc:\n<ul><li>một</li></ul> rồi <b>báo cáo</b>"}
+    said = PRESS.render_fragment(board(context=context(letter=letter)))
+    assert "<p>Ba việc:</p>\n<ul><li>một</li></ul>\n<p>rồi <b>báo cáo</b></p>" in said
+
+
+def test_the_deadline_is_printed_alike_however_its_place_is_written() -> None:
+    letter = PLAN.letter.model_dump(mode="json") | {"requests": ["{deadline}", "{{deadline}}", "{{ deadline }}"]}
+    said = PRESS.render_fragment(board(context=context(letter=letter)))
+    assert said.count("<li>17 giờ 00 ngày 08/12/2023</li>") == 3
+
+
+@pytest.mark.parametrize("mark", ["", ".", "./."])
+def test_the_last_words_of_a_companys_letter_end_within_their_own_paragraph(mark: str) -> None:
+    letter = PLAN.letter.model_dump(mode="json") | {"confirmation": f"<p>Đề nghị <b>xác nhận{mark}</b></p>"}
+    said = PRESS.render_fragment(company(context=context(letter=letter, parks=[])))
+    assert said.endswith("<p>Đề nghị <b>xác nhận./.</b></p>")
+
+
 def test_words_of_a_plan_cannot_reach_python() -> None:
     letter = PLAN.letter.model_dump(mode="json") | {"opening": "{{ ''.__class__.__mro__ }}"}
     with pytest.raises(jinja2.exceptions.SecurityError):

@@ -10,10 +10,12 @@ import pytest
 
 from congvan import simulate as command
 from congvan.acts import opening, waking
+from congvan.letters.lint import errors, lint
 from congvan.rules import deadlines
 from congvan.simulation.faults import CHANCES, Faults
 from congvan.simulation.run import Verdict, simulate
 from congvan.simulation.shrinking import shrink
+from congvan.simulation.world import draw_world
 from tests.conftest import python
 
 #: Small worlds: the day has to pass quickly here; `make gates` plays 500 seeds of drawn size.
@@ -49,6 +51,12 @@ def test_a_seed_is_the_same_history_in_another_process_with_other_hashes() -> No
     assert [run.returncode for run in runs] == [0, 0], runs[0].stderr + runs[1].stderr
     assert len({run.stdout for run in runs}) == 1
     assert len(runs[0].stdout.split()[0]) == 64
+
+
+def test_the_words_of_a_played_world_could_be_launched(tmp_path: Path) -> None:
+    # Or every replacement of its letter would be refused, and none be played.
+    for _, order in draw_world(1, TENANTS, DAYS, tmp_path).launches:
+        assert errors(lint(order.plan, order.cascade)) == []
 
 
 def test_faults_really_happen() -> None:

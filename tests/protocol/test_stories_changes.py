@@ -9,7 +9,7 @@ import pytest
 from congvan.acts import amending, campaigns, deliveries, extending, letters, pausing, recalls
 from congvan.acts.confirmations import Answer, answer
 from congvan.acts.frozen import plan_of
-from congvan.errors import ActRefused, LinkRevoked
+from congvan.errors import ActRefused, BadInput, LinkRevoked
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Changes, LetterText
 from congvan.store.tables import Campaign, Case, EventRow, Letter, Message
@@ -290,6 +290,18 @@ async def test_the_new_letter_cites_the_old_and_both_stand_in_the_list(opened: T
     assert f"Công văn này thay thế Công văn số {old.symbol} ngày 01/12/2023" in new.html
     assert (await board_letter(opened)).id == new.id
     assert new.number == (old.number or 0) + 1
+
+
+async def test_new_words_against_the_form_are_refused_as_a_launch_refuses_them_and_the_old_letter_stands(
+    opened: Town,
+) -> None:
+    old = await board_letter(opened)
+    words = NEW_WORDS.model_copy(update={"subject": "V/v bảo đảm an ninh", "confirmation": "Trước {{ hạn }}."})
+    with pytest.raises(BadInput) as error:
+        await amending.replace(opened.house, old.id, words, BY, "sai", source="moi.yaml", lines={"letter.subject": 7})
+    found = {fault.field: (fault.file, fault.row) for fault in error.value.faults}
+    assert found == {"letter.subject": ("moi.yaml", 7), "letter.confirmation": ("moi.yaml", None)}
+    assert len(await opened.all(Letter, Letter.kind == old.kind)) == 1
 
 
 async def test_who_confirmed_the_old_confirms_the_new_by_its_own_date(opened: Town) -> None:

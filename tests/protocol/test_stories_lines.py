@@ -93,6 +93,25 @@ async def test_a_company_that_passes_on_after_the_closing_still_reaches_those_be
     assert (await town.one(Letter, Letter.kind == "investor")).state == "ISSUED"
 
 
+async def test_who_is_held_to_the_printed_date_is_not_told_of_a_later_one_because_another_line_is(
+    town: Town, tmp_path: Path
+) -> None:
+    terms = {"tenant": Policy(deadline=Deadline(working_days=5)), "unit": Policy(deadline=Deadline(working_days=9))}
+    letter = await go_live(town, tmp_path, audience=to("T-OUT", "VP"), policies=terms)
+    await town.until("2023-12-11", "09:00")
+    file = signed(await drawn(town, letter, issued_on=date(2023, 12, 11)))
+    await letters.issue(town.house, letter.id, entered(file, day=date(2023, 12, 11)))
+    await town.work()
+    told = {}
+    for code in ("T-OUT", "VP"):
+        assert (await town.delivery(code)).due_at == at("2023-12-14", "17:00")
+        mail = next(one for one in town.postbox.to(address(code)) if "chờ ban hành" not in str(one["Subject"]))
+        body = mail.get_body(("plain",))
+        assert body is not None
+        told[code] = "muộn hơn thời hạn in" in " ".join(body.get_content().split())
+    assert told == {"T-OUT": True, "VP": False}
+
+
 async def test_a_letter_that_is_issued_after_its_own_date_gives_everybody_the_minimum_and_says_so(
     town: Town, tmp_path: Path
 ) -> None:

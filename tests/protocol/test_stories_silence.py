@@ -215,6 +215,32 @@ async def test_an_urgent_round_is_told_of_at_once(town: Town) -> None:
     ]
 
 
+async def test_a_term_in_hours_is_told_in_hours_and_minutes(town: Town) -> None:
+    storm = Policy(
+        deadline=Deadline(working_days=0, hours=6),
+        reminders=(Reminder(hours=-4), Reminder(hours=0), Reminder(hours=1)),
+        grace_working_days=0,
+        grace_hours=2,
+        release=Release.ON_ACKNOWLEDGE,
+    )
+    await sent_out(
+        town, "2023-12-02", "20:00", urgency=Urgency.FLASH, audience=ONLY_OUTSIDE,
+        policies=dict.fromkeys(("board", "investor", "tenant"), storm),
+    )  # fmt: skip
+    # A mail is written some seconds after its hour.
+    for day, hour in (("2023-12-02", "22:00:20"), ("2023-12-03", "02:00:20"), ("2023-12-03", "03:30:20")):
+        town.clock.set(at(day, hour))
+        await town.work()
+    _, *mails = town.postbox.to(address("T-OUT"))
+    said = ["còn 4 giờ", "vừa hết hạn", "đã quá hạn 1 giờ 30 phút"]
+    assert [str(mail["Subject"]).rpartition(": ")[2] for mail in mails] == said
+    for mail, words in zip(mails, said, strict=True):
+        for kind in ("plain", "html"):
+            body = mail.get_body((kind,))
+            assert body is not None
+            assert words[:1].upper() + words[1:] in body.get_content()
+
+
 # ------------------------------------------------------------------------------------ late answers
 
 

@@ -130,6 +130,29 @@ def test_bold_and_italic_words_stay_so_and_points_count_as_vietnamese_does() -> 
     assert " ".join(words(data)).count("đ) năm") == 1
 
 
+def test_a_list_inside_a_cell_keeps_its_lines_and_their_marks() -> None:
+    letter = kinds.PLAN.letter.model_dump(mode="json") | {
+        "lead": "<table><tr><th>Việc</th><td>Gồm:<ul><li>gạch một</li>"
+        "<li>gạch hai<ol><li>số một</li></ol></li></ul></td></tr></table>"
+    }  # fmt: skip
+    made = opened(word.document(PRESS, board(context=kinds.context(letter=letter))))
+    tags = {qn("w:t"), qn("w:br")}
+    cells = [
+        "".join("|" if part.tag == qn("w:br") else part.text or "" for part in cell.iter(*tags))
+        for cell in made.element.body.iter(qn("w:tc"))
+    ]
+    assert "Gồm:|- gạch một|- gạch hai|1. số một" in cells
+
+
+def test_a_subject_as_long_as_a_letter_allows_is_cut_in_the_files_properties_only() -> None:
+    subject = ("bảo đảm an ninh " * 40)[:499] + "x"
+    data = word.document(PRESS, board(number="5", issued_on=DAY, subject=subject))
+    core = opened(data).core_properties
+    assert len(core.title) == len(core.subject) == 255
+    assert core.subject == subject[:254] + "…"
+    assert subject in " ".join(words(data))
+
+
 def test_an_illustration_says_so_on_the_word_copy() -> None:
     made = opened(word.document(PRESS, board(illustration=True)))
     section = made.sections[0]
