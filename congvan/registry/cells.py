@@ -11,7 +11,7 @@ from email_validator import EmailNotValidError, validate_email
 from congvan.registry.columns import Column, Holds
 from congvan.registry.faults import shown
 from congvan.registry.workbook import Cell, Formula
-from congvan.rules.names import fold
+from congvan.rules.names import fold, one_line
 from congvan.rules.records import nfc
 
 Value = str | int | bool | date | tuple[str, ...] | None
@@ -36,7 +36,7 @@ class BadCell(ValueError):
 
 
 def value_of(cell: Cell, column: Column) -> Value:
-    """The value of a cell, None when it is empty; raise BadCell."""
+    """The value of a cell, None when it is empty; raise BadCell. Only several codes may stand on several lines."""
     if cell is Formula.FORMULA:
         raise BadCell("ô chứa công thức", "chép ô rồi dán lại theo kiểu «chỉ giá trị»")
     if column.holds is Holds.DATE and isinstance(cell, date):
@@ -44,6 +44,8 @@ def value_of(cell: Cell, column: Column) -> Value:
     text = _text(cell, column)
     if not text:
         return None
+    if column.holds is not Holds.CODES:
+        text = one_line(text)
     match column.holds:
         case Holds.DATE:
             return _date(text)

@@ -26,7 +26,7 @@ _Line = dict[str, object]
 
 
 def write_register(register: Register, path: Path) -> None:
-    """Write a registry that `read_register` gives back equal: a workbook, or a folder of CSV files.
+    """Write a registry that `read_register` gives back equal (text on one line): a workbook, or a folder of CSV files.
 
     A path that ends in .xlsx becomes a workbook, any other a folder with one file for each table (UTF-8
     with BOM, so that a spreadsheet opened by double click shows the diacritics). Text that a spreadsheet

@@ -11,7 +11,7 @@ import pytest
 
 from congvan.errors import BadInput, Fault
 from congvan.registry import needs_smtputf8, read_register, without_mailbox
-from congvan.rules.records import Register
+from congvan.rules.records import Organisation, Register
 
 LEVELS = {"board": "Ban quản lý", "investor": "Chủ đầu tư", "tenant": "Doanh nghiệp"}
 ORGANISATIONS = """Mã tổ chức,Tên tổ chức,Cấp,Cấp trên trực tiếp,Khu công nghiệp,Nhóm ngành
@@ -311,6 +311,15 @@ def test_names_of_three_hundred_letters_are_kept_whole(folder: Folder) -> None:
     name = ("Công ty TNHH Một thành viên Sản xuất, Thương mại và Dịch vụ Đầu tư Phát triển Ống Đồng " * 4)[:300].strip()
     register = read(folder(organisations=ORGANISATIONS.replace("Công ty Cổ phần Vải Sợi", f'"{name}"')))
     assert register.organisations[3].name == name
+
+
+@pytest.mark.parametrize(
+    "broken", ["Công ty Cổ phần\nVải Sợi", "Công ty\tCổ phần  Vải Sợi", "Công ty Cổ\u2028phần Vải Sợi"]
+)
+def test_a_name_that_was_typed_on_two_lines_is_one_line(folder: Folder, broken: str) -> None:
+    table = ORGANISATIONS.replace("Công ty Cổ phần Vải Sợi", f'"{broken}"').replace("KHU-A;KHU-B", '"KHU-A\nKHU-B"')
+    assert read(folder(organisations=table)) == read(folder(organisations=ORGANISATIONS))
+    assert Organisation(code="DN-2", name=broken, level="tenant").name == "Công ty Cổ phần Vải Sợi"
 
 
 def ascii_form(label: str) -> str:

@@ -20,6 +20,7 @@ from congvan.errors import BadInput, Fault
 from congvan.registry import read_register, write_register, write_template
 from congvan.registry import workbook as workbook_of
 from congvan.registry.workbook import MOST_CELLS
+from congvan.rules.names import one_line
 from congvan.rules.records import Contact, Organisation, Park, Person, Register, nfc
 
 LEVELS = {"board": "Ban quản lý", "tenant": "Doanh nghiệp"}
@@ -45,7 +46,8 @@ _dangerous = st.sampled_from(
         "_x0041_",
     ]
 )
-_texts = st.one_of(_any_text, _dangerous).map(lambda text: str(nfc(text)))
+#: As a cell is read: on one line.
+_texts = st.one_of(_any_text, _dangerous).map(lambda text: one_line(str(nfc(text))))
 _lines = _texts.filter(bool)
 _codes = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,12}", fullmatch=True).filter(lambda code: code[:4] != "VIDU")
 _dates = st.dates(date(1890, 1, 1), date(2100, 12, 31))
