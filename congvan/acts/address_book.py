@@ -184,6 +184,8 @@ _FIELDS = {
     "code": "Mã", "name": "Tên", "level": "Cấp", "parent": "Đơn vị cấp trên", "parks": "Khu công nghiệp",
     "segments": "Nhóm", "tax_code": "Mã số thuế", "valid_from": "Hiệu lực từ", "valid_until": "Hiệu lực đến",
     "abbreviation": "Viết tắt", "contacts": "Hộp thư", "name_en": "Tên tiếng Anh", "address": "Địa chỉ",
+    "short_name": "Tên ngắn", "place": "Địa danh", "standing_authority": "Ủy quyền thường xuyên",
+    "signers": "Người ký", "invented": "Minh họa",
 }  # fmt: skip
 
 
@@ -249,6 +251,8 @@ def differences(change: BookChange) -> list[tuple[str, str, str]]:
 def _said(key: str, value: Any) -> str:
     if key == "contacts":
         return "; ".join(_contact(one) for one in value or ())
+    if key == "signers":
+        return "; ".join(f"{one['name']}, {one['position']}" for one in value or ())
     if isinstance(value, list):
         return ", ".join(str(one) for one in value)
     return "" if value is None else str(value)

@@ -1,7 +1,8 @@
-"""The registry in the database: taken over whole, read whole."""
+"""The registry in the database: taken over from files, read whole."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy import select
@@ -10,13 +11,19 @@ from congvan.house import House
 from congvan.rules.names import fold
 from congvan.rules.records import Organisation, Park, Register
 from congvan.store.ledger import Ledger
+from congvan.store.office import BookChange
 from congvan.store.tables import OrganisationRow, ParkRow
 
 
-async def take_over(house: House, register: Register) -> dict[str, int]:
-    """Add and replace what the register names; return the counts. Running campaigns do not move."""
+async def take_over(house: House, register: Register, by: str = "", why: str = "") -> Register:
+    """Add and replace what the register names; return it as it is stored then. Running campaigns do not move.
+
+    by, why: who brought it, and what it rests on: written down for each organisation that it changed.
+    """
     now = await house.clock.now()
     async with house.store.act() as ledger:
+        before = await _stored(ledger, register)
+        organisations = tuple(_kept(before.get(one.code), one, register.untold) for one in register.organisations)
         for park in register.parks:
             await ledger.put(
                 ParkRow,
@@ -25,7 +32,7 @@ async def take_over(house: House, register: Register) -> dict[str, int]:
                 investor=park.investor,
                 record=park.model_dump(mode="json"),
             )
-        for one in register.organisations:
+        for one in organisations:
             await ledger.put(
                 OrganisationRow,
                 {"code": one.code},
@@ -35,7 +42,29 @@ async def take_over(house: House, register: Register) -> dict[str, int]:
                 record=one.model_dump(mode="json"),
                 changed_at=now,
             )
-    return {"organisations": len(register.organisations), "parks": len(register.parks)}
+        changed = [one for one in organisations if by and before.get(one.code, one) != one]
+        await ledger.add_all(
+            BookChange,
+            [
+                {
+                    "id": house.new_id(now), "organisation": one.code, "at": now, "by": by, "why": why,
+                    "before": before[one.code].model_dump(mode="json"), "after": one.model_dump(mode="json"),
+                }
+                for one in changed
+            ],
+        )  # fmt: skip
+    return register.model_copy(update={"organisations": organisations})
+
+
+async def _stored(ledger: Ledger, register: Register) -> dict[str, Organisation]:
+    """Those whom the register names, as they are; nobody else changes them before this transaction ends."""
+    named = ledger.among(OrganisationRow.code, [one.code for one in register.organisations])
+    query = select(OrganisationRow.code, OrganisationRow.record).where(named).order_by(OrganisationRow.code)
+    return {row.code: Organisation.model_validate(row.record) for row in await ledger.rows(query.with_for_update())}
+
+
+def _kept(old: Organisation | None, one: Organisation, untold: Sequence[str]) -> Organisation:
+    return one.model_copy(update={kind: getattr(old, kind) for kind in untold}) if old else one
 
 
 def found_by(one: Organisation) -> str:

@@ -193,6 +193,8 @@ _GUIDE = (
     "Ngày ghi theo dạng dd/mm/yyyy. Nhiều mã trong một ô cách nhau bằng dấu chấm phẩy (;).",
     "Không dùng công thức; ô không bắt đầu bằng = + - @.",
     "Ưu tiên hộp thư chung của đơn vị (văn thư, hành chính); chỉ ghi tên cá nhân khi thật cần.",
+    "Trang «Đầu mối» hoặc «Người ký» không có dòng nào: đầu mối, người ký đã có được giữ nguyên; có dòng: các dòng ấy "
+    "thay toàn bộ đầu mối, người ký đã có của mọi tổ chức trong tệp.",
     "Nếu một ô sai, không dòng nào được nhập; thông báo nêu rõ trang, dòng, cột và cách sửa.",
 )
 

@@ -108,10 +108,12 @@ class Organisation(Record):
 
 
 class Register(Record):
-    """A whole registry as it was read: unique codes, every reference resolved."""
+    """A whole registry, or part of one, as it was read: unique codes, every reference resolved."""
 
     organisations: tuple[Organisation, ...]
     parks: tuple[Park, ...] = ()
+    #: contacts, signers: of which no table had a row. Silence about them is no order to erase what is known.
+    untold: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------------------- policy and cascade

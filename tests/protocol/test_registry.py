@@ -101,6 +101,27 @@ def test_files_may_be_named_one_by_one(folder: Folder) -> None:
     assert read_register(paths, LEVELS) == read(root)
 
 
+@pytest.mark.parametrize("table", [None, CONTACTS.splitlines()[0]], ids=["no table", "headings alone"])
+def test_of_what_no_table_speaks_nothing_is_said(folder: Folder, table: str | None) -> None:
+    assert read(folder()).untold == ()
+    (folder() / "contacts.csv").unlink()
+    assert read(folder(contacts=table)).untold == ("contacts",)
+
+
+def test_one_new_tenant_may_name_what_is_stored_already(folder: Folder) -> None:
+    stored = read(folder())
+    row = "DN-3,Công ty TNHH Mới,tenant,BAN,KHU-A,\n"
+    only = folder(organisations=f"{ORGANISATIONS.splitlines()[0]}\n{row}")
+    for name in ("parks", "contacts", "signers"):
+        (only / f"{name}.csv").unlink()
+    assert [one.code for one in read_register([only], LEVELS, stored).organisations] == ["DN-3"]
+    assert {one.field for one in faults_of(only)} == {"Cấp trên trực tiếp", "Khu công nghiệp"}
+    turned = f"{ORGANISATIONS.splitlines()[0]}\nBAN,Ban Quản lý Mẫu,board,CDT-A,,\n"
+    (only / "organisations.csv").write_text(turned, "utf-8")
+    with pytest.raises(BadInput, match="BAN → CDT-A → BAN"):
+        read_register([only], LEVELS, stored)
+
+
 def test_a_level_may_be_written_by_its_name(folder: Folder) -> None:
     named = ORGANISATIONS.replace(",tenant,", ",doanh nghiệp,")
     assert read(folder(organisations=named)) == read(folder())

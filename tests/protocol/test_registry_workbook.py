@@ -134,7 +134,8 @@ def _registers(draw: st.DrawFn) -> Register:
 def test_an_exported_registry_reads_back_equal(tmp_path: Path, name: str, register: Register) -> None:
     write_register(register, tmp_path / name)
     assert [one.name for one in tmp_path.iterdir()] == [name]
-    assert read_register([tmp_path / name], LEVELS) == register
+    # Of an empty table nothing is known but that it was empty.
+    assert read_register([tmp_path / name], LEVELS).model_copy(update={"untold": ()}) == register
 
 
 def test_no_cell_of_an_export_is_a_formula(tmp_path: Path) -> None:
