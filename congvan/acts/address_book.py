@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import func, not_, select
 
 from congvan.acts.campaigns import is_settled
-from congvan.acts.registry import found_by, mailboxes
+from congvan.acts.registry import found_by, in_use, mailboxes
 from congvan.errors import ActRefused, BadInput, Fault, NotFound
 from congvan.house import House
 from congvan.registry.cells import BadCell, mailbox
@@ -139,7 +139,10 @@ async def correct(house: House, code: str, words: Mapping[str, Any], by: str, wh
 
 
 async def put_mailbox(house: House, code: str, words: Mapping[str, Any], by: str, why: str) -> Organisation:
-    """Add a mailbox, or correct the one of this address. Who designated it, and by which paper, stands with it."""
+    """Add a mailbox, or correct the one of this address; of those of one order it is tried first, as the newest.
+
+    Who designated it, and by which paper, stands with it.
+    """
     try:
         email = mailbox(str(words.get("email", "")).strip())
     except BadCell as error:
@@ -150,7 +153,7 @@ async def put_mailbox(house: House, code: str, words: Mapping[str, Any], by: str
     async with house.store.act() as ledger:
         old = await _old(ledger, code)
         others = [one.model_dump(mode="json") for one in old.contacts if one.email.lower() != email.lower()]
-        record = old.model_dump(mode="json") | {"contacts": [*others, {**words, "email": email}]}
+        record = old.model_dump(mode="json") | {"contacts": [{**words, "email": email}, *others]}
         one = _read(record)
         contacts = tuple(sorted(one.contacts, key=lambda contact: contact.order))
         one = one.model_copy(update={"contacts": contacts})
@@ -168,6 +171,21 @@ async def end_mailbox(house: House, code: str, email: str, until: date, by: str,
         one = old.model_copy(update={"contacts": contacts})
         await _write(house, ledger, old, one, by, why)
     return one
+
+
+async def disown(house: House, code: str, email: str, by: str, why: str) -> None:
+    """A mailbox turned out not to be theirs: yesterday was its last day, or today where it begins today."""
+    today = local(await house.clock.now()).date()
+    yesterday = today - timedelta(days=1)
+    async with house.store.act() as ledger:
+        old = await _old(ledger, code)
+        contacts = tuple(
+            _ended(one, max(yesterday, one.valid_from or yesterday))
+            if one.email.lower() == email.lower() and in_use(one, today)
+            else one
+            for one in old.contacts
+        )
+        await _write(house, ledger, old, old.model_copy(update={"contacts": contacts}), by, why)
 
 
 def _ended(one: Contact, until: date) -> Contact:

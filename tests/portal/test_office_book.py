@@ -10,7 +10,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 
-from congvan.acts import address_book, registry, requests, retention
+from congvan.acts import address_book, deliveries, registry, requests, retention
 from congvan.house import House
 from congvan.rules.retention import Retention
 from congvan.store.office import BookChange
@@ -205,6 +205,34 @@ async def test_a_proposed_contact_is_taken_up_by_an_operator(clerk: Clerk, desk:
     page = await clerk.do(f"/office/requests/{key}/decide", 422, **form)
     assert "đã có người quyết định" in page.text
     assert (await desk.delivery(tenant.recipient)).round == 2, "pressing twice sends once"
+
+
+@pytest.mark.parametrize("not_us", [False, True])
+async def test_the_next_campaign_writes_to_the_contact_that_was_taken_up(
+    clerk: Clerk, desk: Desk, not_us: bool
+) -> None:
+    tenant = await desk.tenant()
+    old = tenant.address
+    assert old is not None
+    said = {"email": "moi@cong-ty.example", "by": "Hoa"}
+    key = await requests.propose_contact(desk.house, tenant.id, said, None, not_us=not_us)
+    assert ("hết hiệu lực trong danh bạ" in await clerk.see(f"/office/requests/{key}")) is not_us
+    form = {"verdict": "accept", "book": "yes", "readdress": "yes"}
+    await clerk.do(f"/office/requests/{key}/decide", **form)
+    card = await book(desk.house, tenant.recipient)
+    tried = registry.mailboxes(card.organisation, card.today)
+    assert tried[0] == "moi@cong-ty.example"
+    assert (old in tried) is not not_us
+    assert old in {one.email for one in card.organisation.contacts}
+
+
+async def test_a_mailbox_that_is_not_theirs_ends_although_nobody_names_another(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    key = await requests.propose_contact(desk.house, tenant.id, {"by": "Người lạ"}, None, not_us=True)
+    await deliveries.resend(desk.house, tenant.id, "hoa", address="khac@cong-ty.example", why="điện thoại")
+    await clerk.do(f"/office/requests/{key}/decide", verdict="accept")
+    card = await book(desk.house, tenant.recipient)
+    assert tenant.address not in registry.mailboxes(card.organisation, card.today)
 
 
 async def test_a_proposed_contact_that_is_declined_changes_nothing(clerk: Clerk, desk: Desk) -> None:
