@@ -36,6 +36,7 @@ def check_references(rows: Rows, levels: Collection[str] | None, stored: Registe
     known = _Known()
     for kind in ("organisations", "parks"):
         yield from _twice(rows[kind], "code", "mã này")
+        yield from _spelt_otherwise(rows[kind], {one.code for one in getattr(stored, kind)})
     here = {row.text("code") for row in rows["organisations"]}
     organisations = here | {one.code for one in stored.organisations}
     parks = {row.text("code") for row in rows["parks"]} | {one.code for one in stored.parks}
@@ -67,6 +68,20 @@ def _twice(rows: list[Row], field: str, what: str) -> Iterator[Fault]:
                 field,
                 f"{what} «{shown(code)}» đã có ở {place}",
                 "bỏ dòng thừa, hoặc đặt mã khác (hoa thường như nhau)",
+            )
+
+
+def _spelt_otherwise(rows: list[Row], stored: set[str]) -> Iterator[Fault]:
+    """Codes that are stored in another case, and would be taken in beside themselves."""
+    spelt = {code.casefold(): code for code in stored}
+    for row in rows:
+        code = row.text("code")
+        known = spelt.get(code.casefold(), code)
+        if code not in stored and known != code:
+            yield row.fault(
+                "code",
+                f"mã «{shown(code)}» trong danh bạ là «{known}»",
+                "ghi mã như trong danh bạ, hoặc đặt mã khác (hoa thường như nhau)",
             )
 
 

@@ -59,6 +59,7 @@ async def test_an_organisation_is_added_with_the_paper_it_rests_on(clerk: Clerk,
     [
         {"code": "mã có dấu"}, {"code": "CDT-VSIP"}, {"name": ""}, {"why": ""}, {"parks": "KHU-KHONG-CO"},
         {"parent": "KHONG-CO"}, {"valid_until": "31/02/2024"}, {"valid_until": "01/01/2020"}, {"code": "../../x"},
+        {"code": "cdt-vsip"},
     ],
     ids=str,
 )  # fmt: skip
@@ -90,6 +91,15 @@ async def test_an_organisation_ends_on_a_day_and_stays_in_the_book(clerk: Clerk,
     form = {"name": one.name, "level": one.level, "valid_until": "30/11/2023", "why": "giải thể"}
     await clerk.do(f"{AT}/correct", **form)
     assert "đã hết hiệu lực" in await clerk.see("/office/book?q=vsip hai phong cdt")
+
+
+async def test_nobody_stands_above_itself(clerk: Clerk, house: House) -> None:
+    for code, parent in (("DN-A", ""), ("DN-B", "DN-A"), ("DN-C", "DN-B")):
+        await clerk.do("/office/book-new", **(NEW | {"code": code, "parks": "", "parent": parent}))
+    form = {"name": "Công ty TNHH Mới", "level": "tenant", "parent": "DN-C", "why": "công văn 13/VP"}
+    page = await clerk.do("/office/book/DN-A/correct", 422, **form)
+    assert "DN-A → DN-C → DN-B → DN-A" in page.text
+    assert (await book(house, "DN-A")).organisation.parent is None
 
 
 async def test_who_registers_after_the_launch_is_taken_in_by_a_named_person(clerk: Clerk, desk: Desk) -> None:
@@ -144,6 +154,28 @@ async def test_a_mailbox_ends_on_a_day_and_stays_with_its_dates(clerk: Clerk, ho
     assert email not in registry.mailboxes(card.organisation, card.today)
     assert email in {one.email for one in card.organisation.contacts}
     assert "nghỉ việc" in await clerk.see(AT)
+
+
+async def test_each_time_of_a_mailbox_stands_for_itself(clerk: Clerk, house: House) -> None:
+    box = {"email": "truc@vsip.example", "designated_by": "công văn 15"}
+    await clerk.do(f"{AT}/mailbox", **box, phone="0225 111 111")
+    await clerk.do(f"{AT}/mailbox", **box, phone="0225 222 222")
+
+    async def times() -> list[tuple[str, str, str]]:
+        contacts = (await book(house)).organisation.contacts
+        mine = [one for one in contacts if one.email == box["email"]]
+        return sorted((str(one.valid_from), str(one.valid_until), one.phone) for one in mine)
+
+    assert await times() == [("2023-12-01", "None", "0225 222 222")]
+    await clerk.do(f"{AT}/end-mailbox", 422, email=box["email"], until="30/11/2023", why="trước ngày bắt đầu")
+    await clerk.do(f"{AT}/end-mailbox", email="TRUC@vsip.example", until="05/12/2023", why="nghỉ việc")
+    house.clock.forward(days=10)  # type: ignore[attr-defined]
+    await sign_in(clerk.web)
+    await clerk.do(f"{AT}/mailbox", **box, phone="0225 333 333")
+    await clerk.do(f"{AT}/end-mailbox", email=box["email"], until="20/12/2023", why="nghỉ việc")
+    assert await times() == [
+        ("2023-12-01", "2023-12-05", "0225 222 222"), ("2023-12-11", "2023-12-20", "0225 333 333"),
+    ]  # fmt: skip
 
 
 async def test_what_stood_on_a_card_is_purged_in_time_and_who_changed_it_stays(clerk: Clerk, desk: Desk) -> None:

@@ -116,6 +116,9 @@ def test_one_new_tenant_may_name_what_is_stored_already(folder: Folder) -> None:
         (only / f"{name}.csv").unlink()
     assert [one.code for one in read_register([only], LEVELS, stored).organisations] == ["DN-3"]
     assert {one.field for one in faults_of(only)} == {"Cấp trên trực tiếp", "Khu công nghiệp"}
+    (only / "organisations.csv").write_text(f"{ORGANISATIONS.splitlines()[0]}\ndn-1,Công ty Khác,tenant,,,\n", "utf-8")
+    with pytest.raises(BadInput, match="«dn-1» trong danh bạ là «DN-1»"):
+        read_register([only], LEVELS, stored)
     turned = f"{ORGANISATIONS.splitlines()[0]}\nBAN,Ban Quản lý Mẫu,board,CDT-A,,\n"
     (only / "organisations.csv").write_text(turned, "utf-8")
     with pytest.raises(BadInput, match="BAN → CDT-A → BAN"):
