@@ -5,6 +5,7 @@ Running campaigns do not move: a correction is offered to every open delivery, a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -131,10 +132,23 @@ async def add(house: House, words: Mapping[str, Any], by: str, why: str) -> Orga
     return one
 
 
-async def correct(house: House, code: str, words: Mapping[str, Any], by: str, why: str) -> Organisation:
-    """Change what is said of an organisation; its code stays, and so do its mailboxes and signers."""
+def fingerprint(one: Organisation) -> str:
+    """Of all that a card shows."""
+    return hashlib.sha256(one.model_dump_json().encode()).hexdigest()
+
+
+async def correct(
+    house: House, code: str, words: Mapping[str, Any], by: str, why: str, shown: str = ""
+) -> Organisation:
+    """Change what is said of an organisation; its code stays, and so do its mailboxes and signers.
+
+    shown: the fingerprint of the card on which the words were typed. They say every field of it, so they would take
+    back what somebody else has corrected meanwhile: then raise ActRefused.
+    """
     async with house.store.act() as ledger:
         old = await _old(ledger, code)
+        if shown and shown != fingerprint(old):
+            raise ActRefused("Đã có người sửa đơn vị này từ khi mở trang; mở lại từ danh bạ, xem rồi sửa lần nữa.")
         one = _read(old.model_dump(mode="json") | dict(words) | {"code": code})
         await _write(house, ledger, old, one, by, why)
     return one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 
 import pytest
@@ -84,6 +85,21 @@ async def test_a_correction_says_what_it_was_before_and_moves_no_running_campaig
     assert card.organisation.signers == one.signers
     assert ("Tên", one.name, "Công ty TNHH VSIP (đổi tên)") in address_book.differences(card.changes[0])
     assert (await desk.delivery("CDT-VSIP")).name == one.name
+
+
+async def test_a_correction_does_not_take_back_what_somebody_else_corrected_meanwhile(
+    clerk: Clerk, house: House
+) -> None:
+    one = (await book(house)).organisation
+    shown = re.search(r'name="as_shown" value="(\w{64})"', await clerk.see(AT))
+    assert shown is not None
+    form = {"name": one.name, "level": one.level, "parks": ";".join(one.parks), "why": "giấy ĐKDN"}
+    await clerk.do(f"{AT}/correct", **form, as_shown=shown[1], address="Số 1 đường Mới")
+    page = await clerk.do(f"{AT}/correct", 422, **form, as_shown=shown[1], tax_code="0200000000")
+    assert "Đã có người sửa đơn vị này" in page.text
+    assert shown[1] in page.text, "typed on the old card it stays, until the card is opened anew"
+    now = (await book(house)).organisation
+    assert (now.address, now.tax_code) == ("Số 1 đường Mới", "")
 
 
 async def test_an_organisation_ends_on_a_day_and_stays_in_the_book(clerk: Clerk, house: House) -> None:
