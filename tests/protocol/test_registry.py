@@ -245,6 +245,24 @@ def test_a_column_that_nobody_knows_is_not_lost_in_silence(folder: Folder) -> No
     assert "«Nhóm ngành»" in fault.remedy
 
 
+def test_a_row_that_is_longer_than_its_heading_is_not_cut_in_silence(folder: Folder) -> None:
+    blank = ORGANISATIONS.replace("Vải Sợi,tenant,,,", "Vải Sợi,tenant,,,, ,")
+    assert read(folder(organisations=blank)) == read(folder(organisations=ORGANISATIONS))
+    table = ORGANISATIONS.replace("Vải Sợi,tenant,,,", "Vải Sợi,tenant,,,chemical,reach")
+    fault = only_fault(folder(organisations=table))
+    assert (fault.row, fault.message) == (5, "dòng có nhiều ô hơn dòng tiêu đề")
+    assert fault.file.endswith("organisations.csv")
+
+
+def test_a_tax_code_that_lost_its_first_0_before_the_file_was_csv_has_it_again(folder: Folder) -> None:
+    table = ORGANISATIONS.replace("Nhóm ngành\n", "Nhóm ngành,Mã số thuế\n")
+    table = table.replace("Vải Sợi,tenant,,,", "Vải Sợi,tenant,,,,{}")
+    kept = {"200123456": "0200123456", "0200123456": "0200123456", "0200123456-001": "0200123456-001"}
+    kept |= {"079123456789": "079123456789", "200 123 456": "200 123 456"}
+    for typed, code in kept.items():
+        assert read(folder(organisations=table.format(typed))).organisations[3].tax_code == code
+
+
 def test_a_column_given_twice_is_refused(folder: Folder) -> None:
     assert only_fault(folder(parks=PARKS.replace("Chủ đầu tư hạ tầng", "Tên KCN"))).message == "cột này có hai lần"
 

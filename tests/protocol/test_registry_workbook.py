@@ -192,6 +192,26 @@ def test_numbers_and_dates_of_a_spreadsheet_are_what_the_clerk_typed(tmp_path: P
     assert (second.code, second.tax_code, second.valid_from) == ("7", "1234567890", date(2023, 11, 29))
 
 
+@pytest.mark.parametrize(
+    ("number", "phone"),
+    [
+        (912345678, "0912345678"), (2253123456, "02253123456"), (84912345678, "+84912345678"),
+        (842253123456, "+842253123456"), (19001234, "19001234"), (1900545413, "1900545413"), (3823456, "3823456"),
+        (815551234567, "815551234567"),
+    ],
+)  # fmt: skip
+def test_a_telephone_that_the_spreadsheet_made_a_number_is_dialled_as_it_was_typed(
+    tmp_path: Path, number: int, phone: str
+) -> None:
+    def fill(book: Any, _: Any) -> None:
+        boxes = book.add_worksheet("Đầu mối")
+        boxes.write_row(0, 0, ["Mã tổ chức", "Thư điện tử", "Điện thoại"])
+        boxes.write_row(1, 0, ["DN-1", "a@b.example", number])
+
+    (one,) = read_register([workbook(tmp_path / "a.xlsx", fill)], LEVELS).organisations
+    assert one.contacts[0].phone == phone
+
+
 def test_a_name_that_the_spreadsheet_made_a_date_of_is_refused(tmp_path: Path) -> None:
     def fill(book: Any, sheet: Any) -> None:
         sheet.write_datetime(1, 1, datetime(2023, 3, 12), book.add_format({"num_format": "d-mmm"}))  # noqa: DTZ001
