@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import select
 
@@ -24,24 +25,8 @@ async def take_over(house: House, register: Register, by: str = "", why: str = "
     async with house.store.act() as ledger:
         before = await _stored(ledger, register)
         organisations = tuple(_kept(before.get(one.code), one, register.untold) for one in register.organisations)
-        for park in register.parks:
-            await ledger.put(
-                ParkRow,
-                {"code": park.code},
-                name=park.name,
-                investor=park.investor,
-                record=park.model_dump(mode="json"),
-            )
-        for one in organisations:
-            await ledger.put(
-                OrganisationRow,
-                {"code": one.code},
-                name=one.name,
-                level=one.level,
-                folded=found_by(one),
-                record=one.model_dump(mode="json"),
-                changed_at=now,
-            )
+        await ledger.put_all(ParkRow, ["code"], [_park_row(one) for one in register.parks])
+        await ledger.put_all(OrganisationRow, ["code"], [_organisation_row(one, now) for one in organisations])
         changed = [one for one in organisations if by and before.get(one.code, one) != one]
         await ledger.add_all(
             BookChange,
@@ -54,6 +39,17 @@ async def take_over(house: House, register: Register, by: str = "", why: str = "
             ],
         )  # fmt: skip
     return register.model_copy(update={"organisations": organisations})
+
+
+def _organisation_row(one: Organisation, now: datetime) -> dict[str, Any]:
+    return {
+        "code": one.code, "name": one.name, "level": one.level, "folded": found_by(one),
+        "record": one.model_dump(mode="json"), "changed_at": now,
+    }  # fmt: skip
+
+
+def _park_row(one: Park) -> dict[str, Any]:
+    return {"code": one.code, "name": one.name, "investor": one.investor, "record": one.model_dump(mode="json")}
 
 
 async def _stored(ledger: Ledger, register: Register) -> dict[str, Organisation]:
