@@ -5,16 +5,17 @@ Running campaigns do not move: a correction is offered to every open delivery, a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import func, not_, select
 
 from congvan.acts.campaigns import is_settled
-from congvan.acts.registry import found_by, mailboxes
+from congvan.acts.registry import found_by, in_use, mailboxes
 from congvan.errors import ActRefused, BadInput, Fault, NotFound
 from congvan.house import House
 from congvan.registry.cells import BadCell, mailbox
@@ -122,24 +123,42 @@ async def levels(house: House) -> list[str]:
 async def add(house: House, words: Mapping[str, Any], by: str, why: str) -> Organisation:
     """A new organisation; raise BadInput for what cannot be one, ActRefused for a code that is taken."""
     one = _read(words)
+    # Nobody tells two codes apart on the telephone that differ in case alone.
+    same = select(OrganisationRow.code).where(func.lower(OrganisationRow.code) == one.code.lower())
     async with house.store.act() as ledger:
-        if await ledger.find(OrganisationRow, one.code) is not None:
-            raise ActRefused(f"mã «{one.code}» đã có trong danh bạ")
+        if (known := await ledger.first(same)) is not None:
+            raise ActRefused(f"mã «{known}» đã có trong danh bạ")
         await _write(house, ledger, None, one, by, why)
     return one
 
 
-async def correct(house: House, code: str, words: Mapping[str, Any], by: str, why: str) -> Organisation:
-    """Change what is said of an organisation; its code stays, and so do its mailboxes and signers."""
+def fingerprint(one: Organisation) -> str:
+    """Of all that a card shows."""
+    return hashlib.sha256(one.model_dump_json().encode()).hexdigest()
+
+
+async def correct(
+    house: House, code: str, words: Mapping[str, Any], by: str, why: str, shown: str = ""
+) -> Organisation:
+    """Change what is said of an organisation; its code stays, and so do its mailboxes and signers.
+
+    shown: the fingerprint of the card on which the words were typed. They say every field of it, so they would take
+    back what somebody else has corrected meanwhile: then raise ActRefused.
+    """
     async with house.store.act() as ledger:
         old = await _old(ledger, code)
+        if shown and shown != fingerprint(old):
+            raise ActRefused("Đã có người sửa đơn vị này từ khi mở trang; mở lại từ danh bạ, xem rồi sửa lần nữa.")
         one = _read(old.model_dump(mode="json") | dict(words) | {"code": code})
         await _write(house, ledger, old, one, by, why)
     return one
 
 
 async def put_mailbox(house: House, code: str, words: Mapping[str, Any], by: str, why: str) -> Organisation:
-    """Add a mailbox, or correct the one of this address. Who designated it, and by which paper, stands with it."""
+    """Add a mailbox, or correct the one of this address that is in use; times of it that are over stay in the book.
+
+    Of those of one order it is tried first, as the newest. Who designated it, and by which paper, stands with it.
+    """
     try:
         email = mailbox(str(words.get("email", "")).strip())
     except BadCell as error:
@@ -147,31 +166,60 @@ async def put_mailbox(house: House, code: str, words: Mapping[str, Any], by: str
     if not str(words.get("designated_by", "")).strip():
         remedy = "ghi người hoặc văn bản chỉ định hộp thư này"
         raise BadInput([Fault("danh bạ", "Chỉ định bởi", "còn thiếu", remedy)])
+    today = local(await house.clock.now()).date()
     async with house.store.act() as ledger:
         old = await _old(ledger, code)
-        others = [one.model_dump(mode="json") for one in old.contacts if one.email.lower() != email.lower()]
-        record = old.model_dump(mode="json") | {"contacts": [*others, {**words, "email": email}]}
-        one = _read(record)
-        contacts = tuple(sorted(one.contacts, key=lambda contact: contact.order))
-        one = one.model_copy(update={"contacts": contacts})
+        (new,) = _read(old.model_dump(mode="json") | {"contacts": [{**words, "email": email}]}).contacts
+        one = old.model_copy(update={"contacts": _with(old.contacts, new, today)})
         await _write(house, ledger, old, one, by, why)
     return one
+
+
+def _with(contacts: Sequence[Contact], new: Contact, today: date) -> tuple[Contact, ...]:
+    """The mailboxes with this one, which takes the place of that of its address on the day from which it is used.
+
+    Without a first day it has that of the one whose place it takes, else today.
+    """
+    same = [one for one in contacts if one.email.lower() == new.email.lower()]
+    gone = [one for one in same if in_use(one, max(today, new.valid_from or today))]
+    if new.valid_from is None:
+        new = new.model_copy(update={"valid_from": gone[0].valid_from if gone else today})
+    gone += [one for one in same if one.valid_from == new.valid_from]
+    return tuple(sorted([new, *(one for one in contacts if one not in gone)], key=lambda one: one.order))
 
 
 async def end_mailbox(house: House, code: str, email: str, until: date, by: str, why: str) -> Organisation:
-    """The last day on which a mailbox is used; it stays in the book with its dates."""
+    """The last day on which a mailbox is used; it stays in the book with its dates, and its other times with theirs."""
     async with house.store.act() as ledger:
         old = await _old(ledger, code)
-        if email not in {one.email for one in old.contacts}:
+        same = [one for one in old.contacts if one.email.lower() == email.lower()]
+        if not same:
             raise NotFound(f"{code} không có hộp thư này")
-        contacts = tuple(_ended(one, until) if one.email == email else one for one in old.contacts)
-        one = old.model_copy(update={"contacts": contacts})
+        if not any(in_use(one, until) for one in same):
+            message = f"hộp thư này không có hiệu lực ngày {until:%d/%m/%Y}"
+            raise BadInput([Fault("danh bạ", "Ngày cuối cùng", message, "ghi một ngày mà hộp thư còn hiệu lực")])
+        one = _ending(old, email, until, until)
         await _write(house, ledger, old, one, by, why)
     return one
 
 
-def _ended(one: Contact, until: date) -> Contact:
-    return one.model_copy(update={"valid_until": until})
+async def disown(house: House, code: str, email: str, by: str, why: str) -> None:
+    """A mailbox turned out not to be theirs: yesterday was its last day, or today where it begins today."""
+    today = local(await house.clock.now()).date()
+    async with house.store.act() as ledger:
+        old = await _old(ledger, code)
+        await _write(house, ledger, old, _ending(old, email, today, today - timedelta(days=1)), by, why)
+
+
+def _ending(old: Organisation, email: str, day: date, until: date) -> Organisation:
+    """As it was, but the mailbox of this address that is in use on the day ends: not before it begins."""
+    contacts = [
+        one.model_copy(update={"valid_until": max(until, one.valid_from or until)})
+        if one.email.lower() == email.lower() and in_use(one, day)
+        else one
+        for one in old.contacts
+    ]
+    return old.model_copy(update={"contacts": tuple(contacts)})
 
 
 async def _old(ledger: Ledger, code: str) -> Organisation:
@@ -184,6 +232,8 @@ _FIELDS = {
     "code": "Mã", "name": "Tên", "level": "Cấp", "parent": "Đơn vị cấp trên", "parks": "Khu công nghiệp",
     "segments": "Nhóm", "tax_code": "Mã số thuế", "valid_from": "Hiệu lực từ", "valid_until": "Hiệu lực đến",
     "abbreviation": "Viết tắt", "contacts": "Hộp thư", "name_en": "Tên tiếng Anh", "address": "Địa chỉ",
+    "short_name": "Tên ngắn", "place": "Địa danh", "standing_authority": "Ủy quyền thường xuyên",
+    "signers": "Người ký", "invented": "Minh họa",
 }  # fmt: skip
 
 
@@ -231,8 +281,21 @@ async def _check_references(ledger: Ledger, one: Organisation) -> None:
     ]
     if one.parent and (one.parent == one.code or await ledger.find(OrganisationRow, one.parent) is None):
         faults.append(Fault("danh bạ", "Đơn vị cấp trên", f"không có «{one.parent}»", "ghi mã của một đơn vị khác"))
+    elif one.parent and one.code in (above := await _above(ledger, one.parent)):
+        loop = " → ".join((one.code, *above[: above.index(one.code) + 1]))
+        remedy = "sửa cấp trên của một trong các đơn vị này"
+        faults.append(Fault("danh bạ", "Đơn vị cấp trên", f"cấp trên đi vòng: {loop}", remedy))
     if faults:
         raise BadInput(faults)
+
+
+async def _above(ledger: Ledger, code: str) -> list[str]:
+    """This one and those above it, none twice."""
+    found: list[str] = []
+    while code and code not in found and (row := await ledger.find(OrganisationRow, code)) is not None:
+        found.append(code)
+        code = row.record.get("parent") or ""
+    return found
 
 
 def differences(change: BookChange) -> list[tuple[str, str, str]]:
@@ -249,6 +312,8 @@ def differences(change: BookChange) -> list[tuple[str, str, str]]:
 def _said(key: str, value: Any) -> str:
     if key == "contacts":
         return "; ".join(_contact(one) for one in value or ())
+    if key == "signers":
+        return "; ".join(f"{one['name']}, {one['position']}" for one in value or ())
     if isinstance(value, list):
         return ", ".join(str(one) for one in value)
     return "" if value is None else str(value)

@@ -26,6 +26,7 @@ from congvan.mail.message import (
 )
 from congvan.mail.outgoing import Outgoing, Witness
 from congvan.mail.words import Mail
+from congvan.rules.names import one_line
 from congvan.settings import Settings
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Hop, Message
@@ -160,7 +161,8 @@ class Composer:
         return Headers(
             from_name=scene.from_name(message.kind) if scene else "",
             from_address=self._house.settings.mail_from,
-            to_name=work.delivery.name if work.delivery else "",
+            # Frozen at the launch, perhaps of a name on two lines.
+            to_name=one_line(work.delivery.name) if work.delivery else "",
             to_address=to,
             subject=subject,
             date=now,

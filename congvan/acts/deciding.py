@@ -64,6 +64,10 @@ async def decide(house: House, request_id: str, verdict: Verdict) -> None:
     if known.request.kind == "not_applicable":
         await requests.decide_left_out(house, request_id, verdict.by, accept=verdict.accept, why=verdict.why)
         return
+    if verdict.accept and known.request.kind == "not_us":
+        # Requests of earlier releases do not say which mailbox they were about.
+        told = str(known.request.words.get("mailbox") or known.delivery.address or "")
+        await address_book.disown(house, known.delivery.recipient, told, verdict.by, _paper(known))
     email = str(known.request.words.get("email", ""))
     if verdict.accept and verdict.book and email:
         words = _mailbox(known, verdict)

@@ -1,41 +1,66 @@
-"""The registry in the database: taken over whole, read whole."""
+"""The registry in the database: taken over from files, read whole."""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import select
 
 from congvan.house import House
 from congvan.rules.names import fold
-from congvan.rules.records import Organisation, Park, Register
+from congvan.rules.records import Contact, Organisation, Park, Register
 from congvan.store.ledger import Ledger
+from congvan.store.office import BookChange
 from congvan.store.tables import OrganisationRow, ParkRow
 
 
-async def take_over(house: House, register: Register) -> dict[str, int]:
-    """Add and replace what the register names; return the counts. Running campaigns do not move."""
+async def take_over(house: House, register: Register, by: str = "", why: str = "") -> Register:
+    """Add and replace what the register names; return it as it is stored then. Running campaigns do not move.
+
+    by, why: who brought it, and what it rests on: written down for each organisation that it changed.
+    """
     now = await house.clock.now()
     async with house.store.act() as ledger:
-        for park in register.parks:
-            await ledger.put(
-                ParkRow,
-                {"code": park.code},
-                name=park.name,
-                investor=park.investor,
-                record=park.model_dump(mode="json"),
-            )
-        for one in register.organisations:
-            await ledger.put(
-                OrganisationRow,
-                {"code": one.code},
-                name=one.name,
-                level=one.level,
-                folded=found_by(one),
-                record=one.model_dump(mode="json"),
-                changed_at=now,
-            )
-    return {"organisations": len(register.organisations), "parks": len(register.parks)}
+        before = await _stored(ledger, register)
+        organisations = tuple(_kept(before.get(one.code), one, register.untold) for one in register.organisations)
+        await ledger.put_all(ParkRow, ["code"], [_park_row(one) for one in register.parks])
+        await ledger.put_all(OrganisationRow, ["code"], [_organisation_row(one, now) for one in organisations])
+        changed = [one for one in organisations if by and before.get(one.code, one) != one]
+        await ledger.add_all(
+            BookChange,
+            [
+                {
+                    "id": house.new_id(now), "organisation": one.code, "at": now, "by": by, "why": why,
+                    "before": before[one.code].model_dump(mode="json"), "after": one.model_dump(mode="json"),
+                }
+                for one in changed
+            ],
+        )  # fmt: skip
+    return register.model_copy(update={"organisations": organisations})
+
+
+def _organisation_row(one: Organisation, now: datetime) -> dict[str, Any]:
+    return {
+        "code": one.code, "name": one.name, "level": one.level, "folded": found_by(one),
+        "record": one.model_dump(mode="json"), "changed_at": now,
+    }  # fmt: skip
+
+
+def _park_row(one: Park) -> dict[str, Any]:
+    return {"code": one.code, "name": one.name, "investor": one.investor, "record": one.model_dump(mode="json")}
+
+
+async def _stored(ledger: Ledger, register: Register) -> dict[str, Organisation]:
+    """Those whom the register names, as they are; nobody else changes them before this transaction ends."""
+    named = ledger.among(OrganisationRow.code, [one.code for one in register.organisations])
+    query = select(OrganisationRow.code, OrganisationRow.record).where(named).order_by(OrganisationRow.code)
+    return {row.code: Organisation.model_validate(row.record) for row in await ledger.rows(query.with_for_update())}
+
+
+def _kept(old: Organisation | None, one: Organisation, untold: Sequence[str]) -> Organisation:
+    return one.model_copy(update={kind: getattr(old, kind) for kind in untold}) if old else one
 
 
 def found_by(one: Organisation) -> str:
@@ -70,12 +95,13 @@ async def park_names(ledger: Ledger) -> dict[str, str]:
     return {row.code: row.name for row in rows}
 
 
+def in_use(contact: Contact, day: date) -> bool:
+    """Whether this day lies in the time of a mailbox."""
+    begun = contact.valid_from is None or contact.valid_from <= day
+    return begun and (contact.valid_until is None or day <= contact.valid_until)
+
+
 def mailboxes(one: Organisation, day: date) -> list[str]:
     """The mailboxes that are valid on this day, in the order in which they are tried; none twice."""
-    valid = [
-        contact
-        for contact in one.contacts
-        if (contact.valid_from is None or contact.valid_from <= day)
-        and (contact.valid_until is None or day <= contact.valid_until)
-    ]
+    valid = [contact for contact in one.contacts if in_use(contact, day)]
     return list(dict.fromkeys(contact.email for contact in sorted(valid, key=lambda contact: contact.order)))

@@ -42,6 +42,9 @@ async def propose_contact(
         delivery = await ledger.take(Delivery, delivery_id)
         check_link(delivery, link)
         data = {key: str(value)[:_LONGEST] for key, value in words.items()}
+        if not_us:
+            # The letter may go elsewhere before anybody decides.
+            data["mailbox"] = delivery.address or ""
         return await _file(house, ledger, delivery, "not_us" if not_us else "contact", data, now, link)
 
 

@@ -19,6 +19,7 @@ from congvan.letters.sheet import Sheet
 from congvan.links import Link
 from congvan.mail import contexts as say
 from congvan.rules.calendar import local
+from congvan.rules.names import one_line
 from congvan.rules.protocol import State
 from congvan.rules.records import CampaignPlan, Directive, Issue, Organisation
 from congvan.store.ledger import Ledger
@@ -49,10 +50,11 @@ class Scene:
     in_hours: frozenset[str] = frozenset()
 
     def from_name(self, kind: str) -> str:
-        """Who it comes from: the authority, in a company's name where it carries the company's letter."""
+        """Who it comes from, as a header can hold it: the authority, in a company's name where it carries the
+        company's letter."""
         if self.on_behalf_of and kind in ("letter", "reminder", "overdue"):
-            return f"{self.head.authority} thay mặt {self.on_behalf_of}"
-        return self.head.authority
+            return one_line(f"{self.head.authority} thay mặt {self.on_behalf_of}")
+        return one_line(self.head.authority)
 
 
 async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | None, now: datetime) -> Scene:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from congvan.commands.given import refuse
+from congvan.commands.given import person, refuse
 from congvan.commands.session import opened, settings
 from congvan.commands.show import as_json, note, place
 from congvan.errors import CongvanError
@@ -22,13 +22,17 @@ _SHOWN = 5
 
 
 @app.command(name="import")
-async def take_in(file: Path, /, *, json: bool = False) -> None:
+async def take_in(file: Path, /, *, by: str | None = None, json: bool = False) -> None:
     """Nhập tổ chức, khu, đầu mối, người ký: tất cả các dòng hoặc không dòng nào.
+
+    Tệp không có dòng nào về đầu mối hoặc người ký thì đầu mối, người ký đã có được giữ nguyên.
 
     Parameters
     ----------
     file
         Tệp .xlsx, .csv hoặc thư mục chứa các tệp .csv.
+    by
+        Họ tên người nhập.
     json
         In kết quả dạng JSON.
     """
@@ -36,10 +40,12 @@ async def take_in(file: Path, /, *, json: bool = False) -> None:
     from congvan.reading import read_cascade
     from congvan.registry import needs_smtputf8, read_register, without_mailbox
 
-    register = read_register([file], read_cascade(settings().cascade_file).levels)
+    who, levels = person(by), read_cascade(settings().cascade_file).levels
     async with opened(real=True) as house:
-        counts = await registry.take_over(house, register)
+        read = read_register([file], levels, await registry.present(house))
+        register = await registry.take_over(house, read, who, f"nhập từ {file.name or file}")
     unreachable, wide = without_mailbox(register), [code for code, _ in needs_smtputf8(register)]
+    counts = {"organisations": len(register.organisations), "parks": len(register.parks)}
     if json:
         as_json(counts | {"without_mailbox": unreachable, "needs_smtputf8": wide})
     else:

@@ -64,7 +64,7 @@ async def decide(
     request
         Mã đề nghị, hoặc mã của nơi nhận có đúng một đề nghị đang chờ.
     accept
-        Chấp thuận.
+        Chấp thuận; hộp thư được báo không phải của đơn vị thì hết hiệu lực trong danh bạ.
     decline
         Không chấp thuận; cần ghi lý do.
     why

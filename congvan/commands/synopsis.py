@@ -16,7 +16,10 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("simulate [--seed N] [--tenants N] [--days N] [--json]", "diễn quy trình trong thời gian giả, có lỗi"),
         ),
         "Danh bạ": (
-            ("registry import FILE|FOLDER [--json]", "nhập tổ chức từ CSV, XLSX: tất cả các dòng hoặc không dòng nào"),
+            (
+                "registry import FILE|FOLDER [--by NAME] [--json]",
+                "nhập tổ chức từ CSV, XLSX: tất cả các dòng hoặc không dòng nào",
+            ),
             ("registry export FILE.xlsx|FOLDER", "xuất danh bạ hiện có"),
             ("registry template FILE.xlsx", "lập mẫu để điền"),
         ),

@@ -11,7 +11,7 @@ from email_validator import EmailNotValidError, validate_email
 from congvan.registry.columns import Column, Holds
 from congvan.registry.faults import shown
 from congvan.registry.workbook import Cell, Formula
-from congvan.rules.names import fold
+from congvan.rules.names import fold, one_line
 from congvan.rules.records import nfc
 
 Value = str | int | bool | date | tuple[str, ...] | None
@@ -21,6 +21,10 @@ _FORMULA_LIKE = re.compile("[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 _GUARDED = re.compile("'+[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 #: What may begin with a plus or a minus in such a column.
 _HARMLESS = {Holds.PHONE: re.compile(r"\+?[\d\s().-]+"), Holds.NUMBER: re.compile(r"-?\d+")}
+#: A spreadsheet has taken its first 0 for nothing, also where it wrote the file as CSV since.
+_SHORT_TAX_CODE = re.compile(r"[0-9]{9}")
+#: Numbers of services, which are dialled as they are.
+_WITHOUT_AREA = ("1800", "1900")
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _DAY_FIRST = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
 _YES = frozenset({"co", "x", "1", "true", "yes", "dung"})
@@ -36,7 +40,7 @@ class BadCell(ValueError):
 
 
 def value_of(cell: Cell, column: Column) -> Value:
-    """The value of a cell, None when it is empty; raise BadCell."""
+    """The value of a cell, None when it is empty; raise BadCell. Only several codes may stand on several lines."""
     if cell is Formula.FORMULA:
         raise BadCell("ô chứa công thức", "chép ô rồi dán lại theo kiểu «chỉ giá trị»")
     if column.holds is Holds.DATE and isinstance(cell, date):
@@ -44,6 +48,10 @@ def value_of(cell: Cell, column: Column) -> Value:
     text = _text(cell, column)
     if not text:
         return None
+    if column.holds is not Holds.CODES:
+        text = one_line(text)
+    if column.field == "tax_code" and _SHORT_TAX_CODE.fullmatch(text):
+        return f"0{text}"
     match column.holds:
         case Holds.DATE:
             return _date(text)
@@ -68,13 +76,13 @@ def _text(cell: Cell, column: Column) -> str:
 
 
 def _digits(number: float, column: Column) -> str:
-    """A number as it was typed: spreadsheets keep 1 as 1.0, and drop the first 0 of a tax code."""
+    """A number as it was typed: spreadsheets keep 1 as 1.0, and drop the 0 or the + before a telephone number."""
     text = str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
-    if column.field == "tax_code" and len(text) == 9:
-        return text.zfill(10)
-    if column.holds is Holds.PHONE and not text.startswith("0"):
-        return "0" + text
-    return text
+    if column.holds is not Holds.PHONE or not text.isdigit():
+        return text
+    if text.startswith("84") and len(text) in (11, 12):
+        return f"+{text}"
+    return f"0{text}" if len(text) in (9, 10) and not text.startswith(_WITHOUT_AREA) else text
 
 
 def clean(text: str, holds: Holds = Holds.TEXT) -> str:

@@ -26,7 +26,7 @@ _Line = dict[str, object]
 
 
 def write_register(register: Register, path: Path) -> None:
-    """Write a registry that `read_register` gives back equal: a workbook, or a folder of CSV files.
+    """Write a registry that `read_register` gives back equal (text on one line): a workbook, or a folder of CSV files.
 
     A path that ends in .xlsx becomes a workbook, any other a folder with one file for each table (UTF-8
     with BOM, so that a spreadsheet opened by double click shows the diacritics). Text that a spreadsheet
@@ -193,6 +193,8 @@ _GUIDE = (
     "Ngày ghi theo dạng dd/mm/yyyy. Nhiều mã trong một ô cách nhau bằng dấu chấm phẩy (;).",
     "Không dùng công thức; ô không bắt đầu bằng = + - @.",
     "Ưu tiên hộp thư chung của đơn vị (văn thư, hành chính); chỉ ghi tên cá nhân khi thật cần.",
+    "Trang «Đầu mối» hoặc «Người ký» không có dòng nào: đầu mối, người ký đã có được giữ nguyên; có dòng: các dòng ấy "
+    "thay toàn bộ đầu mối, người ký đã có của mọi tổ chức trong tệp.",
     "Nếu một ô sai, không dòng nào được nhập; thông báo nêu rõ trang, dòng, cột và cách sửa.",
 )
 

@@ -28,13 +28,18 @@ class _Known:
                 yield row.fault(field, f"không có {what} «{shown(code)}»", remedy)
 
 
-def check_references(rows: Rows, levels: Collection[str] | None) -> Iterator[Fault]:
-    """Every fault between rows. A code whose own cell is spoiled is not told of a second time."""
+def check_references(rows: Rows, levels: Collection[str] | None, stored: Register) -> Iterator[Fault]:
+    """Every fault between rows, and between them and what is stored already.
+
+    A code whose own cell is spoiled is not told of a second time.
+    """
     known = _Known()
     for kind in ("organisations", "parks"):
         yield from _twice(rows[kind], "code", "mã này")
-    organisations = {row.text("code") for row in rows["organisations"]}
-    parks = {row.text("code") for row in rows["parks"]}
+        yield from _spelt_otherwise(rows[kind], {one.code for one in getattr(stored, kind)})
+    here = {row.text("code") for row in rows["organisations"]}
+    organisations = here | {one.code for one in stored.organisations}
+    parks = {row.text("code") for row in rows["parks"]} | {one.code for one in stored.parks}
     for row in rows["organisations"]:
         yield from known.unknown(row, "parent", [row.text("parent")], organisations, "tổ chức")
         yield from known.unknown(row, "parks", row.codes("parks"), parks, "khu công nghiệp")
@@ -44,9 +49,9 @@ def check_references(rows: Rows, levels: Collection[str] | None) -> Iterator[Fau
         yield from known.unknown(row, "investor", [row.text("investor")], organisations, "tổ chức")
     for kind in ("contacts", "signers"):
         for row in rows[kind]:
-            yield from known.unknown(row, "organisation", [row.text("organisation")], organisations, "tổ chức")
+            yield from known.unknown(row, "organisation", [row.text("organisation")], here, "tổ chức")
     yield from _same_mailbox(rows["contacts"])
-    yield from _loops(rows["organisations"])
+    yield from _loops(rows["organisations"], stored)
     for kind in ("organisations", "contacts", "signers"):
         yield from _backwards(rows[kind])
 
@@ -66,6 +71,20 @@ def _twice(rows: list[Row], field: str, what: str) -> Iterator[Fault]:
             )
 
 
+def _spelt_otherwise(rows: list[Row], stored: set[str]) -> Iterator[Fault]:
+    """Codes that are stored in another case, and would be taken in beside themselves."""
+    spelt = {code.casefold(): code for code in stored}
+    for row in rows:
+        code = row.text("code")
+        known = spelt.get(code.casefold(), code)
+        if code not in stored and known != code:
+            yield row.fault(
+                "code",
+                f"mã «{shown(code)}» trong danh bạ là «{known}»",
+                "ghi mã như trong danh bạ, hoặc đặt mã khác (hoa thường như nhau)",
+            )
+
+
 def _same_mailbox(rows: list[Row]) -> Iterator[Fault]:
     first: dict[tuple[str, str, str], Row] = {}
     for row in rows:
@@ -74,9 +93,10 @@ def _same_mailbox(rows: list[Row]) -> Iterator[Fault]:
             yield row.fault("email", f"hộp thư này đã có ở dòng {before.number}", "bỏ dòng thừa")
 
 
-def _loops(rows: list[Row]) -> Iterator[Fault]:
+def _loops(rows: list[Row], stored: Register) -> Iterator[Fault]:
     """Each loop of parents once, at the row that comes first."""
-    above = {row.text("code"): row.text("parent") for row in rows}
+    above = {one.code: one.parent or "" for one in stored.organisations}
+    above |= {row.text("code"): row.text("parent") for row in rows}
     cleared: set[str] = set()
     for row in rows:
         path: list[str] = []

@@ -67,12 +67,20 @@ def read_rows(tables: Sequence[Table]) -> Reading:
             continue
         number, kind = top
         columns = _columns(table, number, kind, reading.faults)
+        width = len(table.rows[number - 1])
         for index, cells in enumerate(table.rows[number:], number + 1):
+            if any(str(cell).strip() for cell in cells[width:]):
+                reading.faults.append(_too_long(table, index))
             if any(cell != "" for cell in cells):
                 row = _read_row(Row(table, kind, index), columns, cells, reading.faults)
                 if row.values or row.spoiled:
                     reading.rows[kind.name].append(row)
     return reading
+
+
+def _too_long(table: Table, number: int) -> Fault:
+    remedy = "đặt ô có dấu phân cách (phẩy, chấm phẩy) trong dấu nháy kép, hoặc lưu thành .xlsx"
+    return Fault(table.where, "", "dòng có nhiều ô hơn dòng tiêu đề", remedy, number)
 
 
 def _unrecognised(table: Table) -> Iterator[Fault]:

@@ -21,13 +21,16 @@ from congvan.rules.names import fold
 from congvan.rules.records import Contact, Organisation, Park, Person, Record, Register
 
 R = TypeVar("R", bound=Record)
+_NOTHING = Register(organisations=())
 
 
-def read_register(paths: Sequence[Path], levels: Collection[str] | None = None) -> Register:
+def read_register(
+    paths: Sequence[Path], levels: Collection[str] | None = None, stored: Register = _NOTHING
+) -> Register:
     """The registry in these files and folders; raise BadInput with every fault.
 
     levels: the levels of the cascade; a mapping from level to name lets clerks write the name instead.
-    None accepts every level.
+    None accepts every level. stored: what is known already, so that one new tenant can name its park.
 
     1. Read the tables; recognise each by its sheet name or its headings.
     2. Read the cells of each row; build the records.
@@ -40,10 +43,11 @@ def read_register(paths: Sequence[Path], levels: Collection[str] | None = None) 
         reading.faults.append(Fault(names, "", "không có tổ chức nào", remedy))
     _name_levels(reading.rows[ORGANISATIONS.name], levels)
     organisations, parks = _assemble(reading)
-    reading.faults.extend(check_references(reading.rows, levels))
+    reading.faults.extend(check_references(reading.rows, levels, stored))
     if reading.faults:
         raise BadInput(sorted(reading.faults, key=lambda one: (one.file, one.row or 0)))
-    return Register(organisations=organisations, parks=parks)
+    untold = tuple(kind for kind in ("contacts", "signers") if not reading.rows[kind])
+    return Register(organisations=organisations, parks=parks, untold=untold)
 
 
 def _name_levels(rows: list[Row], levels: Collection[str] | None) -> None:

@@ -7,6 +7,11 @@ import unicodedata
 from functools import lru_cache
 
 
+def one_line(text: str) -> str:
+    """The text with single blanks: a line break that Alt+Enter put into a cell is no part of a name."""
+    return " ".join(text.split())
+
+
 # A sheet's headings are asked about for every kind of table and every delimiter that it might have.
 @lru_cache(maxsize=1024)
 def fold(text: str) -> str:

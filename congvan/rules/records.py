@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from congvan.rules.names import one_line
 from congvan.rules.requirements import Question
 
 
@@ -25,9 +26,14 @@ def nfc(text: object) -> object:
     return text
 
 
+def _line(text: object) -> object:
+    # A name or a subject with a line break in it can stand in no header of a mail.
+    return one_line(str(nfc(text))) if isinstance(text, str) else text
+
+
 Text = Annotated[str, BeforeValidator(nfc)]
 #: One line of at most 500 characters: Subject in NĐ 30/2020 Phụ lục VI.
-Line = Annotated[str, BeforeValidator(nfc), Field(min_length=1, max_length=500)]
+Line = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=500)]
 #: The constraint before the validator, or the schema that forms are drawn from would lose it.
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"), BeforeValidator(nfc)]
 
@@ -102,10 +108,12 @@ class Organisation(Record):
 
 
 class Register(Record):
-    """A whole registry as it was read: unique codes, every reference resolved."""
+    """A whole registry, or part of one, as it was read: unique codes, every reference resolved."""
 
     organisations: tuple[Organisation, ...]
     parks: tuple[Park, ...] = ()
+    #: contacts, signers: of which no table had a row. Silence about them is no order to erase what is known.
+    untold: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------------------- policy and cascade

@@ -16,6 +16,7 @@ import yaml
 from cyclopts import App
 from python_calamine import CalamineWorkbook
 
+from congvan.acts import address_book
 from congvan.cli import app, main
 from congvan.commands.show import DELIVERY_STATES
 from congvan.commands.synopsis import COMMANDS, synopsis
@@ -172,6 +173,23 @@ def test_a_registry_comes_back_as_it_went_in(desk: Desk) -> None:
         assert desk.must("registry", "import", name, "--json").json == counts
     # Code, name, level and record; the instant of the change is another one.
     assert [row[:4] for row in desk.dump()["organisations"]] == [row[:4] for row in before]
+
+
+def test_a_file_without_mailboxes_and_signers_leaves_those_that_are_stored(desk: Desk) -> None:
+    desk.must("registry", "import", desk.registry)
+    before = desk.within(lambda house: address_book.card(house, "BO-TM")).organisation
+    assert before.contacts
+    assert before.signers
+    for name in ("contacts.csv", "signers.csv"):
+        (desk.registry / name).unlink()
+    desk.change(desk.registry / "organisations.csv", "Bộ Thư mục", "Bộ Thư mục quốc gia")
+    ran = desk.must("registry", "import", desk.registry, "--by", "Lan", "--json")
+    assert ran.json["without_mailbox"] == []
+    card = desk.within(lambda house: address_book.card(house, "BO-TM"))
+    assert card.organisation == before.model_copy(update={"name": "Bộ Thư mục quốc gia"})
+    assert [(one.by, one.why) for one in card.changes] == [("Lan", "nhập từ registry")]
+    assert address_book.differences(card.changes[0]) == [("Tên", before.name, "Bộ Thư mục quốc gia")]
+    assert desk.within(lambda house: address_book.card(house, "VPB")).changes == []
 
 
 def test_the_template_can_be_opened_and_is_never_written_over_a_filled_one(desk: Desk) -> None:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
-from congvan.acts import accounts, address_book, bulk, clerks, figures, progress, roll
+from congvan.acts import accounts, address_book, bulk, clerks, figures, progress, registry, roll
 from congvan.acts.roll import Mark, Order, Wanted
 from congvan.house import House
 from congvan.store.database import Store
@@ -80,6 +81,21 @@ async def test_the_address_book_the_clerks_desk_and_acts_for_many(house: House) 
     campaign = await roll.campaign_of(house, "8184")
     outlook = await bulk.look(house, campaign.id, Wanted(level="investor"), bulk.Order(bulk.What.EXEMPT, "x"))
     assert await bulk.carry_out(house, outlook.chosen, bulk.Order(bulk.What.EXEMPT, "x"), "hoa") == (2, 0)
+
+
+async def test_a_registry_is_taken_over_in_as_few_statements_as_it_has_tables(house: House) -> None:
+    register = await registry.present(house)
+    first, *others = register.organisations
+    renamed = register.model_copy(update={"organisations": (first.model_copy(update={"name": "Tên mới"}), *others)})
+    seen: list[str] = []
+
+    @event.listens_for(house.store.engine.sync_engine, "before_cursor_execute")
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    await registry.take_over(house, renamed)
+    assert len([one for one in seen if one.startswith("INSERT")]) == 2
+    assert await registry.present(house) == renamed
 
 
 async def test_a_database_of_the_first_release_is_found_by_name_after_the_upgrade(tmp_path: Path) -> None:

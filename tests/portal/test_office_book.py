@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 
 import pytest
 from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 
-from congvan.acts import address_book, registry, requests, retention
+from congvan.acts import address_book, deliveries, registry, requests, retention
 from congvan.house import House
 from congvan.rules.retention import Retention
 from congvan.store.office import BookChange
@@ -59,6 +60,7 @@ async def test_an_organisation_is_added_with_the_paper_it_rests_on(clerk: Clerk,
     [
         {"code": "mã có dấu"}, {"code": "CDT-VSIP"}, {"name": ""}, {"why": ""}, {"parks": "KHU-KHONG-CO"},
         {"parent": "KHONG-CO"}, {"valid_until": "31/02/2024"}, {"valid_until": "01/01/2020"}, {"code": "../../x"},
+        {"code": "cdt-vsip"},
     ],
     ids=str,
 )  # fmt: skip
@@ -85,11 +87,35 @@ async def test_a_correction_says_what_it_was_before_and_moves_no_running_campaig
     assert (await desk.delivery("CDT-VSIP")).name == one.name
 
 
+async def test_a_correction_does_not_take_back_what_somebody_else_corrected_meanwhile(
+    clerk: Clerk, house: House
+) -> None:
+    one = (await book(house)).organisation
+    shown = re.search(r'name="as_shown" value="(\w{64})"', await clerk.see(AT))
+    assert shown is not None
+    form = {"name": one.name, "level": one.level, "parks": ";".join(one.parks), "why": "giấy ĐKDN"}
+    await clerk.do(f"{AT}/correct", **form, as_shown=shown[1], address="Số 1 đường Mới")
+    page = await clerk.do(f"{AT}/correct", 422, **form, as_shown=shown[1], tax_code="0200000000")
+    assert "Đã có người sửa đơn vị này" in page.text
+    assert shown[1] in page.text, "typed on the old card it stays, until the card is opened anew"
+    now = (await book(house)).organisation
+    assert (now.address, now.tax_code) == ("Số 1 đường Mới", "")
+
+
 async def test_an_organisation_ends_on_a_day_and_stays_in_the_book(clerk: Clerk, house: House) -> None:
     one = (await book(house)).organisation
     form = {"name": one.name, "level": one.level, "valid_until": "30/11/2023", "why": "giải thể"}
     await clerk.do(f"{AT}/correct", **form)
     assert "đã hết hiệu lực" in await clerk.see("/office/book?q=vsip hai phong cdt")
+
+
+async def test_nobody_stands_above_itself(clerk: Clerk, house: House) -> None:
+    for code, parent in (("DN-A", ""), ("DN-B", "DN-A"), ("DN-C", "DN-B")):
+        await clerk.do("/office/book-new", **(NEW | {"code": code, "parks": "", "parent": parent}))
+    form = {"name": "Công ty TNHH Mới", "level": "tenant", "parent": "DN-C", "why": "công văn 13/VP"}
+    page = await clerk.do("/office/book/DN-A/correct", 422, **form)
+    assert "DN-A → DN-C → DN-B → DN-A" in page.text
+    assert (await book(house, "DN-A")).organisation.parent is None
 
 
 async def test_who_registers_after_the_launch_is_taken_in_by_a_named_person(clerk: Clerk, desk: Desk) -> None:
@@ -144,6 +170,28 @@ async def test_a_mailbox_ends_on_a_day_and_stays_with_its_dates(clerk: Clerk, ho
     assert email not in registry.mailboxes(card.organisation, card.today)
     assert email in {one.email for one in card.organisation.contacts}
     assert "nghỉ việc" in await clerk.see(AT)
+
+
+async def test_each_time_of_a_mailbox_stands_for_itself(clerk: Clerk, house: House) -> None:
+    box = {"email": "truc@vsip.example", "designated_by": "công văn 15"}
+    await clerk.do(f"{AT}/mailbox", **box, phone="0225 111 111")
+    await clerk.do(f"{AT}/mailbox", **box, phone="0225 222 222")
+
+    async def times() -> list[tuple[str, str, str]]:
+        contacts = (await book(house)).organisation.contacts
+        mine = [one for one in contacts if one.email == box["email"]]
+        return sorted((str(one.valid_from), str(one.valid_until), one.phone) for one in mine)
+
+    assert await times() == [("2023-12-01", "None", "0225 222 222")]
+    await clerk.do(f"{AT}/end-mailbox", 422, email=box["email"], until="30/11/2023", why="trước ngày bắt đầu")
+    await clerk.do(f"{AT}/end-mailbox", email="TRUC@vsip.example", until="05/12/2023", why="nghỉ việc")
+    house.clock.forward(days=10)  # type: ignore[attr-defined]
+    await sign_in(clerk.web)
+    await clerk.do(f"{AT}/mailbox", **box, phone="0225 333 333")
+    await clerk.do(f"{AT}/end-mailbox", email=box["email"], until="20/12/2023", why="nghỉ việc")
+    assert await times() == [
+        ("2023-12-01", "2023-12-05", "0225 222 222"), ("2023-12-11", "2023-12-20", "0225 333 333"),
+    ]  # fmt: skip
 
 
 async def test_what_stood_on_a_card_is_purged_in_time_and_who_changed_it_stays(clerk: Clerk, desk: Desk) -> None:
@@ -205,6 +253,34 @@ async def test_a_proposed_contact_is_taken_up_by_an_operator(clerk: Clerk, desk:
     page = await clerk.do(f"/office/requests/{key}/decide", 422, **form)
     assert "đã có người quyết định" in page.text
     assert (await desk.delivery(tenant.recipient)).round == 2, "pressing twice sends once"
+
+
+@pytest.mark.parametrize("not_us", [False, True])
+async def test_the_next_campaign_writes_to_the_contact_that_was_taken_up(
+    clerk: Clerk, desk: Desk, not_us: bool
+) -> None:
+    tenant = await desk.tenant()
+    old = tenant.address
+    assert old is not None
+    said = {"email": "moi@cong-ty.example", "by": "Hoa"}
+    key = await requests.propose_contact(desk.house, tenant.id, said, None, not_us=not_us)
+    assert ("hết hiệu lực trong danh bạ" in await clerk.see(f"/office/requests/{key}")) is not_us
+    form = {"verdict": "accept", "book": "yes", "readdress": "yes"}
+    await clerk.do(f"/office/requests/{key}/decide", **form)
+    card = await book(desk.house, tenant.recipient)
+    tried = registry.mailboxes(card.organisation, card.today)
+    assert tried[0] == "moi@cong-ty.example"
+    assert (old in tried) is not not_us
+    assert old in {one.email for one in card.organisation.contacts}
+
+
+async def test_a_mailbox_that_is_not_theirs_ends_although_nobody_names_another(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    key = await requests.propose_contact(desk.house, tenant.id, {"by": "Người lạ"}, None, not_us=True)
+    await deliveries.resend(desk.house, tenant.id, "hoa", address="khac@cong-ty.example", why="điện thoại")
+    await clerk.do(f"/office/requests/{key}/decide", verdict="accept")
+    card = await book(desk.house, tenant.recipient)
+    assert tenant.address not in registry.mailboxes(card.organisation, card.today)
 
 
 async def test_a_proposed_contact_that_is_declined_changes_nothing(clerk: Clerk, desk: Desk) -> None:

@@ -533,3 +533,13 @@ async def test_the_words_are_made_when_the_message_leaves(town: Town) -> None:
     assert "Tổ chức VP" in text
     assert "/v/" in text
     assert isinstance(town.house, House)
+
+
+async def test_a_name_that_stands_on_two_lines_in_the_book_holds_up_no_mail(town: Town) -> None:
+    hop_id = await opening(town)
+    async with town.house.store.act() as ledger:
+        await ledger.change(Delivery, Delivery.recipient == "VP", name="Văn phòng\nBan Quản lý")
+    await outbox.dispatch(town.house, town.postbox, hop_id)
+    (mail,) = town.postbox.to(address("VP"))
+    assert str(mail["To"]) == f"Văn phòng Ban Quản lý <{address('VP')}>"
+    assert (await town.delivery("VP")).state == "SENT"

@@ -11,7 +11,7 @@ import pytest
 
 from congvan.errors import BadInput, Fault
 from congvan.registry import needs_smtputf8, read_register, without_mailbox
-from congvan.rules.records import Register
+from congvan.rules.records import Organisation, Register
 
 LEVELS = {"board": "Ban quản lý", "investor": "Chủ đầu tư", "tenant": "Doanh nghiệp"}
 ORGANISATIONS = """Mã tổ chức,Tên tổ chức,Cấp,Cấp trên trực tiếp,Khu công nghiệp,Nhóm ngành
@@ -99,6 +99,30 @@ def test_files_may_be_named_one_by_one(folder: Folder) -> None:
     root = folder()
     paths = [root / f"{name}.csv" for name in ("signers", "contacts", "parks", "organisations")]
     assert read_register(paths, LEVELS) == read(root)
+
+
+@pytest.mark.parametrize("table", [None, CONTACTS.splitlines()[0]], ids=["no table", "headings alone"])
+def test_of_what_no_table_speaks_nothing_is_said(folder: Folder, table: str | None) -> None:
+    assert read(folder()).untold == ()
+    (folder() / "contacts.csv").unlink()
+    assert read(folder(contacts=table)).untold == ("contacts",)
+
+
+def test_one_new_tenant_may_name_what_is_stored_already(folder: Folder) -> None:
+    stored = read(folder())
+    row = "DN-3,Công ty TNHH Mới,tenant,BAN,KHU-A,\n"
+    only = folder(organisations=f"{ORGANISATIONS.splitlines()[0]}\n{row}")
+    for name in ("parks", "contacts", "signers"):
+        (only / f"{name}.csv").unlink()
+    assert [one.code for one in read_register([only], LEVELS, stored).organisations] == ["DN-3"]
+    assert {one.field for one in faults_of(only)} == {"Cấp trên trực tiếp", "Khu công nghiệp"}
+    (only / "organisations.csv").write_text(f"{ORGANISATIONS.splitlines()[0]}\ndn-1,Công ty Khác,tenant,,,\n", "utf-8")
+    with pytest.raises(BadInput, match="«dn-1» trong danh bạ là «DN-1»"):
+        read_register([only], LEVELS, stored)
+    turned = f"{ORGANISATIONS.splitlines()[0]}\nBAN,Ban Quản lý Mẫu,board,CDT-A,,\n"
+    (only / "organisations.csv").write_text(turned, "utf-8")
+    with pytest.raises(BadInput, match="BAN → CDT-A → BAN"):
+        read_register([only], LEVELS, stored)
 
 
 def test_a_level_may_be_written_by_its_name(folder: Folder) -> None:
@@ -221,6 +245,24 @@ def test_a_column_that_nobody_knows_is_not_lost_in_silence(folder: Folder) -> No
     assert "«Nhóm ngành»" in fault.remedy
 
 
+def test_a_row_that_is_longer_than_its_heading_is_not_cut_in_silence(folder: Folder) -> None:
+    blank = ORGANISATIONS.replace("Vải Sợi,tenant,,,", "Vải Sợi,tenant,,,, ,")
+    assert read(folder(organisations=blank)) == read(folder(organisations=ORGANISATIONS))
+    table = ORGANISATIONS.replace("Vải Sợi,tenant,,,", "Vải Sợi,tenant,,,chemical,reach")
+    fault = only_fault(folder(organisations=table))
+    assert (fault.row, fault.message) == (5, "dòng có nhiều ô hơn dòng tiêu đề")
+    assert fault.file.endswith("organisations.csv")
+
+
+def test_a_tax_code_that_lost_its_first_0_before_the_file_was_csv_has_it_again(folder: Folder) -> None:
+    table = ORGANISATIONS.replace("Nhóm ngành\n", "Nhóm ngành,Mã số thuế\n")
+    table = table.replace("Vải Sợi,tenant,,,", "Vải Sợi,tenant,,,,{}")
+    kept = {"200123456": "0200123456", "0200123456": "0200123456", "0200123456-001": "0200123456-001"}
+    kept |= {"079123456789": "079123456789", "200 123 456": "200 123 456"}
+    for typed, code in kept.items():
+        assert read(folder(organisations=table.format(typed))).organisations[3].tax_code == code
+
+
 def test_a_column_given_twice_is_refused(folder: Folder) -> None:
     assert only_fault(folder(parks=PARKS.replace("Chủ đầu tư hạ tầng", "Tên KCN"))).message == "cột này có hai lần"
 
@@ -311,6 +353,15 @@ def test_names_of_three_hundred_letters_are_kept_whole(folder: Folder) -> None:
     name = ("Công ty TNHH Một thành viên Sản xuất, Thương mại và Dịch vụ Đầu tư Phát triển Ống Đồng " * 4)[:300].strip()
     register = read(folder(organisations=ORGANISATIONS.replace("Công ty Cổ phần Vải Sợi", f'"{name}"')))
     assert register.organisations[3].name == name
+
+
+@pytest.mark.parametrize(
+    "broken", ["Công ty Cổ phần\nVải Sợi", "Công ty\tCổ phần  Vải Sợi", "Công ty Cổ\u2028phần Vải Sợi"]
+)
+def test_a_name_that_was_typed_on_two_lines_is_one_line(folder: Folder, broken: str) -> None:
+    table = ORGANISATIONS.replace("Công ty Cổ phần Vải Sợi", f'"{broken}"').replace("KHU-A;KHU-B", '"KHU-A\nKHU-B"')
+    assert read(folder(organisations=table)) == read(folder(organisations=ORGANISATIONS))
+    assert Organisation(code="DN-2", name=broken, level="tenant").name == "Công ty Cổ phần Vải Sợi"
 
 
 def ascii_form(label: str) -> str:

@@ -87,7 +87,8 @@ class BookPages:
         code = self._code(seat)
         try:
             why = required(sent.words("why"), "Căn cứ")
-            await address_book.correct(self._counter.house, code, _words(sent), seat.by, why)
+            shown = sent.text("as_shown", 64)
+            await address_book.correct(self._counter.house, code, _words(sent), seat.by, why, shown)
         except CongvanError as error:
             return await self._card(seat, 422, sent=sent, form="correct", wrong=self._counter.words.of(error))
         return self._counter.to("book", code, done="corrected")
@@ -191,7 +192,8 @@ class BookPages:
         empty = {"sent": Sent(), "wrong": [], "form": "", "done": seat.request.query_params.get("done", "")}
         return self._counter.page(
             seat, "card.html", status, card=card, one=card.organisation, levels=await self._levels(),
-            differences=address_book.differences, **(empty | values),
+            differences=address_book.differences, as_shown=address_book.fingerprint(card.organisation),
+            **(empty | values),
         )  # fmt: skip
 
     async def _request(self, seat: Seat, status: int = 200, **values: Any) -> Response:
