@@ -217,7 +217,7 @@ async def test_an_urgent_round_is_told_of_at_once(town: Town) -> None:
 
 async def test_a_term_in_hours_is_told_in_hours_and_minutes(town: Town) -> None:
     storm = Policy(
-        deadline=Deadline(working_days=0, hours=6),
+        deadline=Deadline(working_days=0, hours=6, minimum_hours=1),
         reminders=(Reminder(hours=-4), Reminder(hours=0), Reminder(hours=1)),
         grace_working_days=0,
         grace_hours=2,
