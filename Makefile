@@ -39,15 +39,18 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 # Hash mode refuses an editable, and pip 23 trips over extras in a lock, hence the two steps. Without byte code every
-# process compiles everything anew wherever it may not write, and takes twice as long to start.
+# process compiles everything anew wherever it may not write, and takes twice as long to start; pip compiles on one core,
+# so all cores do it afterwards. Some packages bring files of other Pythons, which no compiler takes.
 $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
-	@$(if $(UV),$(UV) pip install -q --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --require-hashes -r requirements.lock
+	@$(if $(UV),$(UV) pip install -q --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile) --no-deps --require-hashes -r requirements.lock
 	@$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q congvan flows tasks
+	@$(BIN)/python -m compileall -q -j 0 congvan flows tasks
+	@$(if $(UV),,$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true)
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
-	@$(if $(UV),$(UV) pip install -q --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --require-hashes -r requirements-dev.lock
+	@$(if $(UV),$(UV) pip install -q --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile) --no-deps --require-hashes -r requirements-dev.lock
+	@$(if $(UV),,$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true)
 	@$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check) --no-deps --no-build-isolation -e .
 	@touch $(VENV)/.run $@
 
