@@ -15,8 +15,9 @@ from congvan.acts.mails import NOTICE
 from congvan.acts.wording import Scene, answer_link, change_fields, delegate_link, files_of
 from congvan.house import House
 from congvan.letters import numbering
-from congvan.letters.filters import moment_en
+from congvan.letters.filters import DEADLINE, moment_en
 from congvan.mail import contexts as say
+from congvan.mail.fragment import plain
 from congvan.mail.words import Carried, Mail, Mould
 from congvan.rules.calendar import local
 from congvan.rules.deadlines import working_days_late
@@ -81,17 +82,24 @@ def _segment_note(delivery: Delivery, scene: Scene) -> str:
     return " ".join(duty.sentence for duty in scene.plan.segment_duties if duty.segment in own)
 
 
+def _intermediary_note(delivery: Delivery, scene: Scene, deadline: str) -> str:
+    """The plan's note to those who have somebody below them, as text; what asks Jinja stands in the letter alone."""
+    written = scene.plan.letter.note_to_intermediaries if delivery.child_hop_id else ""
+    said = DEADLINE.sub(lambda _: deadline, written)
+    return "" if "{{" in said or "{%" in said else plain(said)
+
+
 def _letter_fields(message: Message, delivery: Delivery, scene: Scene) -> dict[str, Any]:
     printed = printed_due(scene.letter, delivery.level) if scene.letter else delivery.due_at
     own = _deadlines(delivery)["deadline"]
     late = f"Thời hạn áp dụng cho Quý đơn vị là {own}, muộn hơn thời hạn in trong văn bản."
     late = "" if printed == delivery.due_at else late
-    note = scene.plan.letter.note_to_intermediaries if delivery.child_hop_id else ""
     return {
         "head": scene.head, "recipient": delivery.name, "document": scene.document, "subject": scene.subject,
         "directive": scene.directive, "link": "", "code": delivery.code, "fragment": scene.fragment,
         "asked": _asked(delivery), "urgency": scene.stamp, "late_note": late,
-        "segment_note": _segment_note(delivery, scene), "intermediary_note": note, "files": files_of(message, scene),
+        "segment_note": _segment_note(delivery, scene), "intermediary_note": _intermediary_note(delivery, scene, own),
+        "files": files_of(message, scene),
     } | _deadlines(delivery)  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from congvan.rules.protocol import Event, State
 from congvan.rules.records import Deadline, Policy, Release, Reminder, Urgency
 from congvan.store.tables import Case, Digest, Message
 from tests.conftest import Postbox, at
-from tests.protocol.world import Town, address, register, to
+from tests.protocol.world import PLAN, Town, address, register, to
 
 ONLY_OUTSIDE = to("T-OUT")
 
@@ -28,6 +28,19 @@ async def sent_out(town: Town, when: str = "2023-12-01", hour: str = "08:00", **
     await town.work()
     await town.say("BQL")
     await town.work()
+
+
+async def test_the_note_to_those_who_pass_on_reads_in_the_mail_as_in_the_letter(town: Town) -> None:
+    note = "<p>(Đề nghị <b>Chủ đầu tư</b> chuyển trước {deadline})</p>"
+    letter = PLAN.letter.model_copy(update={"note_to_intermediaries": note})
+    await sent_out(town, letter=letter)
+    (mail,) = town.postbox.to(address("INV-A"))
+    for kind in ("plain", "html"):
+        body = mail.get_body((kind,))
+        assert body is not None
+        said = " ".join(str(body.get_content()).split())
+        assert "(Đề nghị Chủ đầu tư chuyển trước 17 giờ 00 ngày 08/12/2023)" in said
+        assert "&lt;b&gt;" not in said
 
 
 def sheets(mail: EmailMessage) -> dict[str, list[list[object]]]:
