@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from datetime import date, time
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from congvan.rules.calendar import Calendar, Calendars
 from congvan.rules.records import Record, Text
 
 _SATURDAY, _SUNDAY = 5, 6
+#: From this month on terms reach into the next year, and its days off are announced (those of 2026 in December 2025).
+_LOOKS_AHEAD_FROM = 11
 
 
 class Correction(Record):
@@ -75,6 +78,24 @@ def read_calendar_file(path: Path) -> CalendarFile:
     Read as every file that people write: to `yaml.safe_load` an `off` without quotes is false and 17:30 is 1050.
     """
     return read_record(path, CalendarFile)[0] if path.exists() else CalendarFile()
+
+
+def unannounced(file: CalendarFile, today: date) -> Iterator[tuple[str, str]]:
+    """(what, remedy) for what the file does not say of years that terms reach into."""
+    year = today.year + (today.month >= _LOOKS_AHEAD_FROM)
+    if file.official_until < year:
+        until = file.official_until
+        yield (
+            f"ngày nghỉ chính thức mới có đến hết năm {until}: thời hạn trong năm {year} là tạm tính",
+            f"khi có thông báo ngày nghỉ năm {year}: ghi vào calendar.yaml, đặt official_until: {year}, "
+            "khởi động lại rồi chạy congvan calendar apply --dry-run",
+        )
+    following = today.year + 1
+    if following not in {one.date.year for one in file.corrections} | {one.first.year for one in file.quiet}:
+        yield (
+            f"calendar.yaml chưa ghi ngày nào của năm {following}",
+            f"ghi những ngày giữ thư nhắc dịp Tết năm {following} vào quiet",
+        )
 
 
 def build(file: CalendarFile) -> Calendars:

@@ -1,6 +1,7 @@
 """`congvan doctor`: is everything there that a campaign needs? It looks, and changes nothing.
 
 Each check answers for one part; what is wrong carries its remedy, in the words of whoever has to act.
+(Longer than a file should be: one function for each part, read in the order in which a person would repair them.)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from congvan.acts import reconciling, registry
 from congvan.acts.composing import dkim_signer
-from congvan.almanac import CalendarFile, read_calendar_file
+from congvan.almanac import CalendarFile, read_calendar_file, unannounced
 from congvan.errors import BadInput, CongvanError, first_line
 from congvan.house import House, build
 from congvan.mail.imap import Mailbox, MailboxUnreadable
@@ -46,8 +47,6 @@ PREFECT_SETTINGS = {
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
 }
-#: From this month on terms reach into the next year, and its days off are announced (those of 2026 in December 2025).
-_LOOKS_AHEAD_FROM = 11
 _OFF = frozenset({"0", "false", "no", "off", "f", "n"})
 
 
@@ -124,21 +123,8 @@ def _configuration(given: Settings, today: date) -> list[Check]:
 
 def announced(file: CalendarFile, today: date) -> list[Check]:
     """Whether the days off are known of the years that terms reach into."""
-    name, found = "lịch", []
-    year = today.year + (today.month >= _LOOKS_AHEAD_FROM)
-    if file.official_until < year:
-        until = file.official_until
-        message = f"ngày nghỉ chính thức mới có đến hết năm {until}: thời hạn trong năm {year} là tạm tính"
-        remedy = (
-            f"khi có thông báo ngày nghỉ năm {year}: ghi vào calendar.yaml, đặt official_until: {year}, "
-            "khởi động lại rồi chạy congvan calendar apply --dry-run"
-        )
-        found.append(_warning(name, message, remedy))
-    written = {one.date.year for one in file.corrections} | {one.first.year for one in file.quiet}
-    if today.year + 1 not in written:
-        message = f"calendar.yaml chưa ghi ngày nào của năm {today.year + 1}"
-        found.append(_warning(name, message, f"ghi những ngày giữ thư nhắc dịp Tết năm {today.year + 1} vào quiet"))
-    return found or [_ok(name, f"ngày nghỉ chính thức đến hết năm {file.official_until}")]
+    found = [_warning("lịch", message, remedy) for message, remedy in unannounced(file, today)]
+    return found or [_ok("lịch", f"ngày nghỉ chính thức đến hết năm {file.official_until}")]
 
 
 def _keys(given: Settings) -> Check:

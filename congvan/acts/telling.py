@@ -84,8 +84,8 @@ async def _next_round(house: House, ledger: Ledger, ready: _Ready, now: datetime
     for letter in ready.passed:
         campaign = await ledger.take(Campaign, letter.campaign_id)
         guard = Letter.id == letter.id, Letter.awaits_until.is_not(None)
-        drafted = urging.outdated(letter, now)
-        if (drafted or await ledger.change(Letter, *guard, awaits_until=None) == 1) and campaign.id in ready.urges:
+        outdated = urging.outdated(letter, now)
+        if (outdated or await ledger.change(Letter, *guard, awaits_until=None) == 1) and campaign.id in ready.urges:
             letter_id = await urging.submit(house, ledger, campaign, ready.urges[campaign.id], now, tell=True)
             played += [letter_id] if letter_id and campaign.mode == "exercise" else []
     return played

@@ -16,7 +16,7 @@ import yaml
 from cyclopts import App
 from python_calamine import CalamineWorkbook
 
-from congvan.acts import address_book
+from congvan.acts import book_cards
 from congvan.cli import app, main
 from congvan.commands.show import DELIVERY_STATES
 from congvan.commands.synopsis import COMMANDS, synopsis
@@ -177,7 +177,7 @@ def test_a_registry_comes_back_as_it_went_in(desk: Desk) -> None:
 
 def test_a_file_without_mailboxes_and_signers_leaves_those_that_are_stored(desk: Desk) -> None:
     desk.must("registry", "import", desk.registry)
-    before = desk.within(lambda house: address_book.card(house, "BO-TM")).organisation
+    before = desk.within(lambda house: book_cards.card(house, "BO-TM")).organisation
     assert before.contacts
     assert before.signers
     for name in ("contacts.csv", "signers.csv"):
@@ -185,11 +185,11 @@ def test_a_file_without_mailboxes_and_signers_leaves_those_that_are_stored(desk:
     desk.change(desk.registry / "organisations.csv", "Bộ Thư mục", "Bộ Thư mục quốc gia")
     ran = desk.must("registry", "import", desk.registry, "--by", "Lan", "--json")
     assert ran.json["without_mailbox"] == []
-    card = desk.within(lambda house: address_book.card(house, "BO-TM"))
+    card = desk.within(lambda house: book_cards.card(house, "BO-TM"))
     assert card.organisation == before.model_copy(update={"name": "Bộ Thư mục quốc gia"})
     assert [(one.by, one.why) for one in card.changes] == [("Lan", "nhập từ registry")]
-    assert address_book.differences(card.changes[0]) == [("Tên", before.name, "Bộ Thư mục quốc gia")]
-    assert desk.within(lambda house: address_book.card(house, "VPB")).changes == []
+    assert book_cards.differences(card.changes[0]) == [("Tên", before.name, "Bộ Thư mục quốc gia")]
+    assert desk.within(lambda house: book_cards.card(house, "VPB")).changes == []
 
 
 def test_the_template_can_be_opened_and_is_never_written_over_a_filled_one(desk: Desk) -> None:

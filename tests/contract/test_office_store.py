@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from congvan.acts import accounts, address_book, bulk, clerks, figures, progress, registry, roll
+from congvan.acts import accounts, address_book, book_cards, bulk, clerks, figures, progress, registry, roll
 from congvan.acts.roll import Mark, Order, Wanted
 from congvan.house import House
 from congvan.store.database import Store
@@ -72,10 +72,10 @@ async def test_accounts_sessions_and_the_lock(house: House) -> None:
 async def test_the_address_book_the_clerks_desk_and_acts_for_many(house: House) -> None:
     box = {"email": "moi@vsip.example", "designated_by": "công văn 15"}
     await address_book.put_mailbox(house, "CDT-VSIP", box, "hoa", "công văn 15")
-    card = await address_book.card(house, "CDT-VSIP")
+    card = await book_cards.card(house, "CDT-VSIP")
     assert card.changes[0].by == "hoa"
     assert [one.code for one in card.open_ones] == ["8184-CDT-VSIP"]
-    rows, total = await address_book.find(house, "vsip", "investor", limit=10, offset=0)
+    rows, total = await book_cards.find(house, "vsip", "investor", limit=10, offset=0)
     assert ([row.code for row in rows], total) == (["CDT-VSIP"], 1)
     assert await clerks.waiting(house) == []
     campaign = await roll.campaign_of(house, "8184")

@@ -11,7 +11,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 
-from congvan.acts import address_book, deliveries, registry, requests, retention
+from congvan.acts import book_cards, deliveries, registry, requests, retention
 from congvan.house import House
 from congvan.rules.retention import Retention
 from congvan.store.office import BookChange
@@ -27,8 +27,8 @@ NEW = {
 }  # fmt: skip
 
 
-async def book(house: House, code: str = "CDT-VSIP") -> address_book.Card:
-    return await address_book.card(house, code)
+async def book(house: House, code: str = "CDT-VSIP") -> book_cards.Card:
+    return await book_cards.card(house, code)
 
 
 async def a_park(house: House) -> str:
@@ -83,7 +83,7 @@ async def test_a_correction_says_what_it_was_before_and_moves_no_running_campaig
     assert card.organisation.name == "Công ty TNHH VSIP (đổi tên)"
     assert card.organisation.contacts == one.contacts
     assert card.organisation.signers == one.signers
-    assert ("Tên", one.name, "Công ty TNHH VSIP (đổi tên)") in address_book.differences(card.changes[0])
+    assert ("Tên", one.name, "Công ty TNHH VSIP (đổi tên)") in book_cards.differences(card.changes[0])
     assert (await desk.delivery("CDT-VSIP")).name == one.name
 
 

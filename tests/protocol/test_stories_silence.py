@@ -207,18 +207,20 @@ async def test_a_rung_never_consists_of_the_silent_party_alone(town: Town) -> No
     assert case.rung == 3, "the rung of the silent party is passed by, the ladder goes on"
 
 
-async def test_an_urgent_round_is_told_of_at_once(town: Town) -> None:
+async def in_a_storm(town: Town, *reminders: Reminder, grace_hours: int) -> None:
+    """A flash letter of Saturday evening with a term of six hours."""
     storm = Policy(
-        deadline=Deadline(working_days=0, hours=6, minimum_hours=1),
-        reminders=(Reminder(hours=-1),),
-        grace_working_days=0,
-        grace_hours=1,
-        release=Release.ON_ACKNOWLEDGE,
-    )
+        deadline=Deadline(working_days=0, hours=6, minimum_hours=1), reminders=reminders, grace_working_days=0,
+        grace_hours=grace_hours, release=Release.ON_ACKNOWLEDGE,
+    )  # fmt: skip
     await sent_out(
         town, "2023-12-02", "20:00", urgency=Urgency.FLASH, audience=ONLY_OUTSIDE,
         policies=dict.fromkeys(("board", "investor", "tenant"), storm),
     )  # fmt: skip
+
+
+async def test_an_urgent_round_is_told_of_at_once(town: Town) -> None:
+    await in_a_storm(town, Reminder(hours=-1), grace_hours=1)
     await town.until("2023-12-03", "05:00")
     assert await town.diary(to=("T-OUT", "QHXD")) == [
         "02/12 20:00 T-OUT letter",
@@ -229,17 +231,7 @@ async def test_an_urgent_round_is_told_of_at_once(town: Town) -> None:
 
 
 async def test_a_term_in_hours_is_told_in_hours_and_minutes(town: Town) -> None:
-    storm = Policy(
-        deadline=Deadline(working_days=0, hours=6, minimum_hours=1),
-        reminders=(Reminder(hours=-4), Reminder(hours=0), Reminder(hours=1)),
-        grace_working_days=0,
-        grace_hours=2,
-        release=Release.ON_ACKNOWLEDGE,
-    )
-    await sent_out(
-        town, "2023-12-02", "20:00", urgency=Urgency.FLASH, audience=ONLY_OUTSIDE,
-        policies=dict.fromkeys(("board", "investor", "tenant"), storm),
-    )  # fmt: skip
+    await in_a_storm(town, Reminder(hours=-4), Reminder(hours=0), Reminder(hours=1), grace_hours=2)
     # A mail is written some seconds after its hour.
     for day, hour in (("2023-12-02", "22:00:20"), ("2023-12-03", "02:00:20"), ("2023-12-03", "03:30:20")):
         town.clock.set(at(day, hour))

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from congvan.acts import address_book, deciding, deliveries, joining
+from congvan.acts import address_book, book_cards, deciding, deliveries, joining
 from congvan.acts.deciding import Verdict
 from congvan.commands import given
 from congvan.errors import CongvanError
@@ -53,7 +53,7 @@ class BookPages:
         search, level = query.get("q", "")[:120], query.get("level", "")[:40]
         page = query.get("page", "1")
         number = max(int(page), 1) if page.isascii() and page.isdigit() and len(page) < 6 else 1
-        rows, total = await address_book.find(
+        rows, total = await book_cards.find(
             self._counter.house, search, level, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS
         )
         waiting = await deciding.waiting(self._counter.house)
@@ -122,7 +122,7 @@ class BookPages:
     async def offer(self, seat: Seat, sent: Sent) -> Response:
         """The letter of every delivery that was ticked, to this mailbox."""
         code = self._code(seat)
-        card = await address_book.card(self._counter.house, code)
+        card = await book_cards.card(self._counter.house, code)
         open_ones = {one.id for one in card.open_ones}
         chosen = [key for key in sent.lists.get("delivery", [])[:_MOST_OFFERED] if key in open_ones]
         try:
@@ -180,7 +180,7 @@ class BookPages:
 
     async def _levels(self) -> list[tuple[str, str]]:
         named = dict(read_cascade(self._counter.house.settings.cascade_file).levels)
-        known = dict.fromkeys([*named, *await address_book.levels(self._counter.house)])
+        known = dict.fromkeys([*named, *await book_cards.levels(self._counter.house)])
         return [(level, named.get(level, level)) for level in known]
 
     async def _new(self, seat: Seat, status: int = 200, **values: Any) -> Response:
@@ -188,11 +188,11 @@ class BookPages:
         return self._counter.page(seat, "book_new.html", status, levels=await self._levels(), **(empty | values))
 
     async def _card(self, seat: Seat, status: int = 200, **values: Any) -> Response:
-        card = await address_book.card(self._counter.house, self._code(seat))
+        card = await book_cards.card(self._counter.house, self._code(seat))
         empty = {"sent": Sent(), "wrong": [], "form": "", "done": seat.request.query_params.get("done", "")}
         return self._counter.page(
             seat, "card.html", status, card=card, one=card.organisation, levels=await self._levels(),
-            differences=address_book.differences, as_shown=address_book.fingerprint(card.organisation),
+            differences=book_cards.differences, as_shown=address_book.fingerprint(card.organisation),
             **(empty | values),
         )  # fmt: skip
 
