@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import answers, registry, results, wording
+from congvan.acts import answers, papers, registry, results, wording
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.acts.results import SAYS, OpenOne, Results, Tally
 from congvan.acts.validity import who_signs
@@ -78,10 +78,7 @@ def _told(days: Sequence[tuple[date, int]], due: date | None) -> Sequence[tuple[
 def _first(letter: Letter | None, issuer: str) -> dict[str, Any]:
     if letter is None or letter.issued_on is None:
         return {"number": "", "symbol": "", "date": "", "issuer": issuer, "short": issuer}
-    return {
-        "number": letter.symbol.partition("/")[0], "symbol": letter.symbol.partition("/")[2],
-        "date": letter.issued_on.isoformat(), "issuer": issuer, "short": issuer,
-    }  # fmt: skip
+    return papers.cited_of(letter) | {"issuer": issuer, "short": issuer}
 
 
 async def _seal(ledger: Ledger, campaign: Campaign) -> str:
