@@ -120,7 +120,7 @@ class Relay:
             self._compared = loop.time()
             await runs.compare()
             self._restored = await reconciling.is_restored(self.house)
-            await end_left_behind(self.house, runs.client, self.deployments.ids["hop"])
+            await end_left_behind(self.house, runs.client, self.deployments.ids)
         for campaign_id in await campaigns.due(self.house):
             await campaigns.turn(self.house, campaign_id)
         await runs.campaigns()

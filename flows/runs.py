@@ -294,4 +294,5 @@ def _comes_yet(state: RunState, wall: datetime) -> bool:
         return True
     if state.type in _OVER:
         return state.type is StateType.FAILED and wall - state.timestamp < STARTING
-    return wall - state.timestamp < STARTING * 2
+    # One whose worker died before its process began says so by nothing but its age.
+    return wall - state.timestamp < (STARTING if state.type is StateType.PENDING else STARTING * 2)

@@ -19,6 +19,7 @@ from congvan.acts import board as board_acts
 from congvan.acts import campaigns, hops, notices, pausing, prefect_runs, waking
 from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, Hop, Note
+from flows.left_behind import end_left_behind
 from flows.registered import Deployments
 from flows.relay import Relay
 from flows.runs import Runs
@@ -36,16 +37,23 @@ class Prefect:
         self.away = False
         self._client = self
 
-    def made(self, kind: StateType, at: datetime, *, queue: UUID | None = None) -> str:
-        """A run in this state since then."""
+    def made(
+        self, kind: StateType, at: datetime, *, queue: UUID | None = None, deployment: UUID | None = None, **words: str
+    ) -> str:
+        """A run in this state since then, with these parameters."""
         run_id = str(uuid4())
         details = SimpleNamespace(scheduled_time=at)
         state = SimpleNamespace(id=uuid4(), type=kind, name="", timestamp=at, state_details=details)
-        self.runs[run_id] = SimpleNamespace(id=UUID(run_id), name="a run", state=state, work_queue_id=queue)
+        self.runs[run_id] = SimpleNamespace(
+            id=UUID(run_id), name="a run", state=state, work_queue_id=queue, deployment_id=deployment, parameters=words
+        )
         return run_id
 
     async def read_flow_runs(self, *, flow_run_filter: Any, limit: int) -> list[SimpleNamespace]:
         assert limit
+        if flow_run_filter.id is None:
+            ours, kinds = flow_run_filter.deployment_id.any_, flow_run_filter.state.type.any_
+            return [run for run in self.runs.values() if run.deployment_id in ours and run.state.type in kinds]
         return [self.runs[str(key)] for key in flow_run_filter.id.any_ if str(key) in self.runs]
 
     async def set_flow_run_state(self, run_id: UUID, state: Any, *, force: bool) -> SimpleNamespace:
@@ -194,6 +202,38 @@ async def test_a_watch_that_waits_for_a_process_is_joined_by_no_other(
     runs._watch = prefect.made(StateType.SCHEDULED, town.clock.wall() - timedelta(minutes=10))
     await runs.watch()
     assert len(prefect.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "ago_s", "another"),
+    [("PENDING", 50, False), ("PENDING", 70, True), ("RUNNING", 70, False), ("RUNNING", 130, True)],
+)
+async def test_a_watch_whose_worker_died_is_waited_for_as_long_as_one_takes_to_begin(
+    town: Town, prefect: Prefect, runs: Runs, kind: str, ago_s: float, *, another: bool
+) -> None:
+    runs._watch = prefect.made(StateType(kind), town.clock.wall() - timedelta(seconds=ago_s))
+    await runs.watch()
+    assert (len(prefect.runs) == 2) is another
+
+
+async def test_what_its_worker_took_along_is_ended_and_what_is_still_at_work_is_not(
+    house: House, town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    """A watch that was killed stood in the lists as running for ever; a hop's run took a place of its queue."""
+    await town.until("2023-12-01", "10:00")
+    ids, wall = runs.deployments.ids, town.clock.wall()
+    hop = (await town.all(Hop, Hop.issuer == "UBND-HP"))[0]
+    watches = [
+        prefect.made(kind, wall - ago, deployment=ids["watch"])
+        for kind in (StateType.PENDING, StateType.RUNNING)
+        for ago in (timedelta(minutes=59), timedelta(minutes=61))
+    ]
+    own = prefect.made(StateType.RUNNING, wall - timedelta(hours=2), deployment=ids["hop"], hop_id=hop.id)
+    other = prefect.made(StateType.RUNNING, wall - timedelta(hours=2), deployment=ids["hop"], hop_id=hop.id)
+    await put(town, Hop, Hop.id == hop.id, run_id=own, lease_until=None)
+    assert await end_left_behind(house, runs.client, ids) == 3
+    ended = {key: run.state.name for key, run in prefect.runs.items() if run.state.type not in ("PENDING", "RUNNING")}
+    assert ended == {watches[1]: "LeftBehind", watches[3]: "LeftBehind", other: "Settled"}
 
 
 async def test_paused_hops_keep_no_open_one_from_its_turn(
