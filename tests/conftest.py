@@ -63,8 +63,8 @@ def statements_compiled_once() -> Iterator[None]:
     model = asyncio.run(_connected()).sync_engine
     alone = database._sqlite
 
-    def sharing(url: str, options: dict[str, Any]) -> AsyncEngine:
-        engine = alone(url, options)
+    def sharing(url: str, options: dict[str, Any], *, in_place: bool) -> AsyncEngine:
+        engine = alone(url, options, in_place=in_place)
         engine.sync_engine.dialect, engine.sync_engine._compiled_cache = model.dialect, model._compiled_cache
         return engine
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Integer, Select, bindparam, select
+from sqlalchemy import Integer, Select, String, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from congvan.acts import escalations, mails
 from congvan.acts.frozen import is_urgent, policy_of, standing
@@ -21,7 +22,7 @@ from congvan.store.tables import Campaign, Delivery, Hop
 #: Deliveries decided in one transaction. It locks their rows, and on SQLite everything.
 BATCH = 500
 #: The same while somebody waits for each of them.
-PRESSED_BATCH = 100
+PRESSED_BATCH = 70
 #: All that decides what is due for a delivery.
 _STANDING = (
     Delivery.level, Delivery.state, Delivery.settles, Delivery.due_at, Delivery.sent_at, Delivery.steps_taken,
@@ -45,7 +46,7 @@ async def chase(house: House, hop_id: str) -> None:
     while True:
         limit = PRESSED_BATCH if house.store.pressed else BATCH
         async with house.store.act() as ledger:
-            rows = await ledger.batch(_locked(), hop=hop_id, now=now, most=limit)
+            rows = await ledger.batch(_locked(ledger.is_sqlite), hop=hop_id, now=now, most=limit)
             due_ones = cast("Sequence[Delivery]", rows)
             if not due_ones:
                 return
@@ -64,8 +65,14 @@ def _is_due() -> tuple[Any, ...]:
 
 
 @cache
-def _locked() -> Select[Any]:
-    return select(*_NEEDED).where(Delivery.id.in_(next_batch()), *_is_due()).order_by(Delivery.id).with_for_update()
+def _locked(is_sqlite: bool) -> Select[Any]:
+    """By their ids alone: asked for what is due as well, SQLite walks over all of it for every batch. On PostgreSQL
+    somebody may have changed one while it was waited for."""
+    query = select(*_NEEDED).order_by(Delivery.id)
+    if is_sqlite:
+        return query.where(Delivery.id.in_(next_batch()))
+    chosen = any_(func.array(next_batch().scalar_subquery(), type_=ARRAY(String)))
+    return query.where(Delivery.id == chosen, *_is_due()).with_for_update()
 
 
 def next_batch() -> Select[tuple[str]]:

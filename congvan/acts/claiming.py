@@ -23,7 +23,7 @@ from congvan.store.tables import Attempt, Campaign, Delivery, Message
 #: unknown is what was on the wire of them, as the journal has it.
 BATCH = 500
 #: The same while somebody waits for each of them.
-PRESSED_BATCH = 150
+PRESSED_BATCH = 100
 #: What composing and recording need. Instants cost most of reading a row on SQLite, so only one of them each.
 _MESSAGE = (
     Message.id, Message.campaign_id, Message.hop_id, Message.delivery_id, Message.recipient, Message.kind,

@@ -13,6 +13,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -67,7 +68,7 @@ class Store:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         engine_options = _JSON | _DISCREET | engine_options
         if self.is_sqlite:
-            self.engine = _sqlite(url, engine_options)
+            self.engine = _sqlite(url, engine_options, in_place=gives_way)
         else:
             self.engine = _postgresql(url, engine_options)
         file = self.url.database or ""
@@ -106,8 +107,8 @@ class Store:
         with suppress(sqlite3.Error, DBAPIError):
             async with self.engine.connect() as connection:
                 raw = await connection.get_raw_connection()
-                cursor = await cast("driver.Connection", raw.driver_connection).cursor()
-                await cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                own = cast("driver.Connection", raw.driver_connection)
+                await own.aside(lambda: own._conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
 
     @asynccontextmanager
     async def view(self) -> AsyncIterator[Ledger]:
@@ -186,10 +187,10 @@ def _postgresql(url: str, options: dict[str, Any]) -> AsyncEngine:
     return engine
 
 
-def _sqlite(url: str, options: dict[str, Any]) -> AsyncEngine:
+def _sqlite(url: str, options: dict[str, Any], *, in_place: bool) -> AsyncEngine:
     if ":memory:" in url:
         options = {"poolclass": StaticPool} | options
-    how = {"timeout": _BUSY_TIMEOUT_MS / 1000, "async_creator_fn": driver.connect}
+    how = {"async_creator_fn": partial(driver.connect, in_place=in_place, patience_ms=_BUSY_TIMEOUT_MS)}
     engine = create_async_engine(url, connect_args=how, **options)
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -203,7 +204,6 @@ def _sqlite(url: str, options: dict[str, Any]) -> AsyncEngine:
         # a round.
         cursor.execute("PRAGMA cache_size=-8192")
         cursor.execute(f"PRAGMA wal_autocheckpoint={_FULL_LOG_PAGES}")
-        cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")

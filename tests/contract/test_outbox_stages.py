@@ -105,11 +105,11 @@ async def test_a_round_begins_with_few_letters(house: House, monkeypatch: pytest
 async def test_while_somebody_waits_for_each_batch_they_are_smaller(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hop_id, sizes = await fill(house, 600), _watched(monkeypatch)
+    hop_id, sizes = await fill(house, 350), _watched(monkeypatch)
     monkeypatch.setattr(Store, "pressed", True)
     tally = await outbox.dispatch(house, Postbox(), hop_id)
-    assert tally["accepted"] == 600
-    assert sizes == [100, 150, 150, 150, 50, 0]
+    assert tally["accepted"] == 350
+    assert sizes == [100, 100, 100, 50, 0]
 
 
 def _watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -198,10 +199,52 @@ async def test_a_log_that_cannot_be_moved_does_not_make_a_committed_act_fail(
         raise sqlite3.OperationalError("database or disk is full")
 
     async with other.act():
-        monkeypatch.setattr(driver.Connection, "cursor", full)
+        monkeypatch.setattr(driver.Connection, "aside", full)
     monkeypatch.undo()
     assert await _write(store) == 0
     await other.close()
+
+
+async def test_a_process_that_sends_mail_asks_no_thread_for_what_needs_not_wait(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each statement of a batch waited for its busy loop, with the database held meanwhile."""
+    other = Store(str(store.url), gives_way=True)
+    await _write(other)
+    aside = _watched(monkeypatch)
+    assert await _write(other) == 1
+    assert aside == []
+    await other.close()
+
+
+async def test_its_loop_goes_on_while_it_waits_for_a_writer_who_does_not_queue(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Store(str(store.url), gives_way=True)
+    await _count(other)
+    aside = _watched(monkeypatch)
+    with closing(sqlite3.connect(str(store.url.database), isolation_level=None)) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        stranger.execute("UPDATE counted SET number = 7")
+        writing = asyncio.create_task(_write(other))
+        await _until(lambda: bool(aside))
+        assert not writing.done()
+        stranger.execute("COMMIT")
+    assert await asyncio.wait_for(writing, _LONG_S) == 7
+    await other.close()
+
+
+def _watched(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What is left to a connection's thread from now on."""
+    aside: list[object] = []
+    go = driver.Connection.aside
+
+    async def watched(self: driver.Connection, work: Callable[[], Any]) -> Any:
+        aside.append(work)
+        return await go(self, work)
+
+    monkeypatch.setattr(driver.Connection, "aside", watched)
+    return aside
 
 
 async def test_a_killed_writer_leaves_its_turn_to_the_next(store: Store) -> None:

@@ -8,9 +8,10 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import Select, event, select, text
 
 from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
@@ -194,10 +195,35 @@ async def test_whether_a_round_needs_a_process_is_told_by_what_is_due(waiting: t
 async def test_the_due_ones_of_a_batch_are_read_in_the_order_of_their_index(waiting: tuple[House, str]) -> None:
     house, hop_id = waiting
     now = await fall_due(house, hop_id, Due.DEADLINE, MANY)
-    engine, literal = house.store.engine.sync_engine, {"literal_binds": True}
-    query = chasing.next_batch().params(hop=hop_id, now=now, most=MANY)
-    words = str(query.compile(engine, compile_kwargs=literal))
-    async with house.store.view() as ledger:
-        plan = [row.detail for row in (await ledger.session.execute(text(f"EXPLAIN QUERY PLAN {words}"))).all()]
+    plan = await _plan(house, chasing.next_batch().params(hop=hop_id, now=now, most=MANY))
     assert any("ix_deliveries_hop_id_wake_at" in line for line in plan), plan
     assert not any("TEMP B-TREE" in line for line in plan), plan
+
+
+async def test_a_batch_reads_no_other_that_is_due(waiting: tuple[House, str]) -> None:
+    """It walked over all of them, to see which of them are of the batch: a minute of every hundred thousand."""
+    house, hop_id = waiting
+    now = await fall_due(house, hop_id, Due.DEADLINE, MANY)
+    plan = await _plan(house, chasing._locked(True).params(hop=hop_id, now=now, most=MANY))
+    first, *_ = [line for line in plan if "deliveries" in line]
+    assert "(id=?)" in first, plan
+    assert sum("ix_deliveries_hop_id_wake_at" in line for line in plan) == 1, plan
+
+
+async def test_the_ids_of_one_instant_rise(waiting: tuple[House, str]) -> None:
+    """Else a batch would touch a page of each index for each of its rows."""
+    house, _hop_id = waiting
+    now = await house.clock.now()
+    ids = [house.new_id(now) for _ in range(1_000)]
+    assert ids == sorted(set(ids))
+    assert {UUID(one).version for one in ids} == {7}
+    assert {int(one[:12], 16) for one in ids} == {int(now.timestamp() * 1000)}
+    own, copy = house.new_id(now), house.apart().new_id(now)
+    assert (own[:19] == ids[-1][:19], copy[:19] == ids[-1][:19]) == (True, False), "a copy begins its own"
+
+
+async def _plan(house: House, query: Select[Any]) -> list[str]:
+    """How SQLite goes about it."""
+    words = str(query.compile(house.store.engine.sync_engine, compile_kwargs={"literal_binds": True}))
+    async with house.store.view() as ledger:
+        return [row.detail for row in (await ledger.session.execute(text(f"EXPLAIN QUERY PLAN {words}"))).all()]
