@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from bench.outbox_world import fill
+from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import confirmations, waking
-from congvan.house import House
+from congvan.acts import chasing, confirmations, hops, waking
+from congvan.house import House, build
 from congvan.rules.protocol import Event
+from congvan.store.schema import migrate
 from congvan.store.tables import Case, Delivery, Message
 from tests.conftest import Postbox, turned
+from tests.postgres import fresh_database
 
 #: The second for `make gates`.
 SIZES = [300, pytest.param(10_000, marks=[pytest.mark.gates, pytest.mark.timeout(900)])]
@@ -65,3 +68,33 @@ async def test_deadlines_of_one_second_each_fire_once_and_answers_are_taken_mean
     assert set(await keys(house, Delivery.id, Delivery.state == "ACKNOWLEDGED")) == set(answering)
     sent = await keys(house, Message.message_id, Message.kind == "reminder", Message.state == "SENT")
     assert postbox.ids() == Counter(sent), "each once, and nothing but reminders: whoever is escalated is told of later"
+
+
+async def test_on_postgresql_an_answer_for_which_a_batch_waits_does_not_end_the_round(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """The row is not due any more when it is free: the batch is one short, though it was not the last."""
+    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
+    await migrate(house.store)
+    hop_id = await fill(house, 2 * chasing.BATCH)
+    await all_sent(house, hop_id)
+    now = await fall_due(house, hop_id, Due.DEADLINE, 2 * chasing.BATCH)
+    # The turn reads it in its first batch, and finds it taken.
+    async with house.store.view() as ledger:
+        first, *_ = await ledger.all(chasing.next_batch().params(hop=hop_id, now=now, most=1))
+    async with house.store.act() as ledger:
+        await ledger.take(Delivery, first)
+        await ledger.change(Delivery, Delivery.id == first, wake_at=None)
+        turning = asyncio.create_task(hops.turn(house, hop_id))
+        async with asyncio.timeout(30):
+            while not await _somebody_waits(house):  # noqa: ASYNC110 - PostgreSQL tells nobody
+                await asyncio.sleep(0.01)
+    assert await turning is not None
+    assert await keys(house, Delivery.id, Delivery.wake_at <= now) == []
+    assert len(await keys(house, Message.id, Message.kind == "overdue")) == 2 * chasing.BATCH - 1
+    await house.close()
+
+
+async def _somebody_waits(house: House) -> bool:
+    async with house.store.view() as ledger:
+        return bool(await ledger.session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
