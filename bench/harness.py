@@ -28,6 +28,8 @@ from congvan.mail.sink import Sink
 from congvan.settings import Settings
 
 CONNECTIONS = 4
+#: Of PostgreSQL's log, 16 MB each: more than one measure writes.
+_LOG_FILES = 24
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 
 
@@ -161,6 +163,7 @@ class Bench:
             from tests.postgres import serve as serve_postgres
 
             self._postgres = self._stack.enter_context(serve_postgres(self.folder, durable=True))
+            asyncio.run(_worn_in(self._postgres.partition("host=")[2]))
         self._number += 1
         name = f"bench{self._number}"
         host = self._postgres.partition("host=")[2]
@@ -234,6 +237,21 @@ class Bench:
         found: dict[str, Any] = json.loads(told)
         assert self.accepted() - before == found["letters"], "the sink counted another number"
         return found
+
+
+async def _worn_in(host: str) -> None:
+    """A server that has been in use has the files of its log already, and writes over them. A new one makes each of
+    them, and whoever commits meanwhile waits for the whole file system."""
+    import asyncpg
+
+    connection = await asyncpg.connect(user="postgres", host=host, database="postgres")
+    await connection.execute(f"ALTER SYSTEM SET min_wal_size = '{_LOG_FILES * 16}MB'")
+    await connection.execute("SELECT pg_reload_conf()")
+    for _ in range(_LOG_FILES):
+        await connection.execute("SELECT pg_logical_emit_message(true, 'bench', repeat('x', 15000000))")
+        await connection.execute("SELECT pg_switch_wal()")
+    await connection.execute("CHECKPOINT")
+    await connection.close()
 
 
 @contextmanager

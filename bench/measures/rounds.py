@@ -156,8 +156,11 @@ def _drained_with_answers(
     wanted = asyncio.run(waiting_forms(chosen, hop_id, kept + min(scale.confirmations, size // 4)))
     idle_ones, meanwhile = wanted[kept:], wanted[:kept]
     with served(chosen) as port:
+        # What the preparation wrote goes to the disk before anybody is measured, not beside it.
+        os.sync()
         idle = asyncio.run(at_rate(port, idle_ones, _ANSWERS_PER_S))
         asyncio.run(_fall_due(chosen, hop_id, size - len(wanted)))
+        os.sync()
         over = Flag()
         with ThreadPoolExecutor(1) as beside:
             answers = beside.submit(asyncio.run, _answering(port, meanwhile, over))

@@ -10,6 +10,7 @@ by `queueing`: SQLite's own way of waiting lets a busy process starve the others
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -48,6 +49,15 @@ _STANDS_STILL_S = 120
 _ANSWERS_A_CHECKPOINT, _BATCHES_A_CHECKPOINT = 64, 8
 #: When it is moved by whoever commits, because nobody else has: pages.
 _FULL_LOG_PAGES = 16_000
+#: By which name PostgreSQL knows the connections of a process that answers somebody, and those of one that works for
+#: nobody in particular.
+_ANSWERS, _WORKS = "congvan answering", "congvan"
+#: How often the second looks whether the first was busy lately, and how long that counts; seconds.
+_LOOK_EVERY_S, _LATELY_S = 0.5, 2.0
+_SOMEBODY_ANSWERS = text(
+    "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name"
+    " AND state_change > clock_timestamp() - make_interval(secs => :lately))"
+)
 #: What a database says of a fault must not quote what it was given: addresses, names, a person's mail.
 _DISCREET = {"hide_parameters": True}
 #: Every row of the outbox has three columns of JSON; this reads them in a third of the time.
@@ -60,7 +70,8 @@ _JSON: dict[str, Any] = {
 class Store:
     """The database behind a URL: `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`.
 
-    gives_way: nobody waits for what this process writes, so on SQLite it writes behind those who answer somebody.
+    gives_way: nobody waits for what this process writes, so on SQLite it writes behind those who answer somebody, and
+    on either its batches are smaller while there is anybody who does.
     """
 
     def __init__(self, url: str, *, gives_way: bool = False, **engine_options: Any) -> None:
@@ -70,19 +81,23 @@ class Store:
         if self.is_sqlite:
             self.engine = _sqlite(url, engine_options, in_place=gives_way)
         else:
-            self.engine = _postgresql(url, engine_options)
+            self.engine = _postgresql(url, engine_options, _WORKS if gives_way else _ANSWERS)
         file = self.url.database or ""
         shared = self.is_sqlite and file not in ("", ":memory:") and not file.startswith("file:")
         self._queue = Queue(Path(file), _BUSY_TIMEOUT_MS / 1000, gives_way=gives_way) if shared else None
         self.gives_way = gives_way
         self.open_transactions = 0
         self._acts = 0
+        #: On PostgreSQL: when it was looked whether anybody answers, and when somebody last did; the loop's seconds.
+        self._looked_at = self._heard_at = -math.inf
         self._moving: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def act(self) -> AsyncIterator[Ledger]:
         """A transaction that may write: committed when the block ends, rolled back when it raises."""
         async with self._turn(), self._session(immediate=True) as session:
+            if self.gives_way and not self.is_sqlite:
+                await self._look_who_answers(session)
             yield Ledger(session, self.is_sqlite)
             await session.commit()
         if self._queue is not None:
@@ -119,7 +134,17 @@ class Store:
     @property
     def pressed(self) -> bool:
         """Whether somebody waits for each batch of this process: smaller ones keep him less long."""
-        return self._queue is not None and self._queue.pressed
+        if self._queue is not None:
+            return self._queue.pressed
+        return asyncio.get_running_loop().time() - self._heard_at < _LATELY_S
+
+    async def _look_who_answers(self, session: AsyncSession) -> None:
+        """An answer waits for the batch that holds its row, and for the log of whoever commits before it."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at >= _LOOK_EVERY_S:
+            self._looked_at = now
+            if await session.scalar(_SOMEBODY_ANSWERS, {"name": _ANSWERS, "lately": _LATELY_S}):
+                self._heard_at = now
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return nullcontext() if self._queue is None else self._queue.turn()
@@ -167,7 +192,7 @@ def passes(fault: Exception) -> bool:
     return not own and str(getattr(fault.orig, "sqlstate", None) or "")[:2] not in _OF_THE_VALUES
 
 
-def _postgresql(url: str, options: dict[str, Any]) -> AsyncEngine:
+def _postgresql(url: str, options: dict[str, Any], name: str) -> AsyncEngine:
     options = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True} | options
 
     async def reached(**how: Any) -> Any:
@@ -181,7 +206,7 @@ def _postgresql(url: str, options: dict[str, Any]) -> AsyncEngine:
             spoken: Any = engine.dialect.dbapi
             raise spoken.OperationalError(f"{type(error).__name__}: {error}") from error
 
-    patience = {"idle_in_transaction_session_timeout": f"{_STANDS_STILL_S}s"}
+    patience = {"idle_in_transaction_session_timeout": f"{_STANDS_STILL_S}s", "application_name": name}
     how = {"server_settings": patience, "async_creator_fn": reached}
     engine = create_async_engine(url, connect_args=how, **options)
     return engine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -168,6 +169,24 @@ async def test_on_postgresql_an_act_that_stands_still_gives_up_its_rows_and_leav
         assert (await ledger.get(Hop, "h" * 32)).issuer_name == "other"
     await still.close()
     await other.close()
+
+
+async def test_on_postgresql_whoever_sends_sees_at_its_next_look_that_somebody_answers(postgres_url: str) -> None:
+    url = await fresh_database(postgres_url)
+    answering, sending = Store(url), Store(url, gives_way=True)
+
+    async def look() -> bool:
+        sending._looked_at = -math.inf
+        async with sending.act():
+            return sending.pressed
+
+    assert not await look()
+    async with answering.view() as ledger:
+        await ledger.session.scalar(text("SELECT 1"))
+    assert await look()
+    assert not answering.pressed, "it is the one for whom room is made"
+    await answering.close()
+    await sending.close()
 
 
 async def test_a_postgresql_that_lets_nobody_in_says_so_as_it_refuses_anything_else(postgres_url: str) -> None:
