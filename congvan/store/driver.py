@@ -28,35 +28,46 @@ class Connection(aiosqlite.Connection):
     in_place = False
     #: How long a statement waits for another writer; milliseconds.
     patience_ms = 0
+    #: What the thread has not ended yet, also where nobody waits for it any more.
+    _aside = 0
 
     async def cursor(self) -> _Cursor:  # type: ignore[override]
         """A cursor; nothing is asked of the thread yet."""
         return _Cursor(self)
 
     async def _execute(self, fn: Callable[..., Any], *given: Any, **named: Any) -> Any:
-        if self.in_place:
+        if self.in_place and not self._aside:
             try:
                 return fn(*given, **named)
             except sqlite3.OperationalError as fault:
-                if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                if not _busy(fault):
                     raise
         return await self.aside(partial(fn, *given, **named))
 
     async def aside(self, work: Callable[[], Any]) -> Any:
-        """In the thread: what takes long, and what waits."""
+        """In the thread: what takes long, what waits, and what comes behind it."""
 
         def patiently() -> Any:
-            self._be_patient(self.patience_ms)
             try:
+                self._be_patient(self.patience_ms)
                 return work()
             finally:
                 self._be_patient(0)
+                self._aside -= 1
 
-        return await super()._execute(patiently if self.in_place else work)  # type: ignore[no-untyped-call]
+        if not self.in_place:
+            return await super()._execute(work)  # type: ignore[no-untyped-call]
+        self._aside += 1
+        return await super()._execute(patiently)  # type: ignore[no-untyped-call]
 
     def _be_patient(self, patience_ms: int) -> None:
         if self._connection is not None:
             self._connection.execute(f"PRAGMA busy_timeout={patience_ms}")
+
+
+def _busy(fault: sqlite3.OperationalError) -> bool:
+    # The low octet, whatever it is that others are busy with.
+    return getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class _Cursor:

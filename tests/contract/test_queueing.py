@@ -234,6 +234,28 @@ async def test_its_loop_goes_on_while_it_waits_for_a_writer_who_does_not_queue(
     await other.close()
 
 
+async def test_who_is_cut_off_while_it_waits_leaves_no_transaction_open(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread begins it in the end, when nobody waits for it any more."""
+    other = Store(str(store.url), gives_way=True)
+    await _count(other)
+    aside = _watched(monkeypatch)
+    with closing(sqlite3.connect(str(store.url.database), isolation_level=None)) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(_write(other))
+        await _until(lambda: bool(aside))
+        writing.cancel()
+        await _until(lambda: len(aside) > 1 or writing.done())
+        stranger.execute("COMMIT")
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        stranger.execute("BEGIN IMMEDIATE")
+        stranger.execute("COMMIT")
+    assert await asyncio.wait_for(_write(other), _LONG_S) == 0
+    await other.close()
+
+
 def _watched(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What is left to a connection's thread from now on."""
     aside: list[object] = []
