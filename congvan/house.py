@@ -79,8 +79,8 @@ class House:
     def new_id(self, now: datetime | None) -> str:
         """A UUIDv7 in hex (RFC 9562 section 5.7), from this house's clock and random numbers.
 
-        Those of one instant rise (section 6.2, method 2): what is made together stands together in every index, and a
-        batch of it touches a few pages of each instead of one for each row.
+        Those of one instant that are made one after the other rise (section 6.2, method 2): what is made together
+        stands together in every index, and a batch of it touches a few pages of each instead of one for each row.
         """
         ms = int(now.timestamp() * 1000) if now else 0
         then, rest = self._last

@@ -56,7 +56,7 @@ _ANSWERS, _WORKS = "congvan answering", "congvan"
 _LOOK_EVERY_S, _LATELY_S = 0.5, 2.0
 _SOMEBODY_ANSWERS = text(
     "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name"
-    " AND state_change > clock_timestamp() - make_interval(secs => :lately))"
+    " AND (state = 'active' OR state_change > clock_timestamp() - make_interval(secs => :lately)))"
 )
 #: What a database says of a fault must not quote what it was given: addresses, names, a person's mail.
 _DISCREET = {"hide_parameters": True}
@@ -134,8 +134,8 @@ class Store:
     @property
     def pressed(self) -> bool:
         """Whether somebody waits for each batch of this process: smaller ones keep him less long."""
-        if self._queue is not None:
-            return self._queue.pressed
+        if self.is_sqlite:
+            return self._queue is not None and self._queue.pressed
         return asyncio.get_running_loop().time() - self._heard_at < _LATELY_S
 
     async def _look_who_answers(self, session: AsyncSession) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -52,7 +53,9 @@ class Connection(aiosqlite.Connection):
                 self._be_patient(self.patience_ms)
                 return work()
             finally:
-                self._be_patient(0)
+                # What was done may have been to close it.
+                with suppress(sqlite3.ProgrammingError):
+                    self._be_patient(0)
                 self._aside -= 1
 
         if not self.in_place:

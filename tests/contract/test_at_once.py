@@ -97,4 +97,5 @@ async def test_on_postgresql_an_answer_for_which_a_batch_waits_does_not_end_the_
 
 async def _somebody_waits(house: House) -> bool:
     async with house.store.view() as ledger:
-        return bool(await ledger.session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+        waiting = "wait_event_type = 'Lock' AND datname = current_database()"
+        return bool(await ledger.session.scalar(text(f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}")))

@@ -235,7 +235,7 @@ async def test_its_loop_goes_on_while_it_waits_for_a_writer_who_does_not_queue(
 
 
 async def test_who_is_cut_off_while_it_waits_leaves_no_transaction_open(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The thread begins it in the end, when nobody waits for it any more."""
     other = Store(str(store.url), gives_way=True)
@@ -254,6 +254,7 @@ async def test_who_is_cut_off_while_it_waits_leaves_no_transaction_open(
         stranger.execute("COMMIT")
     assert await asyncio.wait_for(_write(other), _LONG_S) == 0
     await other.close()
+    assert caplog.records == [], "its connection was closed, as it should be"
 
 
 def _watched(monkeypatch: pytest.MonkeyPatch) -> list[object]:
