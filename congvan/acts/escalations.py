@@ -53,8 +53,12 @@ async def open_cases(
 
 async def keep_told(house: House, ledger: Ledger, delivery: Delivery, now: datetime) -> None:
     """Whoever was escalated because no mail reached him is reached again and still owes the answer: from
-    now on he is silent. Nothing becomes due by the clock after an escalation, so somebody has to be told."""
-    if delivery.escalated_at is not None and not settled(State(delivery.state), Settles(delivery.settles)):
+    now on he is silent. Nothing becomes due by the clock after an escalation, nor after the closing, so he has to
+    stand in a case."""
+    if settled(State(delivery.state), Settles(delivery.settles)):
+        return
+    campaign = await ledger.get(Campaign, delivery.campaign_id)
+    if delivery.escalated_at is not None or (campaign.state == "CLOSED" and delivery.due_at is not None):
         await open_case(house, ledger, delivery, "silent", now)
 
 

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 import pytest
 from python_calamine import CalamineWorkbook
 
-from congvan.acts import campaigns, deliveries, digest_mail, extending, figures, hops, outbox, steering
+from congvan.acts import campaigns, closing, deliveries, digest_mail, extending, figures, hops, outbox, steering
 from congvan.errors import ActRefused
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import Event, State
@@ -487,6 +487,18 @@ async def test_a_server_that_is_not_ready_for_two_days_makes_the_mailbox_unreach
     assert (await town.delivery("T-OUT")).state == State.UNDELIVERABLE
     message = await town.one(Message, Message.recipient == "T-OUT", Message.kind == "letter")
     assert 8 < message.attempts < 30, "pauses that grow"
+
+
+async def test_who_is_reached_after_the_closing_and_still_owes_something_stands_in_a_case(town: Town) -> None:
+    """His clock goes on no more, and the case of the mail that came back is closed by his answer."""
+    town.postbox = Postbox(refuses(address("INV-B")))
+    await sent_out(town, hour="09:00")
+    await closing.close(town.house, "8184", "Chu Đức Anh", now_matter_what=True)
+    await town.say("INV-B")
+    await town.work()
+    assert (await town.delivery("INV-B")).state == State.ACKNOWLEDGED, "and it has not passed on"
+    (case,) = [case for case in await town.cases("INV-B") if case.closed_at is None]
+    assert (case.kind, case.tell_at) == ("silent", None), "listed, and nobody is told after the closing"
 
 
 async def test_what_never_left_is_never_called_silence(town: Town) -> None:
