@@ -170,9 +170,32 @@ def test_the_units_write_where_systemd_lets_them() -> None:
     for unit in (ROOT / "deploy" / "systemd").glob("*.service"):
         text = unit.read_text("utf-8")
         (allowed,) = re.findall(r"^ReadWritePaths=(.+)$", text, re.M)
-        (homes,) = re.findall(r"^Environment=(.+)$", text, re.M)
-        said = dict(one.split("=", 1) for one in homes.split())
-        assert {name for name, path in said.items() if path.startswith(allowed)} == {"CONGVAN_HOME", "PREFECT_HOME"}
+        said = dict(one.split("=", 1) for one in " ".join(re.findall(r"^Environment=(.+)$", text, re.M)).split())
+        # Prefect's server lays its pages down before it serves them; where it may not, there are none.
+        pages = {"PREFECT_UI_STATIC_DIRECTORY"} if "server" in unit.name else set()
+        written = {name for name, path in said.items() if path.startswith(allowed)}
+        assert written == {"CONGVAN_HOME", "PREFECT_HOME"} | pages
+
+
+def test_the_image_has_prefects_pages_laid_down_where_its_user_may_write() -> None:
+    text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+    (line,) = re.findall(r"^ENV (.+)$", text, re.M)
+    said = dict(one.split("=", 1) for one in line.split())
+    (own,) = re.findall(r"install -d -o congvan (\S+)", text)
+    for name in ("CONGVAN_HOME", "PREFECT_HOME", "PREFECT_UI_STATIC_DIRECTORY"):
+        assert Path(said[name]).is_relative_to(own), name
+
+
+def test_operators_reach_prefects_pages_of_the_containers_from_this_machine_alone() -> None:
+    """By themselves the pages ask PREFECT_API_URL, which is a name that only the containers know."""
+    compose: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))
+    server = compose["services"]["server"]
+    (port,) = server["ports"]
+    address, _, _ = port.rpartition(":")
+    assert address.startswith("127.0.0.1:")
+    assert f"http://{address}/api" in server["environment"]["PREFECT_UI_API_URL"]
+    published = {name for name, one in compose["services"].items() if "ports" in one}
+    assert published == {"server", "proxy"}
 
 
 def test_every_program_of_the_units_and_containers_is_a_command_of_ours(desk: Desk) -> None:
