@@ -35,7 +35,7 @@ async def end_left_behind(house: House, client: PrefectClient, ids: Mapping[str,
     ids: our deployments. The run of a hop that is open is put to sleep again by `Runs.compare`.
     """
     at_work = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])
-    ours = [ids[name] for name in ("hop", *_WITHOUT_LEASE) if name in ids]
+    ours = [ids[name] for name in ("hop", *_WITHOUT_LEASE)]
     found = await client.read_flow_runs(
         flow_run_filter=FlowRunFilter(
             deployment_id=FlowRunFilterDeploymentId(any_=ours), state=FlowRunFilterState(type=at_work)

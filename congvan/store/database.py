@@ -30,7 +30,7 @@ from congvan.store import accounts as _accounts  # noqa: F401 - its tables belon
 from congvan.store import driver
 from congvan.store import office as _office  # noqa: F401 - as above
 from congvan.store.ledger import Ledger
-from congvan.store.queueing import Queue
+from congvan.store.queueing import LATELY_S, Queue
 from congvan.store.tables import Table
 
 #: What a database answers that is away, restarts or has no room. orig: the driver's own exception.
@@ -52,8 +52,8 @@ _FULL_LOG_PAGES = 16_000
 #: By which name PostgreSQL knows the connections of a process that answers somebody, and those of one that works for
 #: nobody in particular.
 _ANSWERS, _WORKS = "congvan answering", "congvan"
-#: How often the second looks whether the first was busy lately, and how long that counts; seconds.
-_LOOK_EVERY_S, _LATELY_S = 0.5, 2.0
+#: How often the second looks whether the first was busy lately; seconds.
+_LOOK_EVERY_S = 0.5
 _SOMEBODY_ANSWERS = text(
     "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name"
     " AND (state = 'active' OR state_change > clock_timestamp() - make_interval(secs => :lately)))"
@@ -136,14 +136,14 @@ class Store:
         """Whether somebody waits for each batch of this process: smaller ones keep him less long."""
         if self.is_sqlite:
             return self._queue is not None and self._queue.pressed
-        return asyncio.get_running_loop().time() - self._heard_at < _LATELY_S
+        return asyncio.get_running_loop().time() - self._heard_at < LATELY_S
 
     async def _look_who_answers(self, session: AsyncSession) -> None:
         """An answer waits for the batch that holds its row, and for the log of whoever commits before it."""
         now = asyncio.get_running_loop().time()
         if now - self._looked_at >= _LOOK_EVERY_S:
             self._looked_at = now
-            if await session.scalar(_SOMEBODY_ANSWERS, {"name": _ANSWERS, "lately": _LATELY_S}):
+            if await session.scalar(_SOMEBODY_ANSWERS, {"name": _ANSWERS, "lately": LATELY_S}):
                 self._heard_at = now
 
     def _turn(self) -> AbstractAsyncContextManager[None]:

@@ -5,8 +5,8 @@ one of them; on a small statement that is most of what it costs. All else is aio
 its thread, hence the bound in pyproject.toml.
 
 A process that sends mail has a busy loop. There each of the ten statements of a batch waits for the interpreter on its
-way out and for the loop on its way back, while the database is held: five times as long as the statements take. So
-such a process runs them in its loop.
+way out and for the loop on its way back, while the database is held: several times as long as the statements take
+(docs/decisions/0008). So such a process runs them in its loop.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _POLITE_S = 0.25
 #: While the bell rings it is listened to again after so long: nothing tells when it stops; seconds.
 _LISTEN_S = 0.002
 #: Who was heard so recently may come back; seconds.
-_LATELY_S = 2.0
+LATELY_S = 2.0
 
 
 class Queue:
@@ -44,14 +44,14 @@ class Queue:
         #: One task of this process at a time, so at most one thread waits.
         self._inside = asyncio.Lock()
         self._bell = _Bell(Path(f"{database}-bell"))
-        self._heard_at = -_LATELY_S
+        self._heard_at = -LATELY_S
         self._place: _Place | None = None
         self._thread: ThreadPoolExecutor | None = None
 
     @property
     def pressed(self) -> bool:
         """Whether this process has lately had to give way: its next batches had better be small."""
-        return asyncio.get_running_loop().time() - self._heard_at < _LATELY_S
+        return asyncio.get_running_loop().time() - self._heard_at < LATELY_S
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

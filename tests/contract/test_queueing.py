@@ -72,6 +72,15 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await made.close()
 
 
+@pytest.fixture
+async def sending(store: Store) -> AsyncIterator[Store]:
+    """The same in a process that sends mail, with its connection made."""
+    made = Store(str(store.url), gives_way=True)
+    await _count(made)
+    yield made
+    await made.close()
+
+
 @contextmanager
 def _beside(store: Store, program: str) -> Iterator[subprocess.Popen[str]]:
     """Another process, once it is ready; killed at the end."""
@@ -206,44 +215,34 @@ async def test_a_log_that_cannot_be_moved_does_not_make_a_committed_act_fail(
 
 
 async def test_a_process_that_sends_mail_asks_no_thread_for_what_needs_not_wait(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    sending: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each statement of a batch waited for its busy loop, with the database held meanwhile."""
-    other = Store(str(store.url), gives_way=True)
-    await _write(other)
     aside = _watched(monkeypatch)
-    assert await _write(other) == 1
+    assert await _write(sending) == 0
     assert aside == []
-    await other.close()
 
 
 async def test_its_loop_goes_on_while_it_waits_for_a_writer_who_does_not_queue(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    sending: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Store(str(store.url), gives_way=True)
-    await _count(other)
     aside = _watched(monkeypatch)
-    with closing(sqlite3.connect(str(store.url.database), isolation_level=None)) as stranger:
-        stranger.execute("BEGIN IMMEDIATE")
+    with _stranger(sending) as stranger:
         stranger.execute("UPDATE counted SET number = 7")
-        writing = asyncio.create_task(_write(other))
+        writing = asyncio.create_task(_write(sending))
         await _until(lambda: bool(aside))
         assert not writing.done()
         stranger.execute("COMMIT")
     assert await asyncio.wait_for(writing, _LONG_S) == 7
-    await other.close()
 
 
 async def test_who_is_cut_off_while_it_waits_leaves_no_transaction_open(
-    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    sending: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The thread begins it in the end, when nobody waits for it any more."""
-    other = Store(str(store.url), gives_way=True)
-    await _count(other)
     aside = _watched(monkeypatch)
-    with closing(sqlite3.connect(str(store.url.database), isolation_level=None)) as stranger:
-        stranger.execute("BEGIN IMMEDIATE")
-        writing = asyncio.create_task(_write(other))
+    with _stranger(sending) as stranger:
+        writing = asyncio.create_task(_write(sending))
         await _until(lambda: bool(aside))
         writing.cancel()
         await _until(lambda: len(aside) > 1 or writing.done())
@@ -252,9 +251,16 @@ async def test_who_is_cut_off_while_it_waits_leaves_no_transaction_open(
             await writing
         stranger.execute("BEGIN IMMEDIATE")
         stranger.execute("COMMIT")
-    assert await asyncio.wait_for(_write(other), _LONG_S) == 0
-    await other.close()
+    assert await asyncio.wait_for(_write(sending), _LONG_S) == 0
     assert caplog.records == [], "its connection was closed, as it should be"
+
+
+@contextmanager
+def _stranger(store: Store) -> Iterator[sqlite3.Connection]:
+    """Somebody who writes without a place in the queue, with a transaction begun."""
+    with closing(sqlite3.connect(str(store.url.database), isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
 
 
 def _watched(monkeypatch: pytest.MonkeyPatch) -> list[object]:

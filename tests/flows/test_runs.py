@@ -20,7 +20,7 @@ from congvan.acts import campaigns, hops, notices, pausing, prefect_runs, waking
 from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, Hop, Note
 from flows.left_behind import end_left_behind
-from flows.registered import Deployments
+from flows.registered import FLOWS, Deployments
 from flows.relay import Relay
 from flows.runs import Runs
 from flows.watch import watch
@@ -94,7 +94,7 @@ def prefect() -> Prefect:
 def runs(house: House, prefect: Prefect) -> Runs:
     """The relay's hands on it."""
     deployments = Deployments(None)
-    deployments.ids |= {name: uuid4() for name in ("hop", "watch", "recipients", "delivery", "campaign")}
+    deployments.ids |= {name: uuid4() for name in FLOWS}
     return Runs(house, cast("PrefectClient", prefect), deployments)
 
 
