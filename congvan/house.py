@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -45,7 +45,7 @@ class Typesetter(Protocol):
 class Carrier(Protocol):
     """Hands messages to a mail server. `mail.sender.Sender` is the real one."""
 
-    def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+    def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         """One outcome for each message, in any order."""
         ...
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from email.message import EmailMessage
@@ -100,7 +100,7 @@ class Postbox:
     taken: list[tuple[str, bytes]] = field(default_factory=list)
     _read: dict[int, EmailMessage] = field(default_factory=dict)
 
-    async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+    async def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         """One outcome for each message."""
         for item in batch:
             if item.witness is not None:

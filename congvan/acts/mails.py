@@ -136,7 +136,7 @@ def _cancelling(kinds: frozenset[str], is_sqlite: bool) -> Update:
 
 
 async def wake_hop(ledger: Ledger, hop_id: str, now: datetime) -> None:
-    """Something became due in this hop. A level, not an edge: it stays until a turn has moved it on."""
+    """Something becomes due in this hop, now or then. A level, not an edge: it stays until a turn has moved it on."""
     await ledger.changed(_waking(), {"hop": hop_id, "now": now})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
@@ -15,9 +16,11 @@ from congvan.house import House
 from congvan.rules.calendar import local
 from congvan.rules.deadlines import personal_due_at
 from congvan.rules.protocol import Event, Fact, State, advance, releases, settled
-from congvan.rules.records import Issue, Settles
+from congvan.rules.records import Issue, Release, Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Hop, Letter, WayRow
+
+_PASSED_ON = (State.FORWARDED, State.COMPLETED)
 
 
 async def toward_opening(house: House, hop: Hop) -> None:
@@ -45,16 +48,24 @@ async def toward_opening(house: House, hop: Hop) -> None:
 
 async def released(house: House, ledger: Ledger, campaign: Campaign, hop: Hop) -> bool:
     """True when the obligation above lets this hop open; the first hop always."""
+    now = await house.clock.now()
+    return await opens_at(house, ledger, campaign, hop, now) == now
+
+
+async def opens_at(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, now: datetime) -> datetime | None:
+    """`now` when the obligation above lets this hop open, else when it will by the clock alone (`at_deadline`);
+    None: it waits for a person."""
     if hop.parent_delivery_id is None:
-        return True
+        return now
     parent = await ledger.get(Delivery, hop.parent_delivery_id)
     above = await ledger.get(Hop, parent.hop_id)
     policy = policy_of(campaign, above, parent.level)
     one = await organisation(ledger, parent.recipient)
     authority = bool(one.standing_authority) or rule_of(campaign, hop).issue is not Issue.COMPANY
-    now = await house.clock.now()
-    past_due = parent.due_at is not None and now >= parent.due_at
-    return releases(policy.release, State(parent.state), authority=authority, past_due=past_due)
+    may = partial(releases, policy.release, State(parent.state), authority=authority)
+    if may(past_due=parent.due_at is not None and now >= parent.due_at):
+        return now
+    return parent.due_at if may(past_due=True) else None
 
 
 async def _issue_unsigned(house: House, hop_id: str) -> None:
@@ -73,7 +84,7 @@ async def _open(house: House, hop_id: str) -> None:
     One transaction: a kill leaves the hop either closed or open with every letter written down.
     """
     now = await house.clock.now()
-    below: list[str] = []
+    own: list[Delivery] = []
     async with house.store.act() as ledger:
         first = await ledger.get(Hop, hop_id)
         deliveries = await _on_the_way(ledger, hop_id)
@@ -92,13 +103,13 @@ async def _open(house: House, hop_id: str) -> None:
         await _take_over(house, ledger, campaign, hop, deliveries, dues, now)
         await _copies(house, ledger, campaign, hop, now)
         await _parent_passed_on(ledger, hop, now)
-        below = [one.child_hop_id for one in deliveries if one.child_hop_id and one.hop_id == hop_id]
-    await _prepare_below(house, hop_id, below, now)
+        own = [one for one in deliveries if one.hop_id == hop_id]
+        await _release_below(house, ledger, campaign, hop, own, now)
+    await _prepare_below(house, hop_id, [one.child_hop_id for one in own if one.child_hop_id])
 
 
-async def _prepare_below(house: House, hop_id: str, below: Sequence[str], now: datetime) -> None:
-    """Release the hops that wait for nobody, and draft the letters that companies will pass on."""
-    await _release_below(house, below, now)
+async def _prepare_below(house: House, hop_id: str, below: Sequence[str]) -> None:
+    """Draft the letters that companies will pass on; what a kill leaves undrafted is drafted when it is asked for."""
     async with house.store.view() as ledger:
         hop = await ledger.get(Hop, hop_id)
         campaign = await ledger.get(Campaign, hop.campaign_id)
@@ -239,7 +250,7 @@ async def _parent_passed_on(ledger: Ledger, hop: Hop, now: datetime) -> None:
         return
     parent = await ledger.take(Delivery, hop.parent_delivery_id)
     state = State(parent.state)
-    if state in (State.FORWARDED, State.COMPLETED):
+    if state in _PASSED_ON:
         return
     new = advance(state, Event.FORWARDED)
     done = settled(new, Settles(parent.settles))
@@ -254,11 +265,15 @@ async def _parent_passed_on(ledger: Ledger, hop: Hop, now: datetime) -> None:
         await mails.wake_hop(ledger, parent.hop_id, now)
 
 
-async def _release_below(house: House, hop_ids: Sequence[str], now: datetime) -> None:
-    """Wake the hops below that may open without waiting for anybody (`at_once`)."""
-    for hop_id in hop_ids:
-        async with house.store.act() as ledger:
-            hop = await ledger.get(Hop, hop_id)
-            campaign = await ledger.get(Campaign, hop.campaign_id)
-            if hop.opened_at is None and await released(house, ledger, campaign, hop):
-                await mails.wake_hop(ledger, hop_id, now)
+async def _release_below(
+    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, deliveries: Sequence[Delivery], now: datetime
+) -> None:
+    """Wake the hops below that wait for no answer: now (`at_once`), or when the term of their issuer ends."""
+    for delivery in deliveries:
+        waits = policy_of(campaign, hop, delivery.level).release is Release.ON_FORWARD
+        if delivery.child_hop_id is None or (waits and State(delivery.state) not in _PASSED_ON):
+            continue
+        below = await ledger.get(Hop, delivery.child_hop_id)
+        at = await opens_at(house, ledger, campaign, below, now) if below.opened_at is None else None
+        if at is not None:
+            await mails.wake_hop(ledger, below.id, at)

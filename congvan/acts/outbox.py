@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from itertools import count
 
 from sqlalchemy import func, select
@@ -114,12 +114,14 @@ class _Round:
         waiting: list[Outcome] = []
         loop = asyncio.get_running_loop()
         written = loop.time()
-        async for outcome in self._carrier.send(await self._composer.compose(works, journal)):
-            waiting.append(outcome)
-            told.append(outcome)
-            if len(told) < len(works) and loop.time() - written > _RECORD_EVERY_S:
-                await record(self._house, works, waiting)
-                waiting, written = [], loop.time()
+        # Given up in the middle: what is on the wire ends while the journal is still open.
+        async with aclosing(self._carrier.send(await self._composer.compose(works, journal))) as outcomes:
+            async for outcome in outcomes:
+                waiting.append(outcome)
+                told.append(outcome)
+                if len(told) < len(works) and loop.time() - written > _RECORD_EVERY_S:
+                    await record(self._house, works, waiting)
+                    waiting, written = [], loop.time()
         await record(self._house, works, waiting)
         return told
 

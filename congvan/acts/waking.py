@@ -31,9 +31,11 @@ async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | Non
         return None  # what is left to send is carried with the mail of no hop
     if hop.state == "PENDING_ISSUE" and hop.letter_id and await opening.released(house, ledger, campaign, hop):
         moments.append((await ledger.get(Letter, hop.letter_id)).awaits_until)
-    if hop.state == "WAITING" and (hop.bypassed_at or await opening.released(house, ledger, campaign, hop)):
+    if hop.state == "WAITING":
+        now = await house.clock.now()
+        opens = now if hop.bypassed_at else await opening.opens_at(house, ledger, campaign, hop, now)
         # Turned while its campaign was held, which opens nothing: the resumption wakes no hop that waits.
-        moments.append(hop.wake_at or await house.clock.now())
+        moments.append(hop.wake_at or now if opens == now else opens)
     if hop.state == "OPEN":
         moments.append(await ledger.session.scalar(_first_wake(), {"hop": hop_id}))
     return min((moment for moment in moments if moment is not None), default=None)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
 
 from congvan.errors import LetterRefused
@@ -35,6 +36,8 @@ WINDOW = 256
 _AHEAD = 64
 #: After a server said that it takes no further connection, this long it is not asked for one; seconds.
 NARROW_S = 10.0
+#: A dispatch that is given up lets what is on the wire end for so long; whoever supervises it kills it later.
+LEAVING_S = 10.0
 
 
 class Sender:
@@ -73,7 +76,8 @@ class Sender:
         """Hand over every message of the batch; give each outcome as it comes, in no order.
 
         The batch is read ahead by at most WINDOW messages, _AHEAD of them at a time. Whoever leaves the iteration
-        early takes back what has not been started; what is on the wire ends, unheard.
+        early takes back what has not been started; what is on the wire ends, heard by its witness alone, and is
+        waited for as long as LEAVING_S.
         """
         self._start_workers()
         results: asyncio.Queue[Outcome] = asyncio.Queue()
@@ -82,16 +86,21 @@ class Sender:
             while more or pending:
                 while more and pending <= WINDOW - _AHEAD:
                     jobs = [Job(item, domain_of(item.rcpt_to), results) for item in islice(source, _AHEAD)]
-                    more, pending = len(jobs) == _AHEAD, pending + len(jobs)
+                    more = len(jobs) == _AHEAD
                     await self._build_ahead(jobs)
                     for job in jobs:
                         self._pacer.add(job.domain, job)
+                    pending += len(jobs)
                 if pending:
                     outcome = await results.get()
                     pending -= 1
                     yield outcome
         finally:
-            self._pacer.withdraw(lambda job: job.results is results)
+            pending -= len(self._pacer.withdraw(lambda job: job.results is results))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVING_S):
+                    for _ in range(pending):
+                        await results.get()
 
     async def _build_ahead(self, jobs: Sequence[Job]) -> None:
         if jobs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -122,7 +122,7 @@ class _Line:
     servers: Servers
     dies: Callable[[str], None]
 
-    async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+    async def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         """One outcome for each message; others may act between two of them."""
         for item in batch:
             await Pause("mail")

@@ -39,6 +39,8 @@ from congvan.simulation.parts import calendars
 
 UPSTREAM = "van-ban-cap-tren.pdf"
 SEGMENT = "kho-lanh"
+#: Of the Board, whose own letter is signed: a company's never leaves without its act.
+_RELEASES = (Release.ON_ACKNOWLEDGE,) * 4 + (Release.AT_ONCE, Release.AT_DEADLINE)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def draw_world(seed: int, tenants: int, days: int, folder: Path) -> World:
     day = calendars().state.on_or_after(day)
     starts = instant(day, time(chance.randrange(8, 16), chance.randrange(60)))
     register = _register(chance, tenants)
-    cascade = _cascade(chance)
+    cascade = _cascade(chance, stream(seed, "release").choice(_RELEASES))
     launches = []
     for number in range(1 if chance.random() < 0.75 else 2):
         at = starts + timedelta(hours=number * chance.randrange(1, 24 * 6))
@@ -131,11 +133,11 @@ def _tenant(chance: Random, number: int, parks: list[Park]) -> Organisation:
 # ------------------------------------------------------------------------------------ the chain
 
 
-def _cascade(chance: Random) -> Cascade:
+def _cascade(chance: Random, release: Release) -> Cascade:
     hops = (
         HopRule(
             issuer="province", template="slip", issue=Issue.TAKEN_IN,
-            recipients=(Recipients(level="board", policy=_board_policy(chance)),),
+            recipients=(Recipients(level="board", policy=_board_policy(chance, release)),),
         ),
         HopRule(
             issuer="board", template="board", issue=Issue.SIGNED, symbol="{number}/BM-PM", issue_by=("VT", "PHONG"),
@@ -166,11 +168,11 @@ def _cascade(chance: Random) -> Cascade:
     )  # fmt: skip
 
 
-def _board_policy(chance: Random) -> Policy:
+def _board_policy(chance: Random, release: Release) -> Policy:
     return Policy(
         deadline=Deadline(working_days=chance.randint(1, 2), minimum_working_days=1, calendar="state"),
         reminders=(Reminder(working_days=0), Reminder(working_days=1)),
-        release=Release.ON_ACKNOWLEDGE, grace_working_days=chance.randint(1, 2),
+        release=release, grace_working_days=chance.randint(1, 2),
     )  # fmt: skip
 
 

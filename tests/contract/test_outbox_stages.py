@@ -27,6 +27,8 @@ from congvan.mail import dots as dots_module
 from congvan.mail import mtalog
 from congvan.mail.journal import Journal
 from congvan.mail.outgoing import Outcome, Outgoing
+from congvan.mail.sender import Sender, SmtpUrl
+from congvan.mail.sink import Sink
 from congvan.mail.wire import WireLost
 from congvan.store.database import Store
 from congvan.store.ledger import Ledger
@@ -230,9 +232,6 @@ async def test_an_address_that_is_none_refuses_its_own_letter_only(house: House,
     (first, *_) = await messages(house)
     async with house.store.act() as ledger:
         await ledger.change(Message, Message.id == first.id, address="không phải địa chỉ")
-    from congvan.mail.sender import Sender, SmtpUrl
-    from congvan.mail.sink import Sink
-
     async with Sink() as sink:
         sender = Sender(SmtpUrl("127.0.0.1", sink.port, "none"))
         house = set_house(house, exercise_mailbox="")
@@ -240,6 +239,31 @@ async def test_an_address_that_is_none_refuses_its_own_letter_only(house: House,
             await ledger.change(Campaign, mode="live")
         assert await outbox.dispatch(house, sender, hop_id) == {"accepted": 2, "refused": 1}
         await sender.aclose()
+
+
+async def test_a_dispatch_that_is_told_to_stop_hears_the_server_out_and_sends_nothing_twice(house: House) -> None:
+    hop_id = await fill(house, 3)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    taken: list[str] = []
+
+    async def slowly(_from: str, to: tuple[str, ...], _data: bytes) -> None:
+        taken.extend(to)
+        reached.set()
+        await go_on.wait()
+
+    async with Sink(slowly) as sink:
+        sender = Sender(SmtpUrl("127.0.0.1", sink.port, "none"), connections=1)
+        dispatching = asyncio.create_task(outbox.dispatch(house, sender, hop_id))
+        await reached.wait()
+        dispatching.cancel()
+        assert await asyncio.wait([dispatching], timeout=0.3) == (set(), {dispatching}), "it waits for the reply"
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await dispatching
+        assert await outbox.dispatch(house, sender, hop_id) == {"accepted": 2}
+        await sender.aclose()
+    assert len(taken) == len(set(taken)) == 3
+    assert {(one.state, one.unknown) for one in await messages(house)} == {("SENT", 0)}
 
 
 # ------------------------------------------------------------------------------------ brakes
@@ -291,9 +315,6 @@ async def test_an_exercise_reaches_no_real_address(house: House, postbox: Postbo
     real, _ = await messages(house)
     async with house.store.act() as ledger:
         await ledger.change(Message, Message.id == real.id, address="giamdoc@congty.vn")
-    from congvan.mail.sender import Sender, SmtpUrl
-    from congvan.mail.sink import Sink
-
     reached: list[str] = []
 
     async def keep(_from: str, to: tuple[str, ...], data: bytes) -> None:

@@ -20,7 +20,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from email.parser import BytesHeaderParser
 from email.policy import default
@@ -48,7 +48,7 @@ class Taken:
     def __init__(self) -> None:
         self.ids: Counter[str] = Counter()
 
-    async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+    async def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         """One outcome for each message."""
         for item in batch:
             payload = item.payload() if callable(item.payload) else item.payload

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from datetime import date
 from email.parser import BytesParser
 from email.policy import default
@@ -233,7 +233,7 @@ class Post:
     def __init__(self) -> None:
         self.sent: list[Outgoing] = []
 
-    async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+    async def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         for one in batch:
             self.sent.append(one)
             yield Outcome(one.key, "accepted", 250, "ok")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -43,7 +43,7 @@ BASE = "http://127.0.0.1:4280"
 class Postbox:
     """Takes every message and says so."""
 
-    async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+    async def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         for one in batch:
             yield Outcome(one.key, "accepted", 250, "ok")
 

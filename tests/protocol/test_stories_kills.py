@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +16,11 @@ from congvan.acts import campaigns, hops, mails, opening, outbox
 from congvan.house import House
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import State
+from congvan.rules.records import Policy, Release
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, EventRow, Hop, Letter, Message
 from tests.conftest import Postbox, at
-from tests.protocol.world import Town, address, to
+from tests.protocol.world import PLAN, Town, address, to
 
 Builder = Callable[[Path], House]
 
@@ -60,7 +61,7 @@ class Wire(Postbox):
         super().__init__()
         self.after = after
 
-    async def send(self, batch: Iterable[Outgoing]) -> AsyncIterator[Outcome]:
+    async def send(self, batch: Iterable[Outgoing]) -> AsyncGenerator[Outcome, None]:
         for item in batch:
             if item.witness is not None:
                 item.witness.handing_over(item.key)
@@ -137,6 +138,21 @@ async def test_killed_while_opening_leaves_the_hop_shut_or_open_with_every_lette
     await town.work()
     await assert_everybody_was_reached_once_or_under_the_same_id(town)
     assert opening >= 3
+
+
+async def test_killed_right_after_an_opening_the_hop_below_that_waits_for_nobody_opens_all_the_same(
+    town: Town, build: Builder, tmp_path: Path
+) -> None:
+    await town.launch(policies=PLAN.policies | {"board": Policy(release=Release.AT_ONCE)})
+    for commits in range(1, 20):
+        Mortal(town.house, commits)
+        await dies(town.turn((await town.hop("UBND-HP")).id))
+        await start_again(town, build, tmp_path)
+        if (await town.hop("UBND-HP")).opened_at is not None:
+            break
+    assert (await town.delivery("BQL")).state == State.QUEUED
+    await town.work()
+    await assert_everybody_was_reached_once_or_under_the_same_id(town)
 
 
 async def test_killed_with_letters_claimed_and_none_on_the_wire(town: Town, build: Builder, tmp_path: Path) -> None:

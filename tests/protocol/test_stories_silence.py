@@ -207,6 +207,19 @@ async def test_a_rung_never_consists_of_the_silent_party_alone(town: Town) -> No
     assert case.rung == 3, "the rung of the silent party is passed by, the ladder goes on"
 
 
+async def test_where_the_deadline_releases_the_hop_below_opens_then_without_a_word(town: Town) -> None:
+    board = Policy(deadline=Deadline(working_days=2), release=Release.AT_DEADLINE)
+    await town.launch(policies=PLAN.policies | {"board": board}, audience=ONLY_OUTSIDE)
+    await town.until("2023-12-04")
+    later = at("2023-12-06", "17:00")
+    await extending.extend(town.house, (await town.delivery("BQL")).id, later, "Cán bộ", "xin thêm một ngày")
+    await town.until("2023-12-06", "16:59")
+    assert (await town.hop("BQL")).state == "WAITING"
+    await town.until("2023-12-07")
+    assert (await town.hop("BQL")).opened_at == later
+    assert (await town.delivery("T-OUT")).state == State.SENT
+
+
 async def in_a_storm(town: Town, *reminders: Reminder, grace_hours: int) -> None:
     """A flash letter of Saturday evening with a term of six hours."""
     storm = Policy(
