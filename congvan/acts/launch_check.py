@@ -104,7 +104,7 @@ def _unprintable(house: House, order: Launch) -> Iterator[Fault]:
     for number, rule in enumerate(order.cascade.hops, 1):
         names = rehearsal.context(order.plan, below=_below_an_authority(order.cascade, rule.issuer))
         try:
-            house.press.render_fragment(Sheet(template=rule.template, issuer=order.cascade.name, context=names))
+            house.press.render(Sheet(template=rule.template, issuer=order.cascade.name, context=names))
         # An authority's own template may ask Jinja for anything, and that fails in ever new ways.
         except Exception as error:
             message, remedy = rehearsal.explain(error)

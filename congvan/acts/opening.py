@@ -94,6 +94,9 @@ async def _open(house: House, hop_id: str) -> None:
         # Whoever joined between the two locks would be forgotten.
         deliveries = await _on_the_way(ledger, hop_id)
         campaign = await ledger.get(Campaign, first.campaign_id)
+        above = await ledger.take(Delivery, hop.parent_delivery_id) if hop.parent_delivery_id else None
+        if hop.bypassed_at is None and not await released(house, ledger, campaign, hop):
+            return  # who was to pass it on was let go meanwhile
         dues = await _printed_dues(house, ledger, campaign, hop, now)
         due_at = max(dues.values())
         await ledger.write(
@@ -102,7 +105,8 @@ async def _open(house: House, hop_id: str) -> None:
         )  # fmt: skip
         await _take_over(house, ledger, campaign, hop, deliveries, dues, now)
         await _copies(house, ledger, campaign, hop, now)
-        await _parent_passed_on(ledger, hop, now)
+        if above is not None and hop.bypassed_at is None:
+            await _passed_on(ledger, above, now)
         own = [one for one in deliveries if one.hop_id == hop_id]
         await _release_below(house, ledger, campaign, hop, own, now)
     await _prepare_below(house, hop_id, [one.child_hop_id for one in own if one.child_hop_id])
@@ -244,11 +248,8 @@ async def _copies(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, no
     await mails.queue(house, ledger, wanted, now)
 
 
-async def _parent_passed_on(ledger: Ledger, hop: Hop, now: datetime) -> None:
+async def _passed_on(ledger: Ledger, parent: Delivery, now: datetime) -> None:
     """The issuer's own obligation: an opened hop is the proof that it passed the directive on."""
-    if hop.parent_delivery_id is None or hop.bypassed_at is not None:
-        return
-    parent = await ledger.take(Delivery, hop.parent_delivery_id)
     state = State(parent.state)
     if state in _PASSED_ON:
         return

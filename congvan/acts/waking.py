@@ -29,16 +29,24 @@ async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | Non
     campaign = await ledger.get(Campaign, hop.campaign_id)
     if campaign.state == "CLOSED":
         return None  # what is left to send is carried with the mail of no hop
-    if hop.state == "PENDING_ISSUE" and hop.letter_id and await opening.released(house, ledger, campaign, hop):
-        moments.append((await ledger.get(Letter, hop.letter_id)).awaits_until)
-    if hop.state == "WAITING":
-        now = await house.clock.now()
-        opens = now if hop.bypassed_at else await opening.opens_at(house, ledger, campaign, hop, now)
-        # Turned while its campaign was held, which opens nothing: the resumption wakes no hop that waits.
-        moments.append(hop.wake_at or now if opens == now else opens)
+    if hop.opened_at is None:
+        moments.append(await _opens_at(house, ledger, campaign, hop))
     if hop.state == "OPEN":
         moments.append(await ledger.session.scalar(_first_wake(), {"hop": hop_id}))
     return min((moment for moment in moments if moment is not None), default=None)
+
+
+async def _opens_at(house: House, ledger: Ledger, campaign: Campaign, hop: Hop) -> datetime | None:
+    """When a hop that has not opened is to be looked at, by the clock."""
+    now = await house.clock.now()
+    opens = now if hop.bypassed_at else await opening.opens_at(house, ledger, campaign, hop, now)
+    if opens != now:
+        return opens
+    letter = await ledger.find(Letter, hop.letter_id) if hop.state == "PENDING_ISSUE" and hop.letter_id else None
+    if letter is not None and letter.state != "ISSUED":
+        return letter.awaits_until
+    # Turned while its campaign was held, which opens nothing: the resumption wakes no hop that waits.
+    return hop.wake_at or now
 
 
 async def planned(house: House, hop_id: str) -> datetime | None:

@@ -132,6 +132,18 @@ async def test_a_hop_whose_letter_no_template_makes_stops_the_launch(town: Town)
     assert "không có mẫu «bord.html»" in fault.message
 
 
+async def test_a_template_whose_head_asks_for_what_no_letter_has_stops_the_launch(town: Town, tmp_path: Path) -> None:
+    own = '{#-\nsubject: "về {{ letter.subjct }}"\n-#}\n<p>Lời văn.</p>\n'
+    (tmp_path / "board.html").write_text(own, "utf-8")
+    town.house.press = Press(ROOT / "templates" / "letters", tmp_path)
+    await registry.take_over(town.house, register())
+    with pytest.raises(BadInput) as error:
+        await refuse_faulty(town.house, Launch(PLAN, CASCADE, "exercise", "Lan", ROOT / "config" / "campaigns"), "")
+    (fault,) = error.value.faults
+    assert (fault.file, fault.field) == ("cascade.yaml", "hops[2].template")
+    assert "subjct" in fault.message
+
+
 async def test_an_issuer_without_the_letters_of_its_symbol_stops_the_launch_and_the_column_is_named(
     town: Town, folder: Path
 ) -> None:

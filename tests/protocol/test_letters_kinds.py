@@ -210,6 +210,16 @@ def test_an_illustration_says_so_on_each_of_its_pages_and_a_real_letter_never(ki
         assert ("BẢN MINH HỌA" in rendered.page) is illustration
 
 
+def test_a_cell_prints_everything_that_stands_in_it() -> None:
+    letter = PLAN.letter.model_dump(mode="json") | {
+        "lead": "<table><tr><th>Việc</th><td>Gồm:<ul><li><p>gạch một</p><p>nói thêm</p></li>"
+        "<li>gạch hai<ol><li>số một</li></ol></li></ul>"
+        "<table><tr><td>ô trái</td><td>ô phải</td></tr></table></td></tr></table>"
+    }  # fmt: skip
+    printed = text_of(PRESS.render(board(context=context(letter=letter))).pdf)
+    assert "Việc Gồm: - gạch một nói thêm - gạch hai 1. số một ô trái ô phải" in printed
+
+
 def test_a_draft_leaves_room_for_number_and_day() -> None:
     draft = PRESS.render(board(number="", issued_on=None))
     printed = text_of(draft.pdf)

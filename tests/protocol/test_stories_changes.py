@@ -10,6 +10,7 @@ from congvan.acts import amending, campaigns, deliveries, extending, letters, pa
 from congvan.acts.confirmations import Answer, answer
 from congvan.acts.frozen import plan_of
 from congvan.errors import ActRefused, BadInput, LinkRevoked
+from congvan.house import House
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Changes, LetterText
 from congvan.store.tables import Campaign, Case, EventRow, Letter, Message
@@ -218,6 +219,25 @@ async def test_who_has_the_letter_taken_back_is_told_so_and_the_old_link_opens_n
     assert (await opened.diary(to=("T-OUT",)))[-1] == "01/12 08:00 T-OUT withdrawal"
     with pytest.raises(LinkRevoked):
         await answer(opened.house, row.id, Answer(Event.ACKNOWLEDGED), old)
+
+
+async def test_whose_letter_is_taken_back_while_his_own_is_drafted_opens_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.launch()
+    await town.work()
+    await town.say("BQL")
+    drafted = letters.submit
+
+    async def meanwhile(house: House, hop_id: str) -> Letter:
+        letter = await drafted(house, hop_id)
+        await deliveries.withdraw(house, (await town.delivery("BQL")).id, "Lan", "gửi nhầm")
+        return letter
+
+    monkeypatch.setattr(letters, "submit", meanwhile)
+    await town.work()
+    assert (await town.hop("BQL")).opened_at is None
+    assert await town.states("BQL", "T-OUT") == {"BQL": State.WITHDRAWN, "T-OUT": State.QUEUED}
 
 
 async def test_who_never_got_the_letter_is_not_told_that_it_is_taken_back(opened: Town) -> None:
