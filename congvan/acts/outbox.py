@@ -43,7 +43,8 @@ async def dispatch(house: House, carrier: Carrier, hop_id: str | None = None) ->
     """Send whatever of this hop (None: of no hop) may leave now; return the outcomes counted.
 
     1. What a killed process had on the wire is settled from its journal, or counts as unknown.
-    2. Batches are claimed, composed, sent and recorded, each stage beside the others.
+    2. Batches are claimed, composed, sent and recorded, each stage beside the others, until nothing is left, the
+       letters to the next mailboxes of those that refused among it.
     3. A server that asks for time ends the round: the rest stays as it was, for later.
     """
     await reconciling.recover(house)
@@ -70,15 +71,25 @@ class _Round:
     async def _run(self) -> Counter[str]:
         carried: set[asyncio.Task[None]] = set()
         try:
-            while works := await self._next(carried):
-                carried.add(asyncio.create_task(self._carry(works), name="mail-batch"))
-            await asyncio.gather(*carried)
+            await self._carry_all(carried)
+            refused = 0
+            while self._tally["refused"] > refused:
+                # Who has another mailbox is written to there, and not by a process more.
+                refused = self._tally["refused"]
+                await self._carry_all(carried)
         finally:
             for task in carried:
                 task.cancel()
             await asyncio.gather(*carried, return_exceptions=True)
         await self._brakes.settle()
         return self._tally
+
+    async def _carry_all(self, carried: set[asyncio.Task[None]]) -> None:
+        """Until nothing more may leave and all of it has an outcome."""
+        while works := await self._next(carried):
+            carried.add(asyncio.create_task(self._carry(works), name="mail-batch"))
+        self._slots.release()
+        await asyncio.gather(*carried)
 
     async def _next(self, carried: set[asyncio.Task[None]]) -> list[Work]:
         """The next batch as soon as there is room for it; an empty one at the end."""

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from congvan.acts import campaigns, inbox, notices
+from congvan.acts import campaigns, inbox, notices, waking
 from congvan.acts.launch_check import unreachable
 from congvan.acts.launches import Launch
 from congvan.mail.outgoing import Outcome, Outgoing
@@ -34,11 +34,16 @@ def refuses(*addresses: str) -> Postbox:
 
 async def begun(town: Town, postbox: Postbox, contacts: tuple[Contact, ...] = THREE, **more: Any) -> None:
     """The Board's letter goes to one tenant with these mailboxes."""
+    await released(town, postbox, contacts, **more)
+    await town.work()
+
+
+async def released(town: Town, postbox: Postbox, contacts: tuple[Contact, ...] = THREE, **more: Any) -> None:
+    """It is about to."""
     town.postbox = postbox
     await town.launch(audience=to("T-OUT"), people=register(T_OUT={"contacts": contacts}, **more))
     await town.work()
     await town.say("BQL")
-    await town.work()
 
 
 async def test_after_a_refusal_for_good_the_next_mailbox_gets_the_letter(town: Town) -> None:
@@ -48,6 +53,14 @@ async def test_after_a_refusal_for_good_the_next_mailbox_gets_the_letter(town: T
     assert await town.log("T-OUT") == ["created", "opened", "readdressed", "sent"]
     assert await town.cases("T-OUT") == []
     assert len(town.postbox.to("hcns@t-out.example")) == 1
+
+
+async def test_the_turn_that_was_refused_writes_to_the_next_mailbox_itself(town: Town) -> None:
+    await released(town, refuses("vanthu@t-out.example", "hcns@t-out.example"))
+    hop = await town.hop("BQL")
+    await town.turn(hop.id)
+    assert (await town.delivery("T-OUT")).state == "SENT"
+    assert not await waking.needs_a_run(town.house, hop.id), "no process more for two letters more"
 
 
 async def test_only_after_the_last_mailbox_it_is_undeliverable_and_a_person_is_told(town: Town) -> None:
