@@ -111,6 +111,7 @@ async def _submit(house: House, campaign_id: str, old: Letter, made: Draft, by: 
     async with house.store.act() as ledger:
         hop = await ledger.take(Hop, old.hop_id)
         campaign = await ledger.take(Campaign, campaign_id)
+        await _issued(ledger, old.id)
         await _refuse_second(ledger, campaign, old)
         letter_id = await papers.submit(house, ledger, campaign, made, rendered, now, about=old.id)
         said = {"letter": letter_id, "about": old.id, "why": why}

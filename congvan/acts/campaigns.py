@@ -118,10 +118,12 @@ def _hops_of() -> Select[tuple[bool, bool]]:
 
 @cache
 def _told() -> Select[tuple[str]]:
-    """Deliveries of a campaign of which the last rung was told, or which a person decided on."""
+    """Deliveries of a campaign of which the last rung was told, or which a person decided on and which nobody has
+    sent anew or given more time since: then the clock runs again."""
     last_rung = (Case.rung >= bindparam("last")) & Case.closed_at.is_(None)
-    whose = Case.campaign_id == bindparam("campaign")
-    return select(Case.delivery_id).where(whose, last_rung | (Case.closed_why == DECIDED))
+    decided = (Case.closed_why == DECIDED) & (Delivery.wake_at.is_(None) | Delivery.escalated_at.is_not(None))
+    told = select(Case.delivery_id).join(Delivery, Delivery.id == Case.delivery_id)
+    return told.where(Case.campaign_id == bindparam("campaign"), last_rung | decided)
 
 
 async def _unsettled(ledger: Ledger, campaign_id: str) -> Sequence[Any]:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import not_, select
 
-from congvan.acts import confirmations, escalations, letters, mails, opening
+from congvan.acts import campaigns, confirmations, escalations, letters, mails, opening, papers
 from congvan.acts.frozen import is_urgent, rule_of
 from congvan.errors import ActRefused, NotFound
 from congvan.house import House
-from congvan.rules.protocol import Event, Fact, State, advance, reached, settled
+from congvan.rules.protocol import Event, State, advance, reached, settled
 from congvan.rules.records import Issue, Settles
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delivery, Hop, Message, WayRow
+from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message, WayRow
 
 
 async def find(house: House, name: str) -> str:
@@ -108,6 +108,8 @@ async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) 
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
         state = State(delivery.state)
+        if state is State.WITHDRAWN and delivery.recall is not None:
+            raise ActRefused("Văn bản gửi nơi nhận này đang bị thu hồi; quyết định sau khi có văn bản thay thế.")
         if state in (State.EXEMPT, State.WITHDRAWN):
             return
         campaign = await ledger.get(Campaign, delivery.campaign_id)
@@ -121,10 +123,11 @@ async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) 
         told = has_it and delivery.due_at is not None and delivery.address is not None
         await _drop_open_mail(ledger, delivery_id)
         await ledger.write(delivery, now, entries, **values)
-        if event is Event.EXEMPTED and campaign.state == "RUNNING":
-            await _open_past(ledger, campaign, delivery, by, why, now)
         if campaign.state == "RUNNING" and delivery.child_hop_id is not None:
-            await _tell_of_those_cut_off(house, ledger, delivery.child_hop_id, now)
+            if event is Event.EXEMPTED:
+                await _open_past(ledger, campaign, delivery, by, why, now)
+            await _drop_pending_letter(ledger, delivery.child_hop_id)
+            await tell_of_those_cut_off(house, ledger, delivery.child_hop_id, now)
         if told:
             await mails.queue(house, ledger, [_farewell(campaign, delivery, event, why, now)], now)
             await mails.wake_hop(ledger, delivery.hop_id, now)
@@ -135,18 +138,19 @@ async def _open_past(
     ledger: Ledger, campaign: Campaign, delivery: Delivery, by: str, why: str, now: datetime
 ) -> None:
     """Who need not pass on leaves nobody behind: those below get the letter of the hop above, as past a silent one."""
-    below = await ledger.take(Hop, delivery.child_hop_id) if delivery.child_hop_id else None
-    if below is None or below.opened_at is not None or below.bypassed_at is not None:
-        return
     above = await ledger.get(Hop, delivery.hop_id)
-    own_letter = rule_of(campaign, above).issue is not Issue.TAKEN_IN and above.opened_at is not None
-    if own_letter and rule_of(campaign, below).issue is Issue.COMPANY:
-        entry = Entry(Fact.BYPASSED, {"exempt": delivery.recipient, "why": why}, actor=by)
-        await ledger.write(below, now, entry, bypassed_at=now)
-        await mails.wake_hop(ledger, below.id, now)
+    if above.opened_at is not None and rule_of(campaign, above).issue is not Issue.TAKEN_IN:
+        await opening.past_exempt(ledger, campaign, delivery, by, why, now)
 
 
-async def _tell_of_those_cut_off(house: House, ledger: Ledger, hop_id: str, now: datetime) -> None:
+async def _drop_pending_letter(ledger: Ledger, hop_id: str) -> None:
+    """What an authority would have passed on with: issued, it would use up a number and reach nobody."""
+    below = await ledger.take(Hop, hop_id)
+    if below.opened_at is None and below.letter_id is not None:
+        await papers.drop(ledger, [await ledger.take(Letter, below.letter_id)])
+
+
+async def tell_of_those_cut_off(house: House, ledger: Ledger, hop_id: str, now: datetime) -> None:
     """Whom no way leads to any more is a person's to decide: past the issuer, or not at all. Sending to everybody
     below unasked could not be undone: the letter may have been taken back because it was no business of theirs."""
     below = await ledger.get(Hop, hop_id)
@@ -160,7 +164,7 @@ async def _tell_of_those_cut_off(house: House, ledger: Ledger, hop_id: str, now:
     rows = await ledger.all(
         select(Delivery).where(
             Delivery.id.in_(select(WayRow.delivery_id).where(WayRow.hop_id == hop_id)),
-            Delivery.id.not_in(another), Delivery.due_at.is_(None), Delivery.state == State.QUEUED.value,
+            Delivery.id.not_in(another), Delivery.due_at.is_(None), not_(campaigns.is_settled()),
         ).order_by(Delivery.id)
     )  # fmt: skip
     await escalations.open_cases(house, ledger, [(row, "undeliverable") for row in rows], now)

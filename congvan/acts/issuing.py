@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import consequences, mails, numbers, signed_files, urging, validity
+from congvan.acts import consequences, mails, numbers, papers, signed_files, urging, validity
 from congvan.acts.drafting import PDF, Draft, as_json, draft, insert, reread
 from congvan.acts.signed_files import Issued
 from congvan.errors import ActRefused
@@ -22,7 +22,7 @@ from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Hop, Letter, Message
+from congvan.store.tables import Campaign, Hop, Letter
 
 
 async def issue(house: House, letter_id: str, entered: Issued) -> Letter:
@@ -151,7 +151,7 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
         if row.hop_id:
             hop = await ledger.take(Hop, row.hop_id)
             await ledger.write(hop, now, Entry(Fact.LETTER_ISSUED, data, actor=entered.by))
-            await _chase_no_more(ledger, hop)
+            await papers.chase_no_more(ledger, row.id)
             await mails.wake_hop(ledger, hop.id, now)
         else:
             await consequences.issued(house, ledger, campaign, row, data, now, entered.by)
@@ -183,17 +183,6 @@ async def _become(
     for name, value in values.items():
         setattr(row, name, value)
     ledger.session.expunge(row)
-
-
-async def _chase_no_more(ledger: Ledger, hop: Hop) -> None:
-    # A reminder that waits for office hours would ask for what has been done.
-    await ledger.change(
-        Message,
-        Message.hop_id == hop.id,
-        Message.kind == "issue_wanted",
-        Message.state.in_(("QUEUED", "UNKNOWN")),
-        state="CANCELLED",
-    )
 
 
 async def _refuse_taken(ledger: Ledger, row: Letter, symbol: str, year: int) -> None:

@@ -9,7 +9,18 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import campaigns, escalations, launches, letters, mails, opening, recalls, registry, validity
+from congvan.acts import (
+    campaigns,
+    deliveries,
+    escalations,
+    launches,
+    letters,
+    mails,
+    opening,
+    recalls,
+    registry,
+    validity,
+)
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -66,8 +77,11 @@ async def join(house: House, name: str, code: str, by: str, *, direct: bool = Fa
         )
         if hop.opened_at is not None:
             await _send(house, ledger, campaign, hop, delivery, now)
+        else:
+            await deliveries.tell_of_those_cut_off(house, ledger, hop.id, now)
         await ledger.write(hop, now, Entry(Fact.JOINED, {"recipient": one.code}, actor=by))
         row = await ledger.take(Campaign, campaign.id)
+        _check_running(row)
         await ledger.write(row, now, Entry(Fact.JOINED, {"recipient": one.code, "issuer": hop.issuer}, actor=by))
         return Joined(delivery.id, delivery.code, hop.issuer, delivery.due_at)
 

@@ -16,7 +16,7 @@ from congvan.acts import demo, mails, registry
 from congvan.acts.drafting import PDF, Draft, draft, insert, prepare, printed_due, term_below, upwards
 from congvan.acts.frozen import cascade_of, is_urgent, rule_of
 from congvan.acts.issuing import company_letter, issue, issue_company, play_issue, sheet_to_sign, to_sign
-from congvan.acts.papers import asked_again, file_name, issue_until
+from congvan.acts.papers import asked_again, enclosure, file_name, issue_until
 from congvan.acts.signed_files import Issued
 from congvan.errors import NotFound
 from congvan.house import House
@@ -150,8 +150,15 @@ async def enclosures(ledger: Ledger, campaign: Campaign, hop: Hop) -> list[dict[
         # receiving office's own paper and goes no further.
         own_paper = at is not hop and rule_of(campaign, at).issue is Issue.TAKEN_IN
         if letter is not None and letter.state == "ISSUED" and letter.sha256 and not own_paper:
-            found.append({"name": file_name(letter), "sha256": letter.sha256, "media_type": PDF})
+            found += [enclosure(one) for one in (letter, *await _corrections(ledger, letter))]
     return found + [dict(one) for one in campaign.upstream]
+
+
+async def _corrections(ledger: Ledger, letter: Letter) -> list[Letter]:
+    """What was issued to correct a letter: whoever gets that one later gets these with it."""
+    about = Letter.about == letter.id, Letter.kind == "correction", Letter.state == "ISSUED"
+    found: list[Letter] = await ledger.all(select(Letter).where(*about).order_by(Letter.issued_at))
+    return found
 
 
 async def of_campaign(house: House, name: str) -> list[dict[str, Any]]:

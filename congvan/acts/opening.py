@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import escalations, letters, mails, wording
+from congvan.acts import escalations, letters, mails, recalls, wording
 from congvan.acts.frozen import is_urgent, plan_of, policy_of, rule_of
 from congvan.acts.registry import mailboxes, organisation
 from congvan.house import House
@@ -28,7 +28,7 @@ async def toward_opening(house: House, hop: Hop) -> None:
     async with house.store.view() as ledger:
         campaign = await ledger.get(Campaign, hop.campaign_id)
         rule = rule_of(campaign, hop)
-        if hop.bypassed_at is None and not await released(house, ledger, campaign, hop):
+        if not await released(house, ledger, campaign, hop):
             return
     if hop.bypassed_at is not None:
         await _open(house, hop.id)
@@ -47,15 +47,21 @@ async def toward_opening(house: House, hop: Hop) -> None:
 
 
 async def released(house: House, ledger: Ledger, campaign: Campaign, hop: Hop) -> bool:
-    """True when the obligation above lets this hop open; the first hop always."""
+    """True when this hop may open: by the obligation above, or past it; the first hop always."""
     now = await house.clock.now()
     return await opens_at(house, ledger, campaign, hop, now) == now
 
 
 async def opens_at(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, now: datetime) -> datetime | None:
-    """`now` when the obligation above lets this hop open, else when it will by the clock alone (`at_deadline`);
-    None: it waits for a person."""
+    """`now` when this hop may open, else when it may by the clock alone (`at_deadline`); None: it waits for a person.
+
+    No letter that was recalled is passed on, not past anybody either.
+    """
     if hop.parent_delivery_id is None:
+        return now
+    if await recalls.taken_back(ledger, hop):
+        return None
+    if hop.bypassed_at is not None:
         return now
     parent = await ledger.get(Delivery, hop.parent_delivery_id)
     above = await ledger.get(Hop, parent.hop_id)
@@ -87,6 +93,8 @@ async def _open(house: House, hop_id: str) -> None:
     own: list[Delivery] = []
     async with house.store.act() as ledger:
         first = await ledger.get(Hop, hop_id)
+        # Whoever answers takes his own obligation first, and then the hop below.
+        above = await ledger.take(Delivery, first.parent_delivery_id) if first.parent_delivery_id else None
         deliveries = await _on_the_way(ledger, hop_id)
         hop = await ledger.take(Hop, hop_id)
         if hop.opened_at is not None:
@@ -94,8 +102,7 @@ async def _open(house: House, hop_id: str) -> None:
         # Whoever joined between the two locks would be forgotten.
         deliveries = await _on_the_way(ledger, hop_id)
         campaign = await ledger.get(Campaign, first.campaign_id)
-        above = await ledger.take(Delivery, hop.parent_delivery_id) if hop.parent_delivery_id else None
-        if hop.bypassed_at is None and not await released(house, ledger, campaign, hop):
+        if not await released(house, ledger, campaign, hop):
             return  # who was to pass it on was let go meanwhile
         dues = await _printed_dues(house, ledger, campaign, hop, now)
         due_at = max(dues.values())
@@ -194,6 +201,18 @@ async def _take_over(
             await escalations.open_case(house, ledger, delivery, "undeliverable", now)
 
 
+async def past_exempt(
+    ledger: Ledger, campaign: Campaign, delivery: Delivery, by: str, why: str, now: datetime
+) -> None:
+    """Who need not pass on leaves nobody behind: those below a company get the letter of the hop above."""
+    assert delivery.child_hop_id is not None, "the caller looked"
+    below = await ledger.take(Hop, delivery.child_hop_id)
+    if below.opened_at is None and below.bypassed_at is None and rule_of(campaign, below).issue is Issue.COMPANY:
+        entry = Entry(Fact.BYPASSED, {"exempt": delivery.recipient, "why": why}, actor=by)
+        await ledger.write(below, now, entry, bypassed_at=now)
+        await mails.wake_hop(ledger, below.id, now)
+
+
 async def _found_again(
     ledger: Ledger, changes: Sequence[tuple[Delivery, list[Entry], dict[str, Any]]], now: datetime
 ) -> None:
@@ -269,8 +288,13 @@ async def _passed_on(ledger: Ledger, parent: Delivery, now: datetime) -> None:
 async def _release_below(
     house: House, ledger: Ledger, campaign: Campaign, hop: Hop, deliveries: Sequence[Delivery], now: datetime
 ) -> None:
-    """Wake the hops below that wait for no answer: now (`at_once`), or when the term of their issuer ends."""
+    """Wake the hops below that wait for no answer: now (`at_once`), or when the term of their issuer ends; and go past
+    a company that was exempted before this letter left."""
+    own_letter = rule_of(campaign, hop).issue is not Issue.TAKEN_IN
     for delivery in deliveries:
+        if own_letter and delivery.child_hop_id is not None and State(delivery.state) is State.EXEMPT:
+            await past_exempt(ledger, campaign, delivery, "engine", delivery.reason or "", now)
+            continue
         waits = policy_of(campaign, hop, delivery.level).release is Release.ON_FORWARD
         if delivery.child_hop_id is None or (waits and State(delivery.state) not in _PASSED_ON):
             continue

@@ -24,7 +24,7 @@ from congvan.store.tables import Attempt, Delivery, Message, Table
 _NEEDED = (
     Delivery.id, Delivery.campaign_id, Delivery.state, Delivery.reminders, Delivery.event_seq, Delivery.event_head,
     Delivery.board_seq, Delivery.mailboxes, Delivery.round, Delivery.settles,
-    Delivery.sent_at.is_(None).label("unsent"),
+    Delivery.sent_at.is_(None).label("unsent"), Delivery.escalated_at.is_not(None).label("told"),
 )  # fmt: skip
 #: As many different replies are written by one statement each; more of them row by row.
 _FEW = 4
@@ -53,7 +53,9 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
             delivery = deliveries.get(one.message.delivery_id or "")
             if delivery is not None and (change := one.moved(_as_changed(delivery, changes))) is not None:
                 _merge(changes, change)
+        silent = await _silent_from_now_on(ledger, list(changes.values()), now)
         await ledger.write_many(list(changes.values()), now)
+        await escalations.open_cases(house, ledger, [(delivery, "silent") for delivery in silent], now)
         for delivery, entries, _values in changes.values():
             if any(entry.kind == Event.REFUSED for entry in entries):
                 await escalations.open_case(house, ledger, delivery, "undeliverable", now)
@@ -66,6 +68,20 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
 @cache
 def _locked(is_sqlite: bool) -> Select[Any]:
     return select(*_NEEDED).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id).with_for_update()
+
+
+async def _silent_from_now_on(ledger: Ledger, changes: Sequence[Change], now: datetime) -> list[Delivery]:
+    """Those of whom somebody was told that no letter could reach them, and whom it reaches now: nothing becomes due
+    by the clock any more, so their case says what they are."""
+    found = []
+    for delivery, entries, _values in changes:
+        row: Any = delivery
+        if row.told and any(entry.kind == Event.SENT for entry in entries):
+            entries += await escalations.close_cases(
+                ledger, delivery, now, by="engine", why=Event.SENT.value, kinds=("undeliverable",)
+            )
+            found.append(delivery)
+    return found
 
 
 def _come_back_together(judged: Sequence[Judged]) -> None:

@@ -80,11 +80,13 @@ async def _issue_and_record(
             return confirmations.receipt(delivery, now, again=True)
         confirmations.check_segments(campaign, delivery, said)
         hop = await ledger.take(Hop, below.id)
-        day = made.sheet.issued_on
-        assert day is not None, "a company's letter leaves today"
-        entered = letters.Issued(order.number, day, order.name or "company", order.own_pdf)
-        await letters.issue_company(house, ledger, hop, made, rendered, entered, now)
-        how = by_hand.How(order.by_hand, order.how, order.on_day or day, order.own_pdf is not None)
-        await by_hand.mark(ledger, hop, reached, how, made.due_at, now)
+        if hop.opened_at is None and hop.bypassed_at is None:
+            # Else those below were reached past it meanwhile.
+            day = made.sheet.issued_on
+            assert day is not None, "a company's letter leaves today"
+            entered = letters.Issued(order.number, day, order.name or "company", order.own_pdf)
+            await letters.issue_company(house, ledger, hop, made, rendered, entered, now)
+            how = by_hand.How(order.by_hand, order.how, order.on_day or day, order.own_pdf is not None)
+            await by_hand.mark(ledger, hop, reached, how, made.due_at, now)
         await confirmations.record(house, ledger, campaign, delivery, said, advance(state, Event.FORWARDED), now)
         return confirmations.receipt(delivery, now, again=False)

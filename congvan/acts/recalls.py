@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import escalations, mails, registry, wording
+from congvan.acts import escalations, mails, papers, registry, wording
 from congvan.acts.drafting import upwards
-from congvan.acts.frozen import is_urgent
+from congvan.acts.frozen import is_urgent, rule_of
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.protocol import Event, Fact, State, advance, reached
+from congvan.rules.records import Issue
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message
 
@@ -50,6 +51,14 @@ async def branch(ledger: Ledger, hop: Hop) -> tuple[list[Delivery], dict[str, Ho
     return rows, hops
 
 
+async def locked_branch(ledger: Ledger, hop: Hop) -> tuple[list[Delivery], dict[str, Hop]]:
+    """As `branch`, with the hops locked too; whoever joined between the two locks would be forgotten."""
+    _rows, hops = await branch(ledger, hop)
+    locked: list[Hop] = await ledger.all(select(Hop).where(Hop.id.in_(hops)).order_by(Hop.id), lock=True)
+    rows, _hops = await branch(ledger, hop)
+    return rows, {one.id: one for one in locked}
+
+
 async def recall(house: House, letter_id: str, by: str, why: str) -> int:
     """Take an issued letter back from everybody who got it; return how many are asked to give it back (13).
 
@@ -64,14 +73,19 @@ async def recall(house: House, letter_id: str, by: str, why: str) -> int:
         hop = await ledger.get(Hop, letter.hop_id) if letter.hop_id else None
         if hop is None or letter.state != "ISSUED":
             raise ActRefused("Chỉ thu hồi được văn bản đã ban hành của một bước chuyển.")
-        rows, hops = await branch(ledger, hop)
-        hop = await ledger.take(Hop, hop.id)
         campaign = await ledger.get(Campaign, letter.campaign_id)
         if campaign.state == "CLOSED":
             raise ActRefused("Đợt triển khai đã kết thúc.")
+        if rule_of(campaign, hop).issue is not Issue.SIGNED:
+            # Nothing of ours could take its place, and those below would stay without any.
+            raise ActRefused("Chỉ thu hồi được văn bản do cơ quan ban hành; văn bản của doanh nghiệp thì không.")
+        rows, hops = await locked_branch(ledger, hop)
+        hop = hops[hop.id]
         asked = await _take_back(house, ledger, campaign, letter, rows, now, by, why)
         await _from_copies(house, ledger, campaign, hop, letter, now, why)
         await ledger.change(Letter, Letter.id == letter.id, Letter.state == "ISSUED", state="CANCELLED")
+        about = Letter.about == letter.id, Letter.kind == "correction", Letter.state == "PENDING_ISSUE"
+        await papers.drop(ledger, await ledger.all(select(Letter).where(*about)))
         entry = Entry(Fact.LETTER_RECALLED, {"letter": letter.id, "why": why, "asked": asked}, actor=by)
         await ledger.write(hop, now, entry)
         for one in hops.values():

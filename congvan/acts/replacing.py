@@ -10,6 +10,7 @@ from congvan.acts import escalations, mails, recalls, wording
 from congvan.acts.drafting import printed_due
 from congvan.acts.frozen import is_urgent, plan_of, policy_of
 from congvan.acts.papers import enclosure
+from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.deadlines import personal_due_at
 from congvan.rules.protocol import Event, Fact, State, advance, reached, settled
@@ -34,8 +35,10 @@ async def take_the_place(
     """
     old = await ledger.get(Letter, letter.about)
     hop = await ledger.get(Hop, old.hop_id)
-    rows, hops = await recalls.branch(ledger, hop)
-    hop = await ledger.take(Hop, hop.id)
+    rows, hops = await recalls.locked_branch(ledger, hop)
+    hop = hops[hop.id]
+    if hop.letter_id != old.id:
+        raise ActRefused("Văn bản mà văn bản này thay thế đã được thay thế bằng văn bản khác.")
     why = str(letter.sheet["context"]["replaces"].get("why", ""))
     changes = []
     due = printed_due(letter)
@@ -58,9 +61,23 @@ async def take_the_place(
     await _to_copies(house, ledger, campaign, hop, letter, said, enclosed, now, "replacement")
     await _nowhere(house, ledger, [row for row, _, _ in changes if not row.address and row.due_at], now)
     await _in_its_place(ledger, campaign, hop, old, letter, due, now, by)
+    await _passed_on_anew(ledger, [row for row, _, _ in changes], hops, now)
     for one in hops.values():
-        if one.opened_at is not None:
+        if one.opened_at is not None or one.bypassed_at is not None:
             await mails.wake_hop(ledger, one.id, now)
+
+
+async def _passed_on_anew(ledger: Ledger, rows: Sequence[Delivery], hops: Mapping[str, Hop], now: datetime) -> None:
+    """A company whose letter could not leave yet passes the new one on: its own cites the old one, and prints the old
+    date."""
+    for row in rows:
+        below = hops.get(row.child_hop_id or "")
+        if below is None or below.opened_at is not None or below.letter_id is None:
+            continue
+        issued = Letter.id == below.letter_id, Letter.state == "ISSUED"
+        if await ledger.change(Letter, *issued, state="REPLACED"):
+            entry = Entry(Fact.LETTER_REPLACED, {"old": below.letter_id})
+            await ledger.write(below, now, entry, letter_id=None)
 
 
 async def _keep_back(ledger: Ledger, rows: Sequence[Delivery]) -> None:
@@ -97,7 +114,7 @@ def _begun_anew(
     taken_back = state is State.WITHDRAWN and row.recall is not None
     if state is State.EXEMPT or (state is State.WITHDRAWN and not taken_back):
         return None
-    if row.due_at is None:
+    if row.due_at is None and hops[row.hop_id].opened_at is None:
         # Its hop is shut: it waits for the new letter as it had waited for the old one.
         waits: dict[str, Any] = {"state": State.QUEUED.value, "settled_at": None, "recall": None, "reason": None}
         return (row, [Entry(Event.REPLACED, {"letter": letter.id}, actor=by)], waits) if taken_back else None

@@ -31,7 +31,8 @@ async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | Non
         return None  # what is left to send is carried with the mail of no hop
     if hop.opened_at is None:
         moments.append(await _opens_at(house, ledger, campaign, hop))
-    if hop.state == "OPEN":
+    if hop.state != "SETTLED":
+        # One that has not opened may have recipients whom its company has reached by itself.
         moments.append(await ledger.session.scalar(_first_wake(), {"hop": hop_id}))
     return min((moment for moment in moments if moment is not None), default=None)
 
@@ -39,7 +40,7 @@ async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | Non
 async def _opens_at(house: House, ledger: Ledger, campaign: Campaign, hop: Hop) -> datetime | None:
     """When a hop that has not opened is to be looked at, by the clock."""
     now = await house.clock.now()
-    opens = now if hop.bypassed_at else await opening.opens_at(house, ledger, campaign, hop, now)
+    opens = await opening.opens_at(house, ledger, campaign, hop, now)
     if opens != now:
         return opens
     letter = await ledger.find(Letter, hop.letter_id) if hop.state == "PENDING_ISSUE" and hop.letter_id else None
