@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import Integer, Select, String, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from congvan.acts import escalations, mails
+from congvan.acts import escalations, mails, papers
 from congvan.acts.frozen import is_urgent, policy_of, standing
 from congvan.house import House
 from congvan.rules.deadlines import Standing, Step, Verdict, due
@@ -144,6 +144,7 @@ async def _bypass(
         return
     below = await ledger.take(Hop, delivery.child_hop_id)
     if below.opened_at is None and below.bypassed_at is None:
+        await papers.drop_of_hop(ledger, below, now)
         await ledger.write(below, now, Entry(Fact.BYPASSED, {"silent": delivery.recipient}), bypassed_at=now)
         await mails.wake_hop(ledger, below.id, now)
 

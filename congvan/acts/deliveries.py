@@ -17,7 +17,7 @@ from congvan.house import House
 from congvan.rules.protocol import Event, State, advance, reached, settled
 from congvan.rules.records import Issue, Settles
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message, WayRow
+from congvan.store.tables import Campaign, Delivery, Hop, Message, WayRow
 
 
 async def find(house: House, name: str) -> str:
@@ -126,7 +126,7 @@ async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) 
         if campaign.state == "RUNNING" and delivery.child_hop_id is not None:
             if event is Event.EXEMPTED:
                 await _open_past(ledger, campaign, delivery, by, why, now)
-            await _drop_pending_letter(ledger, delivery.child_hop_id)
+            await papers.drop_of_hop(ledger, await ledger.take(Hop, delivery.child_hop_id), now)
             await tell_of_those_cut_off(house, ledger, delivery.child_hop_id, now)
         if told:
             await mails.queue(house, ledger, [_farewell(campaign, delivery, event, why, now)], now)
@@ -141,13 +141,6 @@ async def _open_past(
     above = await ledger.get(Hop, delivery.hop_id)
     if above.opened_at is not None and rule_of(campaign, above).issue is not Issue.TAKEN_IN:
         await opening.past_exempt(ledger, campaign, delivery, by, why, now)
-
-
-async def _drop_pending_letter(ledger: Ledger, hop_id: str) -> None:
-    """What an authority would have passed on with: issued, it would use up a number and reach nobody."""
-    below = await ledger.take(Hop, hop_id)
-    if below.opened_at is None and below.letter_id is not None:
-        await papers.drop(ledger, [await ledger.take(Letter, below.letter_id)])
 
 
 async def tell_of_those_cut_off(house: House, ledger: Ledger, hop_id: str, now: datetime) -> None:

@@ -19,7 +19,7 @@ from congvan.rules.calendar import instant, local
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Cascade
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Letter, Message, OrganisationRow
+from congvan.store.tables import Campaign, Hop, Letter, Message, OrganisationRow
 
 
 def file_name(letter: Letter) -> str:
@@ -230,3 +230,12 @@ async def drop(ledger: Ledger, letters: Sequence[Letter]) -> None:
         guard = Letter.id == row.id, Letter.state == "PENDING_ISSUE"
         await ledger.change(Letter, *guard, state="CANCELLED", awaits=None, awaits_until=None)
         await chase_no_more(ledger, row.id)
+
+
+async def drop_of_hop(ledger: Ledger, hop: Hop, now: datetime) -> None:
+    """An authority's letter that awaits its issue, where its hop will not open by it: issued, it would use up a number
+    and reach nobody. The hop is locked."""
+    letter = await ledger.take(Letter, hop.letter_id) if hop.letter_id is not None else None
+    if letter is not None and letter.state == "PENDING_ISSUE":
+        await drop(ledger, [letter])
+        await ledger.write(hop, now, Entry(Fact.NOTED, {"dropped": letter.id}), state="WAITING", letter_id=None)

@@ -59,7 +59,7 @@ async def release(house: House, name: str, issuer: str, by: str, why: str) -> No
     """Go past an issuer who has not passed the letter on: those below get the letter of the hop above.
 
     The issuer's own obligation stays. Raise ActRefused where its hop has opened already, or where the hop above
-    has no letter out yet, or one that was recalled, and for an authority, whose own letter is the directive.
+    has no letter of its own or none out yet, or one that was recalled, or where the issuer's letter awaits its issue.
     """
     if not why.strip():
         raise ActRefused("Cần ghi rõ lý do.")
@@ -79,7 +79,7 @@ async def release(house: House, name: str, issuer: str, by: str, why: str) -> No
             raise ActRefused("Bước chuyển này đã mở.")
         if parent is None or above is None or above.opened_at is None:
             raise ActRefused("Bước chuyển trên chưa mở: chưa có văn bản để gửi.")
-        if rule_of(campaign, hop).issue is not Issue.COMPANY or rule_of(campaign, above).issue is Issue.TAKEN_IN:
+        if rule_of(campaign, above).issue is Issue.TAKEN_IN or hop.state == "PENDING_ISSUE":
             raise ActRefused("Cơ quan chuyển tiếp bằng văn bản của mình: ban hành văn bản ấy.")
         if await recalls.taken_back(ledger, hop):
             raise ActRefused("Văn bản gửi đơn vị này đã bị thu hồi; chuyển tiếp sau khi có văn bản thay thế.")

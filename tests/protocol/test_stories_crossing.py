@@ -27,7 +27,7 @@ from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.letters.press import Rendered
 from congvan.rules.protocol import Event, State
-from congvan.rules.records import Policy, Settles
+from congvan.rules.records import Deadline, OnSilence, Policy, Release, Settles
 from congvan.store.tables import Campaign, Letter
 from tests.protocol.test_issue import go_live
 from tests.protocol.test_stories_changes import NEW_WORDS, board_letter, replaced
@@ -168,6 +168,20 @@ async def test_the_letter_of_an_authority_that_was_let_go_is_not_issued(town: To
     await deliveries.withdraw(town.house, (await town.delivery("BQL")).id, BY, "nhầm")
     await town.until("2023-12-06", "09:00")
     assert await town.diary("issue_wanted") == []
+    with pytest.raises(ActRefused, match="chờ ban hành"):
+        await issue(town, pending, "2600")
+    assert (await town.hop("BQL")).letter_id is None
+
+
+async def test_past_a_silent_authority_its_letter_is_not_awaited_any_more(town: Town, tmp_path: Path) -> None:
+    silent = Policy(
+        deadline=Deadline(working_days=1), on_silence=OnSilence.BYPASS, release=Release.ON_ACKNOWLEDGE,
+        settles=Settles.COMPLETE,
+    )  # fmt: skip
+    pending = await go_live(town, tmp_path, policies=PLAN.policies | {"board": silent})
+    await town.until("2023-12-12")
+    assert (await town.hop("BQL")).opened_at is not None
+    assert await town.states("INV-A", "T-OUT") == {"INV-A": State.SENT, "T-OUT": State.SENT}
     with pytest.raises(ActRefused, match="chờ ban hành"):
         await issue(town, pending, "2600")
 
