@@ -18,6 +18,7 @@ from congvan.acts import deliveries, escalations, extending, roll
 from congvan.acts.roll import Wanted
 from congvan.errors import ActRefused, ImpossibleMove, StaleDelivery
 from congvan.house import House
+from congvan.rules.deadlines import FARTHEST
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
 from congvan.store.tables import Case, Delivery
@@ -105,7 +106,9 @@ def _skips(row: Any, order: Order, has_case: bool, now: datetime) -> str:
     if row.due_at is None:
         return "not_open"
     if order.what is What.EXTEND:
-        return "not_later" if order.due_at is None or order.due_at <= row.due_at or order.due_at <= now else ""
+        if order.due_at is None or order.due_at <= row.due_at or order.due_at <= now:
+            return "not_later"
+        return "too_far" if order.due_at > now + FARTHEST else ""
     return "no_mailbox" if row.address is None else ""
 
 

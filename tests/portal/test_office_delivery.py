@@ -132,6 +132,9 @@ async def test_more_time_is_given_and_never_less(clerk: Clerk, desk: Desk) -> No
     for wrong in ({"day": "01/12/2023"}, {"day": "32/12/2023"}, {"day": "x"}, {"day": "20/12/2023", "hour": "99"}):
         await clerk.do(at(tenant, "extend"), 422, **wrong, why="đề nghị của đơn vị")
     await clerk.do(at(tenant, "extend"), 422, day="20/12/2023", why=" ")
+    await clerk.do(at(tenant, "extend"), 422, day="01/01/0001", hour="00:00", why="đề nghị của đơn vị")
+    far = await clerk.do(at(tenant, "extend"), 422, day="31/12/9999", why="đề nghị của đơn vị")
+    assert "không quá 5 năm" in far.text, "counting on from there, the whole hop would stop"
     await clerk.do(at(tenant, "extend"), day="20/12/2023", hour="11:30", why="đề nghị của đơn vị")
     row = await desk.delivery(tenant.recipient)
     assert row.due_at is not None
@@ -178,6 +181,7 @@ async def test_what_was_done_is_noted_and_a_leader_closes_the_case_by_decision(
     await clerk.do(at(tenant, "note"), 422, note=" ")
     await clerk.do(at(tenant, "note"), note="đã gặp giám đốc")
     await clerk.do(at(tenant, "claim"), 422, note="x", next="01/01/2020")
+    await clerk.do(at(tenant, "claim"), 422, note="x", next="31/12/9999")
     await clerk.do(at(tenant, "claim"), note="chờ đến thứ hai", next="04/12/2023")
     await clerk.do(at(tenant, "settle"), 403, why="giải thể")
     await leader.do(at(tenant, "settle"), why="đang làm thủ tục giải thể")
