@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import hashlib
 import io
 import re
 import zipfile
@@ -12,14 +14,17 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import escalations, inbox
+from congvan.acts import confirmations, deliveries, escalations, inbox
+from congvan.acts.confirmations import Answer
+from congvan.errors import StaleDelivery
 from congvan.house import House
 from congvan.mail.imap import Fetched
 from congvan.portal.office.delivery import ACTIONS
 from congvan.portal.office.saying import Refusals
 from congvan.rules.protocol import Event, Fact
 from congvan.rules.uploads import LARGEST_BYTES
-from congvan.store.tables import Campaign, Case, Delivery, EventRow, Letter, Message
+from congvan.store.ledger import Entry
+from congvan.store.tables import Campaign, Case, Delivery, EventRow, File, Letter, Message
 from tests.conftest import ROOT
 from tests.portal.office_world import Clerk
 from tests.portal.world import Desk
@@ -127,6 +132,81 @@ async def test_the_letter_is_sent_again_to_another_mailbox(clerk: Clerk, desk: D
     assert "moi@cong-ty.example" in mails
 
 
+async def shown_on(clerk: Clerk, delivery: Delivery) -> str:
+    """How far the log had come on the page that the clerk reads now."""
+    found = re.search(r'name="as_shown" value="(\d+)"', await clerk.see(at(delivery)))
+    assert found is not None, "every form says what its page has shown"
+    return found[1]
+
+
+async def test_a_form_that_is_sent_twice_acts_once(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    form = {"as_shown": await shown_on(clerk, tenant), "why": "không thấy thư"}
+    await clerk.do(at(tenant, "resend"), **form)
+    page = await clerk.do(at(tenant, "resend"), 409, **form)
+    assert "Gửi lại – hoa" in page.text, "what has happened meanwhile, and by whom"
+    assert "không thấy thư</textarea>" in page.text, "what was typed is not lost"
+    assert (await desk.delivery(tenant.recipient)).round == 2
+
+
+async def test_two_who_send_again_at_one_moment_send_once(desk: Desk) -> None:
+    tenant = await desk.tenant()
+    twice = [deliveries.resend(desk.house, tenant.id, "hoa", round_shown=1) for _ in range(2)]
+    ended = await asyncio.gather(*twice, return_exceptions=True)
+    assert sorted(type(one) for one in ended if one is not None) == [StaleDelivery]
+    assert (await desk.delivery(tenant.recipient)).round == 2
+
+
+async def test_a_page_from_before_the_recipients_answer_does_not_undo_it(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    form = {"answer": "rejected", "name": "Bình", "reason": "không thuộc phạm vi"}
+    shown = await shown_on(clerk, tenant)
+    await confirmations.answer(desk.house, tenant.id, Answer(Event.ACKNOWLEDGED, "Bà Hoa", "Văn thư"))
+    page = await clerk.do(at(tenant, "confirm"), 409, as_shown=shown, **form)
+    assert "Đã tiếp nhận – nơi nhận" in page.text
+    assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
+    await clerk.do(at(tenant, "confirm"), as_shown=await shown_on(clerk, tenant), **form)
+    assert (await desk.delivery(tenant.recipient)).state == "REJECTED", "after a second look it is what was meant"
+
+
+async def test_that_the_page_was_opened_meanwhile_stands_in_nobodys_way(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    async with desk.house.store.act() as ledger:
+        row = await ledger.take(Delivery, tenant.id)
+        await ledger.write(row, await desk.house.clock.now(), Entry(Event.SENT), state="SENT")
+    shown = await shown_on(clerk, tenant)
+    await confirmations.seen(desk.house, tenant.id)
+    await clerk.do(at(tenant, "confirm"), as_shown=shown, name="Bình")
+    assert (await desk.events(tenant.id))[-2:] == [Event.ARRIVED, Event.ACKNOWLEDGED]
+
+
+async def test_an_answer_that_was_known_says_so_and_keeps_its_evidence_as_a_note(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    await confirmations.answer(desk.house, tenant.id, Answer(Event.ACKNOWLEDGED, "Bà Hoa", "Văn thư"))
+    files = {"file": ("phieu.pdf", PDF, "application/pdf")}
+    form = {"channel": "paper", "name": "Bình", "evidence": "công văn 15/CTY"}
+    done = await clerk.do(at(tenant, "confirm"), files=files, **form)
+    page = await clerk.see(done.headers["location"])
+    assert "đã ghi nhận từ trước" in page
+    assert "Đã ghi nhận trả lời." not in page
+    said = await last_event(desk.house, tenant)
+    assert (said.kind, said.actor, said.data["evidence"]) == (Fact.NOTED, "hoa", "công văn 15/CTY")
+    link = re.search(r'href="([^"]+/papers/[0-9a-f]{64})">phieu.pdf<', page)
+    assert link is not None
+    assert (await clerk.web.get(link[1])).content == PDF
+    assert (await desk.delivery(tenant.recipient)).channel == "link", "the first answer stands"
+
+
+async def test_the_paper_of_an_answer_that_is_refused_is_not_kept(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    await clerk.do(at(tenant, "exempt"), why="đã giải thể")
+    files = {"file": ("phieu.pdf", PDF, "application/pdf")}
+    await clerk.do(at(tenant, "confirm"), 422, files=files, name="Bình")
+    async with desk.house.store.view() as ledger:
+        kept = await ledger.find(File, hashlib.sha256(PDF).hexdigest())
+    assert kept is None
+
+
 async def test_more_time_is_given_and_never_less(clerk: Clerk, desk: Desk) -> None:
     tenant = await desk.tenant()
     for wrong in ({"day": "01/12/2023"}, {"day": "32/12/2023"}, {"day": "x"}, {"day": "20/12/2023", "hour": "99"}):
@@ -162,6 +242,7 @@ async def test_a_case_is_taken_in_hand_with_a_note(clerk: Clerk, desk: Desk) -> 
         row = await ledger.take(Delivery, tenant.id)
         await escalations.open_case(desk.house, ledger, row, "silent", await desk.house.clock.now())
     assert "Chưa ai nhận" in await clerk.see(at(tenant))
+    await clerk.do(at(await desk.delivery("CDT-VSIP"), "claim"), 422, note="không có gì để nhận")
     await clerk.do(at(tenant, "claim"), note="đã gọi, hẹn chiều nay")
     page = await clerk.see(at(tenant))
     assert "hoa đang xử lý" in page

@@ -98,7 +98,9 @@ class BookPages:
         code = self._code(seat)
         try:
             words = {name: sent.text(name) for name in ("name", "role", "phone", "designated_by")}
-            words |= {"email": sent.text("email", 254), "order": sent.text("order", 3) or "1"}
+            words |= {"email": sent.text("email", 254)}
+            if order := sent.text("order", 3):
+                words["order"] = order
             if start := sent.text("valid_from", 10):
                 words["valid_from"] = given.day(start, "Hiệu lực từ").isoformat()
             why = words["designated_by"]
@@ -125,17 +127,24 @@ class BookPages:
         card = await book_cards.card(self._counter.house, code)
         open_ones = {one.id for one in card.open_ones}
         chosen = [key for key in sent.lists.get("delivery", [])[:_MOST_OFFERED] if key in open_ones]
+        offered = 0
         try:
             email = given.address(sent.text("email", 254), "Hộp thư")
             if email not in {one.email for one in card.organisation.contacts}:
                 raise given.refuse("Hộp thư", "không có trong danh bạ của đơn vị", "thêm hộp thư trước")
+            if not chosen:
+                raise given.refuse("Đợt", "chưa chọn đợt nào", "đánh dấu các đợt cần gửi lại")
             for key in chosen:
+                shown = sent.text(f"round-{key}", 6)
                 await deliveries.resend(
-                    self._counter.house, key, seat.by, address=email, why="hộp thư trong danh bạ đã đổi"
-                )
+                    self._counter.house, key, seat.by, address=email, why="hộp thư trong danh bạ đã đổi",
+                    round_shown=int(shown) if shown.isdecimal() else None,
+                )  # fmt: skip
+                offered += 1
         except CongvanError as error:
-            return await self._card(seat, 422, sent=sent, wrong=self._counter.words.of(error))
-        return self._counter.to("book", code, done=f"offered-{len(chosen)}")
+            wrong = self._counter.words.of(error)
+            return await self._card(seat, 422, sent=sent, wrong=wrong, offered=offered)
+        return self._counter.to("book", code, done=f"offered-{offered}")
 
     async def join(self, seat: Seat, sent: Sent) -> Response:
         """Who registered after a launch comes into a running campaign."""
@@ -154,7 +163,7 @@ class BookPages:
     async def requests(self, seat: Seat) -> Response:
         """What waits for a decision."""
         found = await deciding.waiting(self._counter.house)
-        done = seat.request.query_params.get("done", "")
+        done = seat.done
         return self._counter.page(seat, "requests.html", found=found, done=done)
 
     async def request(self, seat: Seat) -> Response:
@@ -189,7 +198,7 @@ class BookPages:
 
     async def _card(self, seat: Seat, status: int = 200, **values: Any) -> Response:
         card = await book_cards.card(self._counter.house, self._code(seat))
-        empty = {"sent": Sent(), "wrong": [], "form": "", "done": seat.request.query_params.get("done", "")}
+        empty = {"sent": Sent(), "wrong": [], "form": "", "offered": 0, "done": seat.done}
         return self._counter.page(
             seat, "card.html", status, card=card, one=card.organisation, levels=await self._levels(),
             differences=book_cards.differences, as_shown=address_book.fingerprint(card.organisation),

@@ -53,7 +53,7 @@ class Campaigns:
         return self._counter.page(
             seat, "campaign.html", found=found, campaign=found.campaign, chart=chart,
             most=10_000 if whole else _MOST_BRANCHES, prefect=self._counter.house.settings.prefect_url.rstrip("/"),
-            done=seat.request.query_params.get("done", ""),
+            done=seat.done,
         )  # fmt: skip
 
     async def table(self, seat: Seat) -> Response:
@@ -69,7 +69,7 @@ class Campaigns:
         choices = await self.choices(campaign)
         return self._counter.page(
             seat, "deliveries.html", campaign=campaign, view=view, rows=rows, total=total,
-            pages=max(-(-total // PAGE_ROWS), 1), done=seat.request.query_params.get("done", ""), **choices,
+            pages=max(-(-total // PAGE_ROWS), 1), done=seat.done, **choices,
         )  # fmt: skip
 
     async def choices(self, campaign: Campaign) -> Mapping[str, Any]:

@@ -65,6 +65,11 @@ class Seat:
         """The name under which acts are recorded."""
         return self.account.name
 
+    @property
+    def done(self) -> str:
+        """What was done before this page, by its address; anybody may write one, so a page knows its own names only."""
+        return self.request.query_params.get("done", "")
+
     def may(self, role: str) -> bool:
         """True when this account's role is the named one or stands above it."""
         return self.account.role.may(Role(role))

@@ -46,7 +46,7 @@ class LetterPages:
     async def list(self, seat: Seat) -> Response:
         """Every letter that awaits its issue."""
         found = await clerks.waiting(self._counter.house)
-        return self._counter.page(seat, "letters.html", papers=found, done=seat.request.query_params.get("done", ""))
+        return self._counter.page(seat, "letters.html", papers=found, done=seat.done)
 
     async def show(self, seat: Seat) -> Response:
         """One letter, as it stands."""
@@ -125,7 +125,7 @@ class LetterPages:
         paper = await clerks.paper(self._counter.house, self._letter(seat))
         two = self._counter.house.settings.issue_needs_two
         mine = paper.entered is not None and paper.entered.entered_by == seat.by
-        empty = {"wrong": [], "faults": (), "sent": Sent(), "done": seat.request.query_params.get("done", "")}
+        empty = {"wrong": [], "faults": (), "sent": Sent(), "done": seat.done}
         return self._counter.page(
             seat, "letter.html", status, paper=paper, letter=paper.letter, two=two, may_approve=not (two and mine),
             mark=clerks.mark_of(paper.entered) if paper.entered else "",
