@@ -22,6 +22,7 @@ from congvan.mail.imap import Fetched
 from congvan.portal.office.delivery import ACTIONS
 from congvan.portal.office.saying import Refusals
 from congvan.rules.protocol import Event, Fact
+from congvan.rules.requirements import MOST_FILES
 from congvan.rules.uploads import LARGEST_BYTES
 from congvan.store.ledger import Entry
 from congvan.store.tables import Campaign, Case, Delivery, EventRow, File, Letter, Message
@@ -130,6 +131,22 @@ async def test_the_letter_is_sent_again_to_another_mailbox(clerk: Clerk, desk: D
     async with desk.house.store.view() as ledger:
         mails = await ledger.all(select(Message.address).where(Message.delivery_id == tenant.id))
     assert "moi@cong-ty.example" in mails
+
+
+async def test_a_report_takes_every_file_that_a_plan_may_ask_for(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    files = [(f"q_f{n}", ("", b"")) for n in range(MOST_FILES)] + [("file", ("bao-cao.pdf", PDF))]
+    await clerk.do(at(tenant, "report"), files=files, name="Bình", reason="đã làm")
+    assert (await desk.delivery(tenant.recipient)).state == "COMPLETED"
+
+
+async def test_who_has_done_everything_is_let_go_of_nothing(leader: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    offered = ('id="do-exempt"', 'id="do-withdraw"')
+    before = await leader.see(at(tenant))
+    await confirmations.answer(desk.house, tenant.id, Answer(Event.COMPLETED, "Bà Hoa", "Văn thư"))
+    after = await leader.see(at(tenant))
+    assert all(one in before and one not in after for one in offered)
 
 
 async def shown_on(clerk: Clerk, delivery: Delivery) -> str:

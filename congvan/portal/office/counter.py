@@ -18,11 +18,12 @@ from congvan.house import Carrier, House
 from congvan.portal import forms
 from congvan.portal.desk import Desk
 from congvan.portal.office.saying import Refusals
+from congvan.rules.requirements import MOST_FILES
 from congvan.rules.uploads import Upload, upload
 
 BASE = "office"
-#: A form's text fields and files, at most.
-_MOST_FIELDS, _MOST_FILES = 200, 6
+#: A form's text fields and files, at most; of a report one for each field of the plan, and what it rests on.
+_MOST_FIELDS, _MOST_FILES = 200, MOST_FILES + 1
 _LONGEST = 4_000
 
 
