@@ -8,6 +8,8 @@ import hashlib
 import io
 import re
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +18,7 @@ from sqlalchemy import select
 
 from congvan.acts import confirmations, deliveries, escalations, inbox
 from congvan.acts.confirmations import Answer
-from congvan.errors import StaleDelivery
+from congvan.errors import ActRefused, StaleDelivery
 from congvan.house import House
 from congvan.mail.imap import Fetched
 from congvan.portal.office.delivery import ACTIONS
@@ -135,7 +137,7 @@ async def test_the_letter_is_sent_again_to_another_mailbox(clerk: Clerk, desk: D
 
 async def test_a_report_takes_every_file_that_a_plan_may_ask_for(clerk: Clerk, desk: Desk) -> None:
     tenant = await desk.tenant()
-    files = [(f"q_f{n}", ("", b"")) for n in range(MOST_FILES)] + [("file", ("bao-cao.pdf", PDF))]
+    files = [(f"q_f{n}", ("x.pdf", PDF)) for n in range(MOST_FILES)] + [("file", ("bao-cao.pdf", PDF))]
     await clerk.do(at(tenant, "report"), files=files, name="Bình", reason="đã làm")
     assert (await desk.delivery(tenant.recipient)).state == "COMPLETED"
 
@@ -424,6 +426,30 @@ def test_every_refusal_of_the_acts_is_said_in_vietnamese() -> None:
             if isinstance(start, str) and start.isascii() and start and not any(start.startswith(one) for one in said):
                 unsaid.append(f"{path.name}: {start}")
     assert unsaid == []
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """What the refusals of a module say, with a word for whatever is filled in."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("ActRefused", "NotFound") and node.args:
+            parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in parts)
+
+
+def test_no_refusal_of_the_acts_sends_an_operator_to_the_command_line() -> None:
+    words = Refusals(ROOT / "templates" / "portal" / "office")
+    texts = [text for path in (ROOT / "congvan" / "acts").glob("*.py") for text in _texts(path)]
+    of_the_command_line = [text for text in texts if re.search(r"--|congvan\b", text)]
+    assert of_the_command_line, "there is something to say otherwise"
+    said = [words.of(ActRefused(text))[0] for text in of_the_command_line]
+    assert [text for text in said if re.search(r"--|congvan\b", text)] == []
+
+
+async def test_what_is_missing_is_said_by_the_name_of_its_field(clerk: Clerk, desk: Desk) -> None:
+    page = await clerk.do(at(await desk.tenant(), "exempt"), 422, why=" ")
+    assert "Lý do: chưa ghi → điền mục này" in page.text
+    plan = await clerk.see("/office/plans/8184?issuer=NOPE", 422)
+    assert "Cơ quan ban hành: «NOPE»" in plan
 
 
 def test_every_line_of_a_log_has_its_word() -> None:
