@@ -301,7 +301,8 @@ async def test_a_letter_is_taken_back_from_everybody_and_what_they_say_is_record
     async with desk.house.store.view() as ledger:
         letter = await ledger.first(select(Letter.id).where(Letter.issuer == "BQL", Letter.state == "ISSUED"))
     await clerk.do(f"/office/letters/{letter}/recall", 403, why="sai số liệu")
-    await leader.do(f"/office/letters/{letter}/recall", 422, why=" ")
+    page = await leader.do(f"/office/letters/{letter}/recall", 422, why=" ")
+    assert '<details class="action" open><summary>Thu hồi' in page.text, "the form is where it was"
     await leader.do(f"/office/letters/{letter}/recall", why="sai số liệu")
     assert (await desk.delivery(tenant.recipient)).recall == "requested"
     await clerk.do(at(tenant, "recalled"), 422, agreed="no")

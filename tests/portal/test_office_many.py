@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from types import ModuleType
 
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import amending, bulk, campaigns, deliveries, escalations, roll, steering
+from congvan.acts import amending, bulk, campaigns, deliveries, escalations, pausing, roll, steering
 from congvan.acts.bulk import Order, What
 from congvan.acts.frozen import plan_of
 from congvan.acts.roll import Mark, Wanted
+from congvan.errors import StaleDelivery
 from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, EventRow, Hop, Letter, Message
 from tests.portal.grown import grow
@@ -283,6 +285,28 @@ async def test_a_hop_is_opened_past_its_issuer_by_a_leader_and_those_below_are_r
     assert (await desk.delivery("CDT-VSIP")).state == "SENT", "its own obligation stays"
     again = await leader.do(f"{at}/release", 422, why="lần nữa")
     assert "đã mở" in again.text
+
+
+@pytest.mark.parametrize(
+    ("act", "module", "name"),
+    [("hold", campaigns, "hold"), ("pause", pausing, "pause"), ("withdraw", steering, "withdraw_all")],
+)  # fmt: skip
+async def test_a_reason_that_was_typed_is_not_lost_with_a_decision_that_failed(
+    leader: Clerk, monkeypatch: pytest.MonkeyPatch, act: str, module: ModuleType, name: str
+) -> None:
+    async def somebody_was_first(*_: object) -> None:
+        raise StaleDelivery
+
+    monkeypatch.setattr(module, name, somebody_was_first)
+    page = (await leader.do(f"{C}/{act}", 422, why="chờ ý kiến")).text
+    (open_one,) = re.findall(r'<details class="action" open id="do-(\w+)">', page)
+    assert open_one == act
+    assert page.count("chờ ý kiến</textarea>") == 1
+
+
+async def test_a_hop_that_is_not_there_is_not_found(leader: Clerk) -> None:
+    await leader.see(f"{C}/hop/NOPE", 404)
+    await leader.do(f"{C}/hop/NOPE/release", 404, why="x")
 
 
 async def test_whoever_may_only_look_decides_nothing(viewer: Clerk, desk: Desk) -> None:

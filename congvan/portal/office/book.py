@@ -53,13 +53,20 @@ class BookPages:
         search, level = query.get("q", "")[:120], query.get("level", "")[:40]
         page = query.get("page", "1")
         number = max(int(page), 1) if page.isascii() and page.isdigit() and len(page) < 6 else 1
+        house = self._counter.house
         rows, total = await book_cards.find(
-            self._counter.house, search, level, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS
+            house, search, level, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS
         )
-        waiting = await deciding.waiting(self._counter.house)
+        pages = max(-(-total // PAGE_ROWS), 1)
+        if number > pages:
+            number = pages
+            rows, _ = await book_cards.find(
+                house, search, level, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS
+            )
+        waiting = await deciding.waiting(house)
         return self._counter.page(
             seat, "book.html", rows=rows, total=total, search=search, level=level, number=number,
-            pages=max(-(-total // PAGE_ROWS), 1), levels=await self._levels(), waiting=len(waiting),
+            pages=pages, levels=await self._levels(), waiting=len(waiting),
         )  # fmt: skip
 
     async def new(self, seat: Seat) -> Response:
@@ -163,8 +170,7 @@ class BookPages:
     async def requests(self, seat: Seat) -> Response:
         """What waits for a decision."""
         found = await deciding.waiting(self._counter.house)
-        done = seat.done
-        return self._counter.page(seat, "requests.html", found=found, done=done)
+        return self._counter.page(seat, "requests.html", found=found, done=seat.done)
 
     async def request(self, seat: Seat) -> Response:
         """One request with the card that it would change."""

@@ -71,6 +71,11 @@ class Seat:
         """What was done before this page, by its address; anybody may write one, so a page knows its own names only."""
         return self.request.query_params.get("done", "")
 
+    @property
+    def act(self) -> str:
+        """The last part of the address: of a form that was sent, which one of its page."""
+        return self.request.url.path.rpartition("/")[2]
+
     def may(self, role: str) -> bool:
         """True when this account's role is the named one or stands above it."""
         return self.account.role.may(Role(role))
