@@ -15,6 +15,7 @@ from congvan.check_ground import Ground, valid
 from congvan.errors import Fault
 from congvan.rules.cascade import policy_for
 from congvan.rules.records import CampaignPlan, Cascade, Directive, Register, Settles
+from congvan.rules.requirements import MOST_FILES, MOST_QUESTIONS, Kind
 
 _SECRET = re.compile(r"\b(TUYỆT|TỐI)\s+MẬT\b|^\W*MẬT\W*$|\b(?:độ|ĐỘ|Độ)\s+(?:mật|MẬT)\s*:\s*\S", re.MULTILINE)
 
@@ -157,6 +158,13 @@ def _questions(ground: Ground, plan: CampaignPlan, cascade: Cascade) -> Iterator
                 f"questions.{level}",
                 f"cấp «{level}» không được yêu cầu báo cáo, nên không ai điền các mục này",
                 f"đặt policies.{level}.settles: complete, hoặc bỏ các mục",
+            )
+        files = sum(one.kind is Kind.FILE for one in questions)
+        if len(questions) > MOST_QUESTIONS or files > MOST_FILES:
+            yield ground.fault(
+                f"questions.{level}",
+                f"{len(questions)} mục, trong đó {files} tệp: quá nhiều cho một biểu mẫu",
+                f"hỏi không quá {MOST_QUESTIONS} mục, trong đó không quá {MOST_FILES} tệp",
             )
         seen: set[str] = set()
         for number, one in enumerate(questions, 1):

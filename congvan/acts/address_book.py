@@ -64,7 +64,16 @@ async def put_mailbox(house: House, code: str, words: Mapping[str, Any], by: str
     """Add a mailbox, or correct the one of this address that is in use; times of it that are over stay in the book.
 
     Of those of one order it is tried first, as the newest. Who designated it, and by which paper, stands with it.
+    What is left blank of one that is corrected stays as it was; without an order a new one is tried first.
     """
+    async with house.store.act() as ledger:
+        return await enter_mailbox(house, ledger, code, words, by, why)
+
+
+async def enter_mailbox(
+    house: House, ledger: Ledger, code: str, words: Mapping[str, Any], by: str, why: str
+) -> Organisation:
+    """As `put_mailbox`, in the transaction of whoever decides on it."""
     try:
         email = mailbox(str(words.get("email", "")).strip())
     except BadCell as error:
@@ -73,23 +82,28 @@ async def put_mailbox(house: House, code: str, words: Mapping[str, Any], by: str
         remedy = "ghi người hoặc văn bản chỉ định hộp thư này"
         raise BadInput([Fault("danh bạ", "Chỉ định bởi", "còn thiếu", remedy)])
     today = local(await house.clock.now()).date()
-    async with house.store.act() as ledger:
-        old = await _old(ledger, code)
-        (new,) = _read(old.model_dump(mode="json") | {"contacts": [{**words, "email": email}]}).contacts
-        one = old.model_copy(update={"contacts": _with(old.contacts, new, today)})
-        await _write(house, ledger, old, one, by, why)
+    old = await _old(ledger, code)
+    (new,) = _read(old.model_dump(mode="json") | {"contacts": [{**words, "email": email}]}).contacts
+    one = old.model_copy(update={"contacts": _with(old.contacts, new, today)})
+    await _write(house, ledger, old, one, by, why)
     return one
 
 
 def _with(contacts: Sequence[Contact], new: Contact, today: date) -> tuple[Contact, ...]:
     """The mailboxes with this one, which takes the place of that of its address on the day from which it is used.
 
-    Without a first day it has that of the one whose place it takes, else today.
+    What was not said of it is as it was with the one whose place it takes. Without a first day it has the days of that
+    one, too, else it begins today; with one it has no last day.
     """
     same = [one for one in contacts if one.email.lower() == new.email.lower()]
     gone = [one for one in same if in_use(one, max(today, new.valid_from or today))]
-    if new.valid_from is None:
-        new = new.model_copy(update={"valid_from": gone[0].valid_from if gone else today})
+    days = ("valid_from", "valid_until") if new.valid_from is None else ()
+    if gone:
+        blank = [name for name in ("name", "role", "phone") if not getattr(new, name)]
+        blank += [] if "order" in new.model_fields_set else ["order"]
+        new = new.model_copy(update={name: getattr(gone[0], name) for name in (*blank, *days)})
+    elif days:
+        new = new.model_copy(update={"valid_from": today})
     gone += [one for one in same if one.valid_from == new.valid_from]
     return tuple(sorted([new, *(one for one in contacts if one not in gone)], key=lambda one: one.order))
 
@@ -109,12 +123,11 @@ async def end_mailbox(house: House, code: str, email: str, until: date, by: str,
     return one
 
 
-async def disown(house: House, code: str, email: str, by: str, why: str) -> None:
+async def disown(house: House, ledger: Ledger, code: str, email: str, by: str, why: str) -> None:
     """A mailbox turned out not to be theirs: yesterday was its last day, or today where it begins today."""
     today = local(await house.clock.now()).date()
-    async with house.store.act() as ledger:
-        old = await _old(ledger, code)
-        await _write(house, ledger, old, _ending(old, email, today, today - timedelta(days=1)), by, why)
+    old = await _old(ledger, code)
+    await _write(house, ledger, old, _ending(old, email, today, today - timedelta(days=1)), by, why)
 
 
 def _ending(old: Organisation, email: str, day: date, until: date) -> Organisation:

@@ -44,13 +44,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class OpenOne:
-    """An open delivery of an organisation. mailbox: where its letter goes now."""
+    """An open delivery of an organisation. mailbox: where its letter goes now; round: how often it was sent there."""
 
     id: str
     campaign: str
     code: str
     state: str
     mailbox: str
+    round: int
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,17 @@ async def card(house: House, code: str) -> Card:
 
 async def _open_ones(ledger: Ledger, code: str) -> list[OpenOne]:
     query = (
-        select(Delivery.id, Campaign.code.label("campaign"), Delivery.code, Delivery.state, Delivery.address)
+        select(
+            Delivery.id, Campaign.code.label("campaign"), Delivery.code, Delivery.state, Delivery.address,
+            Delivery.round,
+        )
         .join(Campaign, Campaign.id == Delivery.campaign_id)
         .where(Delivery.recipient == code, Campaign.state == "RUNNING", not_(is_settled()))
         .order_by(Campaign.code)
     )
     return [
-        OpenOne(row.id, row.campaign, row.code, row.state, row.address or "") for row in await ledger.rows(query)
+        OpenOne(row.id, row.campaign, row.code, row.state, row.address or "", row.round)
+        for row in await ledger.rows(query)
     ]
 
 

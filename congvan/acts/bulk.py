@@ -6,7 +6,7 @@ What was looked at is what is done: where the selection has changed meanwhile, i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +18,7 @@ from congvan.acts import deliveries, escalations, extending, roll
 from congvan.acts.roll import Wanted
 from congvan.errors import ActRefused, ImpossibleMove, StaleDelivery
 from congvan.house import House
+from congvan.rules.deadlines import FARTHEST
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
 from congvan.store.tables import Case, Delivery
@@ -47,20 +48,23 @@ class Order:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What would happen. chosen: the deliveries that it reaches; names: the first of them. skipped: reason → codes.
+    """What would happen. chosen: the deliveries that it reaches, each with how far it had come; names: the first of
+    them. skipped: reason → codes.
 
-    more: how many lie beyond the most of one go. mark: two outlooks with the same mark reach the same.
+    more: how many lie beyond the most of one go. mark: two outlooks with the same mark reach the same, and nobody has
+    done it meanwhile.
     """
 
-    chosen: Sequence[str]
+    chosen: Mapping[str, int]
     names: Sequence[str]
     skipped: dict[str, list[str]]
     more: int
 
     @property
     def mark(self) -> str:
-        """A short hash of whom it reaches."""
-        return hashlib.sha256("\n".join(self.chosen).encode()).hexdigest()[:32]
+        """A short hash of whom it reaches, as they stand."""
+        lines = "\n".join(f"{key} {stands}" for key, stands in self.chosen.items())
+        return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
 
 async def look(house: House, campaign_id: str, wanted: Wanted, order: Order) -> Outlook:
@@ -71,7 +75,7 @@ async def look(house: House, campaign_id: str, wanted: Wanted, order: Order) -> 
         # Columns, not rows: of tens of thousands only this much is looked at.
         columns = (
             Delivery.id, Delivery.recipient, Delivery.name, Delivery.state, Delivery.settles, Delivery.due_at,
-            Delivery.address,
+            Delivery.address, Delivery.round, Delivery.event_seq,
         )  # fmt: skip
         rows = await ledger.rows(select(*columns).where(*where).order_by(Delivery.code))
         cases = set(
@@ -87,8 +91,10 @@ async def look(house: House, campaign_id: str, wanted: Wanted, order: Order) -> 
         else:
             chosen.append(row)
     taken = chosen[:MOST]
+    # Letters come and go meanwhile, so the log's length is asked only of whoever is silent already.
+    stands = {row.id: row.event_seq if order.what is What.CLAIM else row.round for row in taken}
     return Outlook(
-        [row.id for row in taken], [f"{row.recipient} {row.name}" for row in taken[:_NAMES]], skipped,
+        stands, [f"{row.recipient} {row.name}" for row in taken[:_NAMES]], skipped,
         len(chosen) - len(taken),
     )  # fmt: skip
 
@@ -105,29 +111,31 @@ def _skips(row: Any, order: Order, has_case: bool, now: datetime) -> str:
     if row.due_at is None:
         return "not_open"
     if order.what is What.EXTEND:
-        return "not_later" if order.due_at is None or order.due_at <= row.due_at or order.due_at <= now else ""
+        if order.due_at is None or order.due_at <= row.due_at or order.due_at <= now:
+            return "not_later"
+        return "too_far" if order.due_at > now + FARTHEST else ""
     return "no_mailbox" if row.address is None else ""
 
 
-async def carry_out(house: House, keys: Sequence[str], order: Order, by: str) -> tuple[int, int]:
+async def carry_out(house: House, chosen: Mapping[str, int], order: Order, by: str) -> tuple[int, int]:
     """Do it; (how many it reached, how many it did not because somebody was first)."""
     done = failed = 0
-    for key in keys:
+    for key, stands in chosen.items():
         try:
-            await _one(house, key, order, by)
+            await _one(house, key, stands, order, by)
             done += 1
         except (ActRefused, ImpossibleMove, StaleDelivery):
             failed += 1
     return done, failed
 
 
-async def _one(house: House, key: str, order: Order, by: str) -> None:
+async def _one(house: House, key: str, stands: int, order: Order, by: str) -> None:
     match order.what:
         case What.EXTEND:
             assert order.due_at is not None, "an extension has a date"
             await extending.extend(house, key, order.due_at, by, order.why)
         case What.RESEND:
-            await deliveries.resend(house, key, by, why=order.why)
+            await deliveries.resend(house, key, by, why=order.why, round_shown=stands)
         case What.CLAIM:
             await escalations.claim(house, key, by, order.why)
         case What.EXEMPT:

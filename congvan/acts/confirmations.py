@@ -111,24 +111,18 @@ def questions_of(campaign: Campaign, delivery: Delivery) -> tuple[Question, ...]
 
 
 async def _reported(ledger: Ledger, campaign: Campaign, delivery: Delivery, said: Answer) -> dict[str, Any]:
-    """What the log keeps of a report: its answers, and its files by their hashes."""
-    if said.event is not Event.COMPLETED:
-        return {}
-    read = requirements.read(questions_of(campaign, delivery), said.fields, said.files)
+    """What the log keeps of a report: its answers; and of every answer the files beside it, by their hashes."""
+    questions = questions_of(campaign, delivery) if said.event is Event.COMPLETED else ()
+    read = requirements.read(questions, said.fields, said.files)
     wrong = dict(read.wrong)
     for number, file in enumerate(said.attached, 1):
         if fault := uploads.fault_of(file):
             wrong[f"attached-{number}"] = Wrong(fault)
     if wrong:
         raise AnswersWrong(wrong)
-    answers = dict(read.answers) | {key: await _kept(ledger, file) for key, file in read.files.items()}
-    attached = [await _kept(ledger, file) for file in said.attached]
+    answers = dict(read.answers) | {key: await ledger.keep_upload(file) for key, file in read.files.items()}
+    attached = [await ledger.keep_upload(file) for file in said.attached]
     return ({"answers": answers} if answers else {}) | ({"files": attached} if attached else {})
-
-
-async def _kept(ledger: Ledger, file: Upload) -> dict[str, Any]:
-    sha256 = await ledger.keep_file(file.data, file.media_type)
-    return {"name": file.name, "sha256": sha256, "size": len(file.data), "media_type": file.media_type}
 
 
 def check_link(delivery: Delivery, link: Link | None) -> None:

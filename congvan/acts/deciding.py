@@ -11,6 +11,7 @@ from congvan.errors import ActRefused, NotFound
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
+from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Request
 
 
@@ -64,24 +65,28 @@ async def decide(house: House, request_id: str, verdict: Verdict) -> None:
     if known.request.kind == "not_applicable":
         await requests.decide_left_out(house, request_id, verdict.by, accept=verdict.accept, why=verdict.why)
         return
-    if verdict.accept and known.request.kind == "not_us":
-        # Requests of earlier releases do not say which mailbox they were about.
-        told = str(known.request.words.get("mailbox") or known.delivery.address or "")
-        await address_book.disown(house, known.delivery.recipient, told, verdict.by, _paper(known))
-    email = str(known.request.words.get("email", ""))
-    if verdict.accept and verdict.book and email:
-        words = _mailbox(known, verdict)
-        await address_book.put_mailbox(house, known.delivery.recipient, words, verdict.by, _paper(known))
-    open_still = not settled(State(known.delivery.state), Settles(known.delivery.settles))
-    readdress = verdict.accept and verdict.readdress and email and open_still and known.delivery.due_at is not None
     now = await house.clock.now()
     async with house.store.act() as ledger:
-        # Both or neither: nobody decides on it a second time.
+        # All or nothing: nobody decides on it a second time.
         await requests.decide_contact(ledger, request_id, verdict.by, now, accept=verdict.accept, why=verdict.why)
-        if readdress:
-            await deliveries.send_again(
-                house, ledger, known.delivery.id, verdict.by, now, address=email, why=verdict.why
-            )
+        if verdict.accept:
+            await _take_up(house, ledger, known, verdict, now)
+
+
+async def _take_up(house: House, ledger: Ledger, known: Asked, verdict: Verdict, now: datetime) -> None:
+    """What a mailbox that was accepted brings about: in the address book, and for the letter."""
+    delivery = await ledger.take(Delivery, known.delivery.id)
+    if known.request.kind == "not_us":
+        # Requests of earlier releases do not say which mailbox they were about.
+        told = str(known.request.words.get("mailbox") or delivery.address or "")
+        await address_book.disown(house, ledger, delivery.recipient, told, verdict.by, _paper(known))
+    email = str(known.request.words.get("email", ""))
+    if verdict.book and email:
+        words = _mailbox(known, verdict)
+        await address_book.enter_mailbox(house, ledger, delivery.recipient, words, verdict.by, _paper(known))
+    open_still = not settled(State(delivery.state), Settles(delivery.settles)) and delivery.due_at is not None
+    if verdict.readdress and email and open_still and known.running:
+        await deliveries.send_again(house, ledger, delivery, verdict.by, now, address=email, why=verdict.why)
 
 
 def _mailbox(known: Asked, verdict: Verdict) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import not_, select
 
 from congvan.acts import campaigns, confirmations, escalations, letters, mails, opening, papers
 from congvan.acts.frozen import is_urgent, rule_of
-from congvan.errors import ActRefused, NotFound
+from congvan.errors import ActRefused, NotFound, StaleDelivery
 from congvan.house import House
 from congvan.rules.protocol import Event, State, advance, reached, settled
 from congvan.rules.records import Issue, Settles
@@ -29,21 +29,27 @@ async def find(house: House, name: str) -> str:
     return str(found)
 
 
-async def resend(house: House, delivery_id: str, by: str, *, address: str | None = None, why: str = "") -> None:
+async def resend(
+    house: House, delivery_id: str, by: str, *, address: str | None = None, why: str = "",
+    round_shown: int | None = None,
+) -> None:  # fmt: skip
     """Send the letter again, to another mailbox where one is given; its deadline stands and old links end.
 
     A refused one goes back to the queue; whoever answered meanwhile is not written to again.
+    round_shown: of the last letter that whoever decides has seen; raise StaleDelivery where another left since.
     """
     now = await house.clock.now()
     async with house.store.act() as ledger:
-        await send_again(house, ledger, delivery_id, by, now, address=address, why=why)
+        delivery = await ledger.take(Delivery, delivery_id)
+        if round_shown is not None and delivery.round != round_shown:
+            raise StaleDelivery
+        await send_again(house, ledger, delivery, by, now, address=address, why=why)
 
 
 async def send_again(
-    house: House, ledger: Ledger, delivery_id: str, by: str, now: datetime, *, address: str | None, why: str
+    house: House, ledger: Ledger, delivery: Delivery, by: str, now: datetime, *, address: str | None, why: str
 ) -> None:
-    """As `resend`, in the transaction of whoever decides on it."""
-    delivery = await ledger.take(Delivery, delivery_id)
+    """As `resend`, in the transaction of whoever decides on it and has taken the delivery."""
     campaign = await ledger.get(Campaign, delivery.campaign_id)
     _check_running(campaign)
     if delivery.due_at is None:
@@ -55,7 +61,7 @@ async def send_again(
         raise ActRefused("Nơi nhận này đã trả lời; không gửi lại nữa.")
     state = advance(State(delivery.state), Event.READDRESSED)
     hop = await ledger.get(Hop, delivery.hop_id)
-    await _drop_open_mail(ledger, delivery_id)
+    await _drop_open_mail(ledger, delivery.id)
     entries = [Entry(Event.READDRESSED, {"why": why, "new_address": address is not None}, actor=by)]
     entries += await escalations.close_cases(
         ledger, delivery, now, by=by, why="readdressed", kinds=("undeliverable", "rejected")

@@ -14,9 +14,8 @@ from congvan.acts.frozen import cascade_of, rule_of
 from congvan.acts.history import history
 from congvan.errors import NotFound
 from congvan.house import House
-from congvan.rules.protocol import State, settled
+from congvan.rules.protocol import Event, Fact, State, settled
 from congvan.rules.records import Issue, Organisation, Settles
-from congvan.rules.uploads import Upload
 from congvan.store.ledger import Ledger
 from congvan.store.tables import (
     Campaign,
@@ -30,6 +29,12 @@ from congvan.store.tables import (
     Request,
     WayRow,
 )
+
+#: What the mail and the clock bring: it changes nothing for somebody who is about to act.
+_CARRIAGE = {
+    Event.SENT, Event.ARRIVED, Fact.ATTEMPTED, Fact.DELAYED, Fact.REMINDED, Fact.URGED, Fact.COPIED, Fact.ESCALATED,
+    Fact.TOLD,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,14 +103,18 @@ async def _ways(ledger: Ledger, delivery_id: str) -> list[tuple[str, str, str]]:
     return [(issuer, name, park) for issuer, name, park in await ledger.rows(query)]
 
 
+def meanwhile(found: Dossier, shown: str) -> list[dict[str, Any]]:
+    """What has happened since a page showed the log up to this number, but for the mail's own coming and going.
+
+    Whoever acts has read what the page said; an answer or another's act since then may make it the wrong thing to do.
+    """
+    if not shown.isdecimal():
+        return []
+    events = found.history["events"]
+    return [one for one in events if one["seq"] > int(shown) and one["kind"] not in _CARRIAGE]
+
+
 # ------------------------------------------------------------------------------------ papers
-
-
-async def keep(house: House, file: Upload) -> dict[str, Any]:
-    """Keep a paper that proves an answer; what the answer's line in the log says of it."""
-    async with house.store.act() as ledger:
-        sha256 = await ledger.keep_file(file.data, file.media_type)
-    return {"name": file.name, "sha256": sha256, "size": len(file.data), "media_type": file.media_type}
 
 
 def papers_of(data: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -15,9 +15,10 @@ from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.calendar import instant, local
-from congvan.rules.deadlines import after
+from congvan.rules.deadlines import FARTHEST, after
 from congvan.rules.protocol import Fact, State, settled
 from congvan.rules.records import Organisation, Settles
+from congvan.rules.uploads import Upload
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, OrganisationRow
 
@@ -25,6 +26,7 @@ from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, Organi
 DIGEST_AT = time(8, 0)
 #: Why a case was closed that a named person closed without an answer.
 DECIDED = "decided"
+NO_CASE = "Nơi nhận này không có trường hợp nào đang mở."
 
 
 async def open_case(house: House, ledger: Ledger, delivery: Delivery, kind: str, now: datetime) -> None:
@@ -190,9 +192,14 @@ async def claim(house: House, delivery_id: str, by: str, note: str = "", next_at
     now = await house.clock.now()
     if next_at is not None and next_at <= now:
         raise ActRefused("Ngày xem lại đã qua.")
+    if next_at is not None and next_at > now + FARTHEST:
+        raise ActRefused("Ngày xem lại quá xa: không quá 5 năm kể từ hôm nay; xem lại năm đã ghi.")
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
-        for case in await _open_cases(ledger, delivery_id):
+        cases = await _open_cases(ledger, delivery_id)
+        if not cases:
+            raise ActRefused(NO_CASE)
+        for case in cases:
             values: dict[str, Any] = {"claimed_by": by, "notes": _noted(case, now, by, note)}
             if next_at is not None:
                 later = next_reading(house, next_at)
@@ -202,8 +209,10 @@ async def claim(house: House, delivery_id: str, by: str, note: str = "", next_at
         await ledger.write(delivery, now, Entry(Fact.CLAIMED, said, actor=by))
 
 
-async def note(house: House, delivery_id: str, by: str, words: str) -> None:
-    """What was done about the open cases of a delivery: a call, a visit."""
+async def note(
+    house: House, delivery_id: str, by: str, words: str, *, evidence: str = "", files: Sequence[Upload] = ()
+) -> None:
+    """What was done about a delivery and its open cases: a call, a visit; a paper that came."""
     if not words.strip():
         raise ActRefused("Cần ghi nội dung.")
     now = await house.clock.now()
@@ -211,7 +220,9 @@ async def note(house: House, delivery_id: str, by: str, words: str) -> None:
         delivery = await ledger.take(Delivery, delivery_id)
         for case in await _open_cases(ledger, delivery_id):
             await ledger.change(Case, Case.id == case.id, notes=_noted(case, now, by, words))
-        await ledger.write(delivery, now, Entry(Fact.NOTED, {"note": words}, actor=by))
+        said: dict[str, Any] = {"note": words} | ({"evidence": evidence} if evidence else {})
+        said |= {"files": [await ledger.keep_upload(file) for file in files]} if files else {}
+        await ledger.write(delivery, now, Entry(Fact.NOTED, said, actor=by))
 
 
 async def decide(house: House, delivery_id: str, by: str, why: str) -> None:
@@ -228,7 +239,7 @@ async def decide(house: House, delivery_id: str, by: str, why: str) -> None:
             await ledger.change(Case, Case.id == case.id, notes=_noted(case, now, by, why))
         entries = await close_cases(ledger, delivery, now, by=by, why=DECIDED)
         if not entries:
-            raise ActRefused("Nơi nhận này không có trường hợp nào đang mở.")
+            raise ActRefused(NO_CASE)
         await ledger.write(delivery, now, [Entry(Fact.DECIDED, {"why": why}, actor=by), *entries])
         await mails.wake_campaign(ledger, delivery.campaign_id, now)
 

@@ -38,10 +38,13 @@ async def history(house: House, delivery_id: str) -> dict[str, Any]:
         "messages": [_message(one) | {"attempts": tried.get(one.id, [])} for one in messages],
         "incoming": [inbox.shown(one) for one in came],
         "events": [
-            {"at": one.at, "kind": one.kind, "actor": one.actor, "channel": one.channel, "data": one.data}
+            {
+                "seq": one.seq, "at": one.at, "kind": one.kind, "actor": one.actor, "channel": one.channel,
+                "data": one.data,
+            }
             for one in events
         ],
-    }
+    }  # fmt: skip
 
 
 def _attempt(one: Attempt) -> dict[str, Any]:

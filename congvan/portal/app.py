@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from congvan.portal import metrics, office
 from congvan.portal.desk import Desk
 from congvan.portal.guard import AccessLog, BodyCap, Forms, NoNul, Refused, SecureHeaders, TooLarge, secure_headers
 from congvan.portal.mailbox import MailPages
+from congvan.portal.office.counter import outside
 from congvan.portal.pages import Pages
 from congvan.portal.recipient import RecipientPages
 from congvan.portal.throttle import Allowance, Throttle, TooManyRequests
@@ -115,17 +116,23 @@ def _common(desk: Desk) -> list[Route]:
 def _handlers(desk: Desk, https: bool) -> dict[Any, Handler]:
     """One clear page for each thing that can be wrong; what is unknown looks the same, whatever it was."""
 
+    def wrong(request: Request, stem: str, status: int, headers: Mapping[str, str] | None) -> Response:
+        if request.url.path.startswith(f"/{office.BASE}/"):
+            # Whoever works here has followed no link in a mail.
+            return outside(desk, "wrong.html", status, headers, stem=stem)
+        return desk.page(request, "wrong.html", status, headers, stem=stem)
+
     def says(stem: str, status: int) -> Handler:
         async def handle(request: Request, error: Exception) -> Response:
             headers = {"Retry-After": str(error.wait_s)} if isinstance(error, TooManyRequests) else {}
-            return desk.page(request, "wrong.html", status, headers, stem=stem)
+            return wrong(request, stem, status, headers)
 
         return handle
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         stem = "not_found" if error.status_code == 404 else "bad_request"
-        return desk.page(request, "wrong.html", error.status_code, error.headers, stem=stem)
+        return wrong(request, stem, error.status_code, error.headers)
 
     async def broken(request: Request, error: Exception) -> Response:
         # This handler stands outside of the middleware that adds the headers.

@@ -32,7 +32,7 @@ class Pages:
         self.style_version = hashlib.sha256(self.style).hexdigest()[:12]
         #: What only the operators' pages need; recipients on a phone do not load it.
         self.office_style = (folder / "office" / "office.css").read_bytes()
-        self._prefix = urlsplit(portal_url).path.rstrip("/")
+        self.prefix = urlsplit(portal_url).path.rstrip("/")
         self._words: dict[str, dict[str, str]] = yaml.safe_load((folder / "words.yaml").read_text("utf-8"))
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(str(folder)),
@@ -53,7 +53,7 @@ class Pages:
         if lang != "vi":
             query["lang"] = lang
         path = "/".join(quote(part, safe="") for part in parts)
-        return f"{self._prefix}/{path}" + (f"?{urlencode(query)}" if query else "")
+        return f"{self.prefix}/{path}" + (f"?{urlencode(query)}" if query else "")
 
     @property
     def office_style_url(self) -> str:

@@ -16,11 +16,12 @@ from congvan.portal import forms
 from congvan.portal.desk import Desk, Visit
 from congvan.portal.looking import MOST_BELOW, Looking
 from congvan.portal.pages import language
+from congvan.rules import requirements
 from congvan.rules.protocol import Event, State
 from congvan.rules.uploads import Upload, upload
 
 #: Of one form: what a plan asks for, and a few beside.
-_MOST_FILES, _MOST_FIELDS = 20, 100
+_MOST_FILES, _MOST_FIELDS = requirements.MOST_FILES + 5, requirements.MOST_QUESTIONS + 20
 
 Act = Callable[[], Awaitable[object]]
 

@@ -12,6 +12,10 @@ from congvan.rules.calendar import Calendar, Calendars, instant, local
 from congvan.rules.protocol import State, reached, settled
 from congvan.rules.records import Deadline, Policy, Reminder, Settles
 
+#: No term and no day of a second look lies farther ahead. A year with a slip in it passes the end of the calendar, and
+#: whoever counts working days from it stops with its whole hop.
+FARTHEST = timedelta(days=5 * 366)
+
 
 class Step(StrEnum):
     """What a woken hop does for one delivery."""

@@ -21,6 +21,8 @@ from congvan.rules import uploads
 from congvan.rules.uploads import Upload
 
 LONGEST_TEXT = 2_000
+#: Of one level's report, fields and the files among them: more than this no form of the portal takes.
+MOST_QUESTIONS, MOST_FILES = 80, 15
 _WHOLE = re.compile(r"-?\d{1,15}")
 _GROUPED = re.compile(r"-?\d{1,3}(?:[., ]\d{3})+")
 _ISO_DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")

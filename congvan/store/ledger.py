@@ -38,6 +38,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from congvan.errors import NotFound, StaleDelivery
+from congvan.rules.uploads import Upload
 from congvan.store.bulk import Bundle, Sheet, among, bundle_of, row_of
 from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Note, Table
 
@@ -288,6 +289,11 @@ class Ledger:
         digest = hashlib.sha256(data).hexdigest()
         await self.add_if_absent(File, sha256=digest, media_type=media_type, size=len(data), data=data)
         return digest
+
+    async def keep_upload(self, file: Upload) -> dict[str, Any]:
+        """Store a file that somebody sent; what a line of the log says of it."""
+        sha256 = await self.keep_file(file.data, file.media_type)
+        return {"name": file.name, "sha256": sha256, "size": len(file.data), "media_type": file.media_type}
 
     async def file(self, sha256: str) -> bytes:
         """The bytes under this hash; raise NotFound."""

@@ -11,7 +11,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 
-from congvan.acts import book_cards, deliveries, registry, requests, retention
+from congvan.acts import book_cards, closing, deliveries, registry, requests, retention
 from congvan.house import House
 from congvan.rules.retention import Retention
 from congvan.store.office import BookChange
@@ -153,12 +153,46 @@ async def test_a_mailbox_stands_with_who_designated_it_and_is_offered_to_what_is
 async def test_a_correction_is_offered_only_to_the_organisations_own_open_deliveries(clerk: Clerk, desk: Desk) -> None:
     other = await desk.delivery("CDT-NAMDINHVU")
     mine = (await book(desk.house)).organisation.contacts[0].email
-    await clerk.do(f"{AT}/offer", email=mine, delivery=[other.id])
+    await clerk.do(f"{AT}/offer", 422, email=mine, delivery=[other.id])
     assert (await desk.delivery("CDT-NAMDINHVU")).round == 1
     own = (await desk.delivery("CDT-VSIP")).id
     page = await clerk.do(f"{AT}/offer", 422, email="ke-la@evil.example", delivery=[own])
     assert "không có trong danh bạ" in page.text
     assert (await desk.delivery("CDT-VSIP")).round == 1
+
+
+async def test_nothing_is_said_to_be_sent_where_nothing_was_chosen(clerk: Clerk, desk: Desk) -> None:
+    email = (await book(desk.house)).organisation.contacts[0].email
+    before = await desk.trace()
+    page = await clerk.do(f"{AT}/offer", 422, email=email)
+    assert "chưa chọn đợt nào" in page.text
+    assert await desk.trace() == before
+
+
+async def test_an_offer_that_is_sent_twice_acts_once(clerk: Clerk, desk: Desk) -> None:
+    email = (await book(desk.house)).organisation.contacts[0].email
+    key = (await desk.delivery("CDT-VSIP")).id
+    assert f'name="round-{key}" value="1"' in await clerk.see(AT)
+    form = {"email": email, "delivery": [key], f"round-{key}": "1"}
+    await clerk.do(f"{AT}/offer", **form)
+    await clerk.do(f"{AT}/offer", 422, **form)
+    assert (await desk.delivery("CDT-VSIP")).round == 2
+    page = await clerk.do(f"{AT}/offer", 422, **form | {"delivery": [key, key], f"round-{key}": "2"})
+    assert "Đã gửi lại 1 đợt" in page.text, "what has left is not said to have failed"
+    assert (await desk.delivery("CDT-VSIP")).round == 3
+
+
+async def test_what_is_left_blank_of_a_mailbox_that_is_corrected_stays(clerk: Clerk, house: House) -> None:
+    box = {"email": "truc@vsip.example", "designated_by": "công văn 15"}
+    await clerk.do(f"{AT}/mailbox", **box, name="Bà Mẫu", role="văn thư", phone="0225 111 111", order="3")
+    await clerk.do(f"{AT}/end-mailbox", email=box["email"], until="31/12/2023", why="hết hợp đồng")
+    await clerk.do(f"{AT}/mailbox", **box, phone="0225 222 222")
+    (one,) = [one for one in (await book(house)).organisation.contacts if one.email == box["email"]]
+    assert (one.name, one.role, one.phone, one.order) == ("Bà Mẫu", "văn thư", "0225 222 222", 3)
+    assert str(one.valid_until) == "2023-12-31", "its last day was not taken back"
+    await clerk.do(f"{AT}/mailbox", **box, valid_from="05/12/2023")
+    (one,) = [one for one in (await book(house)).organisation.contacts if one.email == box["email"]]
+    assert (str(one.valid_from), one.valid_until) == ("2023-12-05", None), "designated anew, it has no last day"
 
 
 async def test_a_mailbox_ends_on_a_day_and_stays_with_its_dates(clerk: Clerk, house: House) -> None:
@@ -272,6 +306,31 @@ async def test_the_next_campaign_writes_to_the_contact_that_was_taken_up(
     assert tried[0] == "moi@cong-ty.example"
     assert (old in tried) is not not_us
     assert old in {one.email for one in card.organisation.contacts}
+
+
+async def test_after_the_closing_a_contact_is_taken_up_for_the_next_campaign(clerk: Clerk, desk: Desk) -> None:
+    tenant, key = await desk.tenant(), await ask(desk)
+    await closing.close(desk.house, "8184", "dung", now_matter_what=True)
+    assert "readdress" not in await clerk.see(f"/office/requests/{key}")
+    form = {"verdict": "accept", "book": "yes", "readdress": "yes"}
+    await clerk.do(f"/office/requests/{key}/decide", **form)
+    assert (await desk.delivery(tenant.recipient)).round == 1
+    contacts = (await book(desk.house, tenant.recipient)).organisation.contacts
+    assert "moi@cong-ty.example" in {one.email for one in contacts}
+
+
+async def test_a_decision_that_cannot_be_carried_out_leaves_book_and_request_as_they_were(
+    clerk: Clerk, desk: Desk
+) -> None:
+    tenant = await desk.tenant()
+    said = {"email": "không phải thư", "by": "Hoa"}
+    key = await requests.propose_contact(desk.house, tenant.id, said, None, not_us=True)
+    before = (await book(desk.house, tenant.recipient)).organisation
+    await clerk.do(f"/office/requests/{key}/decide", 422, verdict="accept", book="yes", readdress="yes")
+    async with desk.house.store.view() as ledger:
+        assert (await ledger.get(Request, key)).state == "OPEN"
+    assert (await book(desk.house, tenant.recipient)).organisation == before
+    assert (await desk.delivery(tenant.recipient)).round == 1
 
 
 async def test_a_mailbox_that_is_not_theirs_ends_although_nobody_names_another(clerk: Clerk, desk: Desk) -> None:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import hashlib
 import io
 import re
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import escalations, inbox
+from congvan.acts import confirmations, deliveries, escalations, inbox
+from congvan.acts.confirmations import Answer
+from congvan.errors import ActRefused, StaleDelivery
 from congvan.house import House
 from congvan.mail.imap import Fetched
 from congvan.portal.office.delivery import ACTIONS
 from congvan.portal.office.saying import Refusals
 from congvan.rules.protocol import Event, Fact
+from congvan.rules.requirements import MOST_FILES
 from congvan.rules.uploads import LARGEST_BYTES
-from congvan.store.tables import Campaign, Case, Delivery, EventRow, Letter, Message
+from congvan.store.ledger import Entry
+from congvan.store.tables import Campaign, Case, Delivery, EventRow, File, Letter, Message
 from tests.conftest import ROOT
 from tests.portal.office_world import Clerk
 from tests.portal.world import Desk
@@ -127,11 +135,105 @@ async def test_the_letter_is_sent_again_to_another_mailbox(clerk: Clerk, desk: D
     assert "moi@cong-ty.example" in mails
 
 
+async def test_a_report_takes_every_file_that_a_plan_may_ask_for(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    files = [(f"q_f{n}", ("x.pdf", PDF)) for n in range(MOST_FILES)] + [("file", ("bao-cao.pdf", PDF))]
+    await clerk.do(at(tenant, "report"), files=files, name="Bình", reason="đã làm")
+    assert (await desk.delivery(tenant.recipient)).state == "COMPLETED"
+
+
+async def test_who_has_done_everything_is_let_go_of_nothing(leader: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    offered = ('id="do-exempt"', 'id="do-withdraw"')
+    before = await leader.see(at(tenant))
+    await confirmations.answer(desk.house, tenant.id, Answer(Event.COMPLETED, "Bà Hoa", "Văn thư"))
+    after = await leader.see(at(tenant))
+    assert all(one in before and one not in after for one in offered)
+
+
+async def shown_on(clerk: Clerk, delivery: Delivery) -> str:
+    """How far the log had come on the page that the clerk reads now."""
+    found = re.search(r'name="as_shown" value="(\d+)"', await clerk.see(at(delivery)))
+    assert found is not None, "every form says what its page has shown"
+    return found[1]
+
+
+async def test_a_form_that_is_sent_twice_acts_once(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    form = {"as_shown": await shown_on(clerk, tenant), "why": "không thấy thư"}
+    await clerk.do(at(tenant, "resend"), **form)
+    page = await clerk.do(at(tenant, "resend"), 409, **form)
+    assert "Gửi lại – hoa" in page.text, "what has happened meanwhile, and by whom"
+    assert "không thấy thư</textarea>" in page.text, "what was typed is not lost"
+    assert (await desk.delivery(tenant.recipient)).round == 2
+
+
+async def test_two_who_send_again_at_one_moment_send_once(desk: Desk) -> None:
+    tenant = await desk.tenant()
+    twice = [deliveries.resend(desk.house, tenant.id, "hoa", round_shown=1) for _ in range(2)]
+    ended = await asyncio.gather(*twice, return_exceptions=True)
+    assert sorted(type(one) for one in ended if one is not None) == [StaleDelivery]
+    assert (await desk.delivery(tenant.recipient)).round == 2
+
+
+async def test_a_page_from_before_the_recipients_answer_does_not_undo_it(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    form = {"answer": "rejected", "name": "Bình", "reason": "không thuộc phạm vi"}
+    shown = await shown_on(clerk, tenant)
+    await confirmations.answer(desk.house, tenant.id, Answer(Event.ACKNOWLEDGED, "Bà Hoa", "Văn thư"))
+    page = await clerk.do(at(tenant, "confirm"), 409, as_shown=shown, **form)
+    assert "Đã tiếp nhận – nơi nhận" in page.text
+    assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
+    await clerk.do(at(tenant, "confirm"), as_shown=await shown_on(clerk, tenant), **form)
+    assert (await desk.delivery(tenant.recipient)).state == "REJECTED", "after a second look it is what was meant"
+
+
+async def test_that_the_page_was_opened_meanwhile_stands_in_nobodys_way(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    async with desk.house.store.act() as ledger:
+        row = await ledger.take(Delivery, tenant.id)
+        await ledger.write(row, await desk.house.clock.now(), Entry(Event.SENT), state="SENT")
+    shown = await shown_on(clerk, tenant)
+    await confirmations.seen(desk.house, tenant.id)
+    await clerk.do(at(tenant, "confirm"), as_shown=shown, name="Bình")
+    assert (await desk.events(tenant.id))[-2:] == [Event.ARRIVED, Event.ACKNOWLEDGED]
+
+
+async def test_an_answer_that_was_known_says_so_and_keeps_its_evidence_as_a_note(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    await confirmations.answer(desk.house, tenant.id, Answer(Event.ACKNOWLEDGED, "Bà Hoa", "Văn thư"))
+    files = {"file": ("phieu.pdf", PDF, "application/pdf")}
+    form = {"channel": "paper", "name": "Bình", "evidence": "công văn 15/CTY"}
+    done = await clerk.do(at(tenant, "confirm"), files=files, **form)
+    page = await clerk.see(done.headers["location"])
+    assert "đã ghi nhận từ trước" in page
+    assert "Đã ghi nhận trả lời." not in page
+    said = await last_event(desk.house, tenant)
+    assert (said.kind, said.actor, said.data["evidence"]) == (Fact.NOTED, "hoa", "công văn 15/CTY")
+    link = re.search(r'href="([^"]+/papers/[0-9a-f]{64})">phieu.pdf<', page)
+    assert link is not None
+    assert (await clerk.web.get(link[1])).content == PDF
+    assert (await desk.delivery(tenant.recipient)).channel == "link", "the first answer stands"
+
+
+async def test_the_paper_of_an_answer_that_is_refused_is_not_kept(clerk: Clerk, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    await clerk.do(at(tenant, "exempt"), why="đã giải thể")
+    files = {"file": ("phieu.pdf", PDF, "application/pdf")}
+    await clerk.do(at(tenant, "confirm"), 422, files=files, name="Bình")
+    async with desk.house.store.view() as ledger:
+        kept = await ledger.find(File, hashlib.sha256(PDF).hexdigest())
+    assert kept is None
+
+
 async def test_more_time_is_given_and_never_less(clerk: Clerk, desk: Desk) -> None:
     tenant = await desk.tenant()
     for wrong in ({"day": "01/12/2023"}, {"day": "32/12/2023"}, {"day": "x"}, {"day": "20/12/2023", "hour": "99"}):
         await clerk.do(at(tenant, "extend"), 422, **wrong, why="đề nghị của đơn vị")
     await clerk.do(at(tenant, "extend"), 422, day="20/12/2023", why=" ")
+    await clerk.do(at(tenant, "extend"), 422, day="01/01/0001", hour="00:00", why="đề nghị của đơn vị")
+    far = await clerk.do(at(tenant, "extend"), 422, day="31/12/9999", why="đề nghị của đơn vị")
+    assert "không quá 5 năm" in far.text, "counting on from there, the whole hop would stop"
     await clerk.do(at(tenant, "extend"), day="20/12/2023", hour="11:30", why="đề nghị của đơn vị")
     row = await desk.delivery(tenant.recipient)
     assert row.due_at is not None
@@ -159,6 +261,7 @@ async def test_a_case_is_taken_in_hand_with_a_note(clerk: Clerk, desk: Desk) -> 
         row = await ledger.take(Delivery, tenant.id)
         await escalations.open_case(desk.house, ledger, row, "silent", await desk.house.clock.now())
     assert "Chưa ai nhận" in await clerk.see(at(tenant))
+    await clerk.do(at(await desk.delivery("CDT-VSIP"), "claim"), 422, note="không có gì để nhận")
     await clerk.do(at(tenant, "claim"), note="đã gọi, hẹn chiều nay")
     page = await clerk.see(at(tenant))
     assert "hoa đang xử lý" in page
@@ -178,6 +281,7 @@ async def test_what_was_done_is_noted_and_a_leader_closes_the_case_by_decision(
     await clerk.do(at(tenant, "note"), 422, note=" ")
     await clerk.do(at(tenant, "note"), note="đã gặp giám đốc")
     await clerk.do(at(tenant, "claim"), 422, note="x", next="01/01/2020")
+    await clerk.do(at(tenant, "claim"), 422, note="x", next="31/12/9999")
     await clerk.do(at(tenant, "claim"), note="chờ đến thứ hai", next="04/12/2023")
     await clerk.do(at(tenant, "settle"), 403, why="giải thể")
     await leader.do(at(tenant, "settle"), why="đang làm thủ tục giải thể")
@@ -197,7 +301,8 @@ async def test_a_letter_is_taken_back_from_everybody_and_what_they_say_is_record
     async with desk.house.store.view() as ledger:
         letter = await ledger.first(select(Letter.id).where(Letter.issuer == "BQL", Letter.state == "ISSUED"))
     await clerk.do(f"/office/letters/{letter}/recall", 403, why="sai số liệu")
-    await leader.do(f"/office/letters/{letter}/recall", 422, why=" ")
+    page = await leader.do(f"/office/letters/{letter}/recall", 422, why=" ")
+    assert '<details class="action" open><summary>Thu hồi' in page.text, "the form is where it was"
     await leader.do(f"/office/letters/{letter}/recall", why="sai số liệu")
     assert (await desk.delivery(tenant.recipient)).recall == "requested"
     await clerk.do(at(tenant, "recalled"), 422, agreed="no")
@@ -322,6 +427,30 @@ def test_every_refusal_of_the_acts_is_said_in_vietnamese() -> None:
             if isinstance(start, str) and start.isascii() and start and not any(start.startswith(one) for one in said):
                 unsaid.append(f"{path.name}: {start}")
     assert unsaid == []
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """What the refusals of a module say, with a word for whatever is filled in."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("ActRefused", "NotFound") and node.args:
+            parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in parts)
+
+
+def test_no_refusal_of_the_acts_sends_an_operator_to_the_command_line() -> None:
+    words = Refusals(ROOT / "templates" / "portal" / "office")
+    texts = [text for path in (ROOT / "congvan" / "acts").glob("*.py") for text in _texts(path)]
+    of_the_command_line = [text for text in texts if re.search(r"--|congvan\b", text)]
+    assert of_the_command_line, "there is something to say otherwise"
+    said = [words.of(ActRefused(text))[0] for text in of_the_command_line]
+    assert [text for text in said if re.search(r"--|congvan\b", text)] == []
+
+
+async def test_what_is_missing_is_said_by_the_name_of_its_field(clerk: Clerk, desk: Desk) -> None:
+    page = await clerk.do(at(await desk.tenant(), "exempt"), 422, why=" ")
+    assert "Lý do: chưa ghi → điền mục này" in page.text
+    plan = await clerk.see("/office/plans/8184?issuer=NOPE", 422)
+    assert "Cơ quan ban hành: «NOPE»" in plan
 
 
 def test_every_line_of_a_log_has_its_word() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from congvan.acts import accounts
 from congvan.errors import BadInput
 from congvan.house import House
 from congvan.portal.app import app
+from congvan.portal.guard import LARGEST_SIGNED_BYTES
 from congvan.portal.throttle import Allowance
 from congvan.settings import Settings
 from tests.conftest import python
@@ -262,6 +264,66 @@ async def test_nobody_is_signed_in_by_another_site(house: House, web: httpx.Asyn
     page = await web.post("/office/sign-in", data={"form_token": token, "name": "hoa", "password": PASSWORD})
     assert page.status_code == 403
     assert "congvan" not in web.cookies
+
+
+async def test_a_second_tab_does_not_shut_the_first_ones_form(house: House, web: httpx.AsyncClient) -> None:
+    await account(house)
+    first = token_of(await web.get("/office/sign-in"))
+    await web.get("/office/sign-in")
+    page = await web.post("/office/sign-in", data={"form_token": first, "name": "hoa", "password": PASSWORD})
+    assert page.status_code == 303
+
+
+async def test_a_door_that_we_did_not_cut_is_not_kept(web: httpx.AsyncClient) -> None:
+    web.cookies.set("congvan-door", "planted")
+    page = await web.get("/office/sign-in")
+    assert "congvan-door=planted" not in page.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    ("path", "onward"),
+    [
+        ("/office/c/8184/d/x/confirm", "/office/c/8184/d/x"),
+        ("/office/c/8184/bulk/look?level=investor", "/office/c/8184/bulk?level=investor"),
+        ("/office/account", "/office/account"), ("/office/book-new", "/office/book-new"),
+        ("/office/sign-out", "/office"),
+    ],
+)  # fmt: skip
+async def test_whose_session_has_ended_while_a_form_was_filled_in_comes_back_to_its_page(
+    web: httpx.AsyncClient, path: str, onward: str
+) -> None:
+    page = await web.post(path, data={"why": "x"})
+    assert page.status_code == 303
+    assert page.headers["location"] == f"/office/sign-in?{urlencode({'next': onward})}"
+
+
+async def test_operators_are_told_what_is_wrong_in_words_of_their_own(clerk: Clerk) -> None:
+    forged = await clerk.web.post("/office/sign-out", data={"form_token": "x"})
+    missing = await clerk.web.get("/office/c/khong-co")
+    huge = {"file": ("to.pdf", b"x" * (LARGEST_SIGNED_BYTES + 1), "application/pdf")}
+    large = await clerk.web.post("/office/letters/x/issue", files=huge)
+    assert (forged.status_code, missing.status_code, large.status_code) == (403, 404, 413)
+    for page in (forged, missing, large):
+        assert "thư điện tử" not in page.text, "they have followed no link in a mail"
+        assert 'href="/office"' in page.text
+    assert "30 MB" in large.text
+    beyond = await clerk.web.get("/v/khong-co")
+    assert "thư điện tử" in beyond.text, "recipients are told what they were told before"
+
+
+async def test_a_portal_below_a_path_leads_back_below_it(house: House) -> None:
+    await account(house)
+    base = "http://127.0.0.1:4280/cv"
+    house.settings = house.settings.model_copy(update={"portal_url": base})
+    transport = httpx.ASGITransport(app=app(house, allowance=Allowance.unlimited()))
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as web:
+        page = await web.get("/office/c/8184?tree=all")
+        assert page.headers["location"] == "/cv/office/sign-in?next=%2Fcv%2Foffice%2Fc%2F8184%3Ftree%3Dall"
+        entered = await sign_in(web, next="/cv/office/c/8184?tree=all")
+        assert entered.headers["location"] == "/cv/office/c/8184?tree=all"
+        web.cookies.clear()
+        page = await web.get("/office/c/8184", headers={"Sec-Fetch-Site": "cross-site"})
+        assert 'content="0; url=/cv/office/c/8184"' in page.text
 
 
 @pytest.mark.parametrize("trick", [{"_method": "POST"}, {"X-HTTP-Method-Override": "POST"}], ids=["field", "header"])

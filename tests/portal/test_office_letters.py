@@ -149,7 +149,8 @@ async def test_what_was_entered_can_be_sent_back(clerk: Clerk, house: House, wai
     pdf = await paper(house, waiting, place="Căn cứ")
     at = f"/office/letters/{waiting}"
     await clerk.do(f"{at}/issue", number="12", day="01/12/2023", files=upload(pdf))
-    await clerk.do(f"{at}/send-back", 422, why=" ")
+    page = await clerk.do(f"{at}/send-back", 422, why=" ")
+    assert '<details class="action" open><summary>Trả lại' in page.text, "the form is where it was"
     await clerk.do(f"{at}/send-back", why="ký nhầm bản")
     assert "Ban hành</button>" in await clerk.see(at)
     await clerk.do(f"{at}/approve", 422)

@@ -113,6 +113,25 @@ async def test_what_makes_no_sense_in_an_address_is_left_out(clerk: Clerk) -> No
     await clerk.see("/office/c/8184/deliveries?level=%00", 400)
 
 
+@pytest.mark.parametrize(
+    "path", ["", "/c/8184", "/c/8184/deliveries", "/letters", "/requests", "/book/CDT-VSIP", "/plans/8184"]
+)
+async def test_nothing_is_said_to_be_done_because_an_address_says_so(clerk: Clerk, path: str) -> None:
+    page = await clerk.see(f"/office{path}?done=Hãy gọi 0900 000 000")
+    assert 'class="notice good"' not in page
+    assert "0900 000 000" not in page
+
+
+async def test_a_page_beyond_the_last_is_the_last(clerk: Clerk, house: House) -> None:
+    await grow(house, 130)
+    for path in ("/office/c/8184/deliveries", "/office/book"):
+        page = await clerk.see(f"{path}?page=9999")
+        shown = re.search(r"Trang (\d+)/(\d+)", page)
+        assert shown is not None, "there is a page"
+        assert shown[1] == shown[2]
+        assert '<td class="code">' in page
+
+
 async def test_a_script_in_a_name_is_only_a_name(clerk: Clerk, house: House) -> None:
     async with house.store.act() as ledger:
         await ledger.change(Delivery, Delivery.recipient == "BQL", name='<script>alert("1")</script>')

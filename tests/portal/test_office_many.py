@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from types import ModuleType
 
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import amending, bulk, campaigns, escalations, roll, steering
+from congvan.acts import amending, bulk, campaigns, deliveries, escalations, pausing, roll, steering
 from congvan.acts.bulk import Order, What
 from congvan.acts.frozen import plan_of
 from congvan.acts.roll import Mark, Wanted
+from congvan.errors import StaleDelivery
 from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, EventRow, Hop, Letter, Message
 from tests.portal.grown import grow
@@ -29,6 +31,13 @@ def mark_of(text: str) -> str:
     found = re.search(r'name="mark" value="([0-9a-f]+)"', text)
     assert found, "there is something to confirm"
     return found[1]
+
+
+async def open_case(desk: Desk, code: str) -> None:
+    now = await desk.house.clock.now()
+    async with desk.house.store.act() as ledger:
+        row = await ledger.take(Delivery, (await desk.delivery(code)).id)
+        await escalations.open_case(desk.house, ledger, row, "silent", now)
 
 
 async def due(house: House, *where: object) -> set[str]:
@@ -86,6 +95,16 @@ async def test_without_having_looked_nothing_is_done(clerk: Clerk, desk: Desk) -
     assert await desk.trace() == before
 
 
+async def test_an_act_that_nobody_named_is_none(clerk: Clerk, desk: Desk) -> None:
+    await open_case(desk, "CDT-VSIP")
+    before = await desk.trace()
+    for what in ("", "khac", "CLAIM"):
+        page = await clerk.do(f"{C}/bulk/look", 422, what=what, why="x")
+        assert "Chưa chọn việc" in page.text
+    await clerk.do(f"{C}/bulk/look", 422, why="x")
+    assert await desk.trace() == before
+
+
 async def test_many_are_exempted_by_a_leader_only(clerk: Clerk, leader: Clerk, desk: Desk) -> None:
     before = await desk.trace()
     order = {"what": "exempt", "why": "không thuộc phạm vi"}
@@ -109,12 +128,30 @@ async def test_letters_are_sent_again_to_many_but_not_to_those_without_a_mailbox
     assert (await desk.delivery("CDT-VSIP")).round == 1
 
 
+@pytest.mark.parametrize("what", ["resend", "claim"])
+async def test_a_confirmation_that_is_sent_twice_acts_once(clerk: Clerk, desk: Desk, what: str) -> None:
+    await open_case(desk, "CDT-VSIP")
+    page = await clerk.do(f"{C}/bulk/look?level=investor", 200, what=what, why="gọi rồi")
+    form = {"mark": mark_of(page.text), "what": what, "why": "gọi rồi"}
+    await clerk.do(f"{C}/bulk/do?level=investor", 200, **form)
+    before = await desk.trace()
+    again = await clerk.do(f"{C}/bulk/do?level=investor", 409, **form)
+    assert "Danh sách vừa thay đổi" in again.text
+    assert await desk.trace() == before
+
+
+async def test_who_was_written_to_since_the_look_is_passed_over(clerk: Clerk, desk: Desk) -> None:
+    campaign = await campaign_of(desk.house)
+    order = Order(What.RESEND)
+    outlook = await bulk.look(desk.house, campaign.id, Wanted(level="investor"), order)
+    await deliveries.resend(desk.house, (await desk.delivery("CDT-VSIP")).id, "dung")
+    assert await bulk.carry_out(desk.house, outlook.chosen, order, "hoa") == (1, 1)
+    assert (await desk.delivery("CDT-VSIP")).round == 2
+
+
 async def test_cases_are_claimed_for_many_with_one_note(clerk: Clerk, desk: Desk) -> None:
-    now = await desk.house.clock.now()
     for code in ("CDT-VSIP", "CDT-NAMDINHVU"):
-        async with desk.house.store.act() as ledger:
-            row = await ledger.take(Delivery, (await desk.delivery(code)).id)
-            await escalations.open_case(desk.house, ledger, row, "silent", now)
+        await open_case(desk, code)
     page = await clerk.do(f"{C}/bulk/look", 200, what="claim", why="gọi trong ngày")
     await clerk.do(f"{C}/bulk/do", 200, mark=mark_of(page.text), what="claim", why="gọi trong ngày")
     campaign = await campaign_of(desk.house)
@@ -248,6 +285,28 @@ async def test_a_hop_is_opened_past_its_issuer_by_a_leader_and_those_below_are_r
     assert (await desk.delivery("CDT-VSIP")).state == "SENT", "its own obligation stays"
     again = await leader.do(f"{at}/release", 422, why="lần nữa")
     assert "đã mở" in again.text
+
+
+@pytest.mark.parametrize(
+    ("act", "module", "name"),
+    [("hold", campaigns, "hold"), ("pause", pausing, "pause"), ("withdraw", steering, "withdraw_all")],
+)  # fmt: skip
+async def test_a_reason_that_was_typed_is_not_lost_with_a_decision_that_failed(
+    leader: Clerk, monkeypatch: pytest.MonkeyPatch, act: str, module: ModuleType, name: str
+) -> None:
+    async def somebody_was_first(*_: object) -> None:
+        raise StaleDelivery
+
+    monkeypatch.setattr(module, name, somebody_was_first)
+    page = (await leader.do(f"{C}/{act}", 422, why="chờ ý kiến")).text
+    (open_one,) = re.findall(r'<details class="action" open id="do-(\w+)">', page)
+    assert open_one == act
+    assert page.count("chờ ý kiến</textarea>") == 1
+
+
+async def test_a_hop_that_is_not_there_is_not_found(leader: Clerk) -> None:
+    await leader.see(f"{C}/hop/NOPE", 404)
+    await leader.do(f"{C}/hop/NOPE/release", 404, why="x")
 
 
 async def test_whoever_may_only_look_decides_nothing(viewer: Clerk, desk: Desk) -> None:

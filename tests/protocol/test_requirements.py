@@ -244,6 +244,18 @@ async def test_fields_that_nobody_would_fill_keep_a_plan_from_being_launched(tow
     assert "Lần nữa" in lines[row - 1]
 
 
+@pytest.mark.parametrize(
+    ("kind", "most"), [("file", requirements.MOST_FILES), ("number", requirements.MOST_QUESTIONS)]
+)
+async def test_no_plan_asks_for_more_than_a_form_takes(town: Town, kind: str, most: int) -> None:
+    fields = [{"key": f"f{n}", "title": f"Mục {n}", "kind": kind} for n in range(most + 1)]
+    asked = [Question.model_validate(one) for one in fields]
+    with pytest.raises(BadInput) as refused:
+        await town.launch(asking().model_copy(update={"questions": {"tenant": tuple(asked)}}))
+    assert [fault.field for fault in refused.value.faults] == ["questions.tenant"]
+    await town.launch(asking().model_copy(update={"questions": {"tenant": tuple(asked[:most])}}))
+
+
 # ------------------------------------------------------------------------------------ a campaign that asks for figures
 
 

@@ -53,13 +53,20 @@ class BookPages:
         search, level = query.get("q", "")[:120], query.get("level", "")[:40]
         page = query.get("page", "1")
         number = max(int(page), 1) if page.isascii() and page.isdigit() and len(page) < 6 else 1
+        house = self._counter.house
         rows, total = await book_cards.find(
-            self._counter.house, search, level, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS
+            house, search, level, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS
         )
-        waiting = await deciding.waiting(self._counter.house)
+        pages = max(-(-total // PAGE_ROWS), 1)
+        if number > pages:
+            number = pages
+            rows, _ = await book_cards.find(
+                house, search, level, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS
+            )
+        waiting = await deciding.waiting(house)
         return self._counter.page(
             seat, "book.html", rows=rows, total=total, search=search, level=level, number=number,
-            pages=max(-(-total // PAGE_ROWS), 1), levels=await self._levels(), waiting=len(waiting),
+            pages=pages, levels=await self._levels(), waiting=len(waiting),
         )  # fmt: skip
 
     async def new(self, seat: Seat) -> Response:
@@ -98,7 +105,9 @@ class BookPages:
         code = self._code(seat)
         try:
             words = {name: sent.text(name) for name in ("name", "role", "phone", "designated_by")}
-            words |= {"email": sent.text("email", 254), "order": sent.text("order", 3) or "1"}
+            words |= {"email": sent.text("email", 254)}
+            if order := sent.text("order", 3):
+                words["order"] = order
             if start := sent.text("valid_from", 10):
                 words["valid_from"] = given.day(start, "Hiệu lực từ").isoformat()
             why = words["designated_by"]
@@ -125,17 +134,24 @@ class BookPages:
         card = await book_cards.card(self._counter.house, code)
         open_ones = {one.id for one in card.open_ones}
         chosen = [key for key in sent.lists.get("delivery", [])[:_MOST_OFFERED] if key in open_ones]
+        offered = 0
         try:
             email = given.address(sent.text("email", 254), "Hộp thư")
             if email not in {one.email for one in card.organisation.contacts}:
                 raise given.refuse("Hộp thư", "không có trong danh bạ của đơn vị", "thêm hộp thư trước")
+            if not chosen:
+                raise given.refuse("Đợt", "chưa chọn đợt nào", "đánh dấu các đợt cần gửi lại")
             for key in chosen:
+                shown = sent.text(f"round-{key}", 6)
                 await deliveries.resend(
-                    self._counter.house, key, seat.by, address=email, why="hộp thư trong danh bạ đã đổi"
-                )
+                    self._counter.house, key, seat.by, address=email, why="hộp thư trong danh bạ đã đổi",
+                    round_shown=int(shown) if shown.isdecimal() else None,
+                )  # fmt: skip
+                offered += 1
         except CongvanError as error:
-            return await self._card(seat, 422, sent=sent, wrong=self._counter.words.of(error))
-        return self._counter.to("book", code, done=f"offered-{len(chosen)}")
+            wrong = self._counter.words.of(error)
+            return await self._card(seat, 422, sent=sent, wrong=wrong, offered=offered)
+        return self._counter.to("book", code, done=f"offered-{offered}")
 
     async def join(self, seat: Seat, sent: Sent) -> Response:
         """Who registered after a launch comes into a running campaign."""
@@ -154,8 +170,7 @@ class BookPages:
     async def requests(self, seat: Seat) -> Response:
         """What waits for a decision."""
         found = await deciding.waiting(self._counter.house)
-        done = seat.request.query_params.get("done", "")
-        return self._counter.page(seat, "requests.html", found=found, done=done)
+        return self._counter.page(seat, "requests.html", found=found, done=seat.done)
 
     async def request(self, seat: Seat) -> Response:
         """One request with the card that it would change."""
@@ -189,7 +204,7 @@ class BookPages:
 
     async def _card(self, seat: Seat, status: int = 200, **values: Any) -> Response:
         card = await book_cards.card(self._counter.house, self._code(seat))
-        empty = {"sent": Sent(), "wrong": [], "form": "", "done": seat.request.query_params.get("done", "")}
+        empty = {"sent": Sent(), "wrong": [], "form": "", "offered": 0, "done": seat.done}
         return self._counter.page(
             seat, "card.html", status, card=card, one=card.organisation, levels=await self._levels(),
             differences=book_cards.differences, as_shown=address_book.fingerprint(card.organisation),

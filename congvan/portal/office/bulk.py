@@ -67,7 +67,9 @@ class BulkPages:
     def _order(self, seat: Seat, sent: Sent) -> Order:
         """What is to be done; raise ActRefused or BadInput."""
         name = sent.text("what")
-        what = What(name) if name in set(What) else What.CLAIM
+        if name not in set(What):
+            raise ActRefused("Chưa chọn việc cần thực hiện.")
+        what = What(name)
         if not seat.account.role.may(_NEEDS.get(what, Role.OPERATOR)):
             raise ActRefused("Vai trò này không được thực hiện hàng loạt việc đó.")
         why = sent.words("why")

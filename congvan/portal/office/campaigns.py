@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -53,7 +54,7 @@ class Campaigns:
         return self._counter.page(
             seat, "campaign.html", found=found, campaign=found.campaign, chart=chart,
             most=10_000 if whole else _MOST_BRANCHES, prefect=self._counter.house.settings.prefect_url.rstrip("/"),
-            done=seat.request.query_params.get("done", ""),
+            done=seat.done,
         )  # fmt: skip
 
     async def table(self, seat: Seat) -> Response:
@@ -62,6 +63,8 @@ class Campaigns:
         view = asked(seat.request.query_params, seat.by)
         house = self._counter.house
         total = await roll.count(house, campaign.id, view.wanted)
+        pages = max(-(-total // PAGE_ROWS), 1)
+        view = replace(view, number=min(view.number, pages))
         rows = await roll.page(
             house, campaign.id, view.wanted, view.order, down=view.down, limit=PAGE_ROWS,
             offset=(view.number - 1) * PAGE_ROWS,
@@ -69,7 +72,7 @@ class Campaigns:
         choices = await self.choices(campaign)
         return self._counter.page(
             seat, "deliveries.html", campaign=campaign, view=view, rows=rows, total=total,
-            pages=max(-(-total // PAGE_ROWS), 1), done=seat.request.query_params.get("done", ""), **choices,
+            pages=pages, **choices,
         )  # fmt: skip
 
     async def choices(self, campaign: Campaign) -> Mapping[str, Any]:

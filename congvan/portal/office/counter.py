@@ -18,11 +18,12 @@ from congvan.house import Carrier, House
 from congvan.portal import forms
 from congvan.portal.desk import Desk
 from congvan.portal.office.saying import Refusals
+from congvan.rules.requirements import MOST_FILES
 from congvan.rules.uploads import Upload, upload
 
 BASE = "office"
-#: A form's text fields and files, at most.
-_MOST_FIELDS, _MOST_FILES = 200, 6
+#: A form's text fields and files, at most; of a report one for each field of the plan, and what it rests on.
+_MOST_FIELDS, _MOST_FILES = 200, MOST_FILES + 1
 _LONGEST = 4_000
 
 
@@ -65,6 +66,16 @@ class Seat:
         """The name under which acts are recorded."""
         return self.account.name
 
+    @property
+    def done(self) -> str:
+        """What was done before this page, by its address; anybody may write one, so a page knows its own names only."""
+        return self.request.query_params.get("done", "")
+
+    @property
+    def act(self) -> str:
+        """The last part of the address: of a form that was sent, which one of its page."""
+        return self.request.url.path.rpartition("/")[2]
+
     def may(self, role: str) -> bool:
         """True when this account's role is the named one or stands above it."""
         return self.account.role.may(Role(role))
@@ -86,6 +97,8 @@ class Counter:
         self.cookie = "__Host-congvan" if https else "congvan"
         self.door_cookie = f"{self.cookie}-door"
         self.words = Refusals(desk.house.settings.templates / "portal" / "office")
+        #: Paths that show something, by the shape in which they are routed.
+        self._looks: set[str] = set()
         #: Counts of campaigns and when they were made, by the loop's clock; an act of ours makes them old.
         self.recent: dict[str, tuple[float, Progress]] = {}
 
@@ -99,10 +112,12 @@ class Counter:
     def look(self, path: str, handler: Look, role: Role = Role.VIEWER) -> Route:
         """A GET route for this role and those above it."""
 
+        self._looks.add(path)
+
         async def guarded(request: Request) -> Response:
             seat = await self._seat(request)
             if seat is None:
-                return self._to_sign_in(request)
+                return self._to_sign_in(request, request.url.path)
             return await handler(seat) if seat.account.role.may(role) else self.not_allowed(seat)
 
         return Route(f"/{BASE}{path}", guarded, methods=["GET"])
@@ -113,7 +128,9 @@ class Counter:
         async def guarded(request: Request) -> Response:
             seat = await self._seat(request, post=True)
             if seat is None:
-                return self._to_sign_in(request)
+                # A form stands on the page of its own address, else on that of the address above it.
+                at = request.url.path
+                return self._to_sign_in(request, at if path in self._looks else at.rpartition("/")[0])
             if not seat.account.role.may(role):
                 return self.not_allowed(seat)
             async with request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS) as form:
@@ -151,8 +168,7 @@ class Counter:
 
     def outside(self, name: str, status: int = 200, /, **values: Any) -> Response:
         """A page for somebody who is not signed in."""
-        tools = {"seat": None, "office": self.url, "style2": self.desk.pages.office_style_url}
-        return self.desk.pages.response(f"office/{name}", "vi", {**tools, **values}, status)
+        return outside(self.desk, name, status, **values)
 
     def to(self, *parts: str, **query: str | int) -> Response:
         """303 to a page of ours: reloading it repeats nothing."""
@@ -162,14 +178,26 @@ class Counter:
         """This role may not."""
         return self.page(seat, "not_allowed.html", 403)
 
-    def _to_sign_in(self, request: Request) -> Response:
-        if request.method != "GET":
-            return self.to("sign-in")
-        path = request.url.path
-        if request.headers.get("sec-fetch-site") == "cross-site":
+    def _to_sign_in(self, request: Request, path: str) -> Response:
+        """To the door, and from there on to this path of ours."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        onward = f"{self.desk.pages.prefix}{path}{query}"
+        if request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
             # Strict cookies stay away from a link on another site; a step of our own brings them.
-            return self.outside("knock.html", at=f"{path}?{request.url.query}" if request.url.query else path)
-        return self.to("sign-in", next=f"{path}?{request.url.query}" if request.url.query else path)
+            return self.outside("knock.html", at=onward)
+        return self.to("sign-in", next=onward)
+
+
+def outside(
+    desk: Desk, name: str, status: int = 200, headers: Mapping[str, str] | None = None, /, **values: Any
+) -> Response:
+    """A page of the operators' for somebody who is not signed in, or of whom that is not known."""
+
+    def url(*parts: str, **query: str | int) -> str:
+        return desk.pages.url(BASE, *parts, **query)  # type: ignore[arg-type]
+
+    tools = {"seat": None, "office": url, "style2": desk.pages.office_style_url}
+    return desk.pages.response(f"office/{name}", "vi", {**tools, **values}, status, headers)
 
 
 async def read(form: FormData) -> Sent:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from congvan.acts import campaigns, closing, pausing, progress, roll, steering
 from congvan.acts.accounts import Role
-from congvan.errors import CongvanError
+from congvan.errors import CongvanError, NotFound
 from congvan.portal.office.counter import Counter, Seat, Sent
 from congvan.portal.office.saying import required
 
@@ -105,7 +105,7 @@ class DecisionPages:
         house = self._counter.house
         campaign = await roll.campaign_of(house, self._campaign(seat))
         found = await progress.progress(house, campaign)
-        empty = {"wrong": [], "sent": Sent(), "left": 0}
+        empty = {"wrong": [], "sent": Sent(), "form": seat.act, "left": 0}
         return self._counter.page(
             seat, "decide.html", status, campaign=campaign, found=found,
             open_ones=await steering.open_ones(house, campaign.id), most=steering.MOST,
@@ -116,6 +116,8 @@ class DecisionPages:
         campaign = await roll.campaign_of(self._counter.house, self._campaign(seat))
         issuer = str(seat.request.path_params["issuer"])
         below = await roll.count(self._counter.house, campaign.id, roll.Wanted(issuer=issuer))
+        if not below:
+            raise NotFound(f"{issuer} không có nơi nhận bên dưới trong đợt")
         empty = {"wrong": [], "sent": Sent()}
         return self._counter.page(
             seat, "hop.html", status, campaign=campaign, issuer=issuer, below=below, **(empty | values)

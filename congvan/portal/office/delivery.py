@@ -12,10 +12,10 @@ from starlette.routing import Route
 from congvan.acts import confirmations, deliveries, escalations, extending, recalls
 from congvan.acts import dossier as dossiers
 from congvan.acts.accounts import Role
-from congvan.acts.confirmations import Answer, AnswersWrong
+from congvan.acts.confirmations import Answer, AnswersWrong, Receipt
 from congvan.acts.passing_on import PassOn, pass_on
 from congvan.commands import given
-from congvan.errors import BadInput, CongvanError, Fault
+from congvan.errors import BadInput, CongvanError, Fault, StaleDelivery
 from congvan.house import House
 from congvan.portal.files import FILE_POLICY, disposition
 from congvan.portal.forms import QUESTION
@@ -33,12 +33,13 @@ _ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done, to which delivery, by whom."""
+    """What is to be done, to which delivery, by whom. round: of the letter that the page has shown."""
 
     house: House
     delivery_id: str
     by: str
     sent: Sent
+    round: int
 
 
 Do = Callable[[Order], Awaitable[object]]
@@ -49,27 +50,37 @@ async def confirm(order: Order) -> object:
     sent = order.sent
     event = _ANSWERS.get(sent.text("answer"), Event.ACKNOWLEDGED)
     name = required(sent.text("name"), "Họ tên người trả lời")
-    data = await _evidence(order)
     said = Answer(
-        event, name, sent.text("position"), _channel(sent), order.by, evidence=sent.text("evidence"), data=data,
+        event, name, sent.text("position"), _channel(sent), order.by, evidence=sent.text("evidence"),
         reason=required(sent.words("reason"), "Lý do từ chối") if event is Event.REJECTED else "",
-        segment_ticked=sent.ticked("segment"),
+        segment_ticked=sent.ticked("segment"), attached=_evidence(sent),
     )  # fmt: skip
-    return await confirmations.answer(order.house, order.delivery_id, said)
+    return await _answer(order, said)
 
 
 async def report(order: Order) -> object:
     """A report that came by telephone or on paper, with the fields that the plan asks for."""
     sent = order.sent
     words = sent.words("reason")
-    evidence = await _evidence(order)
     said = Answer(
         Event.COMPLETED, required(sent.text("name"), "Họ tên người báo cáo"), sent.text("position"), _channel(sent),
-        order.by, evidence=sent.text("evidence"), data=evidence | ({"report": words} if words else {}),
+        order.by, evidence=sent.text("evidence"), data={"report": words} if words else {}, attached=_evidence(sent),
         fields={key.removeprefix(QUESTION): value for key, value in sent.texts.items() if key.startswith(QUESTION)},
         files={key.removeprefix(QUESTION): file for key, file in sent.files.items() if key.startswith(QUESTION)},
     )  # fmt: skip
-    return await confirmations.answer(order.house, order.delivery_id, said)
+    return await _answer(order, said)
+
+
+async def _answer(order: Order, said: Answer) -> Receipt:
+    """The answer; where it was known before, what it rests on is kept as a note."""
+    receipt = await confirmations.answer(order.house, order.delivery_id, said)
+    report = str(said.data.get("report", ""))
+    if receipt.again and (said.evidence or said.attached or report):
+        words = f"{said.name}: trả lời đã ghi nhận từ trước. {report}".strip()
+        await escalations.note(
+            order.house, order.delivery_id, order.by, words, evidence=said.evidence, files=said.attached
+        )
+    return receipt
 
 
 async def forward(order: Order) -> object:
@@ -88,7 +99,10 @@ async def forward(order: Order) -> object:
 async def resend(order: Order) -> None:
     """The letter again, to another mailbox where one is named."""
     to = given.address(order.sent.text("to", 254) or None, "Hộp thư mới")
-    await deliveries.resend(order.house, order.delivery_id, order.by, address=to, why=order.sent.words("why"))
+    why = order.sent.words("why")
+    await deliveries.resend(
+        order.house, order.delivery_id, order.by, address=to, why=why, round_shown=order.round
+    )
 
 
 async def extend(order: Order) -> None:
@@ -160,10 +174,9 @@ def _channel(sent: Sent) -> str:
     return channel if channel in _CHANNELS else "phone"
 
 
-async def _evidence(order: Order) -> dict[str, Any]:
-    file = order.sent.file
-    _look_at(file, "Tệp căn cứ")
-    return {"files": [await dossiers.keep(order.house, file)]} if file else {}
+def _evidence(sent: Sent) -> list[Upload]:
+    _look_at(sent.file, "Tệp căn cứ")
+    return [sent.file] if sent.file else []
 
 
 def _look_at(file: Upload | None, field: str, *, only_pdf: bool = False) -> None:
@@ -209,15 +222,21 @@ class DeliveryPages:
     def _act(self, name: str) -> Callable[[Seat, Sent], Awaitable[Response]]:
         async def handle(seat: Seat, sent: Sent) -> Response:
             campaign, delivery = self._of(seat)
-            await self._found(seat)  # of this campaign, or not found
+            found = await self._found(seat)  # of this campaign, or not found
+            if meanwhile := dossiers.meanwhile(found, sent.text("as_shown", 9)):
+                return await self._page(seat, 409, meanwhile=meanwhile, form=name, sent=sent)
             try:
-                await ACTIONS[name][1](Order(self._counter.house, delivery, seat.by, sent))
+                said = await ACTIONS[name][1](
+                    Order(self._counter.house, delivery, seat.by, sent, found.delivery.round)
+                )
             except AnswersWrong as error:
-                wrong = self._wrong_answers(await self._found(seat), error)
+                wrong = self._wrong_answers(found, error)
                 return await self._page(seat, 422, wrong=wrong, form=name, sent=sent)
             except CongvanError as error:
-                return await self._page(seat, 422, wrong=self._counter.words.of(error), form=name, sent=sent)
-            return self._counter.to("c", campaign, "d", delivery, done=name)
+                status = 409 if isinstance(error, StaleDelivery) else 422
+                return await self._page(seat, status, wrong=self._counter.words.of(error), form=name, sent=sent)
+            again = isinstance(said, Receipt) and said.again
+            return self._counter.to("c", campaign, "d", delivery, done="again" if again else name)
 
         return handle
 
@@ -236,7 +255,7 @@ class DeliveryPages:
         found = await self._found(seat)
         questions = confirmations.questions_of(found.campaign, found.delivery)
         duties = confirmations.duties_of(found.campaign, found.delivery)
-        empty = {"wrong": [], "form": "", "sent": Sent(), "done": seat.request.query_params.get("done", "")}
+        empty = {"wrong": [], "meanwhile": [], "form": "", "sent": Sent(), "done": seat.done}
         prefect = self._counter.house.settings.prefect_url.rstrip("/")
         return self._counter.page(
             seat, "delivery.html", status, found=found, campaign=found.campaign, delivery=found.delivery,

@@ -46,7 +46,7 @@ class LetterPages:
     async def list(self, seat: Seat) -> Response:
         """Every letter that awaits its issue."""
         found = await clerks.waiting(self._counter.house)
-        return self._counter.page(seat, "letters.html", papers=found, done=seat.request.query_params.get("done", ""))
+        return self._counter.page(seat, "letters.html", papers=found, done=seat.done)
 
     async def show(self, seat: Seat) -> Response:
         """One letter, as it stands."""
@@ -106,7 +106,7 @@ class LetterPages:
         try:
             await clerks.send_back(self._counter.house, letter, seat.by, required(sent.words("why"), "Lý do"))
         except CongvanError as error:
-            return await self._page(seat, 422, wrong=self._counter.words.of(error))
+            return await self._page(seat, 422, wrong=self._counter.words.of(error), sent=sent)
         return self._counter.to("letters", letter, done="sent_back")
 
     async def recall(self, seat: Seat, sent: Sent) -> Response:
@@ -115,7 +115,7 @@ class LetterPages:
         try:
             await recalls.recall(self._counter.house, letter, seat.by, required(sent.words("why"), "Lý do"))
         except CongvanError as error:
-            return await self._page(seat, 422, wrong=self._counter.words.of(error))
+            return await self._page(seat, 422, wrong=self._counter.words.of(error), sent=sent)
         return self._counter.to("letters", letter, done="recalled")
 
     def _letter(self, seat: Seat) -> str:
@@ -125,7 +125,7 @@ class LetterPages:
         paper = await clerks.paper(self._counter.house, self._letter(seat))
         two = self._counter.house.settings.issue_needs_two
         mine = paper.entered is not None and paper.entered.entered_by == seat.by
-        empty = {"wrong": [], "faults": (), "sent": Sent(), "done": seat.request.query_params.get("done", "")}
+        empty = {"wrong": [], "faults": (), "sent": Sent(), "form": seat.act, "done": seat.done}
         return self._counter.page(
             seat, "letter.html", status, paper=paper, letter=paper.letter, two=two, may_approve=not (two and mine),
             mark=clerks.mark_of(paper.entered) if paper.entered else "",

@@ -122,7 +122,7 @@ class PlanPages:
             status = 422
         return self._counter.page(
             seat, "plan.html", status, name=self._path(seat).stem, issuer=issuer, recipient=recipient, wrong=wrong,
-            done=seat.request.query_params.get("done", ""), **made, **values,
+            done=seat.done, **made, **values,
         )  # fmt: skip
 
     async def _sheet(self, seat: Seat, issuer: str) -> Sheet:

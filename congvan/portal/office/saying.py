@@ -16,17 +16,24 @@ class Refusals:
     """Refusals of the acts as operators read them: `templates/portal/office/refusals.yaml`."""
 
     def __init__(self, folder: Path) -> None:
-        read: Mapping[str, str] = yaml.safe_load((folder / "refusals.yaml").read_text("utf-8"))
-        self.known = dict(read)
+        read: Mapping[str, Mapping[str, str]] = yaml.safe_load((folder / "refusals.yaml").read_text("utf-8"))
+        self.known = dict(read["said"])
+        self._instead = dict(read["instead"])
 
     def of(self, error: CongvanError) -> list[str]:
         """One line for each thing that is wrong."""
         if isinstance(error, BadInput):
-            return [fault(one) for one in error.faults]
+            return [self._here(fault(one)) for one in error.faults]
         if isinstance(error, ImpossibleMove | StaleDelivery):
             return [self.known[type(error).__name__]]
         text = str(error)
-        return [next((said for start, said in self.known.items() if text.startswith(start)), text)]
+        return [next((said for start, said in self.known.items() if text.startswith(start)), self._here(text))]
+
+    def _here(self, text: str) -> str:
+        """The acts serve the command line as well, and name its options; here another thing is to be done."""
+        for words, instead in self._instead.items():
+            text = text.replace(words, instead)
+        return text
 
 
 def fault(one: Fault) -> str:
@@ -37,7 +44,9 @@ def fault(one: Fault) -> str:
 
 def required(text: str, field: str) -> str:
     """A text that must say something; raise BadInput."""
-    return given.words(text, field, field.lower())
+    if not text.strip():
+        raise given.refuse(field, "chưa ghi", "điền mục này")
+    return text.strip()
 
 
 def until(day: str, hour: str, field: str) -> datetime:

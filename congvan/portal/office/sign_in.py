@@ -16,6 +16,7 @@ from congvan.portal.throttle import network
 
 #: Where a sign-in may lead on to: a path of these pages, without anything a browser could take for a host.
 _ONWARD = re.compile(r"/[A-Za-z0-9_.~/%?&=+-]*")
+_DOOR = re.compile(r"[0-9a-f]{32}")
 
 
 class SignIn:
@@ -90,7 +91,10 @@ class SignIn:
 
     def _form(self, request: Request, onward: str, status: int = 200, *, name: str = "", wrong: str = "") -> Response:
         counter = self._counter
-        door = f"{counter.house.random.getrandbits(128):032x}"
+        # The one that came stays: another tab shows a form that belongs to it.
+        door = request.cookies.get(counter.door_cookie, "")
+        if not _DOOR.fullmatch(door):
+            door = f"{counter.house.random.getrandbits(128):032x}"
         response = counter.outside(
             "sign_in.html", status, form_token=counter.desk.forms.token(f"door {door}"), onward=self._onward(onward),
             name=name, wrong=wrong, done=request.query_params.get("done", ""),
