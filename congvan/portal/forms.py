@@ -15,6 +15,7 @@ from congvan.acts.passing_on import PassOn
 from congvan.errors import LetterRefused
 from congvan.mail.address import parse_address
 from congvan.rules import requirements, uploads
+from congvan.rules.names import composed
 from congvan.rules.protocol import Event, State, settled
 from congvan.rules.records import Settles
 from congvan.rules.requirements import LONGEST_TEXT, Question, Wrong
@@ -87,7 +88,7 @@ def offers(page: Obligation) -> Offers:
 
 def clean(text: str, longest: int) -> str:
     """NFC, without control characters, cut one beyond the longest so that the check still sees it."""
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
+    text = composed(text.strip(), longest)
     kept = (ch for ch in text if ch == "\n" or unicodedata.category(ch) not in _FORBIDDEN)
     return "".join(kept).strip()[: longest + 1]
 
@@ -147,7 +148,7 @@ def report(sent: Mapping[str, str], page: Obligation, files: Mapping[str, Upload
     """
     required = ("name", "position") if page.questions else ("name", "position", "reason")
     filled = _tick(fill(sent, ("name", "position", "reason", "segment"), required), page)
-    own = {one.key: sent.get(QUESTION + one.key, "")[: LONGEST_TEXT + 1] for one in page.questions}
+    own = {one.key: clean(sent.get(QUESTION + one.key, ""), LONGEST_TEXT) for one in page.questions}
     wanted = {one.key: files[QUESTION + one.key] for one in page.questions if QUESTION + one.key in files}
     wrong = {QUESTION + key: fault for key, fault in requirements.read(page.questions, own, wanted).wrong.items()}
     beside = {name: file for name, file in files.items() if name.startswith(ATTACHED)}

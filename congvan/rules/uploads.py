@@ -8,6 +8,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from congvan.rules.names import composed
+
 #: A scanned letter of thirty pages.
 LARGEST_BYTES = 10 * 1024 * 1024
 LONGEST_NAME = 120
@@ -42,7 +44,8 @@ class Upload:
 
 def upload(name: str, data: bytes) -> Upload:
     """The file under a name that is safe on every disk: no folders, no controls, NFC, not too long."""
-    name = unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2])
+    # The ending says what it is, so a name that no disk takes loses its beginning.
+    name = composed(name.replace("\\", "/").rpartition("/")[2][-3 * LONGEST_NAME :], 3 * LONGEST_NAME)
     kept = "".join(ch for ch in name if ch not in _FORBIDDEN and unicodedata.category(ch)[0] != "C").strip(". ")
     stem, dot, ending = kept.rpartition(".")
     return Upload(f"{stem[: LONGEST_NAME - len(ending)]}{dot}{ending}" if dot else kept[:LONGEST_NAME], data)

@@ -6,7 +6,10 @@ import asyncio
 import base64
 import logging
 import random
+import re
 import threading
+import unicodedata
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
@@ -24,6 +27,8 @@ from congvan.links import Link
 from congvan.portal.app import app
 from congvan.portal.guard import LARGEST_FORM_BYTES, LARGEST_UPLOAD_BYTES, Forms, canonical
 from congvan.portal.throttle import Allowance
+from congvan.rules import requirements, uploads
+from congvan.rules.requirements import Question
 from congvan.store.tables import OrganisationRow
 from tests.portal.world import BASE, KEY, START, Desk, build_house, form_token
 
@@ -317,6 +322,13 @@ async def test_files_in_a_form_without_files_are_refused(web: httpx.AsyncClient,
 
 # ---------------------------------------------------------------------------- what is written into pages
 
+QUESTION = Question.model_validate({"key": "words", "title": "Khó khăn", "kind": "text"})
+
+
+def _typed(text: str) -> object:
+    return requirements.read([QUESTION], {"words": text}, {})
+
+
 SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
@@ -359,6 +371,58 @@ async def test_a_line_end_in_a_file_name_ends_no_header(web: httpx.AsyncClient, 
     assert header.isascii()
 
 
+MARKS = "\u0301" * 4_000 + "\u0327" * 4_000
+
+
+@pytest.mark.parametrize(
+    ("form", "fields", "files"),
+    [
+        ("confirm", {"name": MARKS}, {}),
+        ("pass-on", {"number": MARKS}, {"own_pdf": ("a.pdf", b"x")}),
+        ("by-hand", {"e_" + "0" * 32: MARKS}, {"own_pdf": ("a.pdf", b"x")}),
+        ("contact", {"note": "a" + MARKS}, {}),
+    ],
+)
+async def test_marks_without_end_are_not_put_in_order(
+    web: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch,
+    form: str, fields: dict[str, str], files: dict[str, tuple[str, bytes]],
+) -> None:
+    """That takes time by the square of their number, and nobody else could answer meanwhile."""
+    path = desk.path(await desk.delivery("CDT-VSIP"))
+    token = form_token(await web.get(path))
+    seen = watched(monkeypatch)
+    sent = await web.post(f"{path}/{form}", data={"form_token": token, **fields}, files=files or None)
+    assert sent.status_code == 422
+    assert most_marks(seen) <= 30
+
+
+@pytest.mark.parametrize("read", [lambda text: uploads.upload(text + ".pdf", b""), _typed])
+def test_marks_without_end_are_not_put_in_order_in_names_of_files_and_in_reports(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[str], object]
+) -> None:
+    seen = watched(monkeypatch)
+    read(MARKS)
+    assert 0 < most_marks(seen) <= 30
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every text that is normalised from now on."""
+    seen: list[str] = []
+    normalize = unicodedata.normalize
+
+    def looked_at(form: str, text: str) -> str:
+        seen.append(text)
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", looked_at)
+    return seen
+
+
+def most_marks(texts: list[str]) -> int:
+    """Combining marks in a row, at most."""
+    return max((len(run) for text in texts for run in re.findall("[\u0301\u0327]+", text)), default=0)
+
+
 # ---------------------------------------------------------------------------- headers, logs, limits
 
 
@@ -392,8 +456,6 @@ async def test_on_tls_browsers_are_told_to_stay_there(house: House, campaign_fil
 async def test_pages_hold_no_script_no_inline_style_and_nothing_from_elsewhere(
     web: httpx.AsyncClient, desk: Desk
 ) -> None:
-    import re
-
     for delivery in (await desk.tenant(), await desk.delivery("CDT-VSIP"), await desk.delivery("BQL")):
         text = (await web.get(desk.path(delivery))).text
         assert "<script" not in text
