@@ -542,7 +542,7 @@ async def test_a_companys_file_is_read_beside_the_loop_and_before_anything_is_lo
     def looked_at(_data: bytes, _name: str) -> None:
         seen.append((threading.current_thread() is threading.main_thread(), house.store.open_transactions))
 
-    monkeypatch.setattr(passing_on, "refuse_secret_file", looked_at)
+    monkeypatch.setattr(passing_on, "refuse_own_file", looked_at)
     investor = await desk.delivery("CDT-VSIP")
     order = passing_on.PassOn("Hoa", "Giám đốc", segment_ticked=True, own_pdf=b"%PDF-1.7 ours")
     await passing_on.pass_on(house, investor.id, order)

@@ -14,6 +14,7 @@ from congvan.acts import dossier as dossiers
 from congvan.acts.accounts import Role
 from congvan.acts.confirmations import Answer, AnswersWrong
 from congvan.acts.passing_on import PassOn, pass_on
+from congvan.acts.signed_files import examined
 from congvan.commands import given
 from congvan.errors import BadInput, CongvanError, Fault
 from congvan.house import House
@@ -21,7 +22,6 @@ from congvan.portal.files import FILE_POLICY, disposition
 from congvan.portal.forms import QUESTION
 from congvan.portal.office.counter import Counter, Seat, Sent
 from congvan.portal.office.saying import required, until
-from congvan.rules import uploads
 from congvan.rules.protocol import Event
 from congvan.rules.uploads import Upload
 
@@ -47,7 +47,9 @@ Do = Callable[[Order], Awaitable[object]]
 async def confirm(order: Order) -> object:
     """An answer that came by telephone or on paper: who said it, on what evidence."""
     sent = order.sent
-    event = _ANSWERS.get(sent.text("answer"), Event.ACKNOWLEDGED)
+    event = _ANSWERS.get(sent.text("answer"))
+    if event is None:
+        raise BadInput([Fault("", "Trả lời", "chưa chọn câu trả lời", "chọn một trong các câu trả lời")])
     name = required(sent.text("name"), "Họ tên người trả lời")
     data = await _evidence(order)
     said = Answer(
@@ -75,7 +77,7 @@ async def report(order: Order) -> object:
 async def forward(order: Order) -> object:
     """A company's order to pass its letter on, given by telephone or on paper; with its own PDF where it has one."""
     sent = order.sent
-    _look_at(sent.file, "Văn bản của đơn vị", only_pdf=True)
+    await _look_at(sent.file, "Văn bản của đơn vị", only_pdf=True)
     number = sent.text("number", 7)
     passed = PassOn(
         required(sent.text("name"), "Họ tên người quyết định"), sent.text("position"),
@@ -132,7 +134,9 @@ async def settle(order: Order) -> None:
 async def recalled(order: Order) -> None:
     """What a recipient says to a recall: given back, or not and why."""
     sent = order.sent
-    agreed = sent.text("agreed") != "no"
+    if sent.text("agreed") not in ("yes", "no"):
+        raise BadInput([Fault("", "Trả lời", "chưa chọn câu trả lời", "chọn một trong các câu trả lời")])
+    agreed = sent.text("agreed") == "yes"
     why = sent.words("why") if agreed else required(sent.words("why"), "Lý do từ chối")
     await recalls.answer(
         order.house, order.delivery_id, agreed=agreed, by=order.by, channel=_channel(sent), why=why
@@ -162,15 +166,17 @@ def _channel(sent: Sent) -> str:
 
 async def _evidence(order: Order) -> dict[str, Any]:
     file = order.sent.file
-    _look_at(file, "Tệp căn cứ")
+    await _look_at(file, "Tệp căn cứ")
     return {"files": [await dossiers.keep(order.house, file)]} if file else {}
 
 
-def _look_at(file: Upload | None, field: str, *, only_pdf: bool = False) -> None:
+async def _look_at(file: Upload | None, field: str, *, only_pdf: bool = False) -> None:
     """Raise BadInput for a file that may not be kept."""
     if file is None:
         return
-    fault = uploads.fault_of(file)
+    fault = (await examined(file)).fault
+    if fault == "file_secret":
+        raise BadInput([Fault("", field, "tệp có dấu chỉ mức độ mật", "chuyển theo đường văn thư mật")])
     if fault == "file_too_large":
         raise BadInput([Fault("", field, "tệp lớn hơn 10 MB", "quét lại ở độ phân giải thấp hơn")])
     if fault or (only_pdf and file.media_type != "application/pdf"):
