@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from congvan.acts import escalations, hops, mails, opening, receipts
-from congvan.acts.frozen import plan_of
+from congvan.acts.frozen import plan_of, reckoned
 from congvan.acts.signed_files import examined
 from congvan.errors import ActRefused, LinkRevoked
 from congvan.house import House
@@ -177,9 +177,7 @@ async def record(
 ) -> None:
     """Write the answer down with all that follows from it: cases closed, a receipt, the hop woken."""
     done = settled(new, Settles(delivery.settles))
-    # While the campaign is paused its clock stands still.
-    clock = campaign.paused_at or now
-    late = delivery.late or (done and delivery.due_at is not None and clock > delivery.due_at)
+    late = delivery.late or (done and delivery.due_at is not None and reckoned(campaign, now) > delivery.due_at)
     data = dict(said.data) | ({"reason": said.reason} if said.reason else {})
     data |= {"evidence": said.evidence} if said.evidence else {}
     entries = [Entry(said.event, data, said.actor, said.channel)]

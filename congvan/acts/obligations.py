@@ -117,6 +117,8 @@ class Obligation:
     duties: tuple[SegmentDuty, ...]
     #: What a report has to say.
     questions: tuple[Question, ...]
+    #: Since when the campaign's clock stands still.
+    paused_at: datetime | None
     #: Where its request to be left out stands: OPEN, DECLINED, or empty.
     left_out: str
     #: True behind the link of a colleague to whom the recipient has passed its page.

@@ -68,6 +68,7 @@ async def obligation(house: House, link: Link) -> Obligation:
             files=await _files(ledger, campaign, hop),
             duties=tuple(duties_of(campaign, delivery)),
             questions=questions_of(campaign, delivery),
+            paused_at=campaign.paused_at,
             left_out=await _left_out(ledger, delivery.id),
             colleague=bool(link.delegate),
             branch=await _branch(ledger, campaign, delivery),

@@ -95,7 +95,7 @@ class Looking:
         values = self._values(visit) | {
             "offers": forms.offers(visit.page), "form": form, "filled": filled.values, "faults": filled.faults,
             "notice": notice, "notice_text": notice_text, "done": done,
-            "overdue": visit.page.due_at is not None and now > visit.page.due_at,
+            "overdue": visit.page.due_at is not None and (visit.page.paused_at or now) > visit.page.due_at,
             "here": ("v", visit.token), "here_query": {},
         }  # fmt: skip
         return self._desk.pages.response("recipient.html", visit.lang, values, status)

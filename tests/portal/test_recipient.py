@@ -7,7 +7,9 @@ import re
 import httpx
 import pytest
 
-from congvan.acts import confirmations, deliveries, passing_on
+from congvan.acts import confirmations, deliveries, figures, metrics, passing_on, pausing, roll
+from congvan.acts.dossier import dossier
+from congvan.acts.progress import progress
 from congvan.errors import ActRefused
 from congvan.rules.protocol import Event
 from congvan.rules.uploads import LARGEST_BYTES
@@ -181,6 +183,26 @@ async def test_past_a_silent_investor_tenants_read_the_letter_above(web: httpx.A
     page = await posted(web, path, "pass-on", **WHO)
     assert "Đã chuyển tiếp" in page.text
     assert (await desk.delivery("CDT-VSIP")).late
+
+
+async def test_while_a_campaign_is_paused_nobody_is_overdue(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    path = desk.path(tenant)
+    await pausing.pause(desk.house, tenant.campaign_id, "Hoa", "bão số 3")
+    desk.clock.forward(days=14)
+    page = (await web.get(path)).text
+    assert "Đã quá thời hạn" not in page
+    assert "Đang tạm dừng, ngừng tính thời hạn." in page
+    assert "Paused: the time to answer does not run." in (await web.get(f"{path}?lang=en")).text
+    assert (await dossier(desk.house, "8184", tenant.id)).overdue is False
+    campaign = await roll.campaign_of(desk.house, "8184")
+    assert await roll.count(desk.house, campaign.id, roll.Wanted(mark="overdue")) == 0
+    lines = await roll.entries(desk.house, [tenant.id])
+    assert [line.overdue for line in lines] == [False]
+    assert (await progress(desk.house, campaign)).total.overdue == 0
+    (shown,) = (await figures.status(desk.house))["campaigns"]
+    assert shown["totals"]["overdue"] == 0
+    assert (await metrics.snapshot(desk.house))["congvan_deliveries_overdue"] == {(): 0}
 
 
 async def test_a_new_contact_goes_to_the_operator_and_changes_no_address(web: httpx.AsyncClient, desk: Desk) -> None:
