@@ -128,8 +128,7 @@ class Obligation:
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """One line of a recipient's branch. own: its letter came by this branch and not by another way; fresh: nobody
-    has reached it yet."""
+    """One line of a recipient's branch. own: its letter came by this branch and not by another way."""
 
     delivery_id: str
     name: str
@@ -139,4 +138,3 @@ class Below:
     confirmed_at: datetime | None
     late: bool
     own: bool
-    fresh: bool

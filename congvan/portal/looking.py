@@ -70,9 +70,9 @@ class Looking:
     async def _by_hand(
         self, visit: Visit, status: int, form: str, filled: forms.Filled, *, notice: str = "", notice_text: str = ""
     ) -> Response:
-        rows = await views.below(self._desk.house, visit.link, limit=MOST_BELOW, offset=0)
+        rows = await views.below(self._desk.house, visit.link, limit=MOST_BELOW + 1, offset=0, fresh=True)
         values = self._values(visit) | {
-            "rows": [row for row in rows if row.fresh], "form": form, "ways": by_hand.WAYS,
+            "rows": rows[:MOST_BELOW], "more": len(rows) > MOST_BELOW, "form": form, "ways": by_hand.WAYS,
             "filled": filled.values, "faults": filled.faults, "notice": notice, "notice_text": notice_text,
             "here": ("v", visit.token, "by-hand"), "here_query": {},
         }  # fmt: skip

@@ -222,7 +222,8 @@ class RecipientPages:
             faults = {**again.faults, forms.OWN_PDF: refused.code}
             return await self._looking.again(visit, 422, form, replace(again, faults=faults))
         except ActRefused as refused:
-            return await self._looking.again(visit, 422, form, again, notice_text=str(refused))
+            said = self._desk.pages.refusal(refused, visit.lang)
+            return await self._looking.again(visit, 422, form, again, notice_text=said)
         except ImpossibleMove:
             return await self._looking.page(await self._by_now(visit), 409, notice="already")
         except StaleDelivery:

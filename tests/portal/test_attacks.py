@@ -25,7 +25,7 @@ from congvan.house import House
 from congvan.letters import upload
 from congvan.links import Link
 from congvan.portal.app import app
-from congvan.portal.guard import LARGEST_FORM_BYTES, LARGEST_UPLOAD_BYTES, Forms, canonical
+from congvan.portal.guard import LARGEST_FORM_BYTES, LARGEST_UPLOAD_BYTES, Forms, canonical, redacted
 from congvan.portal.throttle import Allowance
 from congvan.rules import requirements, uploads
 from congvan.rules.requirements import Question
@@ -477,6 +477,46 @@ async def test_no_token_and_no_address_stands_in_the_log(
     assert "POST /v/…/confirm 303" in said
     for secret in (token, token[:20], "127.0.0.1", WHO["name"], "Forged"):
         assert secret not in said
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v/{token}", "/v/…"),
+        ("/v/{token}/confirm", "/v/…/confirm"),
+        ("/v//{token}", "/v/…"),
+        ("/v///{token}/reject", "/v/…/reject"),
+        ("/V/{token}", "/v/…"),
+        ("/v/x/{token}", "/v/…/…"),
+        ("/x/v/{token}/below", "/x/v/…/below"),
+        ("/office\x1b[2J/\x7f\u2028c", "/office[2J/c"),
+        ("/office/c/8184", "/office/c/8184"),
+    ],
+)
+def test_a_line_of_the_log_holds_no_token_and_nothing_that_a_terminal_obeys(path: str, said: str) -> None:
+    assert redacted(path.format(token="WyJhIiwxXQ.b3J0ZGllc2lzdGVpbmVzaWduYXR1cg")) == said
+
+
+@pytest.mark.parametrize(("path", "leads_to"), [("/v/x?lang=vi", "?lang=en"), ("/nowhere", "?lang=en")])
+async def test_a_page_of_what_is_wrong_is_there_in_the_other_language(
+    web: httpx.AsyncClient, path: str, leads_to: str
+) -> None:
+    page = await web.get(path)
+    link = re.search(r'class="language" href="([^"]+)"', page.text)
+    assert link is not None
+    assert link[1] == leads_to
+    english = await web.get(str(page.url.join(leads_to)))
+    assert english.status_code == page.status_code
+    assert '<html lang="en">' in english.text
+
+
+async def test_what_could_not_be_sent_leads_back_to_its_own_page_in_the_other_language(
+    web: httpx.AsyncClient, desk: Desk
+) -> None:
+    path = desk.path(await desk.tenant())
+    page = await web.post(f"{path}/confirm", data={"form_token": "x"})
+    assert page.status_code == 403
+    assert f'class="language" href="{path}?lang=en"' in page.text
 
 
 def limited(house: House, **allowed: str) -> httpx.AsyncClient:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from congvan.acts import deliveries
 from congvan.links import Link
+from congvan.portal import looking
 from congvan.store.tables import Delegate, Delivery, Message, Request, WayRow
 from tests.portal.files_sent import marked_secret
 from tests.portal.test_recipient import WHO, chosen, posted
@@ -113,6 +114,16 @@ async def test_a_delegates_token_of_nobody_opens_nothing(web: httpx.AsyncClient,
     for name in ("f" * 32, tenant.id):
         token = desk.house.links.token(Link(name, "delegate", 1, START.replace(year=2024)))
         assert (await web.get(f"/v/{token}")).status_code == 404
+
+
+async def test_whoever_has_a_mailbox_at_the_same_provider_is_no_colleague(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    for provider in ("hp.vnn.vn", "fpt.vn", "hanmail.net", "yahoo.co.jp", "foxmail.com", "163.com"):
+        async with desk.house.store.act() as ledger:
+            await ledger.change(Delivery, Delivery.id == tenant.id, address=f"cong-ty@{provider}")
+        page = await posted(web, desk.path(tenant), "delegate", email=f"nguoi-la@{provider}", by="Hoa")
+        assert page.status_code == 422
+    assert await rows(desk, Delegate) == []
 
 
 # ------------------------------------------------------------------------------------ the mailbox is not ours
@@ -286,6 +297,28 @@ async def test_no_form_of_another_site_is_taken(web: httpx.AsyncClient, desk: De
         assert (await web.post(f"{path}/{form}", data=said, headers=headers)).status_code == 403
     assert (await web.get(f"{path}/{form}")).status_code == (200 if form == "by-hand" else 405)
     assert await desk.trace() == before
+
+
+async def test_what_an_act_refuses_is_said_in_english_too(web: httpx.AsyncClient, desk: Desk) -> None:
+    path = desk.path(await desk.tenant())
+    data = {"form_token": form_token(await web.get(path)), "email": "a@b.example", "by": "A"}
+    page = await web.post(f"{path}/delegate?lang=en", data=data)
+    assert page.status_code == 422
+    assert "a mailbox of your own organisation (the same domain)" in page.text
+    assert "Chỉ chuyển được" not in page.text
+
+
+async def test_who_is_listed_by_hand_is_whom_nobody_has_reached_and_the_rest_is_spoken_of(
+    web: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "MOST_BELOW", 2)
+    investor = await desk.delivery("CDT-VSIP")
+    first, *fresh = sorted(await _branch(desk, investor), key=lambda one: (one.name, one.id))
+    async with desk.house.store.act() as ledger:
+        await ledger.change(Delivery, Delivery.id == first.id, state="SENT", due_at=START)
+    page = (await web.get(f"{desk.path(investor)}/by-hand")).text
+    assert [one.id in page for one in (first, *fresh)] == [False, True, True] + [False] * (len(fresh) - 2)
+    assert "Chỉ hiện 2 đơn vị đầu tiên" in page
 
 
 async def test_every_new_form_stands_in_english_too(web: httpx.AsyncClient, desk: Desk) -> None:

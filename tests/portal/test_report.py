@@ -90,6 +90,12 @@ async def test_what_does_not_fit_comes_back_in_both_languages_with_what_was_type
     assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
 
 
+async def test_the_receipt_in_english_spells_its_days_out(web: httpx.AsyncClient, desk: Desk) -> None:
+    page = await reported(web, desk.path(await desk.tenant()), GOOD, lang="en")
+    assert "5 December 2023" in page.text
+    assert "05/12/2023" not in page.text
+
+
 @pytest.mark.parametrize("field", ["attached", "q_file"])
 async def test_a_file_beside_a_report_is_not_lost_when_the_form_comes_back(
     web: httpx.AsyncClient, desk: Desk, field: str

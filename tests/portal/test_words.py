@@ -46,6 +46,17 @@ def test_every_text_is_used_and_every_used_text_is_there() -> None:
     assert set(WORDS) - used - needed - stems == set()
 
 
+def test_every_refusal_that_a_recipient_may_meet_stands_in_english() -> None:
+    known = yaml.safe_load((FOLDER / "refusals_en.yaml").read_text("utf-8"))
+    acts = ("by_hand", "confirmations", "delegates", "passing_on", "receipts", "requests")
+    source = "\n".join((Path("congvan/acts") / f"{name}.py").read_text("utf-8") for name in acts)
+    said = re.findall(r'(?:ActRefused|super\(\).__init__)\(\s*f?"([^"]+)', source)
+    # Whoever decides on a request is an operator.
+    asked = [text for text in said if not text.startswith(("Đề nghị này", "Cần họ tên người quyết định"))]
+    assert [text for text in asked if not text.startswith(tuple(known))] == []
+    assert [start for start in known if not any(text.startswith(start) for text in asked)] == []
+
+
 def test_every_state_and_every_answer_has_its_name() -> None:
     assert {f"state_{state.value}" for state in State} <= set(WORDS)
     answers = (Event.ACKNOWLEDGED, Event.STARTED, Event.FORWARDED, Event.COMPLETED, Event.REJECTED)
