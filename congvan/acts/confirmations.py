@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from congvan.acts import escalations, hops, mails, opening, receipts
-from congvan.acts.frozen import plan_of
+from congvan.acts.frozen import plan_of, reckoned
+from congvan.acts.signed_files import examined
 from congvan.errors import ActRefused, LinkRevoked
 from congvan.house import House
 from congvan.links import Link
@@ -78,7 +79,7 @@ async def answer(house: House, delivery_id: str, said: Answer, link: Link | None
     4. State, answer, closed cases, the log and every wake stand in one transaction.
     """
     now = await house.clock.now()
-    said = by_a_colleague(said, link)
+    said = await _with_files_examined(by_a_colleague(said, link))
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)
         check_link(delivery, link)
@@ -94,6 +95,14 @@ async def answer(house: House, delivery_id: str, said: Answer, link: Link | None
         if said.actor == DELEGATE:
             await receipts.queue(house, ledger, campaign, delivery, now)
         return receipt(delivery, now, again=False)
+
+
+async def _with_files_examined(said: Answer) -> Answer:
+    """Before anything is locked: a file may be made so that looking at it takes long."""
+    if not said.files and not said.attached:
+        return said
+    files = {key: await examined(file) for key, file in said.files.items()}
+    return replace(said, files=files, attached=[await examined(file) for file in said.attached])
 
 
 def by_a_colleague(said: Answer, link: Link | None) -> Answer:
@@ -162,9 +171,7 @@ async def record(
 ) -> None:
     """Write the answer down with all that follows from it: cases closed, a receipt, the hop woken."""
     done = settled(new, Settles(delivery.settles))
-    # While the campaign is paused its clock stands still.
-    clock = campaign.paused_at or now
-    late = delivery.late or (done and delivery.due_at is not None and clock > delivery.due_at)
+    late = delivery.late or (done and delivery.due_at is not None and reckoned(campaign, now) > delivery.due_at)
     data = dict(said.data) | ({"reason": said.reason} if said.reason else {})
     data |= {"evidence": said.evidence} if said.evidence else {}
     entries = [Entry(said.event, data, said.actor, said.channel)]

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts.campaigns import find
-from congvan.acts.frozen import cascade_of, rule_of
+from congvan.acts.frozen import cascade_of, reckoned, rule_of
 from congvan.acts.history import history
 from congvan.errors import NotFound
 from congvan.house import House
@@ -75,12 +75,13 @@ async def dossier(house: House, campaign: str, delivery_id: str) -> Dossier:
         park = await ledger.find(ParkRow, delivery.park) if delivery.park else None
         below = await ledger.find(Hop, delivery.child_hop_id) if delivery.child_hop_id else None
         done = settled(State(delivery.state), Settles(delivery.settles))
+        overdue = not done and delivery.due_at is not None and delivery.due_at < reckoned(row, now)
         cases = select(Case).where(Case.delivery_id == delivery_id)
         made = Dossier(
             delivery=delivery, campaign=row, hop=await ledger.get(Hop, delivery.hop_id),
             organisation=Organisation.model_validate(known.record) if known else None,
             park=park.name if park else "", level=cascade_of(row).levels.get(delivery.level, delivery.level),
-            settled=done, overdue=not done and delivery.due_at is not None and delivery.due_at < now, now=now,
+            settled=done, overdue=overdue, now=now,
             cases=await ledger.all(cases.order_by(Case.closed_at.is_not(None), Case.opened_at)),
             requests=await ledger.all(
                 select(Request).where(Request.delivery_id == delivery_id).order_by(Request.made_at)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, case, func, select
 
-from congvan.acts.frozen import cascade_of
+from congvan.acts.frozen import cascade_of, reckoned
 from congvan.errors import NotFound
 from congvan.house import House
 from congvan.rules.protocol import State, answered, settled
@@ -35,7 +35,7 @@ async def totals(ledger: Ledger, campaign_id: str, now: datetime) -> dict[str, i
         _grouped().where(Delivery.campaign_id == campaign_id).group_by(Delivery.state, Delivery.settles)
     )
     counts = _sum(rows)
-    counts["overdue"] = await _overdue(ledger, Delivery.campaign_id == campaign_id, now)
+    counts["overdue"] = (await _overdue_by_hop(ledger, campaign_id, now)).total()
     return dict(counts)
 
 
@@ -68,6 +68,7 @@ def _sum(rows: Any) -> Counter[str]:
 
 
 async def _overdue_by_hop(ledger: Ledger, campaign_id: str, now: datetime) -> Counter[str]:
+    now = reckoned(await ledger.get(Campaign, campaign_id), now)
     rows = await ledger.rows(
         select(Delivery.hop_id, Delivery.state, Delivery.settles, func.count())
         .where(Delivery.campaign_id == campaign_id, Delivery.due_at < now)
@@ -78,15 +79,6 @@ async def _overdue_by_hop(ledger: Ledger, campaign_id: str, now: datetime) -> Co
         if not settled(State(state), Settles(settles)):
             counts[hop_id] += number
     return counts
-
-
-async def _overdue(ledger: Ledger, where: Any, now: datetime) -> int:
-    rows = await ledger.rows(
-        select(Delivery.state, Delivery.settles, func.count())
-        .where(where, Delivery.due_at < now)
-        .group_by(Delivery.state, Delivery.settles)
-    )
-    return sum(number for state, settles, number in rows if not settled(State(state), Settles(settles)))
 
 
 async def for_mail(ledger: Ledger, campaign_id: str, now: datetime) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -59,3 +60,8 @@ def standing(delivery: Delivery) -> Standing:
         steps_taken=delivery.steps_taken,
         escalated=delivery.escalated_at is not None,
     )
+
+
+def reckoned(campaign: Campaign, now: datetime) -> datetime:
+    """The instant against which terms are held: while a campaign is paused its clock stands still."""
+    return campaign.paused_at or now

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, literal, select
 
 from congvan.acts import board, leases, waking
 from congvan.house import House
@@ -73,7 +73,12 @@ async def _by(ledger: Ledger, column: Any, name: str, *where: Any) -> dict[Label
 
 
 async def _deliveries(ledger: Ledger, now: datetime) -> dict[str, dict[Labels, float]]:
-    late = func.sum((Delivery.due_at < now).cast(Delivery.reminders.type))
+    paused: list[Campaign] = await ledger.all(select(Campaign).where(Campaign.paused_at.is_not(None)))
+    clock: Any = literal(now, Campaign.paused_at.type)
+    if paused:
+        stopped = {one.id: literal(one.paused_at, Campaign.paused_at.type) for one in paused}
+        clock = case(stopped, value=Delivery.campaign_id, else_=clock)
+    late = func.sum((Delivery.due_at < clock).cast(Delivery.reminders.type))
     rows = await ledger.rows(
         select(Delivery.state, Delivery.settles, func.count(), late)
         .where(Delivery.campaign_id.in_(_running()))

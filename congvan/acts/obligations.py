@@ -117,6 +117,8 @@ class Obligation:
     duties: tuple[SegmentDuty, ...]
     #: What a report has to say.
     questions: tuple[Question, ...]
+    #: Since when the campaign's clock stands still.
+    paused_at: datetime | None
     #: Where its request to be left out stands: OPEN, DECLINED, or empty.
     left_out: str
     #: True behind the link of a colleague to whom the recipient has passed its page.
@@ -126,8 +128,7 @@ class Obligation:
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """One line of a recipient's branch. own: its letter came by this branch and not by another way; fresh: nobody
-    has reached it yet."""
+    """One line of a recipient's branch. own: its letter came by this branch and not by another way."""
 
     delivery_id: str
     name: str
@@ -137,4 +138,3 @@ class Below:
     confirmed_at: datetime | None
     late: bool
     own: bool
-    fresh: bool

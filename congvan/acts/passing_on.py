@@ -9,12 +9,12 @@ from datetime import date
 from congvan.acts import by_hand, confirmations, letters
 from congvan.acts.confirmations import Answer, Receipt
 from congvan.acts.frozen import rule_of
-from congvan.acts.signed_files import beside_the_loop, refuse_secret_file
+from congvan.acts.signed_files import beside_the_loop, refuse_own_file
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.links import Link
 from congvan.rules.protocol import Event, State, advance, says_nothing_new
-from congvan.rules.records import Issue
+from congvan.rules.records import Issue, Settles
 from congvan.store.tables import Campaign, Delivery, Hop
 
 
@@ -54,7 +54,10 @@ async def pass_on(house: House, delivery_id: str, order: PassOn, link: Link | No
     )  # fmt: skip
     confirmations.check_link(delivery, link)
     no_letter = below is None or below.opened_at is not None or below.bypassed_at is not None
-    if no_letter or says_nothing_new(State(delivery.state), Event.FORWARDED):
+    known = says_nothing_new(State(delivery.state), Event.FORWARDED)
+    if below is None and not known and Settles(delivery.settles) is not Settles.FORWARD:
+        raise ActRefused("Không có đơn vị nào nhận văn bản qua đơn vị này.")
+    if no_letter or known:
         return await confirmations.answer(house, delivery_id, said, link)
     assert below is not None, "checked above"
     if rule_of(campaign, below).issue is not Issue.COMPANY:
@@ -67,7 +70,7 @@ async def _issue_and_record(
 ) -> Receipt:
     if order.own_pdf is not None:
         # Before anything is locked.
-        await beside_the_loop(refuse_secret_file, order.own_pdf, "tệp của doanh nghiệp")
+        await beside_the_loop(refuse_own_file, order.own_pdf, "tệp của doanh nghiệp")
     made, rendered = await letters.company_letter(house, below.id, order.number, order.name)
     now = await house.clock.now()
     async with house.store.act() as ledger:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import String, case, cast, func, select
 
-from congvan.acts.frozen import cascade_of
+from congvan.acts.frozen import cascade_of, reckoned
 from congvan.acts.registry import park_names
 from congvan.house import House
 from congvan.rules.protocol import State, answered, settled
@@ -103,7 +103,7 @@ async def progress(house: House, campaign: Campaign) -> Progress:
         answers = await _hours(ledger, campaign.id)
         hops = await ledger.rows(_hops(campaign.id))
         names = await park_names(ledger)
-    counted = _counted(groups, now)
+    counted = _counted(groups, reckoned(campaign, now))
     parks = [(code, names.get(code, code), one) for code, one in sorted(counted.by_park.items()) if code]
     levels = levels_of(campaign)
     tree = _tree(hops, counted.by_hop, levels)

@@ -26,6 +26,8 @@ _FACTS = {
     "not_us": Fact.CONTACT_PROPOSED,
     "not_applicable": Fact.ASKED_TO_BE_LEFT_OUT,
 }
+#: Proposed contacts of one delivery that wait for a person.
+MOST_OPEN = 5
 _LONGEST, _LONGEST_REASON = 300, 2_000
 
 
@@ -35,7 +37,8 @@ async def propose_contact(
     """A new contact, named by the recipient, or "this mailbox is not theirs": goes to the operator and changes
     no address by itself; return the request's id.
 
-    Whom it names stands in the request and not in the log: the log cannot be purged.
+    Whom it names stands in the request and not in the log: the log cannot be purged. The same words again are one
+    request; raise ActRefused where too many wait already.
     """
     now = await house.clock.now()
     async with house.store.act() as ledger:
@@ -45,7 +48,17 @@ async def propose_contact(
         if not_us:
             # The letter may go elsewhere before anybody decides.
             data["mailbox"] = delivery.address or ""
-        return await _file(house, ledger, delivery, "not_us" if not_us else "contact", data, now, link)
+        kind = "not_us" if not_us else "contact"
+        waiting: list[Request] = await ledger.all(
+            select(Request).where(
+                Request.delivery_id == delivery_id, Request.kind.in_(("contact", "not_us")), Request.state == "OPEN"
+            )
+        )
+        if known := next((one.id for one in waiting if (one.kind, one.words) == (kind, data)), None):
+            return known
+        if len(waiting) >= MOST_OPEN:
+            raise ActRefused(f"Đã có {MOST_OPEN} đề nghị đang chờ cán bộ phụ trách xem xét.")
+        return await _file(house, ledger, delivery, kind, data, now, link)
 
 
 async def ask_to_be_left_out(house: House, delivery_id: str, words: Mapping[str, str], link: Link | None) -> str:

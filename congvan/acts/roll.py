@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, not_, or_, select
 
 from congvan.acts.campaigns import find, is_settled
+from congvan.acts.frozen import reckoned
 from congvan.house import House
 from congvan.rules.names import fold
 from congvan.rules.protocol import State, settling_states
@@ -117,7 +118,7 @@ async def conditions(ledger: Ledger, campaign_id: str, wanted: Wanted, now: date
         hops = await ledger.all(select(Hop.id).where(Hop.campaign_id == campaign_id, Hop.issuer == wanted.issuer))
         found.append(Delivery.hop_id.in_(hops))
     if wanted.mark:
-        found.append(_marked(Mark(wanted.mark), wanted, now))
+        found.append(_marked(Mark(wanted.mark), wanted, reckoned(await ledger.get(Campaign, campaign_id), now)))
     return found
 
 
@@ -199,7 +200,8 @@ async def everything(house: House, campaign_id: str, wanted: Wanted) -> AsyncIte
 
 async def _entries(ledger: Ledger, rows: Sequence[Delivery], now: datetime) -> list[Entry]:
     hops = dict(await ledger.rows(select(Hop.id, Hop.issuer).where(Hop.id.in_({row.hop_id for row in rows}))))
-    return [_entry(row, hops.get(row.hop_id, ""), now) for row in rows]
+    clocks = {key: reckoned(await ledger.get(Campaign, key), now) for key in {row.campaign_id for row in rows}}
+    return [_entry(row, hops.get(row.hop_id, ""), clocks[row.campaign_id]) for row in rows]
 
 
 def _entry(row: Delivery, issuer: str, now: datetime) -> Entry:

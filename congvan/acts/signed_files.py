@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
 
 from congvan.acts.drafting import Draft
 from congvan.errors import BadInput, Fault
-from congvan.letters import comparing, numbering, revisions, upload
+from congvan.letters import active, comparing, numbering, office_words, revisions, upload
 from congvan.letters.press import Rendered
+from congvan.rules import uploads
+from congvan.rules.uploads import PDF, Upload
 
 T = TypeVar("T")
+
+
+class FileRefused(BadInput):
+    """A file that may not travel. code: its word in `words.yaml`, for whoever reads it on a page."""
+
+    def __init__(self, code: str, fault: Fault) -> None:
+        self.code = code
+        super().__init__([fault])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +77,10 @@ def check_signed(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, 
 
 
 def refuse_secret(file: upload.Upload, name: str = "tệp đã ký") -> None:
-    """Classified documents never travel by this engine (NĐ 30/2020 Điều 15.2, 16.3, 22.4); raise BadInput."""
+    """Classified documents never travel by this engine (NĐ 30/2020 Điều 15.2, 16.3, 22.4); raise FileRefused."""
     if stamp := numbering.secret_stamp(file.text):
-        remedy = "chuyển theo đường văn thư mật"
-        raise BadInput([Fault(name, "", f"có dấu chỉ mức độ mật «{stamp}»: không gửi qua hệ thống này", remedy)])
+        message = f"có dấu chỉ mức độ mật «{stamp}»: không gửi qua hệ thống này"
+        raise FileRefused("file_secret", Fault(name, "", message, "chuyển theo đường văn thư mật"))
 
 
 def refuse_secret_file(data: bytes, name: str) -> None:
@@ -80,6 +90,35 @@ def refuse_secret_file(data: bytes, name: str) -> None:
     except BadInput:
         return
     refuse_secret(file, name)
+
+
+def refuse_own_file(data: bytes, name: str) -> None:
+    """The same for a company's own letter, which opens in the mail programs of all who stand below: it also has to
+    be one that can only be read."""
+    refuse_secret_file(data, name)
+    if active.is_active(data):
+        message, remedy = "có mã lệnh hoặc có tệp nhúng bên trong", "in hoặc xuất lại văn bản thành tệp PDF thường"
+        raise FileRefused("file_active", Fault(name, "", message, remedy))
+
+
+async def examined(file: Upload) -> Upload:
+    """A file that somebody has sent, with what is wrong with it: looked at once, beside the loop, before anything is
+    locked."""
+    return file if file.fault is not None else replace(file, fault=await beside_the_loop(_fault_in, file))
+
+
+def _fault_in(file: Upload) -> str:
+    """As `uploads.fault_of`; file_secret for a document or attachment that is marked MẬT."""
+    if fault := uploads.fault_of(file):
+        return fault
+    if file.media_type == PDF:
+        try:
+            refuse_secret_file(file.data, file.name)
+        except FileRefused as refused:
+            return refused.code
+    elif not file.media_type.startswith("image/") and numbering.secret_stamp(office_words.words(file.data)):
+        return "file_secret"
+    return ""
 
 
 def _signature_faults(file: upload.Upload, entered: Issued, data: bytes) -> list[Fault]:

@@ -68,6 +68,7 @@ async def obligation(house: House, link: Link) -> Obligation:
             files=await _files(ledger, campaign, hop),
             duties=tuple(duties_of(campaign, delivery)),
             questions=questions_of(campaign, delivery),
+            paused_at=campaign.paused_at,
             left_out=await _left_out(ledger, delivery.id),
             colleague=bool(link.delegate),
             branch=await _branch(ledger, campaign, delivery),
@@ -86,8 +87,8 @@ async def enclosure(house: House, link: Link, sha256: str) -> tuple[Enclosed, by
     raise NotFound("Nơi nhận này không có tệp đó.")
 
 
-async def below(house: House, link: Link, *, limit: int, offset: int) -> list[Below]:
-    """The recipients of this delivery's branch by name, each once."""
+async def below(house: House, link: Link, *, limit: int, offset: int, fresh: bool = False) -> list[Below]:
+    """The recipients of this delivery's branch by name, each once; fresh: those whom nobody has reached yet."""
     async with house.store.view() as ledger:
         delivery = await _behind(ledger, link)
         if delivery.child_hop_id is None:
@@ -95,7 +96,10 @@ async def below(house: House, link: Link, *, limit: int, offset: int) -> list[Be
         parks = {row.code: row.name for row in await ledger.all(select(ParkRow))}
         rows: list[Delivery] = await ledger.all(
             select(Delivery)
-            .where(Delivery.id.in_(_on_the_way(delivery.child_hop_id)))
+            .where(
+                Delivery.id.in_(_on_the_way(delivery.child_hop_id)),
+                *((Delivery.due_at.is_(None), Delivery.state == State.QUEUED) if fresh else ()),
+            )
             .order_by(Delivery.name, Delivery.id)
             .limit(limit)
             .offset(offset)
@@ -110,7 +114,6 @@ async def below(house: House, link: Link, *, limit: int, offset: int) -> list[Be
                 row.confirmed_at,
                 row.late,
                 row.hop_id == delivery.child_hop_id,
-                row.due_at is None and row.state == State.QUEUED,
             )
             for row in rows
         ]

@@ -84,4 +84,11 @@ class Desk:
     ) -> Response:
         """A page that stands behind no link."""
         lang = language(request.query_params)
-        return self.pages.response(name, lang, {"here": (), "here_query": {}, **values}, status, headers)
+        return self.pages.response(name, lang, {"here": _here(request), "here_query": {}, **values}, status, headers)
+
+
+def _here(request: Request) -> tuple[str, ...] | None:
+    """The page that is to be seen in the other language: what was sent cannot be fetched again, but the page that it
+    was sent from; None: the address at which the reader is."""
+    parts = request.url.path.strip("/").split("/")
+    return tuple(parts[:2]) if request.method == "POST" and parts[0] == "v" else None

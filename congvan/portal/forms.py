@@ -15,13 +15,18 @@ from congvan.acts.passing_on import PassOn
 from congvan.errors import LetterRefused
 from congvan.mail.address import parse_address
 from congvan.rules import requirements, uploads
+from congvan.rules.names import composed
 from congvan.rules.protocol import Event, State, settled
 from congvan.rules.records import Settles
-from congvan.rules.requirements import LONGEST_TEXT, Question, Wrong
+from congvan.rules.requirements import LONGEST_TEXT, Kind, Question, Wrong
 from congvan.rules.uploads import Upload
 
 #: How the fields of a plan are named in a form, and the files beside them.
 QUESTION, ATTACHED = "q_", "attached"
+#: A company's own letter, in a form.
+OWN_PDF = "own_pdf"
+#: Before the name of a field for files: one was chosen before the form came back; whoever sends it goes without now.
+CHOSEN, WITHOUT = "chosen_", "without_"
 #: The tick of one below, and what is said of it; followed by its delivery.
 REACHED, EVIDENCE = "t_", "e_"
 _DAY = Question.model_validate({"key": "day", "title": "day", "kind": "date"})
@@ -87,7 +92,7 @@ def offers(page: Obligation) -> Offers:
 
 def clean(text: str, longest: int) -> str:
     """NFC, without control characters, cut one beyond the longest so that the check still sees it."""
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
+    text = composed(text.strip(), longest)
     kept = (ch for ch in text if ch == "\n" or unicodedata.category(ch) not in _FORBIDDEN)
     return "".join(kept).strip()[: longest + 1]
 
@@ -108,6 +113,28 @@ def fill(sent: Mapping[str, str], wanted: tuple[str, ...], required: tuple[str, 
     return Filled(values, faults)
 
 
+def once_more(filled: Filled) -> Filled:
+    """The form as it comes back: a browser sends no file twice, so each that was chosen is asked for again."""
+    came = {_field_of(name) for name in filled.files}
+    values = {**filled.values, **{CHOSEN + name: "yes" for name in came}}
+    return Filled(values, dict.fromkeys(sorted(came), "choose_again") | dict(filled.faults), filled.files)
+
+
+def _files_promised(filled: Filled, sent: Mapping[str, str], *fields: str) -> Filled:
+    """Faults for files that had been chosen before the form came back and are neither here nor given up: what was
+    prepared must not leave in the place of a file that somebody chose."""
+    promised = [name for name in fields if sent.get(CHOSEN + name) == "yes" and sent.get(WITHOUT + name) != "yes"]
+    came = {_field_of(name) for name in filled.files}
+    values = {**filled.values, **{CHOSEN + name: "yes" for name in promised}}
+    lost = {name: "choose_again" for name in promised if name not in came}
+    return Filled(values, lost | dict(filled.faults), filled.files)
+
+
+def _field_of(name: str) -> str:
+    """Several files of one field are counted on."""
+    return ATTACHED if name.startswith(ATTACHED) else name
+
+
 def confirm(sent: Mapping[str, str], page: Obligation) -> Filled:
     """Name, position, and the tick where the letter binds this recipient's segment."""
     return _tick(signed(sent), page)
@@ -118,15 +145,17 @@ def signed(sent: Mapping[str, str]) -> Filled:
     return fill(sent, ("name", "position", "segment"), ("name", "position"))
 
 
-def pass_on(sent: Mapping[str, str], page: Obligation, own_pdf: bytes | None) -> Filled:
+def pass_on(sent: Mapping[str, str], page: Obligation, files: Mapping[str, Upload]) -> Filled:
     """As to confirm, with the company's own number and its own PDF, both optional."""
     filled = _tick(fill(sent, ("name", "position", "number", "segment"), ("name", "position")), page)
     faults = dict(filled.faults)
     if filled.values["number"] and not _NUMBER.fullmatch(filled.values["number"]):
         faults["number"] = "bad_number"
-    if own_pdf is not None and uploads.fault_of(Upload("own.pdf", own_pdf)):
-        faults["own_pdf"] = "bad_pdf"
-    return Filled(filled.values, faults)
+    own = {OWN_PDF: Upload("own.pdf", files[OWN_PDF].data)} if OWN_PDF in files else {}
+    for name, file in own.items():
+        if fault := uploads.fault_of(file):
+            faults[name] = "bad_pdf" if fault == "file_kind" else fault
+    return _files_promised(Filled(filled.values, faults, own), sent, OWN_PDF)
 
 
 def _tick(filled: Filled, page: Obligation) -> Filled:
@@ -147,7 +176,7 @@ def report(sent: Mapping[str, str], page: Obligation, files: Mapping[str, Upload
     """
     required = ("name", "position") if page.questions else ("name", "position", "reason")
     filled = _tick(fill(sent, ("name", "position", "reason", "segment"), required), page)
-    own = {one.key: sent.get(QUESTION + one.key, "")[: LONGEST_TEXT + 1] for one in page.questions}
+    own = {one.key: clean(sent.get(QUESTION + one.key, ""), LONGEST_TEXT) for one in page.questions}
     wanted = {one.key: files[QUESTION + one.key] for one in page.questions if QUESTION + one.key in files}
     wrong = {QUESTION + key: fault for key, fault in requirements.read(page.questions, own, wanted).wrong.items()}
     beside = {name: file for name, file in files.items() if name.startswith(ATTACHED)}
@@ -156,7 +185,8 @@ def report(sent: Mapping[str, str], page: Obligation, files: Mapping[str, Upload
             wrong[ATTACHED] = Wrong(fault)
     values = dict(filled.values) | {QUESTION + key: value for key, value in own.items()}
     kept = {QUESTION + key: file for key, file in wanted.items()} | beside
-    return Filled(values, wrong | dict(filled.faults), kept)
+    asked = [QUESTION + one.key for one in page.questions if one.kind is Kind.FILE]
+    return _files_promised(Filled(values, wrong | dict(filled.faults), kept), sent, ATTACHED, *asked)
 
 
 def contact(sent: Mapping[str, str]) -> Filled:
@@ -186,15 +216,17 @@ def delegated(sent: Mapping[str, str]) -> Filled:
     return _addressed(fill(sent, ("email", "contact_name", "by", "note"), ("email", "by")))
 
 
-def by_hand(sent: Mapping[str, str], page: Obligation, own_pdf: bytes | None) -> Filled:
+def by_hand(sent: Mapping[str, str], page: Obligation, files: Mapping[str, Upload], today: date) -> Filled:
     """Whom the company has reached by itself, how, on which day, with what evidence."""
-    filled = pass_on(sent, page, own_pdf)
+    filled = pass_on(sent, page, files)
     more = fill(sent, ("how", "day", "all"), ("how", "day"))
     faults = dict(filled.faults) | dict(more.faults)
     if more.values["how"] and more.values["how"] not in WAYS:
         faults["how"] = "need_how"
-    if more.values["day"] and day_of(more.values["day"]) is None:
-        faults["day"] = "not_date"
+    if more.values["day"]:
+        day = day_of(more.values["day"])
+        if day is None or day > today:
+            faults["day"] = "not_date" if day is None else Wrong("date_most", {"high": today})
     sent = {name: value for name, value in sent.items() if _NAME.fullmatch(name)}
     ticked = {name: "yes" for name, value in sent.items() if name.startswith(REACHED) and value == "yes"}
     if sent.get("all") == "yes":
@@ -203,7 +235,7 @@ def by_hand(sent: Mapping[str, str], page: Obligation, own_pdf: bytes | None) ->
     said = {name: clean(sent.get(name, ""), 300)[:300] for name in sent if name.startswith(EVIDENCE)}
     if not ticked:
         faults["reached"] = "need_reached"
-    return Filled({**filled.values, **more.values, **ticked, **said}, faults)
+    return Filled({**filled.values, **more.values, **ticked, **said}, faults, filled.files)
 
 
 def day_of(text: str) -> date | None:
@@ -237,9 +269,9 @@ def completed(filled: Filled) -> Answer:
     )  # fmt: skip
 
 
-def passed_on(filled: Filled, own_pdf: bytes | None) -> PassOn:
+def passed_on(filled: Filled) -> PassOn:
     """The company's own act."""
-    values = filled.values
+    values, own = filled.values, filled.files.get(OWN_PDF)
     reached = {
         name.removeprefix(REACHED): values.get(EVIDENCE + name.removeprefix(REACHED), "")
         for name in values
@@ -247,5 +279,6 @@ def passed_on(filled: Filled, own_pdf: bytes | None) -> PassOn:
     }
     return PassOn(
         values["name"], values["position"], values["number"], segment_ticked=values["segment"] == "yes",
-        own_pdf=own_pdf, by_hand=reached, how=values.get("how", ""), on_day=day_of(values.get("day", "")),
+        own_pdf=own.data if own else None, by_hand=reached, how=values.get("how", ""),
+        on_day=day_of(values.get("day", "")),
     )  # fmt: skip

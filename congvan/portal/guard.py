@@ -29,7 +29,9 @@ _UPLOADS = (
     (re.compile(r"/office/c/[^/]+/d/[^/]+/(?:confirm|report|forward)$"), LARGEST_UPLOAD_BYTES),
     (re.compile(r"/office/letters/[^/]+/issue$"), LARGEST_SIGNED_BYTES),
 )
-_TOKEN = re.compile(r"^(.*?/v/)[^/]+")
+_BEHIND_A_LINK = re.compile(r"/v/+", re.IGNORECASE)
+#: Longer than any word of our addresses: a token, wherever a mangled link has it.
+_LONG = re.compile(r"[^/]{20,}")
 
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-src 'self'; "
@@ -156,9 +158,13 @@ class AccessLog:
 
 
 def redacted(path: str) -> str:
-    """A path without its token and without line ends: "/v/…/confirm"."""
-    plain = path.encode("ascii", "backslashreplace").decode().replace("\n", "").replace("\r", "")
-    return _TOKEN.sub(r"\1…", plain)
+    """A path without its token and without what a terminal obeys: "/v/…/confirm"."""
+    plain = "".join(filter(str.isprintable, path)).encode("ascii", "backslashreplace").decode()
+    found = _BEHIND_A_LINK.search(plain)
+    if found is None:
+        return plain
+    _token, slash, rest = plain[found.end() :].partition("/")
+    return f"{plain[: found.start()]}/v/…{slash}{_LONG.sub('…', rest)}"
 
 
 class Forms:

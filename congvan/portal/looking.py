@@ -57,17 +57,26 @@ class Looking:
         visit = await self._desk.visit(request)
         if not forms.offers(visit.page).by_hand:
             return await self.page(visit, 409, notice="not_by_page")
-        return await self.by_hand_page(visit)
+        return await self._by_hand(visit, 200, "by_hand", forms.Filled())
 
-    async def by_hand_page(self, visit: Visit, filled: forms.Filled | None = None) -> Response:
-        """The same, and again with what is wrong."""
-        rows = await views.below(self._desk.house, visit.link, limit=MOST_BELOW, offset=0)
+    async def again(
+        self, visit: Visit, status: int, form: str, filled: forms.Filled, *, notice: str = "", notice_text: str = ""
+    ) -> Response:
+        """The page of a form with what was filled in and what is wrong."""
+        if form == "by_hand":
+            return await self._by_hand(visit, status, form, filled, notice=notice, notice_text=notice_text)
+        return await self.page(visit, status, form=form, filled=filled, notice=notice, notice_text=notice_text)
+
+    async def _by_hand(
+        self, visit: Visit, status: int, form: str, filled: forms.Filled, *, notice: str = "", notice_text: str = ""
+    ) -> Response:
+        rows = await views.below(self._desk.house, visit.link, limit=MOST_BELOW + 1, offset=0, fresh=True)
         values = self._values(visit) | {
-            "rows": [row for row in rows if row.fresh], "form": "by_hand", "ways": by_hand.WAYS,
-            "filled": filled.values if filled else {}, "faults": filled.faults if filled else {},
+            "rows": rows[:MOST_BELOW], "more": len(rows) > MOST_BELOW, "form": form, "ways": by_hand.WAYS,
+            "filled": filled.values, "faults": filled.faults, "notice": notice, "notice_text": notice_text,
             "here": ("v", visit.token, "by-hand"), "here_query": {},
         }  # fmt: skip
-        return self._desk.pages.response("by_hand.html", visit.lang, values, 422 if filled else 200)
+        return self._desk.pages.response("by_hand.html", visit.lang, values, status)
 
     async def page(
         self,
@@ -86,7 +95,7 @@ class Looking:
         values = self._values(visit) | {
             "offers": forms.offers(visit.page), "form": form, "filled": filled.values, "faults": filled.faults,
             "notice": notice, "notice_text": notice_text, "done": done,
-            "overdue": visit.page.due_at is not None and now > visit.page.due_at,
+            "overdue": visit.page.due_at is not None and (visit.page.paused_at or now) > visit.page.due_at,
             "here": ("v", visit.token), "here_query": {},
         }  # fmt: skip
         return self._desk.pages.response("recipient.html", visit.lang, values, status)

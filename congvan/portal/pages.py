@@ -13,9 +13,10 @@ import jinja2
 import yaml
 from starlette.responses import HTMLResponse
 
+from congvan.errors import ActRefused
 from congvan.letters import numbering
 from congvan.rules.calendar import local
-from congvan.rules.requirements import Wrong, shown
+from congvan.rules.requirements import Kind, Question, Wrong, shown
 
 LANGUAGES = ("vi", "en")
 _MONTHS = (
@@ -34,6 +35,7 @@ class Pages:
         self.office_style = (folder / "office" / "office.css").read_bytes()
         self.prefix = urlsplit(portal_url).path.rstrip("/")
         self._words: dict[str, dict[str, str]] = yaml.safe_load((folder / "words.yaml").read_text("utf-8"))
+        self._refusals_en: dict[str, str] = yaml.safe_load((folder / "refusals_en.yaml").read_text("utf-8"))
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(str(folder)),
             autoescape=True,
@@ -64,6 +66,12 @@ class Pages:
         """A text by its name; KeyError for a name that `words.yaml` lacks."""
         text = self._words[key][lang]
         return text.format(**values) if values else text
+
+    def refusal(self, error: ActRefused, lang: str) -> str:
+        """Why an act was refused, as recipients read it."""
+        text = str(error)
+        known = self._refusals_en.items() if lang == "en" else ()
+        return next((said for start, said in known if text.startswith(start)), text)
 
     def html(self, name: str, lang: str, values: Mapping[str, Any]) -> str:
         """A page; jinja2.UndefinedError for a name that nobody gave."""
@@ -99,7 +107,7 @@ class Pages:
             "moment": moment_en if lang == "en" else numbering.moment,
             "day": said_day,
             "size": size,
-            "shown": lambda question, value: shown(question, value, lang),
+            "shown": lambda question, value: answer(question, value, lang),
             "style_url": self.url("static", "style.css", v=self.style_version),
         }
 
@@ -113,6 +121,12 @@ def language(query: Mapping[str, str]) -> str:
 def day_en(day: date | None) -> str:
     """ "8 December 2023": not 08/12, which half of the readers of English take for August."""
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}" if day else "…"
+
+
+def answer(question: Question, value: Any, lang: str) -> str:
+    """An answer of a report as people read it."""
+    english_day = lang == "en" and question.kind is Kind.DATE and value
+    return day_en(date.fromisoformat(value)) if english_day else shown(question, value, lang)
 
 
 def moment_en(instant: datetime) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -11,12 +12,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from congvan.acts import confirmations, delegates, passing_on, receipts, requests, views
+from congvan.acts.signed_files import FileRefused, examined
 from congvan.errors import ActRefused, ImpossibleMove, StaleDelivery
 from congvan.portal import forms
 from congvan.portal.desk import Desk, Visit
 from congvan.portal.looking import MOST_BELOW, Looking
 from congvan.portal.pages import language
 from congvan.rules import requirements
+from congvan.rules.calendar import local
 from congvan.rules.protocol import Event, State
 from congvan.rules.uploads import Upload, upload
 
@@ -75,13 +78,14 @@ class RecipientPages:
         visit = await self._desk.visit(request)
         async with request.form(max_files=1, max_fields=20) as form:
             sent = self._checked(request, visit.token, form)
-            own_pdf = await _uploaded(form.get("own_pdf"))
-        if visit.page.branch is not None and not visit.page.branch.company:
+            files = await _files(form)
+        company = visit.page.branch is None or visit.page.branch.company
+        if not company or not (forms.offers(visit.page).pass_on or _said(visit, Event.FORWARDED)):
             return await self._looking.page(visit, 409, notice="not_by_page")
-        filled = forms.pass_on(sent, visit.page, own_pdf)
+        filled = forms.pass_on(sent, visit.page, files)
 
         def act() -> Awaitable[object]:
-            order = forms.passed_on(filled, own_pdf)
+            order = forms.passed_on(filled)
             return passing_on.pass_on(self._desk.house, visit.page.delivery_id, order, visit.link)
 
         return await self._act(visit, "pass_on", filled, act)
@@ -111,7 +115,7 @@ class RecipientPages:
             files = await _files(form)
         if not forms.offers(visit.page).report and not _said(visit, Event.COMPLETED):
             return await self._looking.page(visit, 409, notice="not_by_page")
-        filled = forms.report(sent, visit.page, files)
+        filled = forms.report(sent, visit.page, {name: await examined(file) for name, file in files.items()})
 
         def act() -> Awaitable[object]:
             return confirmations.answer(self._desk.house, visit.page.delivery_id, forms.completed(filled), visit.link)
@@ -123,6 +127,8 @@ class RecipientPages:
         visit = await self._desk.visit(request)
         async with request.form(max_files=0, max_fields=20) as form:
             sent = self._checked(request, visit.token, form)
+        if not forms.offers(visit.page).contact:
+            return await self._looking.page(visit, 409, notice="not_by_page")
         filled = forms.contact(sent)
 
         def act() -> Awaitable[object]:
@@ -183,18 +189,17 @@ class RecipientPages:
         visit = await self._desk.visit(request)
         async with request.form(max_files=1, max_fields=4 * MOST_BELOW) as form:
             sent = self._checked(request, visit.token, form)
-            own_pdf = await _uploaded(form.get("own_pdf"))
+            files = await _files(form)
         if not forms.offers(visit.page).by_hand:
             return await self._looking.page(visit, 409, notice="already")
-        filled = forms.by_hand(sent, visit.page, own_pdf)
-        if filled.faults:
-            return await self._looking.by_hand_page(visit, filled)
+        today = local(await self._desk.house.clock.now()).date()
+        filled = forms.by_hand(sent, visit.page, files, today)
 
         def act() -> Awaitable[object]:
-            order = forms.passed_on(filled, own_pdf)
+            order = forms.passed_on(filled)
             return passing_on.pass_on(self._desk.house, visit.page.delivery_id, order, visit.link)
 
-        return await self._act(visit, "pass_on", filled, act)
+        return await self._act(visit, "by_hand", filled, act)
 
     # ------------------------------------------------------------------ how
 
@@ -209,23 +214,26 @@ class RecipientPages:
 
     async def _act(self, visit: Visit, form: str, filled: forms.Filled, act: Act) -> Response:
         """The form again with what is wrong, or the act and then its page."""
+        again = forms.once_more(filled)
         if filled.faults:
-            return await self._looking.page(visit, 422, form=form, filled=filled)
+            return await self._looking.again(visit, 422, form, again)
         try:
             await act()
+        except FileRefused as refused:
+            faults = {**again.faults, forms.OWN_PDF: refused.code}
+            return await self._looking.again(visit, 422, form, replace(again, faults=faults))
         except ActRefused as refused:
-            return await self._looking.page(visit, 422, form=form, filled=filled, notice_text=str(refused))
+            said = self._desk.pages.refusal(refused, visit.lang)
+            return await self._looking.again(visit, 422, form, again, notice_text=said)
         except ImpossibleMove:
-            return await self._again(visit, "already")
+            return await self._looking.page(await self._by_now(visit), 409, notice="already")
         except StaleDelivery:
-            return await self._again(visit, "try_again")
+            return await self._looking.again(await self._by_now(visit), 409, form, again, notice="try_again")
         return self._done(visit.request, visit.token, form)
 
-    async def _again(self, visit: Visit, notice: str) -> Response:
+    async def _by_now(self, visit: Visit) -> Visit:
         """What is recorded by now: somebody else may have answered while this form was open."""
-        page = await views.obligation(self._desk.house, visit.link)
-        fresh = Visit(visit.request, visit.token, visit.link, visit.lang, page)
-        return await self._looking.page(fresh, 409, notice=notice)
+        return replace(visit, page=await views.obligation(self._desk.house, visit.link))
 
 
 def _said(visit: Visit, event: Event) -> bool:
@@ -246,5 +254,6 @@ async def _files(form: FormData) -> dict[str, Upload]:
     for name, value in form.multi_items():
         data = await _uploaded(value)
         if data is not None and isinstance(value, UploadFile):
-            found[f"{name}-{len(found)}" if name == forms.ATTACHED else name] = upload(value.filename or "", data)
+            key = f"{name}-{len(found)}" if name == forms.ATTACHED else name
+            found[key] = upload(value.filename or "", data)
     return found

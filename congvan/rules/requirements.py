@@ -18,6 +18,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from congvan.rules import uploads
+from congvan.rules.names import composed
 from congvan.rules.uploads import Upload
 
 LONGEST_TEXT = 2_000
@@ -153,7 +154,7 @@ def read(questions: Sequence[Question], sent: Mapping[str, str], files: Mapping[
 
 
 def _clean(text: str) -> str:
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
+    text = composed(text.strip(), LONGEST_TEXT)
     return "".join(ch for ch in text if ch == "\n" or unicodedata.category(ch)[0] != "C").strip()
 
 

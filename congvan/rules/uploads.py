@@ -8,14 +8,16 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from congvan.rules.names import composed
+
 #: A scanned letter of thirty pages.
 LARGEST_BYTES = 10 * 1024 * 1024
 LONGEST_NAME = 120
-_PDF = "application/pdf"
+PDF = "application/pdf"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 #: By the ending of the name; what opens in a reader and runs nothing.
 MEDIA_TYPES = {
-    ".pdf": _PDF,
+    ".pdf": PDF,
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
     ".png": "image/png",
@@ -24,6 +26,9 @@ MEDIA_TYPES = {
 }
 #: What has to stand inside, for the two that are archives.
 _PARTS = {".docx": "word/document.xml", ".xlsx": "xl/workbook.xml"}
+#: How each entry of an archive's directory begins (APPNOTE.TXT, 4.3.12), and how many a document has at most: a
+#: directory of many thousands in a small file keeps the reader busy for seconds.
+_ENTRY, _MOST_ENTRIES = b"PK\x01\x02", 5_000
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 
 
@@ -33,6 +38,8 @@ class Upload:
 
     name: str
     data: bytes
+    #: What was found when somebody looked, as `fault_of` says it; None: nobody has.
+    fault: str | None = None
 
     @property
     def media_type(self) -> str:
@@ -42,7 +49,8 @@ class Upload:
 
 def upload(name: str, data: bytes) -> Upload:
     """The file under a name that is safe on every disk: no folders, no controls, NFC, not too long."""
-    name = unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2])
+    # The ending says what it is, so a name that no disk takes loses its beginning.
+    name = composed(name.replace("\\", "/").rpartition("/")[2][-3 * LONGEST_NAME :], 3 * LONGEST_NAME)
     kept = "".join(ch for ch in name if ch not in _FORBIDDEN and unicodedata.category(ch)[0] != "C").strip(". ")
     stem, dot, ending = kept.rpartition(".")
     return Upload(f"{stem[: LONGEST_NAME - len(ending)]}{dot}{ending}" if dot else kept[:LONGEST_NAME], data)
@@ -50,7 +58,9 @@ def upload(name: str, data: bytes) -> Upload:
 
 def fault_of(file: Upload) -> str:
     """What is wrong with a file: file_empty, file_too_large, file_kind (not one we take, or not what its name
-    says), or "" where it may be kept."""
+    says), or "" where it may be kept; what was found before is not looked for again."""
+    if file.fault is not None:
+        return file.fault
     if not file.data:
         return "file_empty"
     if len(file.data) > LARGEST_BYTES:
@@ -72,6 +82,8 @@ def _is_what_it_says(file: Upload) -> bool:
 
 def _is_office(data: bytes, part: str) -> bool:
     """An archive with the part that makes it one, and without macros. Nothing in it is unpacked."""
+    if data.count(_ENTRY) > _MOST_ENTRIES:
+        return False
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = set(archive.namelist())

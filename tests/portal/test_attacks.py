@@ -6,7 +6,10 @@ import asyncio
 import base64
 import logging
 import random
+import re
 import threading
+import unicodedata
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
@@ -22,8 +25,10 @@ from congvan.house import House
 from congvan.letters import upload
 from congvan.links import Link
 from congvan.portal.app import app
-from congvan.portal.guard import LARGEST_FORM_BYTES, LARGEST_UPLOAD_BYTES, Forms, canonical
+from congvan.portal.guard import LARGEST_FORM_BYTES, LARGEST_UPLOAD_BYTES, Forms, canonical, redacted
 from congvan.portal.throttle import Allowance
+from congvan.rules import requirements, uploads
+from congvan.rules.requirements import Question
 from congvan.store.tables import OrganisationRow
 from tests.portal.world import BASE, KEY, START, Desk, build_house, form_token
 
@@ -317,6 +322,13 @@ async def test_files_in_a_form_without_files_are_refused(web: httpx.AsyncClient,
 
 # ---------------------------------------------------------------------------- what is written into pages
 
+QUESTION = Question.model_validate({"key": "words", "title": "Khó khăn", "kind": "text"})
+
+
+def _typed(text: str) -> object:
+    return requirements.read([QUESTION], {"words": text}, {})
+
+
 SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
@@ -359,6 +371,58 @@ async def test_a_line_end_in_a_file_name_ends_no_header(web: httpx.AsyncClient, 
     assert header.isascii()
 
 
+MARKS = "\u0301" * 4_000 + "\u0327" * 4_000
+
+
+@pytest.mark.parametrize(
+    ("form", "fields", "files"),
+    [
+        ("confirm", {"name": MARKS}, {}),
+        ("pass-on", {"number": MARKS}, {"own_pdf": ("a.pdf", b"x")}),
+        ("by-hand", {"e_" + "0" * 32: MARKS}, {"own_pdf": ("a.pdf", b"x")}),
+        ("contact", {"note": "a" + MARKS}, {}),
+    ],
+)
+async def test_marks_without_end_are_not_put_in_order(
+    web: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch,
+    form: str, fields: dict[str, str], files: dict[str, tuple[str, bytes]],
+) -> None:
+    """That takes time by the square of their number, and nobody else could answer meanwhile."""
+    path = desk.path(await desk.delivery("CDT-VSIP"))
+    token = form_token(await web.get(path))
+    seen = watched(monkeypatch)
+    sent = await web.post(f"{path}/{form}", data={"form_token": token, **fields}, files=files or None)
+    assert sent.status_code == 422
+    assert most_marks(seen) <= 30
+
+
+@pytest.mark.parametrize("read", [lambda text: uploads.upload(text + ".pdf", b""), _typed])
+def test_marks_without_end_are_not_put_in_order_in_names_of_files_and_in_reports(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[str], object]
+) -> None:
+    seen = watched(monkeypatch)
+    read(MARKS)
+    assert 0 < most_marks(seen) <= 30
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every text that is normalised from now on."""
+    seen: list[str] = []
+    normalize = unicodedata.normalize
+
+    def looked_at(form: str, text: str) -> str:
+        seen.append(text)
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", looked_at)
+    return seen
+
+
+def most_marks(texts: list[str]) -> int:
+    """Combining marks in a row, at most."""
+    return max((len(run) for text in texts for run in re.findall("[\u0301\u0327]+", text)), default=0)
+
+
 # ---------------------------------------------------------------------------- headers, logs, limits
 
 
@@ -392,8 +456,6 @@ async def test_on_tls_browsers_are_told_to_stay_there(house: House, campaign_fil
 async def test_pages_hold_no_script_no_inline_style_and_nothing_from_elsewhere(
     web: httpx.AsyncClient, desk: Desk
 ) -> None:
-    import re
-
     for delivery in (await desk.tenant(), await desk.delivery("CDT-VSIP"), await desk.delivery("BQL")):
         text = (await web.get(desk.path(delivery))).text
         assert "<script" not in text
@@ -415,6 +477,46 @@ async def test_no_token_and_no_address_stands_in_the_log(
     assert "POST /v/…/confirm 303" in said
     for secret in (token, token[:20], "127.0.0.1", WHO["name"], "Forged"):
         assert secret not in said
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v/{token}", "/v/…"),
+        ("/v/{token}/confirm", "/v/…/confirm"),
+        ("/v//{token}", "/v/…"),
+        ("/v///{token}/reject", "/v/…/reject"),
+        ("/V/{token}", "/v/…"),
+        ("/v/x/{token}", "/v/…/…"),
+        ("/x/v/{token}/below", "/x/v/…/below"),
+        ("/office\x1b[2J/\x7f\u2028c", "/office[2J/c"),
+        ("/office/c/8184", "/office/c/8184"),
+    ],
+)
+def test_a_line_of_the_log_holds_no_token_and_nothing_that_a_terminal_obeys(path: str, said: str) -> None:
+    assert redacted(path.format(token="WyJhIiwxXQ.b3J0ZGllc2lzdGVpbmVzaWduYXR1cg")) == said
+
+
+@pytest.mark.parametrize(("path", "leads_to"), [("/v/x?lang=vi", "?lang=en"), ("/nowhere", "?lang=en")])
+async def test_a_page_of_what_is_wrong_is_there_in_the_other_language(
+    web: httpx.AsyncClient, path: str, leads_to: str
+) -> None:
+    page = await web.get(path)
+    link = re.search(r'class="language" href="([^"]+)"', page.text)
+    assert link is not None
+    assert link[1] == leads_to
+    english = await web.get(str(page.url.join(leads_to)))
+    assert english.status_code == page.status_code
+    assert '<html lang="en">' in english.text
+
+
+async def test_what_could_not_be_sent_leads_back_to_its_own_page_in_the_other_language(
+    web: httpx.AsyncClient, desk: Desk
+) -> None:
+    path = desk.path(await desk.tenant())
+    page = await web.post(f"{path}/confirm", data={"form_token": "x"})
+    assert page.status_code == 403
+    assert f'class="language" href="{path}?lang=en"' in page.text
 
 
 def limited(house: House, **allowed: str) -> httpx.AsyncClient:
@@ -480,7 +582,7 @@ async def test_a_companys_file_is_read_beside_the_loop_and_before_anything_is_lo
     def looked_at(_data: bytes, _name: str) -> None:
         seen.append((threading.current_thread() is threading.main_thread(), house.store.open_transactions))
 
-    monkeypatch.setattr(passing_on, "refuse_secret_file", looked_at)
+    monkeypatch.setattr(passing_on, "refuse_own_file", looked_at)
     investor = await desk.delivery("CDT-VSIP")
     order = passing_on.PassOn("Hoa", "Giám đốc", segment_ticked=True, own_pdf=b"%PDF-1.7 ours")
     await passing_on.pass_on(house, investor.id, order)

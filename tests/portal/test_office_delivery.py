@@ -29,6 +29,7 @@ from congvan.rules.uploads import LARGEST_BYTES
 from congvan.store.ledger import Entry
 from congvan.store.tables import Campaign, Case, Delivery, EventRow, File, Letter, Message
 from tests.conftest import ROOT
+from tests.portal.files_sent import marked_secret
 from tests.portal.office_world import Clerk
 from tests.portal.world import Desk
 
@@ -49,6 +50,29 @@ async def last_event(house: House, delivery: Delivery) -> EventRow:
 
 # ------------------------------------------------------------------------------------ acting
 
+SAID = {"answer": "acknowledged", "name": "Bình"}
+
+
+@pytest.mark.parametrize(
+    ("act", "fields"),
+    [("confirm", {"answer": "agreed"}), ("confirm", {}), ("recalled", {"agreed": "maybe"}), ("recalled", {})],
+)
+async def test_an_answer_that_nobody_chose_is_not_recorded(
+    clerk: Clerk, desk: Desk, act: str, fields: dict[str, str]
+) -> None:
+    tenant, before = await desk.tenant(), await desk.trace()
+    page = await clerk.do(at(tenant, act), 422, name="Bình", channel="phone", **fields)
+    assert "chọn một trong các câu trả lời" in page.text
+    assert await desk.trace() == before
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.docx"])
+async def test_no_paper_that_is_marked_as_secret_is_kept_as_evidence(clerk: Clerk, desk: Desk, name: str) -> None:
+    tenant, before = await desk.tenant(), await desk.trace()
+    page = await clerk.do(at(tenant, "confirm"), 422, files={"file": (name, marked_secret(name), "")}, **SAID)
+    assert "văn thư mật" in page.text
+    assert await desk.trace() == before
+
 
 async def test_an_answer_by_telephone_is_recorded_under_the_operators_name(clerk: Clerk, desk: Desk) -> None:
     tenant = await desk.tenant()
@@ -67,7 +91,7 @@ async def test_an_answer_by_telephone_is_recorded_under_the_operators_name(clerk
 async def test_a_paper_is_kept_as_evidence_and_comes_back_byte_for_byte(clerk: Clerk, desk: Desk) -> None:
     tenant = await desk.tenant()
     files = {"file": ("../../etc/Công văn trả lời.pdf", PDF, "text/html")}
-    await clerk.do(at(tenant, "confirm"), files=files, channel="paper", name="Bình")
+    await clerk.do(at(tenant, "confirm"), files=files, channel="paper", **SAID)
     page = await clerk.see(at(tenant))
     link = re.search(r'href="([^"]+/papers/[0-9a-f]{64})">([^<]+)<', page)
     assert link is not None
@@ -100,16 +124,16 @@ async def test_a_file_that_is_not_what_it_says_is_refused_and_nothing_is_recorde
     clerk: Clerk, desk: Desk, name: str, data: bytes
 ) -> None:
     tenant, before = await desk.tenant(), await desk.trace()
-    await clerk.do(at(tenant, "confirm"), 422, files={"file": (name, data, "application/pdf")}, name="Bình")
+    await clerk.do(at(tenant, "confirm"), 422, files={"file": (name, data, "application/pdf")}, **SAID)
     assert await desk.trace() == before
 
 
 async def test_a_file_of_fifty_megabytes_is_refused_before_it_is_read(clerk: Clerk, desk: Desk) -> None:
     tenant, before = await desk.tenant(), await desk.trace()
     huge = {"file": ("to.pdf", b"%PDF-" + b"0" * (50 * 1024 * 1024), "application/pdf")}
-    await clerk.do(at(tenant, "confirm"), 413, files=huge, name="Bình")
+    await clerk.do(at(tenant, "confirm"), 413, files=huge, **SAID)
     large = {"file": ("to.pdf", b"%PDF-" + b"0" * LARGEST_BYTES + b"%%EOF", "application/pdf")}
-    await clerk.do(at(tenant, "confirm"), 422, files=large, name="Bình")
+    await clerk.do(at(tenant, "confirm"), 422, files=large, **SAID)
     assert await desk.trace() == before
 
 
@@ -317,7 +341,7 @@ async def test_an_archive_that_inflates_a_thousandfold_is_not_unpacked(clerk: Cl
         archive.writestr("xl/vbaProject.bin", b"0" * 200_000_000)
         archive.writestr("xl/workbook.xml", b"<workbook/>")
     files = {"file": ("bao cao.xlsx", bomb.getvalue(), "application/octet-stream")}
-    await clerk.do(at(tenant, "confirm"), 422, files=files, name="Bình")
+    await clerk.do(at(tenant, "confirm"), 422, files=files, **SAID)
     assert await desk.trace() == before
 
 
@@ -402,7 +426,7 @@ async def test_a_delivery_is_reached_through_its_own_campaign_only(leader: Clerk
 async def test_two_who_press_at_once_are_told_what_stands(clerk: Clerk, leader: Clerk, desk: Desk) -> None:
     tenant = await desk.tenant()
     await clerk.do(at(tenant, "exempt"), why="đã giải thể")
-    page = await leader.do(at(tenant, "confirm"), 422, name="Bình")
+    page = await leader.do(at(tenant, "confirm"), 422, **SAID)
     assert "trạng thái hiện tại" in page.text
     assert (await desk.delivery(tenant.recipient)).state == "EXEMPT"
 

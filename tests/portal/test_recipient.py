@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
-from congvan.acts import confirmations, deliveries, passing_on
+from congvan.acts import confirmations, deliveries, figures, metrics, passing_on, pausing, roll
+from congvan.acts.dossier import dossier
+from congvan.acts.progress import progress
+from congvan.errors import ActRefused
 from congvan.rules.protocol import Event
+from congvan.rules.uploads import LARGEST_BYTES
 from congvan.store.tables import Delivery, Hop, Letter
+from tests.portal.files_sent import made_pdf, with_script
 from tests.portal.world import Desk, form_token, turn_all
 
 WHO = {"name": "Nguyễn Thị Hoa", "position": "Trưởng phòng Hành chính"}
@@ -178,12 +185,56 @@ async def test_past_a_silent_investor_tenants_read_the_letter_above(web: httpx.A
     assert (await desk.delivery("CDT-VSIP")).late
 
 
+async def test_while_a_campaign_is_paused_nobody_is_overdue(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    path = desk.path(tenant)
+    await pausing.pause(desk.house, tenant.campaign_id, "Hoa", "bão số 3")
+    desk.clock.forward(days=14)
+    page = (await web.get(path)).text
+    assert "Đã quá thời hạn" not in page
+    assert "Đang tạm dừng, ngừng tính thời hạn." in page
+    assert "Paused: the time to answer does not run." in (await web.get(f"{path}?lang=en")).text
+    assert (await dossier(desk.house, "8184", tenant.id)).overdue is False
+    campaign = await roll.campaign_of(desk.house, "8184")
+    assert await roll.count(desk.house, campaign.id, roll.Wanted(mark="overdue")) == 0
+    lines = await roll.entries(desk.house, [tenant.id])
+    assert [line.overdue for line in lines] == [False]
+    assert (await progress(desk.house, campaign)).total.overdue == 0
+    (shown,) = (await figures.status(desk.house))["campaigns"]
+    assert shown["totals"]["overdue"] == 0
+    assert (await metrics.snapshot(desk.house))["congvan_deliveries_overdue"] == {(): 0}
+
+
 async def test_a_new_contact_goes_to_the_operator_and_changes_no_address(web: httpx.AsyncClient, desk: Desk) -> None:
     tenant = await desk.tenant()
     page = await posted(web, desk.path(tenant), "contact", email="hcns@moi.example", by="Hoa", note="Từ 1/12")
     assert "Đề nghị đã được chuyển đến cán bộ phụ trách." in page.text
     assert (await desk.delivery(tenant.recipient)).address == tenant.address
     assert "contact_proposed" in await desk.events(tenant.id)
+
+
+async def test_the_same_contact_proposed_again_is_one_request_and_there_is_an_end_to_others(
+    web: httpx.AsyncClient, desk: Desk
+) -> None:
+    tenant = await desk.tenant()
+    for number in (1, 1, 1, 2, 3, 4, 5):
+        page = await posted(web, desk.path(tenant), "contact", email=f"hcns{number}@moi.example", by="Hoa")
+        assert page.status_code == 200
+    assert (await desk.events(tenant.id)).count("contact_proposed") == 5
+    page = await posted(web, desk.path(tenant), "contact", email="hcns6@moi.example", by="Hoa")
+    assert page.status_code == 422
+    assert "đang chờ cán bộ phụ trách xem xét" in page.text
+    assert (await desk.events(tenant.id)).count("contact_proposed") == 5
+
+
+async def test_whom_nothing_is_asked_of_any_more_names_no_contact(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    path = desk.path(tenant)
+    token = form_token(await web.get(path))
+    await deliveries.exempt(desk.house, tenant.id, "Hoa", "đã giải thể")
+    data = {"form_token": token, "email": "hcns@moi.example", "by": "Hoa"}
+    assert (await web.post(f"{path}/contact", data=data)).status_code == 409
+    assert "contact_proposed" not in await desk.events(tenant.id)
 
 
 async def test_a_chemical_enterprise_ticks_the_sentence_that_binds_it(web: httpx.AsyncClient, desk: Desk) -> None:
@@ -202,7 +253,8 @@ async def test_a_chemical_enterprise_ticks_the_sentence_that_binds_it(web: httpx
 async def release_branches(desk: Desk) -> None:
     for code in ("CDT-VSIP", "CDT-NAMDINHVU"):
         investor = await desk.delivery(code)
-        await passing_on.pass_on(desk.house, investor.id, passing_on.PassOn("Hoa", "Giám đốc"))
+        if investor.child_hop_id is not None:
+            await passing_on.pass_on(desk.house, investor.id, passing_on.PassOn("Hoa", "Giám đốc"))
     await turn_all(desk.house)
 
 
@@ -239,16 +291,76 @@ async def test_an_investors_own_pdf_is_what_leaves(web: httpx.AsyncClient, desk:
         assert await ledger.file(letter.sha256) == own
 
 
-@pytest.mark.parametrize("data", [b"", b"MZ\x90\x00 not a letter", b"%PDF-1.7 cut off", b"PK\x03\x04"])
-async def test_what_is_no_pdf_is_not_taken_whatever_it_is_called(
-    web: httpx.AsyncClient, desk: Desk, data: bytes
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "Tệp không có nội dung."),
+        (b"MZ\x90\x00 not a letter", "Tệp không phải là PDF nguyên vẹn."),
+        (b"%PDF-1.7 cut off", "Tệp không phải là PDF nguyên vẹn."),
+        (b"PK\x03\x04", "Tệp không phải là PDF nguyên vẹn."),
+        (b"%PDF-" + bytes(LARGEST_BYTES) + b"%%EOF", "Tệp lớn hơn 10 MB."),
+        (made_pdf("TỐI MẬT"), "Tệp có dấu chỉ mức độ mật"),
+        (with_script(), "có mã lệnh hoặc có tệp nhúng"),
+    ],
+    ids=lambda one: f"{len(one)} bytes" if isinstance(one, bytes) else "",
+)
+async def test_a_file_that_may_not_leave_in_a_companys_name_is_refused_in_words(
+    web: httpx.AsyncClient, desk: Desk, data: bytes, message: str
 ) -> None:
     path = desk.path(await desk.delivery("CDT-VSIP"))
     before = await desk.trace()
     fields = {"form_token": form_token(await web.get(path)), **WHO}
     page = await web.post(f"{path}/pass-on", data=fields, files={"own_pdf": ("a.pdf", data, "application/pdf")})
     assert page.status_code == 422
-    assert "Tệp không phải là PDF nguyên vẹn." in page.text
+    assert message in page.text
+    assert 'aria-describedby="pass_on-own_pdf-fault"' in page.text
+    assert await desk.trace() == before
+
+
+async def test_a_file_that_was_chosen_never_gives_way_to_the_prepared_letter(
+    web: httpx.AsyncClient, desk: Desk
+) -> None:
+    investor = await desk.delivery("CDT-VSIP")
+    path, before = desk.path(investor), await desk.trace()
+    fields = {"form_token": form_token(await web.get(path)), **WHO}
+    own = {"own_pdf": ("thư.pdf", made_pdf("Kính gửi"), "application/pdf")}
+    page = await web.post(f"{path}/pass-on", data=fields | {"number": "15/CV"}, files=own)
+    assert page.status_code == 422
+    assert "Chọn lại tệp" in page.text
+    assert re.search(r"<details open>\s*<summary>Dùng văn bản riêng", page.text)
+    sent = fields | chosen(page) | {"number": "15"}
+    assert "chosen_own_pdf" in sent
+    page = await web.post(f"{path}/pass-on", data=sent)
+    assert page.status_code == 422
+    assert "Chọn lại tệp" in page.text
+    assert await desk.trace() == before
+    page = await web.post(f"{path}/pass-on", data=fields | chosen(page), files=own)
+    assert page.status_code == 303
+    async with desk.house.store.view() as ledger:
+        letter = await ledger.get(Letter, (await ledger.get(Hop, investor.child_hop_id)).letter_id)
+        assert await ledger.file(letter.sha256) == own["own_pdf"][1]
+
+
+async def test_whoever_gives_up_its_own_file_passes_the_prepared_letter_on(web: httpx.AsyncClient, desk: Desk) -> None:
+    path = desk.path(await desk.delivery("CDT-VSIP"))
+    fields = {"form_token": form_token(await web.get(path)), **WHO}
+    page = await web.post(f"{path}/pass-on", data=fields, files={"own_pdf": ("a.pdf", b"MZ", "application/pdf")})
+    sent = fields | chosen(page) | {"without_own_pdf": "yes"}
+    assert 'name="without_own_pdf"' in page.text
+    assert (await web.post(f"{path}/pass-on", data=sent)).status_code == 303
+
+
+def chosen(page: httpx.Response) -> dict[str, str]:
+    """What a form that came back remembers of the files that were chosen."""
+    return dict.fromkeys(re.findall(r'type="hidden" name="(chosen_\w+)" value="yes"', page.text), "yes")
+
+
+async def test_who_has_nobody_below_passes_nothing_on(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant, before = await desk.tenant(), await desk.trace()
+    page = await posted(web, desk.path(tenant), "pass-on", **WHO)
+    assert page.status_code == 409
+    with pytest.raises(ActRefused):
+        await passing_on.pass_on(desk.house, tenant.id, passing_on.PassOn("Hoa", "Giám đốc"))
     assert await desk.trace() == before
 
 

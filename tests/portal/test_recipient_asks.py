@@ -10,8 +10,10 @@ from sqlalchemy import select
 
 from congvan.acts import deliveries
 from congvan.links import Link
+from congvan.portal import looking
 from congvan.store.tables import Delegate, Delivery, Message, Request, WayRow
-from tests.portal.test_recipient import WHO, posted
+from tests.portal.files_sent import marked_secret
+from tests.portal.test_recipient import WHO, chosen, posted
 from tests.portal.world import START, Desk, form_token, turn_all
 
 PDF = b"%PDF-1.7\nown\n%%EOF\n"
@@ -77,6 +79,10 @@ async def test_a_colleague_opens_the_page_answers_and_can_do_no_more(web: httpx.
     assert "Đường dẫn này được đồng nghiệp chuyển" in own.text
     for withheld in ("Từ chối tiếp nhận văn bản", "Đổi đầu mối liên hệ", "Chuyển cho đồng nghiệp xử lý"):
         assert withheld not in own.text
+    for form, fields in (("contact", {"email": "a@b.example", "by": "x"}), ("pass-on", WHO)):
+        data = {"form_token": form_token(own), **fields}
+        assert (await web.post(f"/v/{token}/{form}", data=data)).status_code == 409
+    assert await rows(desk, Request) == []
     answered = await posted(web, f"/v/{token}", "confirm", **WHO)
     assert "Biên nhận" in answered.text
     assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
@@ -108,6 +114,16 @@ async def test_a_delegates_token_of_nobody_opens_nothing(web: httpx.AsyncClient,
     for name in ("f" * 32, tenant.id):
         token = desk.house.links.token(Link(name, "delegate", 1, START.replace(year=2024)))
         assert (await web.get(f"/v/{token}")).status_code == 404
+
+
+async def test_whoever_has_a_mailbox_at_the_same_provider_is_no_colleague(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    for provider in ("hp.vnn.vn", "fpt.vn", "hanmail.net", "yahoo.co.jp", "foxmail.com", "163.com"):
+        async with desk.house.store.act() as ledger:
+            await ledger.change(Delivery, Delivery.id == tenant.id, address=f"cong-ty@{provider}")
+        page = await posted(web, desk.path(tenant), "delegate", email=f"nguoi-la@{provider}", by="Hoa")
+        assert page.status_code == 422
+    assert await rows(desk, Delegate) == []
 
 
 # ------------------------------------------------------------------------------------ the mailbox is not ours
@@ -175,6 +191,7 @@ async def test_all_at_once_are_ticked_with_one_tick(web: httpx.AsyncClient, desk
         ({}, "Đánh dấu ít nhất một đơn vị."),
         ({"how": "telepathy"}, "Chọn cách chuyển."),
         ({"day": "31/02/2023"}, "Ghi một ngày có thật"),
+        ({"day": "2023-12-02"}, "Ghi một ngày không sau 01/12/2023."),
         ({"name": ""}, "Ghi họ và tên."),
     ],
 )
@@ -187,6 +204,41 @@ async def test_what_is_missing_by_hand_comes_back(
     page = await web.post(f"{path}/by-hand", data=data | fields)
     assert page.status_code == 422
     assert message in page.text
+    assert await desk.trace() == before
+
+
+async def test_what_was_ticked_is_still_there_after_a_refusal(web: httpx.AsyncClient, desk: Desk) -> None:
+    investor, stranger = await desk.delivery("CDT-VSIP"), await desk.tenant()
+    path, (ticked, *_) = desk.path(investor), await _branch(desk, investor)
+    data = {
+        "form_token": form_token(await web.get(f"{path}/by-hand")), "how": "meeting", "day": "2023-12-01",
+        f"t_{ticked.id}": "yes", f"e_{ticked.id}": "Ký nhận 01/12", f"t_{stranger.id}": "yes", **WHO,
+    }  # fmt: skip
+    page = await web.post(f"{path}/by-hand", data=data, files={"own_pdf": ("giấy.pdf", PDF)})
+    assert page.status_code == 422
+    assert f'name="t_{ticked.id}" value="yes" checked' in page.text
+    for kept in ("Ký nhận 01/12", '<option value="meeting" selected>', 'value="2023-12-01"', "Chọn lại tệp"):
+        assert kept in page.text, kept
+    data.pop(f"t_{stranger.id}")
+    page = await web.post(f"{path}/by-hand", data=data | chosen(page))
+    assert page.status_code == 422
+    page = await web.post(f"{path}/by-hand", data=data | chosen(page), files={"own_pdf": ("giấy.pdf", PDF)})
+    assert page.status_code == 303
+
+
+async def test_no_letter_that_is_marked_as_secret_is_recorded_as_passed_on_by_hand(
+    web: httpx.AsyncClient, desk: Desk
+) -> None:
+    investor = await desk.delivery("CDT-VSIP")
+    path, (ticked, *_), before = desk.path(investor), await _branch(desk, investor), await desk.trace()
+    data = {
+        "form_token": form_token(await web.get(f"{path}/by-hand")), "how": "paper", "day": "2023-12-01",
+        f"t_{ticked.id}": "yes", **WHO,
+    }  # fmt: skip
+    page = await web.post(f"{path}/by-hand", data=data, files={"own_pdf": ("a.pdf", marked_secret("a.pdf"))})
+    assert page.status_code == 422
+    assert "Tệp có dấu chỉ mức độ mật" in page.text
+    assert f'name="t_{ticked.id}" value="yes" checked' in page.text
     assert await desk.trace() == before
 
 
@@ -245,6 +297,28 @@ async def test_no_form_of_another_site_is_taken(web: httpx.AsyncClient, desk: De
         assert (await web.post(f"{path}/{form}", data=said, headers=headers)).status_code == 403
     assert (await web.get(f"{path}/{form}")).status_code == (200 if form == "by-hand" else 405)
     assert await desk.trace() == before
+
+
+async def test_what_an_act_refuses_is_said_in_english_too(web: httpx.AsyncClient, desk: Desk) -> None:
+    path = desk.path(await desk.tenant())
+    data = {"form_token": form_token(await web.get(path)), "email": "a@b.example", "by": "A"}
+    page = await web.post(f"{path}/delegate?lang=en", data=data)
+    assert page.status_code == 422
+    assert "a mailbox of your own organisation (the same domain)" in page.text
+    assert "Chỉ chuyển được" not in page.text
+
+
+async def test_who_is_listed_by_hand_is_whom_nobody_has_reached_and_the_rest_is_spoken_of(
+    web: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "MOST_BELOW", 2)
+    investor = await desk.delivery("CDT-VSIP")
+    first, *fresh = sorted(await _branch(desk, investor), key=lambda one: (one.name, one.id))
+    async with desk.house.store.act() as ledger:
+        await ledger.change(Delivery, Delivery.id == first.id, state="SENT", due_at=START)
+    page = (await web.get(f"{desk.path(investor)}/by-hand")).text
+    assert [one.id in page for one in (first, *fresh)] == [False, True, True] + [False] * (len(fresh) - 2)
+    assert "Chỉ hiện 2 đơn vị đầu tiên" in page
 
 
 async def test_every_new_form_stands_in_english_too(web: httpx.AsyncClient, desk: Desk) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import httpx
 import pytest
 from sqlalchemy import select
 
+from congvan.rules import uploads
+from congvan.rules.uploads import Upload
 from congvan.store.tables import EventRow, File
-from tests.portal.test_recipient import WHO
+from tests.portal.files_sent import made_docx, marked_secret
+from tests.portal.test_recipient import WHO, chosen
 from tests.portal.world import Desk, form_token
 
 CAMPAIGN = "report_file"
@@ -84,6 +88,69 @@ async def test_what_does_not_fit_comes_back_in_both_languages_with_what_was_type
         assert WHO["name"] in page.text
         assert 'value="fire" required checked' in page.text or "q_about" in fields
     assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
+
+
+async def test_the_receipt_in_english_spells_its_days_out(web: httpx.AsyncClient, desk: Desk) -> None:
+    page = await reported(web, desk.path(await desk.tenant()), GOOD, lang="en")
+    assert "5 December 2023" in page.text
+    assert "05/12/2023" not in page.text
+
+
+@pytest.mark.parametrize("field", ["attached", "q_file"])
+async def test_a_file_beside_a_report_is_not_lost_when_the_form_comes_back(
+    web: httpx.AsyncClient, desk: Desk, field: str
+) -> None:
+    tenant = await desk.tenant()
+    path = desk.path(tenant)
+    page = await reported(web, path, GOOD | {"q_drills": "101"}, {field: ("phương án.pdf", PDF)})
+    assert page.status_code == 422
+    assert "Chọn lại tệp" in page.text
+    sent = {"form_token": form_token(page), **WHO, **GOOD} | chosen(page)
+    assert f"chosen_{field}" in sent
+    again = await web.post(f"{path}/report", data=sent)
+    assert again.status_code == 422
+    assert "Chọn lại tệp" in again.text
+    assert f"chosen_{field}" in chosen(again)
+    assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
+    assert f'name="without_{field}"' in again.text
+    given_up = await web.post(f"{path}/report", data=sent | {f"without_{field}": "yes"})
+    assert given_up.status_code == 303
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.docx"])
+@pytest.mark.parametrize("field", ["attached", "q_file"])
+async def test_no_report_brings_a_file_that_is_marked_as_secret(
+    web: httpx.AsyncClient, desk: Desk, field: str, name: str
+) -> None:
+    tenant = await desk.tenant()
+    page = await reported(web, desk.path(tenant), GOOD, {field: (name, marked_secret(name))})
+    assert page.status_code == 422
+    assert "Tệp có dấu chỉ mức độ mật" in page.text
+    assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
+
+
+async def test_each_file_is_looked_at_once_beside_the_loop_and_before_anything_is_locked(
+    web: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, bool, int]] = []
+    look = uploads.fault_of
+
+    def looked_at(file: Upload) -> str:
+        if file.fault is None:
+            main = threading.current_thread() is threading.main_thread()
+            seen.append((file.name, main, desk.house.store.open_transactions))
+        return look(file)
+
+    monkeypatch.setattr(uploads, "fault_of", looked_at)
+    files = {"q_file": ("phương án.pdf", PDF), "attached": ("bảng.xlsx", made_docx("x"))}
+    page = await reported(web, desk.path(await desk.tenant()), GOOD, files)
+    assert page.status_code == 422
+    files["attached"] = ("thư.docx", made_docx("x"))
+    page = await reported(web, desk.path(await desk.tenant()), GOOD, files)
+    assert page.status_code == 200
+    assert seen == [
+        (name, False, 0) for name in ("phương án.pdf", "bảng.xlsx", "phương án.pdf", "thư.docx")
+    ]  # fmt: skip
 
 
 async def test_a_report_of_twenty_megabytes_is_refused_before_it_is_read(web: httpx.AsyncClient, desk: Desk) -> None:

@@ -33,6 +33,7 @@ def test_every_text_has_both_languages_with_the_same_blanks() -> None:
 def test_every_text_is_used_and_every_used_text_is_there() -> None:
     sources = [*FOLDER.glob("*.html"), *Path("congvan/portal").glob("*.py")]
     sources += [Path("congvan/rules/requirements.py"), Path("congvan/rules/uploads.py")]
+    sources += [Path("congvan/acts/signed_files.py")]
     text = "\n".join(path.read_text("utf-8") for path in sources)
     used = set(re.findall(r'\bt\("(\w+)"[,)]', text))
     assert used <= set(WORDS)
@@ -43,6 +44,17 @@ def test_every_text_is_used_and_every_used_text_is_there() -> None:
     stems = {f"{stem}_{part}" for stem in quoted for part in ("title", "text")} | {f"need_{one}" for one in quoted}
     stems |= composed_in_code
     assert set(WORDS) - used - needed - stems == set()
+
+
+def test_every_refusal_that_a_recipient_may_meet_stands_in_english() -> None:
+    known = yaml.safe_load((FOLDER / "refusals_en.yaml").read_text("utf-8"))
+    acts = ("by_hand", "confirmations", "delegates", "passing_on", "receipts", "requests")
+    source = "\n".join((Path("congvan/acts") / f"{name}.py").read_text("utf-8") for name in acts)
+    said = re.findall(r'(?:ActRefused|super\(\).__init__)\(\s*f?"([^"]+)', source)
+    # Whoever decides on a request is an operator.
+    asked = [text for text in said if not text.startswith(("Đề nghị này", "Cần họ tên người quyết định"))]
+    assert [text for text in asked if not text.startswith(tuple(known))] == []
+    assert [start for start in known if not any(text.startswith(start) for text in asked)] == []
 
 
 def test_every_state_and_every_answer_has_its_name() -> None:

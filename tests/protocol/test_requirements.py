@@ -169,6 +169,7 @@ def _zip(*names: str) -> bytes:
         ("bảng.xlsx", _zip("word/document.xml"), "file_kind"),
         ("bảng.xlsx", _zip("xl/workbook.xml", "xl/vbaProject.bin"), "file_kind"),
         ("bảng.xlsx", PDF, "file_kind"),
+        ("bảng.xlsx", _zip("xl/workbook.xml", *map(str, range(5_000))), "file_kind"),
         ("pdf", PDF, "file_kind"),
         ("to.pdf", b"%PDF-" + bytes(uploads.LARGEST_BYTES), "file_too_large"),
     ],

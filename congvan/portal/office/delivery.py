@@ -14,6 +14,7 @@ from congvan.acts import dossier as dossiers
 from congvan.acts.accounts import Role
 from congvan.acts.confirmations import Answer, AnswersWrong, Receipt
 from congvan.acts.passing_on import PassOn, pass_on
+from congvan.acts.signed_files import examined
 from congvan.commands import given
 from congvan.errors import BadInput, CongvanError, Fault, StaleDelivery
 from congvan.house import House
@@ -21,7 +22,6 @@ from congvan.portal.files import FILE_POLICY, disposition
 from congvan.portal.forms import QUESTION
 from congvan.portal.office.counter import Counter, Seat, Sent
 from congvan.portal.office.saying import required, until
-from congvan.rules import uploads
 from congvan.rules.protocol import Event
 from congvan.rules.uploads import Upload
 
@@ -48,12 +48,14 @@ Do = Callable[[Order], Awaitable[object]]
 async def confirm(order: Order) -> object:
     """An answer that came by telephone or on paper: who said it, on what evidence."""
     sent = order.sent
-    event = _ANSWERS.get(sent.text("answer"), Event.ACKNOWLEDGED)
+    event = _ANSWERS.get(sent.text("answer"))
+    if event is None:
+        raise BadInput([Fault("", "Trả lời", "chưa chọn câu trả lời", "chọn một trong các câu trả lời")])
     name = required(sent.text("name"), "Họ tên người trả lời")
     said = Answer(
         event, name, sent.text("position"), _channel(sent), order.by, evidence=sent.text("evidence"),
         reason=required(sent.words("reason"), "Lý do từ chối") if event is Event.REJECTED else "",
-        segment_ticked=sent.ticked("segment"), attached=_evidence(sent),
+        segment_ticked=sent.ticked("segment"), attached=await _evidence(sent),
     )  # fmt: skip
     return await _answer(order, said)
 
@@ -64,7 +66,8 @@ async def report(order: Order) -> object:
     words = sent.words("reason")
     said = Answer(
         Event.COMPLETED, required(sent.text("name"), "Họ tên người báo cáo"), sent.text("position"), _channel(sent),
-        order.by, evidence=sent.text("evidence"), data={"report": words} if words else {}, attached=_evidence(sent),
+        order.by, evidence=sent.text("evidence"), attached=await _evidence(sent),
+        data={"report": words} if words else {},
         fields={key.removeprefix(QUESTION): value for key, value in sent.texts.items() if key.startswith(QUESTION)},
         files={key.removeprefix(QUESTION): file for key, file in sent.files.items() if key.startswith(QUESTION)},
     )  # fmt: skip
@@ -86,7 +89,7 @@ async def _answer(order: Order, said: Answer) -> Receipt:
 async def forward(order: Order) -> object:
     """A company's order to pass its letter on, given by telephone or on paper; with its own PDF where it has one."""
     sent = order.sent
-    _look_at(sent.file, "Văn bản của đơn vị", only_pdf=True)
+    await _look_at(sent.file, "Văn bản của đơn vị", only_pdf=True)
     number = sent.text("number", 7)
     passed = PassOn(
         required(sent.text("name"), "Họ tên người quyết định"), sent.text("position"),
@@ -146,7 +149,9 @@ async def settle(order: Order) -> None:
 async def recalled(order: Order) -> None:
     """What a recipient says to a recall: given back, or not and why."""
     sent = order.sent
-    agreed = sent.text("agreed") != "no"
+    if sent.text("agreed") not in ("yes", "no"):
+        raise BadInput([Fault("", "Trả lời", "chưa chọn câu trả lời", "chọn một trong các câu trả lời")])
+    agreed = sent.text("agreed") == "yes"
     why = sent.words("why") if agreed else required(sent.words("why"), "Lý do từ chối")
     await recalls.answer(
         order.house, order.delivery_id, agreed=agreed, by=order.by, channel=_channel(sent), why=why
@@ -174,16 +179,18 @@ def _channel(sent: Sent) -> str:
     return channel if channel in _CHANNELS else "phone"
 
 
-def _evidence(sent: Sent) -> list[Upload]:
-    _look_at(sent.file, "Tệp căn cứ")
+async def _evidence(sent: Sent) -> list[Upload]:
+    await _look_at(sent.file, "Tệp căn cứ")
     return [sent.file] if sent.file else []
 
 
-def _look_at(file: Upload | None, field: str, *, only_pdf: bool = False) -> None:
+async def _look_at(file: Upload | None, field: str, *, only_pdf: bool = False) -> None:
     """Raise BadInput for a file that may not be kept."""
     if file is None:
         return
-    fault = uploads.fault_of(file)
+    fault = (await examined(file)).fault
+    if fault == "file_secret":
+        raise BadInput([Fault("", field, "tệp có dấu chỉ mức độ mật", "chuyển theo đường văn thư mật")])
     if fault == "file_too_large":
         raise BadInput([Fault("", field, "tệp lớn hơn 10 MB", "quét lại ở độ phân giải thấp hơn")])
     if fault or (only_pdf and file.media_type != "application/pdf"):
