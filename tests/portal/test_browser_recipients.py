@@ -113,7 +113,7 @@ async def test_an_investor_ticks_whom_it_reached_on_a_phone(
     if javascript:
         await fits(page)
     await page.get_by_role("button", name="Ghi nhận").click()
-    await page.wait_for_url("**done=pass_on**")
+    await page.wait_for_url("**done=by_hand**")
     await shot(page, "by-hand-done")
     await page.get_by_role("link", name="Xem danh sách").click()
     await shot(page, "by-hand-below")
