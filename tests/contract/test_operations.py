@@ -4,21 +4,26 @@ way, keys are changed, and what the shipped files of an installation name is the
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
+import os
 import re
 import sqlite3
+import stat
 from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 from sqlalchemy import func, select
 
 from congvan.acts import audit, auditing, confirmations
 from congvan.clock import HandClock
-from congvan.house import House, build
-from congvan.links import Link
+from congvan.house import House, build, with_keys
+from congvan.links import Link, Links
+from congvan.mail.address import verp_sender, verp_token
 from congvan.rules.calendar import instant
 from congvan.rules.protocol import Event
 from congvan.settings import Settings
@@ -130,6 +135,47 @@ async def test_a_new_key_signs_and_the_old_links_still_open(tmp_path: Path) -> N
         new.links.read(token, "answer", now)
     for house in (old, both, new):
         await house.close()
+
+
+def test_processes_that_start_together_sign_with_one_key_which_nobody_finds_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each makes a key where there is none: the first to lay its own down is followed by the others."""
+    settings = Settings(home=tmp_path, secret_keys=(), _env_file=None)
+    seen: list[str] = []
+    written = os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        # Another process comes by while this one writes.
+        monkeypatch.setattr(os, "fsync", written)
+        assert not (tmp_path / "secret.key").exists()
+        seen.append(with_keys(settings).secret_keys[0].get_secret_value())
+        written(descriptor)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    (key,) = with_keys(settings).secret_keys
+    assert [key.get_secret_value()] == seen
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+    assert stat.S_IMODE((tmp_path / "secret.key").stat().st_mode) == 0o600
+
+
+def test_a_full_disk_leaves_no_empty_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        with_keys(Settings(home=tmp_path, secret_keys=(), _env_file=None))
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_the_longest_mailbox_that_the_settings_take_bears_the_address_of_a_delivery() -> None:
+    links = Links([KEY], "http://127.0.0.1:4280")
+    token = links.mail_token("0123456789abcdef" * 2)
+    mailbox = f"{'v' * 18}@bql.example"
+    assert verp_token(mailbox, verp_sender(Settings(mail_from=mailbox, _env_file=None).mail_from, token)) == token
+    with pytest.raises(ValidationError):
+        Settings(mail_from=f"v{mailbox}", _env_file=None)
 
 
 # ------------------------------------------------------------------------------------ the shipped files
