@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 
 from congvan.errors import CongvanError
 from congvan.house import House, build
+from congvan.logs import configure
 from congvan.store.database import Refused
 
 _houses: list[House] = []
@@ -44,7 +45,9 @@ def effect(function: Callable[..., Any]) -> Any:
 @asynccontextmanager
 async def at_work(house: House | None = None) -> AsyncIterator[House]:
     """The house that this run's tasks work in; closed at the end, so that the process can leave."""
-    house = house or build(gives_way=True)
+    if house is None:
+        house = build(gives_way=True)
+        configure(house.settings)
     _houses.append(house)
     try:
         yield house
