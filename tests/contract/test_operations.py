@@ -223,6 +223,35 @@ def test_the_units_write_where_systemd_lets_them() -> None:
         assert written == {"CONGVAN_HOME", "PREFECT_HOME"} | pages
 
 
+def test_commands_beside_the_units_run_as_their_user_with_their_settings() -> None:
+    """A command of root would make root's files, which the services cannot write."""
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    (line,) = re.findall(r"^congvan\(\) \{ (.+?); \}$", text.replace("\\\n", " "), re.M)
+    for unit in (ROOT / "deploy" / "systemd").glob("*.service"):
+        said = unit.read_text("utf-8")
+        (user,), (folder,), (file,), (home,) = (
+            re.findall(rf"^{name}(\S+)", said, re.M)
+            for name in ("User=", "WorkingDirectory=", "EnvironmentFile=", "Environment=CONGVAN_HOME=")
+        )
+        same = (f"--uid={user}", f"--working-directory={folder}", f"EnvironmentFile={file}", f"CONGVAN_HOME={home}")
+        assert all(part in line for part in same), unit.name
+    assert f"useradd --system --home-dir {home} --shell /usr/sbin/nologin {user}\n" in text
+    flows = (ROOT / "deploy" / "systemd" / "congvan-flows.service").read_text("utf-8")
+    (group,) = re.findall(r"^#SupplementaryGroups=(\S+)$", flows, re.M)
+    assert f"-p SupplementaryGroups={group}" in text
+
+
+def test_a_folder_of_settings_of_ones_own_is_mounted_where_the_settings_name_it() -> None:
+    compose = (ROOT / "deploy" / "compose.yaml").read_text("utf-8")
+    (waiting,) = re.findall(r"^  # (volumes: .+)$", compose, re.M)
+    shipped = yaml.safe_load(compose)["x-engine"]["volumes"]
+    (*same, own) = yaml.safe_load(waiting)["volumes"]
+    assert same == shipped
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert waiting in text
+    assert f"CONGVAN_CONFIG={own.split(':')[1]}`" in text
+
+
 def test_the_image_has_prefects_pages_laid_down_where_its_user_may_write() -> None:
     text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
     (line,) = re.findall(r"^ENV (.+)$", text, re.M)
