@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,9 +21,12 @@ import httpx
 import pytest
 
 import flows.__main__
+from congvan.errors import ActRefused, CongvanError
+from congvan.house import House
+from congvan.mail.address import AddressUnusable
 from congvan.settings import Settings
 from congvan.store.schema import migrate
-from tasks import at_work
+from tasks import at_work, records
 from tests.flows.engine import Engine, free_port, until
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
@@ -190,6 +194,27 @@ async def test_a_setting_with_which_nothing_can_run_ends_it_with_its_name(
 def test_a_number_of_processes_that_is_set_to_nothing_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONGVAN_PROCESSES", "")
     assert flows.__main__._processes() == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "shown"),
+    [
+        (ValueError("'bql+token@bql.example' has more than 64 octets"), "ValueError in tasks.records"),
+        (AddressUnusable("'hoa@t1.example': no such domain"), "AddressUnusable in tasks.records"),
+        (ActRefused("đợt này đã kết thúc"), "đợt này đã kết thúc"),
+    ],
+)
+async def test_a_task_that_fails_shows_prefect_only_what_was_written_for_a_reader(
+    house: House, monkeypatch: pytest.MonkeyPatch, fault: Exception, shown: str
+) -> None:
+    async def trips(_house: House) -> list[str]:
+        raise fault
+
+    monkeypatch.setattr(records.telling, "tell", trips)
+    async with at_work(house):
+        with pytest.raises(CongvanError, match=shown) as raised:
+            await records.tell.fn()
+    assert "@" not in "".join(traceback.format_exception(raised.value))
 
 
 async def test_the_process_of_a_run_logs_in_the_form_that_the_settings_name(
