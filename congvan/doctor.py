@@ -9,25 +9,26 @@ from __future__ import annotations
 import asyncio
 import os
 import smtplib
-import socket
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from congvan.acts import reconciling, registry
-from congvan.acts.composing import dkim_signer
+from congvan.acts.composing import dkim_signer, is_reserved
 from congvan.almanac import CalendarFile, read_calendar_file, unannounced
 from congvan.errors import BadInput, CongvanError, first_line
-from congvan.house import House, build
+from congvan.house import KEY_LETTERS, House, build
+from congvan.mail.address import domain_of
 from congvan.mail.imap import Mailbox, MailboxUnreadable
-from congvan.mail.url import SmtpUrl
+from congvan.mail.url import LOOPBACK, SmtpUrl
 from congvan.plan_check import check_cascade
 from congvan.reading import lines_of, read_cascade
 from congvan.rules.calendar import local
@@ -39,8 +40,6 @@ from congvan.store.tables import EventRow
 _ANSWERS_S = 5.0
 #: Further apart than this, a deadline at 17:00 is judged differently by two machines.
 _DRIFT = timedelta(seconds=60)
-#: The shortest key that is believed to be one: 128 bits in base64.
-_KEY_LETTERS = 22
 #: Prefect's server reads these when it starts. Measured with 2,000 open runs: the first costs 59 % of a
 #: core when on; the second reads every paused run, of which we have none.
 PREFECT_SETTINGS = {
@@ -94,8 +93,8 @@ async def examine() -> list[Check]:
     checks = [*_configuration(given, local(SystemClock().wall()).date()), _keys(given)]
     database, answered_at = await _database(given)
     prefect, their_time = await _prefect(os.environ)
-    checks += [*database, await asyncio.to_thread(_smtp, given.smtp_url), *_dkim(given), *await _inbox(given.imap_url)]
-    checks += prefect
+    checks += [*database, *_addresses(given), await asyncio.to_thread(_smtp, given.smtp_url), *_dkim(given)]
+    checks += [*_mta_log(given), *await _inbox(given.imap_url), *prefect]
     return [*checks, *await _clock(given, answered_at, their_time)]
 
 
@@ -114,10 +113,14 @@ def _configuration(given: Settings, today: date) -> list[Check]:
         found += announced(read_calendar_file(path), today)
     except BadInput as error:
         found += [_fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
-    missing = [part for part in ("letters/page.typ", "emails", "portal") if not (given.templates / part).exists()]
-    if missing:
-        remedy = "đặt CONGVAN_TEMPLATES đến thư mục templates đầy đủ"
-        found.append(_fault(name, f"{given.templates} thiếu {', '.join(missing)}", remedy))
+    for variable, folder, parts in (
+        ("CONGVAN_TEMPLATES", given.templates, ("letters/page.typ", "emails", "portal")),
+        ("CONGVAN_CONFIG", given.config, ("form.yaml", "shared_domains.yaml")),
+    ):
+        missing = [part for part in parts if not (folder / part).exists()]
+        if missing:
+            remedy = f"chép từ bản cài đặt, hoặc đặt {variable} đến thư mục đầy đủ"
+            found.append(_fault(name, f"{folder} thiếu {', '.join(missing)}", remedy))
     return found
 
 
@@ -130,7 +133,7 @@ def announced(file: CalendarFile, today: date) -> list[Check]:
 def _keys(given: Settings) -> Check:
     name, path = "khóa", given.home / "secret.key"
     if given.secret_keys:
-        short = [key for key in given.secret_keys if len(key.get_secret_value()) < _KEY_LETTERS]
+        short = [key for key in given.secret_keys if len(key.get_secret_value()) < KEY_LETTERS]
         if short:
             remedy = "tạo khóa mới: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
             return _fault(name, f"{len(short)} khóa trong CONGVAN_SECRET_KEYS quá ngắn", remedy)
@@ -140,6 +143,13 @@ def _keys(given: Settings) -> Check:
     mode = stat.S_IMODE(path.stat().st_mode)
     if os.name == "posix" and mode & 0o077:
         return _fault(name, f"{path} ai cũng đọc được (quyền {mode:o})", f"chạy: chmod 600 {path}")
+    try:
+        key = path.read_text("utf-8").strip()
+    except (OSError, ValueError) as error:
+        return _fault(name, f"{path} không đọc được ({first_line(error)})", "kiểm tra chủ và quyền đọc của tệp")
+    if len(key) < KEY_LETTERS:
+        remedy = "chép lại khóa từ bản sao lưu; không có bản sao lưu thì xóa tệp (mọi đường dẫn đã gửi sẽ hết hiệu lực)"
+        return _fault(name, f"{path} trống hoặc quá ngắn", remedy)
     return _ok(name, str(path))
 
 
@@ -154,10 +164,12 @@ async def _database(given: Settings) -> tuple[list[Check], datetime | None]:
         return [_ok(name, f"chưa có; sẽ được lập ở {file} khi dùng lần đầu")], None
     try:
         house = build(given)
-    except (SQLAlchemyError, ImportError) as error:
+    except (SQLAlchemyError, ImportError, ValueError) as error:
         remedy = "dạng sqlite+aiosqlite:///TỆP hoặc postgresql+asyncpg://NGƯỜI@MÁY/TÊN"
-        return [_fault(name, f"CONGVAN_DATABASE_URL không đọc được ({first_line(error)})", remedy)], None
-    except (CongvanError, OSError, ValueError) as error:
+        # Of a port that is no number, its message would quote what may be a piece of the password.
+        why = "" if isinstance(error, ValueError) else f" ({first_line(error)})"
+        return [_fault(name, f"CONGVAN_DATABASE_URL không đọc được{why}", remedy)], None
+    except (CongvanError, OSError) as error:
         return [_fault("cấu hình", first_line(error), "sửa các lỗi cấu hình nêu trên")], None
     try:
         return await _look(house)
@@ -199,16 +211,46 @@ async def _look(house: House) -> tuple[list[Check], datetime | None]:
 # ------------------------------------------------------------------------------------ mail
 
 
+def _addresses(given: Settings) -> list[Check]:
+    """What stands in every mail and leads nowhere, though a program can use it."""
+    found = []
+    if is_reserved(domain_of(given.mail_from)):
+        message = f"CONGVAN_MAIL_FROM={given.mail_from} thuộc tên miền dành riêng: thư trả lời không đến được ai"
+        found.append(_warning("thư đi", message, "đặt CONGVAN_MAIL_FROM là hộp thư của cơ quan"))
+    if not given.demo and (urlsplit(given.portal_url).hostname or "") in LOOPBACK:
+        message = f"CONGVAN_PORTAL_URL={given.portal_url}: đường dẫn trong thư chỉ mở được trên chính máy này"
+        found.append(_warning("cấu hình", message, "đặt CONGVAN_PORTAL_URL là địa chỉ mà nơi nhận mở được"))
+    return found
+
+
+def _mta_log(given: Settings) -> list[Check]:
+    if given.mta_log is None:
+        return []
+    name = "nhật ký máy chủ thư"
+    try:
+        with given.mta_log.open("rb"):
+            return [_ok(name, str(given.mta_log))]
+    except OSError as error:
+        remedy = "sửa CONGVAN_MTA_LOG, hoặc cho người dùng chạy congvan vào nhóm được đọc tệp ấy (adm)"
+        return [_fault(name, f"{given.mta_log} không đọc được ({error.strerror})", remedy)]
+
+
 def _smtp(url: str) -> Check:
-    """Says EHLO and goes: no sender, no recipient, no login."""
+    """Greets, logs in where a user is named, and goes: no sender, no recipient."""
     name = "thư đi"
     try:
         way = SmtpUrl.parse(url)
     except (ValueError, CongvanError) as error:
-        return _fault(name, f"CONGVAN_SMTP_URL: {error}", "dạng smtp://người@máy:cổng?tls=starttls")
+        return _fault(name, f"CONGVAN_SMTP_URL: {error}", "dạng smtp://người:mật-khẩu@máy:cổng?tls=starttls")
     try:
         server = _connect(way)
-    except (OSError, smtplib.SMTPException) as error:
+    except smtplib.SMTPAuthenticationError as error:
+        remedy = "kiểm tra tên và mật khẩu trong CONGVAN_SMTP_URL (smtp://người:mật-khẩu@máy)"
+        return _fault(name, f"{way} không cho đăng nhập ({error.smtp_code})", remedy)
+    except smtplib.SMTPHeloError as error:
+        remedy = "đặt tên mà máy chủ thư chấp nhận: CONGVAN_SMTP_URL=smtp://…?helo=TÊN-MÁY"
+        return _fault(name, f"{way} không nhận lời chào «{way.helo}» ({error.smtp_code})", remedy)
+    except (OSError, smtplib.SMTPException, UnicodeError) as error:
         remedy = "kiểm tra CONGVAN_SMTP_URL, tường lửa và chứng thư của máy chủ thư"
         return _fault(name, f"{way} không trả lời ({first_line(error)})", remedy)
     wide = " có SMTPUTF8" if server.has_extn("smtputf8") else ""
@@ -217,18 +259,20 @@ def _smtp(url: str) -> Check:
 
 
 def _connect(way: SmtpUrl) -> smtplib.SMTP:
+    """The way that mail takes, by another library: a connection that is greeted, secured and logged in."""
     context = way.tls_context()
-    implicit = way.tls == "implicit"
     server = (
-        smtplib.SMTP_SSL(way.host, way.port, timeout=_ANSWERS_S, context=context)
-        if implicit
-        else smtplib.SMTP(way.host, way.port, timeout=_ANSWERS_S)
+        smtplib.SMTP_SSL(way.host, way.port, local_hostname=way.helo, timeout=_ANSWERS_S, context=context)
+        if way.tls == "implicit"
+        else smtplib.SMTP(way.host, way.port, local_hostname=way.helo, timeout=_ANSWERS_S)
     )
     try:
-        server.ehlo(way.helo or socket.getfqdn())
+        server.ehlo_or_helo_if_needed()
         if way.tls == "starttls":
             server.starttls(context=context)
-            server.ehlo(way.helo or socket.getfqdn())
+            server.ehlo_or_helo_if_needed()
+        if way.user:
+            server.login(way.user, way.password)
     except BaseException:
         server.close()
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from traceback import walk_tb
 
 
 class CongvanError(Exception):
@@ -89,3 +90,14 @@ def first_line(error: BaseException) -> str:
     """The first line of an error's message: the rest is SQL or a stack."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0]
+
+
+def place_of(error: BaseException) -> str:
+    """An error's class and the last line of ours that it came through: for a log, where its message has no place,
+    since that may quote a row or an address."""
+    place = ""
+    for frame, line in walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in ("congvan", "flows", "tasks"):
+            place = f" in {module}, line {line}"
+    return f"{type(error).__name__}{place}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import secrets
+import tempfile
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Protocol
 
 from congvan.almanac import build as build_calendars
@@ -28,6 +31,8 @@ from congvan.store.database import Store
 
 #: Objects made between two searches for cycles, where they are searched for rarely.
 _COLLECT_FROM = 50_000
+#: The shortest key that is believed to be one: 128 bits in base64.
+KEY_LETTERS = 22
 
 
 class Typesetter(Protocol):
@@ -152,14 +157,30 @@ def rarely_collected() -> Iterator[None]:
 
 
 def with_keys(settings: Settings) -> Settings:
-    """The settings with a secret key: the one in `home` where none is set, made on first use."""
+    """The settings with a secret key: the one in `home` where none is set, made on first use; raise NothingInstalled
+    where its file holds none that can be believed: an empty key would let everybody sign."""
     if settings.secret_keys:
         return settings
     path = settings.home / "secret.key"
+    if not path.exists():
+        _make_key(path)
+    key = path.read_text("utf-8").strip()
+    if len(key) < KEY_LETTERS:
+        raise NothingInstalled(
+            f"{path} holds no key: put back the one of the backup, or delete the file (then links that are out end)"
+        )
+    return Settings.model_validate(settings.model_dump() | {"secret_keys": (key,)})
+
+
+def _make_key(path: Path) -> None:
+    """Whole or not at all, whatever ends this process or fills the disk; of two that make one, the first is kept."""
+    descriptor, name = tempfile.mkstemp(prefix=".secret.", dir=path.parent)  # readable by its owner alone
     try:
-        with path.open("x") as file:
-            path.chmod(0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(secrets.token_urlsafe(32))
-    except FileExistsError:
-        pass
-    return Settings.model_validate(settings.model_dump() | {"secret_keys": (path.read_text().strip(),)})
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        os.unlink(name)

@@ -7,8 +7,11 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from congvan.errors import CongvanError
 
 #: Of one campaign as many as a Prefect server on SQLite shows one by one without falling behind.
 SQLITE_BOARD_RUNS = 2_000
@@ -38,7 +41,7 @@ class Settings(BaseSettings):
     cascade: Path | None = None
     #: An authority's own words templates; looked at before the shipped ones, so it brings only what differs.
     letters: Path | None = None
-    #: The engine's own mailbox; replies go to ‹local›+‹delivery›@‹domain›.
+    #: The engine's own mailbox; replies go to ‹local›+‹delivery›@‹domain›, so ‹local› has 18 octets at the most.
     mail_from: str = "congvan@bql.example"
     smtp_connections: int = Field(4, ge=1, le=64)
     #: Messages started a second, to everybody and to one domain, and at a time to one domain. 0: no limit.
@@ -90,6 +93,26 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("home", "config", "templates", "cascade", "letters", "dkim_key_file", "mta_log", mode="before")
+    @classmethod
+    def _named(cls, value: object, info: ValidationInfo) -> object:
+        """An empty path is one that is not set: Path("") would be the working directory."""
+        assert info.field_name is not None, "it validates fields"
+        return cls.model_fields[info.field_name].get_default(call_default_factory=True) if value == "" else value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _with_room(cls, value: str) -> str:
+        """Refused here: a mailbox that cannot bear what follows its + would let no mail leave at all."""
+        from congvan.mail.address import TOKEN_OCTETS, verp_sender
+
+        try:
+            verp_sender(value, "0" * TOKEN_OCTETS)
+        except (CongvanError, ValueError):
+            told = "local@domain, with 18 octets before the @ at the most"
+            raise PydanticCustomError("mailbox_of_ours", told) from None
+        return value
 
     @cached_property
     def database(self) -> str:

@@ -31,6 +31,7 @@ from congvan.doctor import PREFECT_SETTINGS
 from congvan.errors import CongvanError
 from congvan.house import House, build
 from congvan.launching import launch_file
+from congvan.logs import configure
 from congvan.mail.sink import Sink, SinkStore
 from congvan.portal.serve import serve
 from congvan.reading import read_record
@@ -133,7 +134,8 @@ class _Up:
     def __init__(self, *, demo: bool, speed: float, exit_: bool) -> None:
         self.demo, self.speed, self.exit_ = demo, speed, exit_
         self.ports = {name: _free(port) for name, port in _PORTS.items()}
-        self.script = read_record(Settings().config / "demo.yaml", DemoFile)[0]
+        #: Only what is played needs it.
+        self.script = read_record(Settings().config / "demo.yaml", DemoFile)[0] if demo else None
         self.home = (Settings().home / ("demo" if demo else "")).resolve()
         self.processes: list[_Process] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -159,8 +161,11 @@ class _Up:
             await self._clear_finished()
         self._environment()
         house = build()
+        if house.settings.log == "json":
+            # Where nobody collects them, the pages' lines would stand between those for whoever sits at the terminal.
+            configure(house.settings)
         await migrate(house.store)
-        if self.demo:
+        if self.script is not None:
             await demo_acts.start_clock(house, self.script.starts_at)
         return house
 
@@ -268,6 +273,7 @@ class _Up:
 
     async def _fill(self, house: House) -> None:
         """The demo's registry and campaign; both are there already where it goes on."""
+        assert self.script is not None, "only a demo is filled"
         config = house.settings.config
         await registry.take_over(house, read_register([config / self.script.registry]))
         await launch_file(house, config / self.script.plan, mode="demo", by="demo")

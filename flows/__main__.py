@@ -12,17 +12,20 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient
 from prefect.runner import Runner
 
-from congvan.house import House, build
+from congvan.commands.session import built, settings
+from congvan.errors import BadInput, CongvanError, Fault
+from congvan.house import House
 from congvan.logs import configure
 from congvan.store.database import Refused
 from congvan.store.schema import versions
-from flows import forking
+from flows import forking, forms
 from flows.deployments import register as register_all
 from flows.registered import NAME, Deployments
 from flows.relay import Relay
 
 log = logging.getLogger("congvan")
 _POLL_S = 1.0
+_MOST_PROCESSES = 999
 
 
 async def main() -> int:
@@ -32,7 +35,14 @@ async def main() -> int:
         # `serve` would accept deployments and run none.
         print("PREFECT_API_URL is not set: start a server and set it, or use `congvan up`", file=sys.stderr)
         return 2
-    house = build(gives_way=True)
+    try:
+        given = settings()
+        forms.check(given)
+        limit = _processes()
+        house = built(given, gives_way=True)
+    except (CongvanError, OSError) as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
     configure(house.settings)
     if told := await _another_schema(house):
         print(told, file=sys.stderr)
@@ -41,7 +51,6 @@ async def main() -> int:
     pool = os.environ.get("CONGVAN_WORK_POOL", "")
     if not pool:
         forking.install()
-    limit = int(os.environ.get("CONGVAN_PROCESSES", "4"))
     runner = Runner(name=NAME, query_seconds=_POLL_S, limit=limit, pause_on_shutdown=False)
     pause_s = float(os.environ.get("CONGVAN_DEMO_PAUSE_S", "0"))
 
@@ -80,6 +89,15 @@ async def main() -> int:
     for fault in faults:
         log.error("ended by a fault", exc_info=fault)
     return 0 if asked.is_set() and not faults else 1
+
+
+def _processes() -> int:
+    """How many flows run at a time; raise BadInput."""
+    text = os.environ.get("CONGVAN_PROCESSES", "").strip() or "4"
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST_PROCESSES):
+        remedy = f"ghi một số từ 1 đến {_MOST_PROCESSES}"
+        raise BadInput([Fault("môi trường", "CONGVAN_PROCESSES", f"«{text}» không dùng được", remedy)])
+    return int(text)
 
 
 async def _another_schema(house: House) -> str:

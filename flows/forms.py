@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from congvan.errors import BadInput, Fault
 from congvan.launching import plans
 from congvan.settings import Settings
 
@@ -31,6 +32,19 @@ def full(schema: Schema, settings: Settings) -> Schema:
     made = worded(schema, settings.config, "campaign-in-full")
     made["properties"]["by"]["minLength"] = 1
     return made
+
+
+def check(settings: Settings) -> None:
+    """Raise BadInput where the words of the forms cannot be read: without them nothing is registered."""
+    path = settings.config / "form.yaml"
+    try:
+        words = yaml.safe_load(path.read_text("utf-8"))
+        whole = isinstance(words, dict) and words.keys() >= {"campaign", "campaign-in-full"}
+        told = "" if whole else "thiếu một biểu mẫu"
+    except (OSError, ValueError, yaml.YAMLError) as fault:
+        told = f"không đọc được ({type(fault).__name__})"
+    if told:
+        raise BadInput([Fault(str(path), "", told, "chép lại form.yaml từ bản cài đặt")])
 
 
 def worded(schema: Schema, config: Path, flow: str) -> Schema:

@@ -20,7 +20,7 @@ LATE = (
     "anyio._backends._asyncio", "prefect.task_engine", "prefect.concurrency.services", "prefect._internal.states",
     "prefect.utilities.visualization", "asyncpg", "aiosqlite", "uvloop", "holidays.countries.vietnam",
     "dateutil.easter", "encodings.idna", "encodings.unicode_escape", "encodings.utf_16_le", "encodings.utf_8_sig",
-    "getpass", "termios", "congvan.acts.inbox", "xlsxwriter",
+    "getpass", "termios", "pythonjsonlogger.json", "congvan.acts.inbox", "xlsxwriter",
 )  # fmt: skip
 for _name in LATE:
     importlib.import_module(_name)

@@ -13,12 +13,15 @@ from datetime import timedelta
 
 import httpx
 from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound
 
 from congvan.acts import campaigns, demo, escalations, hops, leases, mails, prefect_runs, reconciling, waking
 from congvan.clock import DemoClock
+from congvan.errors import place_of
 from congvan.house import House
 from congvan.store.database import Refused
+from congvan.store.tables import Hop
+from flows.apart import DATABASE_AWAY, apart
 from flows.left_behind import end_left_behind
 from flows.publishing import Publisher
 from flows.registered import Deployments
@@ -87,13 +90,17 @@ class Relay:
             try:
                 if always or self._leading:
                     await step()
-            except (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound, OSError) as fault:
+            except (httpx.HTTPError, ObjectNotFound) as fault:
                 # Not found: somebody has deleted what was just about to be set; `compare` finds that out.
                 log.warning("Prefect cannot be reached; trying again: %s", type(fault).__name__)
                 await self._wait(1.0)
-            except Refused as fault:
+            except (Refused, *DATABASE_AWAY) as fault:
                 # A database that restarts or whose disk is full comes back, and then somebody has to be there.
-                log.warning("the database refuses; trying again: %s", type(fault.orig).__name__)
+                log.warning("the database refuses; trying again: %s", type(getattr(fault, "orig", fault)).__name__)
+                await self._wait(1.0)
+            except Exception as fault:
+                # What trips in one of the loops keeps the others neither from their letters nor from the board.
+                log.error("the relay has tripped; trying again: %s", place_of(fault))
                 await self._wait(1.0)
             await self._wait(pause_s if self._leading else 0.2)
 
@@ -122,7 +129,7 @@ class Relay:
             self._restored = await reconciling.is_restored(self.house)
             await end_left_behind(self.house, runs.client, self.deployments.ids)
         for campaign_id in await campaigns.due(self.house):
-            await campaigns.turn(self.house, campaign_id)
+            await apart(f"campaign {campaign_id}", campaigns.turn(self.house, campaign_id))
         await runs.campaigns()
         if not self._restored:
             await self._hops(runs)
@@ -136,13 +143,17 @@ class Relay:
                 ledger, now, free_at=self.house.clock.wall(), opened=self.deployments.paused,
                 without=runs.on_their_way(),
             )  # fmt: skip
-        wanted = []
+        wanted: list[Hop] = []
         for hop in free:
-            if await waking.needs_a_run(self.house, hop.id):
-                wanted.append(hop)
-            else:
-                await self._turn_here(runs, hop.id)
+            if not await apart(f"hop {hop.issuer} ({hop.id})", self._look_at(runs, hop, wanted)):
+                runs.put_off(hop)
         await runs.wake(wanted)
+
+    async def _look_at(self, runs: Runs, hop: Hop, wanted: list[Hop]) -> None:
+        if await waking.needs_a_run(self.house, hop.id):
+            wanted.append(hop)
+        else:
+            await self._turn_here(runs, hop.id)
 
     async def _turn_here(self, runs: Runs, hop_id: str) -> None:
         """A round without mail needs no process: settled, escalated, or only planned anew."""

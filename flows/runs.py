@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.objects import State as RunState
 from prefect.client.schemas.responses import OrchestrationResult
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed
 
 from congvan.acts import campaigns as campaign_acts
@@ -22,10 +21,9 @@ from congvan.acts import prefect_runs
 from congvan.clock import DemoClock
 from congvan.house import House
 from congvan.store.tables import Hop
+from flows.apart import apart
 from flows.registered import Deployments
 from tasks import board
-
-log = logging.getLogger("congvan.relay")
 
 #: A run that should hold a lease and does not is given this long to take one, or to end.
 STARTING = timedelta(seconds=60)
@@ -58,20 +56,23 @@ class Runs:
     async def campaigns(self) -> None:
         """Give each campaign its run, and end the run of one that a person has closed."""
         for run in await prefect_runs.unfinished_campaigns(self.house):
-            if run.run_id is None:
-                flow_id = (await self.client.read_deployment(self.deployments.ids["campaign"])).flow_id
-                made = await board.campaign_page(self.client, flow_id, run)
-                if not await prefect_runs.claim_page(self.house, run.id, made):
-                    # It was launched from a form, and the run of that form is its page.
-                    await self.client.delete_flow_run(UUID(made))
-            elif run.state == "CLOSED":
-                try:
-                    await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
-                except ObjectNotFound:
-                    # Deleted in Prefect: it is made again.
-                    await prefect_runs.remember_run(self.house, "campaign", run.id, None)
-                else:
-                    await prefect_runs.campaign_shown(self.house, run.id, run.seq)
+            await apart(f"the run of campaign {run.id}", self._campaign(run))
+
+    async def _campaign(self, run: prefect_runs.RunOf) -> None:
+        if run.run_id is None:
+            flow_id = (await self.client.read_deployment(self.deployments.ids["campaign"])).flow_id
+            made = await board.campaign_page(self.client, flow_id, run)
+            if not await prefect_runs.claim_page(self.house, run.id, made):
+                # It was launched from a form, and the run of that form is its page.
+                await self.client.delete_flow_run(UUID(made))
+        elif run.state == "CLOSED":
+            try:
+                await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
+            except ObjectNotFound:
+                # Deleted in Prefect: it is made again.
+                await prefect_runs.remember_run(self.house, "campaign", run.id, None)
+            else:
+                await prefect_runs.campaign_shown(self.house, run.id, run.seq)
 
     # ------------------------------------------------------------ hops
 
@@ -84,12 +85,17 @@ class Runs:
         """Start the process of each due hop, through its run; repeated until a turn has moved it on."""
         known = await self._read([hop.run_id for hop in due if hop.run_id])
         for hop in due:
-            try:
-                if await self._wake_one(hop, known.get(hop.run_id or "")):
-                    self._woken[hop.id] = hop.turns, asyncio.get_running_loop().time()
-            except (ObjectNotFound, PrefectHTTPStatusError):
-                # Its campaign's page was deleted under it; `compare` forgets that, and the next pass makes both.
-                log.warning("hop %s could not be woken in Prefect; trying again", hop.issuer)
+            # Perhaps its campaign's page was deleted under it; `compare` forgets that, and a later pass makes both.
+            if not await apart(f"waking hop {hop.issuer} ({hop.id})", self._wake(hop, known.get(hop.run_id or ""))):
+                self.put_off(hop)
+
+    def put_off(self, hop: Hop) -> None:
+        """Look at a hop again after some seconds or when a turn of it has begun; meanwhile others have theirs."""
+        self._woken[hop.id] = hop.turns, asyncio.get_running_loop().time()
+
+    async def _wake(self, hop: Hop, run: FlowRun | None) -> None:
+        if await self._wake_one(hop, run):
+            self.put_off(hop)
 
     async def _wake_one(self, hop: Hop, run: FlowRun | None) -> bool:
         """Whether it waits for a process now; a run that is just leaving has to be asked again."""
@@ -210,11 +216,9 @@ class Runs:
         rows = [*await prefect_runs.running_campaigns(self.house), *await prefect_runs.open_hops(self.house)]
         known = await self._read([run.run_id for run in rows if run.run_id])
         for run in rows:
-            try:
-                await self._compare_one(run, known.get(run.run_id or ""))
-            except (ObjectNotFound, PrefectHTTPStatusError):
-                # One that is deleted at this moment keeps no other from being looked at.
-                log.warning("%s %s could not be compared with Prefect; trying again", run.kind, run.name)
+            # One that is deleted at this moment keeps no other from being looked at.
+            found = known.get(run.run_id or "")
+            await apart(f"comparing {run.kind} {run.id} with Prefect", self._compare_one(run, found))
 
     async def _compare_one(self, run: prefect_runs.RunOf, found: FlowRun | None) -> None:
         if run.kind == "hop" and run.seq > run.seen and not run.leased:

@@ -151,7 +151,7 @@ class Composer:
             return address
         if self._house.settings.exercise_mailbox:
             return self._house.settings.exercise_mailbox
-        return address if _is_reserved(domain_of(address)) else None
+        return address if is_reserved(domain_of(address)) else None
 
     def _headers(
         self, work: Work, scene: wording.Scene | None, subject: str, back: str, to: str, now: datetime
@@ -183,7 +183,8 @@ class Composer:
 
 
 @lru_cache(maxsize=4096)
-def _is_reserved(domain: str) -> bool:
+def is_reserved(domain: str) -> bool:
+    """Whether mail to this domain reaches nobody."""
     return any(domain == one or domain.endswith(f".{one}") for one in _RESERVED)
 
 

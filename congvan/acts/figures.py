@@ -111,6 +111,7 @@ async def _campaign(ledger: Ledger, campaign: Campaign, now: datetime) -> dict[s
     return {
         "id": campaign.id, "code": campaign.code, "subject": campaign.subject, "state": campaign.state,
         "mode": campaign.mode, "held": campaign.held_at is not None,
+        "paused": campaign.paused_at is not None,
         "launched_at": campaign.launched_at.isoformat(), "flow_run": campaign.run_id,
         "totals": await totals(ledger, campaign.id, now),
         "hops": [

@@ -80,9 +80,14 @@ def _known() -> Select[Any]:
 
 async def read_configured(house: House) -> dict[str, int] | None:
     """Take in what is new in the mailbox of the settings; None where none is named. Raises MailboxUnreadable."""
-    if not house.settings.imap_url:
-        return None
-    return dict(await read(house, Mailbox.parse(house.settings.imap_url)))
+    mailbox = configured(house)
+    return dict(await read(house, mailbox)) if mailbox is not None else None
+
+
+def configured(house: House) -> Mailbox | None:
+    """The mailbox of the settings; None where none is named. Raises ValueError."""
+    url = house.settings.imap_url
+    return Mailbox.parse(url) if url else None
 
 
 async def _take_in(house: House, mailbox: str, fetched: Fetched) -> str:

@@ -22,6 +22,7 @@ from congvan.store.office import BookChange, Entered
 from congvan.store.tables import (
     Attempt,
     Campaign,
+    Case,
     Delegate,
     Delivery,
     File,
@@ -33,8 +34,9 @@ from congvan.store.tables import (
     Table,
 )
 
-#: What is known of a mail that came in, beside when and about what.
-_READ = {"sender": "", "subject": "", "text": "", "diagnostic": ""}
+#: What is known of a mail that came in, beside when and about what: whose mailbox it names, and what somebody wrote.
+_NAMED = {"sender": "", "diagnostic": ""}
+_WRITTEN = {"subject": "", "text": ""}
 _EMPTY = ("{}", "[]", "null")
 
 
@@ -67,8 +69,7 @@ async def purge(house: House, rule: Retention, by: str, *, dry_run: bool = False
     if rule.contacts_months is not None:
         day = local(months_before(now, rule.contacts_months)).date()
         found.append(await _registry(house, day, now, dry_run=dry_run))
-    if rule.mail_months is not None:
-        found.append(await _of_no_campaign(house, months_before(now, rule.mail_months), dry_run=dry_run))
+    found.append(await _of_no_campaign(house, rule, now, dry_run=dry_run))
     return [one for one in found if one.contacts or one.mails]
 
 
@@ -84,7 +85,8 @@ async def _campaign(
         done = Purged(
             campaign.code,
             await _contacts(ledger, key, dry_run) if contacts else 0,
-            await _mails(ledger, key, dry_run) if mails else 0,
+            (await _mails(ledger, key, dry_run) if contacts or mails else 0)
+            + (await _written(ledger, key, dry_run) if mails else 0),
         )
         if (done.contacts or done.mails) and not dry_run:
             entry = Entry(Fact.PURGED, {"contacts": done.contacts, "mails": done.mails}, actor=by)
@@ -99,6 +101,8 @@ async def _contacts(ledger: Ledger, key: str, dry_run: bool) -> int:
         (Delivery, [Delivery.campaign_id == key, _said(Delivery.mailboxes)], {"mailboxes": []}),
         (Delivery, [Delivery.campaign_id == key, _said(Delivery.answered_by)], {"answered_by": {}}),
         (Request, [Request.campaign_id == key, _said(Request.words)], {"words": {}}),
+        # Whom somebody has telephoned, and under which number.
+        (Case, [Case.campaign_id == key, _said(Case.notes)], {"notes": []}),
         (Delegate, [Delegate.campaign_id == key, Delegate.address != ""], {"address": "", "name": "", "named_by": ""}),
         (Message, [Message.campaign_id == key, Message.address != ""], {"address": ""}),
         (Attempt, [Attempt.message_id.in_(mine), Attempt.address != ""], {"address": ""}),
@@ -107,17 +111,28 @@ async def _contacts(ledger: Ledger, key: str, dry_run: bool) -> int:
 
 
 async def _mails(ledger: Ledger, key: str, dry_run: bool) -> int:
+    """What mails name people and mailboxes in: servers' answers, senders, the tables of digests and their words."""
     mine = select(Message.id).where(Message.campaign_id == key)
     about = select(Delivery.id).where(Delivery.campaign_id == key)
-    said = or_(*(getattr(Incoming, name) != "" for name in _READ))
     steps: list[tuple[type[Table], list[ColumnElement[bool]], dict[str, Any]]] = [
         (Attempt, [Attempt.message_id.in_(mine), Attempt.reply.is_not(None)], {"reply": None}),
-        (Incoming, [Incoming.delivery_id.in_(about), said], dict(_READ)),
+        (Incoming, [Incoming.delivery_id.in_(about), _holds(_NAMED)], dict(_NAMED)),
         (Message, [Message.campaign_id == key, or_(_said(Message.context), Message.reply.is_not(None))],
          {"context": {}, "reply": None}),
     ]  # fmt: skip
     files = await _tables_of_digests(ledger, key, dry_run)
     return files + sum([await _change(ledger, *step, dry_run) for step in steps])
+
+
+async def _written(ledger: Ledger, key: str, dry_run: bool) -> int:
+    about = select(Delivery.id).where(Delivery.campaign_id == key)
+    guards = [Incoming.delivery_id.in_(about), _holds(_WRITTEN)]
+    return await _change(ledger, Incoming, guards, dict(_WRITTEN), dry_run)
+
+
+def _holds(names: Iterable[str]) -> ColumnElement[bool]:
+    """A mail that came in of which one of these is known."""
+    return or_(*(getattr(Incoming, name) != "" for name in names))
 
 
 def _said(column: Any) -> ColumnElement[bool]:
@@ -149,17 +164,24 @@ async def _tables_of_digests(ledger: Ledger, key: str, dry_run: bool) -> int:
     return await ledger.remove(File, *own)
 
 
-async def _of_no_campaign(house: House, before: datetime, *, dry_run: bool) -> Purged:
-    """What came in and could not be placed, and what we sent for no campaign, from before that instant."""
+async def _of_no_campaign(house: House, rule: Retention, now: datetime, *, dry_run: bool) -> Purged:
+    """What came in and could not be placed, and what we sent for no campaign."""
+    months = [one for one in (rule.contacts_months, rule.mail_months) if one is not None]
+    if not months:
+        return Purged("", 0, 0)
+    before = months_before(now, min(months))
     own = [Message.campaign_id.is_(None), Message.created_at <= before]
     mine = select(Message.id).where(*own)
-    said = or_(*(getattr(Incoming, name) != "" for name in _READ))
+    unplaced = Incoming.delivery_id.is_(None)
+    steps: list[tuple[type[Table], list[ColumnElement[bool]], dict[str, Any]]] = [
+        (Incoming, [unplaced, Incoming.read_at <= before, _holds(_NAMED)], dict(_NAMED)),
+        (Attempt, [Attempt.message_id.in_(mine), Attempt.address != ""], {"address": "", "reply": None}),
+        (Message, [*own, Message.address != ""], {"address": "", "context": {}, "reply": None}),
+    ]
+    if rule.mail_months is not None:
+        read = Incoming.read_at <= months_before(now, rule.mail_months)
+        steps.append((Incoming, [unplaced, read, _holds(_WRITTEN)], dict(_WRITTEN)))
     async with house.store.act() as ledger:
-        steps: list[tuple[type[Table], list[ColumnElement[bool]], dict[str, Any]]] = [
-            (Incoming, [Incoming.delivery_id.is_(None), Incoming.read_at <= before, said], dict(_READ)),
-            (Attempt, [Attempt.message_id.in_(mine), Attempt.address != ""], {"address": "", "reply": None}),
-            (Message, [*own, Message.address != ""], {"address": "", "context": {}, "reply": None}),
-        ]
         return Purged("", 0, sum([await _change(ledger, *step, dry_run) for step in steps]))
 
 

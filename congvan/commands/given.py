@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from congvan.errors import BadInput, Fault
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 _COMMAND = "congvan"
 _DAY = re.compile(r"(?:(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2}))|(?:(?P<D>\d{1,2})/(?P<M>\d{1,2})/(?P<Y>\d{4}))")
+#: What the calendar's data reaches; before and after, every weekday would count as worked.
+YEARS = range(2000, 2100)
+#: No register of an office comes near it in a year, and every database can hold it.
+_LARGEST_NUMBER = 999_999
 #: A scanned letter of a hundred pages.
 LARGEST_PDF_BYTES = 30 * 1024 * 1024
 
@@ -26,16 +32,44 @@ def refuse(field: str, message: str, remedy: str, file: str = _COMMAND) -> BadIn
     return BadInput([Fault(file, field, message, remedy)])
 
 
+def _whole(_: object, tokens: Sequence[Any]) -> int:
+    (token,) = tokens
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", token.value):
+        raise ValueError("phải là số nguyên")
+    return int(token.value)
+
+
+#: A whole number: 5.5 is refused, and not taken for 6.
+Whole = Annotated[int, Parameter(converter=_whole)]
+
+
+def year(value: int, field: str) -> int:
+    """A year of a register; raise BadInput."""
+    if not 1945 <= value <= 2999:
+        raise refuse(field, f"«{value}» không phải là năm", "ghi bốn chữ số")
+    return value
+
+
+def number(value: int, field: str) -> int:
+    """A number of a register; raise BadInput."""
+    if not 1 <= value <= _LARGEST_NUMBER:
+        raise refuse(field, f"«{value}» không phải là số văn bản", f"ghi một số từ 1 đến {_LARGEST_NUMBER}")
+    return value
+
+
 def day(text: str, field: str) -> date:
-    """A day as 2024-02-06 or 06/02/2024; raise BadInput."""
+    """A day as 2024-02-06 or 06/02/2024, in a year that the calendar has; raise BadInput."""
     found = _DAY.fullmatch(text.strip())
     try:
         if found is None:
             raise ValueError
-        year, month, number = (found[a] or found[b] for a, b in (("y", "Y"), ("m", "M"), ("d", "D")))
-        return date(int(year), int(month), int(number))
+        written = [found[a] or found[b] for a, b in (("y", "Y"), ("m", "M"), ("d", "D"))]
+        read = date(*map(int, written))
     except ValueError:
         raise refuse(field, f"«{text}» không phải là một ngày có thật", "ghi 2024-02-06 hoặc 06/02/2024") from None
+    if read.year not in YEARS:
+        raise refuse(field, f"«{text}»: lịch không có năm {read.year}", f"chọn năm {YEARS[0]}–{YEARS[-1]}")
+    return read
 
 
 def until(text: str, field: str) -> datetime:

@@ -7,15 +7,15 @@ from typing import Any
 from cyclopts import App
 
 from congvan.commands import given
-from congvan.commands.session import opened
+from congvan.commands.session import opened, reading
 from congvan.commands.show import CHANNELS, DELIVERY_STATES, as_json, moment, table
 
 app = App(name="mail", help="Thư: hộp thư đến, thư chưa rõ kết quả.")
 
 #: What came in, as a clerk names it.
 _KINDS = {
-    "bounce_hard": "không gửi được", "bounce_soft": "bị chậm", "receipt": "đã đến hộp thư", "relayed": "đã chuyển tiếp",
-    "auto_reply": "trả lời tự động", "human": "thư trả lời", "unknown": "chưa rõ loại",
+    "bounce_hard": "không gửi được", "bounce_soft": "bị chậm", "delivered": "đã đến hộp thư",
+    "relayed": "đã chuyển tiếp", "auto_reply": "trả lời tự động", "human": "thư trả lời", "unknown": "chưa rõ loại",
 }  # fmt: skip
 #: How an attempt ended.
 _ENDS = {
@@ -38,6 +38,8 @@ async def inbox(*, json: bool = False) -> None:
     from congvan.acts import inbox as acts
 
     async with opened() as house:
+        with reading("CONGVAN_IMAP_URL", "imaps://NGƯỜI:MẬT-KHẨU@MÁY/THƯ-MỤC"):
+            acts.configured(house)
         read = await acts.read_configured(house)
         found = await acts.unplaced(house)
     if json:

@@ -14,7 +14,9 @@ _STATES = {"RESERVED": "Đã dành", "ALLOCATED": "Đã cấp", "ISSUED": "Đã 
 
 
 @app.command
-async def reserve(issuer: str, symbol: str, /, *, first: int, last: int, year: int, by: str) -> None:
+async def reserve(
+    issuer: str, symbol: str, /, *, first: given.Whole, last: given.Whole, year: given.Whole, by: str
+) -> None:
     """Dành một dải số trong sổ của cơ quan cho hệ thống cấp.
 
     Parameters
@@ -34,8 +36,10 @@ async def reserve(issuer: str, symbol: str, /, *, first: int, last: int, year: i
     """
     from congvan.acts import numbers
 
+    series = numbers.Series(issuer, symbol, given.year(year, "--year"))
+    block = given.number(first, "--first"), given.number(last, "--last")
     async with opened() as house:
-        await numbers.reserve(house, numbers.Series(issuer, symbol, year), first, last, given.person(by))
+        await numbers.reserve(house, series, *block, given.person(by))
     print(f"Đã dành {last - first + 1} số.")
 
 
@@ -55,7 +59,9 @@ async def allocate(letter: str, /) -> None:
 
 
 @app.command
-async def void(issuer: str, symbol: str, number: int, /, *, year: int, why: str, by: str) -> None:
+async def void(
+    issuer: str, symbol: str, number: given.Whole, /, *, year: given.Whole, why: str, by: str
+) -> None:
     """Hủy một số: số ấy ở lại trong sổ kèm lý do và không cấp lại.
 
     Parameters
@@ -75,14 +81,15 @@ async def void(issuer: str, symbol: str, number: int, /, *, year: int, why: str,
     """
     from congvan.acts import numbers
 
+    series = numbers.Series(issuer, symbol, given.year(year, "--year"))
+    given.number(number, "NUMBER")
     async with opened() as house:
-        series = numbers.Series(issuer, symbol, year)
         await numbers.void(house, series, number, given.words(why, "--why", "lý do"), given.person(by))
     print("Đã hủy.")
 
 
 @app.command
-async def register(issuer: str, /, *, year: int, json: bool = False) -> None:
+async def register(issuer: str, /, *, year: given.Whole, json: bool = False) -> None:
     """Sổ các số do hệ thống cấp trong một năm.
 
     Parameters
@@ -96,6 +103,7 @@ async def register(issuer: str, /, *, year: int, json: bool = False) -> None:
     """
     from congvan.acts import numbers
 
+    given.year(abs(year), "--year")
     async with opened() as house:
         found = await numbers.register(house, issuer, year)
     if json:

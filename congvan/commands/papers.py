@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from congvan.commands import given
-from congvan.commands.session import opened
+from congvan.commands.session import opened, reading
 from congvan.commands.show import place, save
 from congvan.errors import ActRefused
 
@@ -65,7 +65,9 @@ async def trial(plan: Path, /, *, recipient: str, to: str) -> None:
     async with opened() as house:
         cascade = read_cascade(house.settings.cascade_file)
         order = Launch(read, cascade, "exercise", "", plan.parent, str(plan), lines_of(plan))
-        outcome = await acts.send(house, carrier(house.settings), order, recipient, address)
+        with reading("CONGVAN_SMTP_URL", "smtp://NGƯỜI:MẬT-KHẨU@MÁY:CỔNG?tls=starttls"):
+            sender = carrier(house.settings)
+        outcome = await acts.send(house, sender, order, recipient, address)
     if outcome.verdict != "accepted":
         raise ActRefused(f"máy chủ thư không nhận: {outcome.reply or outcome.verdict} → congvan doctor")
     print(f"Đã gửi thử đến {address}.")

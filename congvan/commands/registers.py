@@ -19,7 +19,7 @@ async def register(
     kind: Literal["outgoing", "incoming", "tracking"],
     /,
     *,
-    year: int,
+    year: given.Whole,
     out: Path | None = None,
     exercises: bool = False,
     json: bool = False,
@@ -41,8 +41,7 @@ async def register(
     """
     from congvan.acts import registers
 
-    if not 1945 <= year <= 2999:
-        raise given.refuse("--year", f"«{year}» không phải là năm", "ghi bốn chữ số")
+    given.year(year, "--year")
     if out is None and not json:
         raise given.refuse("--out", "còn thiếu", "ghi tên tệp .pdf hoặc .xlsx, hoặc thêm --json")
     if out is not None:

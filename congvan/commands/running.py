@@ -44,7 +44,7 @@ def up(
     return main(demo=demo, speed=speed, exit_=exit_)
 
 
-def simulate(*, seed: int = 1, tenants: int = 100, days: int = 45, json: bool = False) -> int:
+def simulate(*, seed: given.Whole = 1, tenants: given.Whole = 100, days: given.Whole = 45, json: bool = False) -> int:
     """Diễn toàn bộ quy trình trong thời gian giả, có lỗi, và kiểm tra các bất biến.
 
     Parameters

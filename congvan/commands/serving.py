@@ -6,7 +6,7 @@ from congvan.commands import given
 from congvan.commands.session import opened
 
 
-async def portal(*, host: str = "127.0.0.1", port: int = 4280) -> None:
+async def portal(*, host: str = "127.0.0.1", port: given.Whole = 4280) -> None:
     """Chỉ chạy các trang web, sau một máy chủ proxy ngược; Ctrl-C hoặc SIGTERM để dừng.
 
     Parameters

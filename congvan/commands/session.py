@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -15,6 +15,10 @@ from congvan.settings import Settings
 
 if TYPE_CHECKING:
     from congvan.house import House
+
+
+#: Where settings stand.
+_ENVIRONMENT = "môi trường hoặc .env"
 
 
 class Unreachable(CongvanError):
@@ -29,9 +33,18 @@ def settings() -> Settings:
         from congvan.registry.faults import explain
 
         raise BadInput(
-            Fault("môi trường hoặc .env", f"CONGVAN_{'_'.join(map(str, one['loc'])).upper()}", *explain(one))
+            Fault(_ENVIRONMENT, f"CONGVAN_{'_'.join(map(str, one['loc'])).upper()}", *explain(one))
             for one in error.errors(include_url=False)
         ) from error
+
+
+@contextmanager
+def reading(name: str, form: str) -> Iterator[None]:
+    """For a setting that is read only where it is used: refused by its name and form; it may hold a password."""
+    try:
+        yield
+    except ValueError:
+        raise BadInput([Fault(_ENVIRONMENT, name, "không đọc được", f"ghi dạng {form}")]) from None
 
 
 def _with_demo(given: Settings) -> Settings:
@@ -44,8 +57,8 @@ def _with_demo(given: Settings) -> Settings:
     return Settings(home=demo)
 
 
-def built(given: Settings) -> House:
-    """The house of these settings; raise BadInput or Unreachable where they do not make one."""
+def built(given: Settings, *, gives_way: bool = False) -> House:
+    """The house of these settings (gives_way: `build`); raise BadInput or Unreachable where they do not make one."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from congvan.almanac import read_calendar_file
@@ -53,7 +66,8 @@ def built(given: Settings) -> House:
 
     read_calendar_file(given.config / "calendar.yaml")
     try:
-        return build(given)
+        with reading("CONGVAN_DATABASE_URL", "postgresql+asyncpg://NGƯỜI:MẬT-KHẨU@MÁY:CỔNG/TÊN"):
+            return build(given, gives_way=gives_way)
     except (SQLAlchemyError, ImportError) as error:
         raise Unreachable(f"CONGVAN_DATABASE_URL không dùng được: {first_line(error)} → congvan doctor") from error
 

@@ -30,7 +30,7 @@ def place(path: Path, field: str = "--out") -> None:
     folder = path.resolve().parent
     if not folder.is_dir():
         raise refuse(field, f"không có thư mục {folder}", "tạo thư mục hoặc ghi đường dẫn khác", str(path))
-    if field == "--out" and path.is_dir():
+    if path.is_dir():
         raise refuse(field, "là một thư mục", "ghi tên tệp", str(path))
 
 

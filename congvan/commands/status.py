@@ -45,7 +45,10 @@ _TOTALS = (
 
 
 def _show(one: dict[str, Any]) -> None:
-    state = "Tạm dừng" if one["held"] else CAMPAIGN_STATES.get(one["state"], one["state"])
+    state = CAMPAIGN_STATES.get(one["state"], one["state"])
+    if one["held"]:
+        # A hold keeps the mail back; only a pause stops the terms as well.
+        state = "Tạm dừng, thời hạn ngừng tính" if one["paused"] else "Giữ thư lại, thời hạn vẫn tính"
     print(f"{one['code']}  {one['subject']}\n{state}")
     rows = [["Cả đợt", "", "", *_numbers(one["totals"])]]
     rows += [

@@ -40,7 +40,7 @@ def _message(error: typed.CycloptsError) -> str:
         case typed.RepeatArgumentError():
             return "được viết hai lần"
         case typed.CoercionError() if error.token is not None:
-            return f"«{error.token.value}» không dùng được ({_plain(error)})"
+            return f"«{error.token.value}» không dùng được ({error.msg or _plain(error)})"
         case _:
             return _plain(error)
 

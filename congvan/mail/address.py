@@ -12,6 +12,8 @@ from congvan.errors import LetterRefused
 
 #: RFC 5321 section 4.5.3.1.1: octets of a local part.
 LOCAL_PART_MAX = 64
+#: Of the token that follows the + in an address of ours: an id in hex, a dot, twelve letters of its signature.
+TOKEN_OCTETS = 45
 
 #: RFC 5322 dot-atom, what nearly every mailbox has.
 _PLAIN_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")

@@ -37,7 +37,7 @@ async def open_line(
         use_tls=url.tls == "implicit",
         start_tls=url.tls == "starttls",
         tls_context=context,
-        local_hostname=url.helo or "localhost",
+        local_hostname=url.helo,
         username=url.user or None,
         password=url.password or None,
         timeout=timeouts.connect_s,

@@ -11,7 +11,7 @@ from congvan.errors import CongvanError
 
 Tls = Literal["none", "starttls", "implicit"]
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS: dict[Tls, int] = {"none": 25, "starttls": 587, "implicit": 465}
 
 
@@ -33,7 +33,8 @@ class SmtpUrl:
     user: str = ""
     password: str = field(default="", repr=False)
     ca_file: str = ""
-    helo: str = ""
+    #: What we call ourselves (RFC 5321 section 4.1.1.1); a server that wants a name that it can look up, says so.
+    helo: str = "localhost"
 
     def __post_init__(self) -> None:
         if self.user and self.tls == "none":
@@ -41,13 +42,14 @@ class SmtpUrl:
 
     @classmethod
     def parse(cls, text: str, password: str = "") -> SmtpUrl:
-        """Read the URL (`smtp://` or `smtps://`; tls=none|starttls|implicit, ca=FILE, helo=NAME).
+        """Read the URL (`smtp://` or `smtps://`; tls=none|starttls|implicit, ca=FILE, helo=NAME). User and password
+        are percent-encoded where they hold what a URL uses itself.
 
         Raises ValueError for what cannot be read and UnsafeMailSettings for a login in clear.
         """
         parts = urlsplit(text)
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise ValueError("expected smtp://[user@]host[:port][?tls=none|starttls|implicit]")
+            raise ValueError("expected smtp://[user:password@]host[:port][?tls=none|starttls|implicit]")
         options = (
             {name: values[-1] for name, values in parse_qs(parts.query, strict_parsing=True).items()}
             if parts.query
@@ -63,7 +65,7 @@ class SmtpUrl:
             user=unquote(parts.username or ""),
             password=password or unquote(parts.password or ""),
             ca_file=options.get("ca", ""),
-            helo=options.get("helo", ""),
+            helo=options.get("helo", "localhost"),
         )
 
     def with_password(self, password: str) -> SmtpUrl:
@@ -92,6 +94,6 @@ def _tls(asked: str, scheme: str, host: str) -> Tls:
         case "none" | "starttls" | "implicit":
             return asked
         case "":
-            return "none" if host in _LOOPBACK else "starttls"
+            return "none" if host in LOOPBACK else "starttls"
         case _:
             raise ValueError(f"tls is none, starttls or implicit, not {asked!r}")

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import uvicorn
 
+from congvan.errors import CongvanError
 from congvan.house import House
 from congvan.portal.app import app
 from congvan.portal.throttle import Allowance
 
 #: How long answers under way may take when the portal is stopped, in seconds.
 _LAST_ANSWERS_S = 10
+
+
+class NotListening(CongvanError):
+    """The address of the pages is taken, or is none of this machine."""
 
 
 class _Server(uvicorn.Server):
@@ -33,8 +38,13 @@ class _Server(uvicorn.Server):
             yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say on which port."""
-        await super().startup(sockets)
+        """Listen, then say on which port; raise NotListening."""
+        try:
+            await super().startup(sockets)
+        except (SystemExit, UnicodeError) as ending:
+            # uvicorn ends the whole program where the address cannot be had, with a status that says nothing.
+            where, why = f"{self.config.host}:{self.config.port}", ending.__context__ or ending
+            raise NotListening(f"{where} cannot be listened on: {why}") from None
         if self._tell is not None and self.started:
             self._tell(self.servers[0].sockets[0].getsockname()[1])
 

@@ -129,6 +129,11 @@ _PATTERNS = {
     r"^\d{0,10}$": "số đến chỉ gồm chữ số",
 }
 
+def _our_mailbox(value: object, _: dict[str, Any]) -> _Wording:
+    remedy = "ghi riêng địa chỉ, phần trước @ không quá 18 byte (sau nó là +mã nơi nhận), ví dụ vanthu@bql.example"
+    return f"«{shown(value)}» không dùng được làm hộp thư gửi", remedy
+
+
 _WORDINGS: dict[str, Callable[[object, dict[str, Any]], _Wording]] = {
     "missing": _missing,
     "string_type": _text,
@@ -147,6 +152,7 @@ _WORDINGS: dict[str, Callable[[object, dict[str, Any]], _Wording]] = {
     "greater_than_equal": _least,
     "less_than_equal": _most,
     "value_error": _rule,
+    "mailbox_of_ours": _our_mailbox,
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), _number),
     **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), _date),
     **dict.fromkeys(("date_from_datetime_inexact",), _date),

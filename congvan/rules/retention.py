@@ -17,9 +17,10 @@ from congvan.rules.records import Record
 class Retention(Record):
     """`config/retention.yaml`: months after the closing of a campaign; None: kept."""
 
-    #: Mailboxes, names and telephone numbers of the people who received and answered.
+    #: Mailboxes, names and telephone numbers of the people who received and answered, wherever they stand: also in
+    #: notes of cases, digests, senders and servers' answers.
     contacts_months: int | None = Field(None, ge=1, le=600)
-    #: What mails said, and what came in.
+    #: What mails said, with all that they name, and what people wrote to us.
     mail_months: int | None = Field(None, ge=1, le=600)
 
 

@@ -22,6 +22,7 @@ from congvan.store.office import Entered
 from congvan.store.tables import (
     Attempt,
     Campaign,
+    Case,
     Delivery,
     EventRow,
     File,
@@ -249,7 +250,9 @@ async def _whole(house: House) -> dict[str, Any]:
     """Every row of every table, as text."""
     found = {}
     async with house.store.view() as ledger:
-        for table in (Delivery, Message, Attempt, Incoming, Request, OrganisationRow, File, EventRow, Campaign):
+        for table in (
+            Delivery, Message, Attempt, Incoming, Request, OrganisationRow, File, EventRow, Campaign, Case,
+        ):  # fmt: skip
             found[table.__tablename__] = [str(row) for row in await ledger.rows(select(table.__table__))]
     return found
 
@@ -269,6 +272,36 @@ async def test_after_its_time_no_mailbox_and_no_name_is_left_and_the_log_is_soun
         rows = [await ledger.count(select(table)) for table in (Delivery, Message, Attempt, Incoming, Request)]
     assert rows == [3, 2, 1, 2, 1], "no row of a register is deleted"
     assert await retention.purge(town, RULE, "Văn thư") == []
+
+
+async def test_where_contacts_go_before_words_none_is_left_in_notes_digests_senders_and_answers_of_servers(
+    town: House,
+) -> None:
+    await _with_mail(town)
+    async with town.store.act() as ledger:
+        await ledger.change(Message, Message.kind == "digest", context={"rows": ["hai@b.example, 0903 000 111"]})
+        await ledger.change(Incoming, diagnostic="550 5.1.1 <a@b.example> unknown")
+        await ledger.add(
+            Case, id="k" * 32, delivery_id=FIRST, campaign_id=CAMPAIGN, kind="silent", opened_at=NOW,
+            notes=[{"at": "", "by": "Lan", "note": "gọi 0903 000 222"}],
+        )  # fmt: skip
+        await ledger.add(
+            Message, id="o" * 32, recipient="R0", kind="mail", step="1", message_id="<o@x>", address="ba@b.example",
+            context={}, state="SENT", enclosures=[], not_before=NOW, give_up_at=NOW, created_at=NOW,
+        )  # fmt: skip
+    assert isinstance(town.clock, HandClock)
+    town.clock.set(at("2025-12-20"))
+    rule = Retention(contacts_months=24)
+    counted = await retention.purge(town, rule, "Văn thư", dry_run=True)
+    assert await retention.purge(town, rule, "Văn thư") == counted
+    whole = str(await _whole(town)).replace("a@b.example'}]", "")
+    for personal in ("@b.example", "0903", "250 a@b", "table of a digest"):
+        assert personal not in whole, personal
+    assert "chào" in whole, "the words stay as long as the other line says"
+    assert await retention.purge(town, rule, "Văn thư") == []
+    assert (await audit.audit(town, "C")).findings == []
+    await retention.purge(town, RULE, "Văn thư")
+    assert "chào" not in str(await _whole(town))
 
 
 async def test_a_dry_run_counts_and_changes_nothing(town: House) -> None:

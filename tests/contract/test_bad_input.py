@@ -396,6 +396,17 @@ def test_a_bad_plan_is_not_previewed_either(ready: Desk) -> None:
         (["deadline", "--from", "1899-02-03", "--days", "5"], "1899"),
         (["deadline", "--from", "2024-02-06", "--days", "five"], "five"),
         (["deadline", "--from", "2024-02-06", "--days", "-1"], "-1"),
+        (["deadline", "--from", "2024-02-06", "--days", "5.5"], "5.5"),
+        (["register", "tracking", "--year", "2023.6", "--out", "so.pdf"], "2023.6"),
+        (["number", "register", "BO-TM", "--year", "99999999999999999999"], "99999999999999999999"),
+        (["number", "register", "BO-TM", "--year", "999999999999"], "999999999999"),
+        (["number", "reserve", "BO-TM", "BTM", "--first", "1", "--last", "2", "--year", "9999999999999", "--by", "Lan"],
+         "9999999999999"),
+        (["number", "reserve", "BO-TM", "BTM", "--first", "9999999999999999", "--last", "9999999999999999", "--year",
+          "2024", "--by", "Lan"], "--first"),
+        (["audit", "one", "--export", "."], "thư mục"),
+        (["extend", "one", "--until", "2204-02-06", "--why", "x"], "2204"),
+        (["case", "claim", "one", "--by", "Lan", "--next", "1024-02-06"], "1024"),
         (["deadline", "--from", "2024-02-06", "--days", "5", "--calendar", "lunar"], "lunar"),
         (["campaign", "launch", "plan.yaml", "--mode", "play"], "play"),
         (["campaign", "close", "one"], "--by"),
@@ -449,6 +460,25 @@ def test_a_wrong_setting_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch, n
     assert ran.status == 2
     assert name in ran.err
     assert ran.json["faults"][0]["field"] == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "arguments"),
+    [
+        ("CONGVAN_IMAP_URL", "pop3://congvan:kin-lam@mail", ["mail", "inbox"]),
+        ("CONGVAN_IMAP_URL", "imaps://congvan:kin-lam@mail:993x", ["mail", "inbox"]),
+        ("CONGVAN_SMTP_URL", "mailto:kin-lam", ["letter", "trial", "plan.yaml", "--recipient", "X", "--to", "a@b.vn"]),
+        ("CONGVAN_DATABASE_URL", "postgresql+asyncpg://hoa:x@mail:kin-lam/c", ["status"]),
+    ],
+)
+def test_an_address_of_a_server_that_cannot_be_read_is_named_without_its_password(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str, value: str, arguments: list[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    ran = desk.run(*arguments)
+    assert ran.status == 2
+    assert name in ran.err
+    assert "kin-lam" not in ran.err
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["deadline", "--from", "2024-02-06", "--days", "5"]], ids=" ".join)

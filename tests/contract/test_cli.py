@@ -285,7 +285,7 @@ def test_a_campaign_is_held_and_resumed_by_a_named_person(desk: Desk) -> None:
     campaign = desk.launched()
     desk.must("campaign", "hold", campaign, "--by", "Lan", "--why", "chờ ý kiến")
     assert desk.must("status", "--json").json["campaigns"][0]["held"]
-    assert "Tạm dừng" in desk.must("status").out
+    assert "Giữ thư lại, thời hạn vẫn tính" in desk.must("status").out
     desk.must("campaign", "resume", campaign, "--by", "Lan")
     assert not desk.must("status", "--json").json["campaigns"][0]["held"]
     assert desk.run("campaign", "hold", campaign).status == 2

@@ -26,7 +26,9 @@ def test_a_campaign_is_paused_with_a_reason_and_goes_on(desk: Desk) -> None:
     assert desk.run("campaign", "pause", CAMPAIGN, "--why", " ", *BY).status == 2
     said = desk.must("campaign", "pause", CAMPAIGN, "--why", "chờ ý kiến", *BY).out
     assert f"sẽ báo {len(rows)} nơi nhận" in said
-    assert desk.must("status", CAMPAIGN, "--json").json["campaigns"][0]["held"] is True
+    (told,) = desk.must("status", CAMPAIGN, "--json").json["campaigns"]
+    assert (told["held"], told["paused"]) == (True, True)
+    assert "Tạm dừng, thời hạn ngừng tính" in desk.must("status", CAMPAIGN).out
     desk.must("campaign", "resume", CAMPAIGN, *BY)
     assert desk.must("status", CAMPAIGN, "--json").json["campaigns"][0]["held"] is False
 

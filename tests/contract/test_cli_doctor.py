@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sqlite3
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
@@ -19,19 +23,43 @@ from congvan.acts import reconciling
 from congvan.almanac import CalendarFile, Window
 from congvan.doctor import announced
 from congvan.house import House
+from congvan.settings import Settings
 from tests.contract.conftest import Desk
+from tests.contract.smtp_faulty import certificate
 
 SAID: list[bytes] = []
 
 
 class Ehlo(StreamRequestHandler):
-    """A mail server that greets and remembers what it was told."""
+    """A mail server that greets, knows no password and remembers what it was told."""
+
+    #: Whom it greets; empty: everybody.
+    wanted = b""
 
     def handle(self) -> None:
         self.wfile.write(b"220 here\r\n")
         for line in self.rfile:
             SAID.append(line.strip())
-            self.wfile.write(b"250-here\r\n250 SMTPUTF8\r\n")
+            self.wfile.write(self._answer(*line.split()[:2]))
+
+    def _answer(self, verb: bytes, name: bytes = b"") -> bytes:
+        if verb.upper() == b"AUTH":
+            return b"535 5.7.8 no such user or password\r\n"
+        if self.wanted not in (b"", name):
+            return b"504 5.5.2 I need a name that I can look up\r\n"
+        return b"250-here\r\n250-AUTH PLAIN\r\n250 SMTPUTF8\r\n"
+
+
+class Secured(ThreadingTCPServer):
+    """The same behind TLS, without which no password is sent."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context = context
+        super().__init__(("127.0.0.1", 0), Ehlo)
+
+    def get_request(self) -> Any:
+        taken, peer = super().get_request()
+        return self.context.wrap_socket(taken, server_side=True), peer
 
 
 class Health(BaseHTTPRequestHandler):
@@ -136,6 +164,12 @@ def test_before_anything_was_used_the_doctor_makes_nothing(desk: Desk) -> None:
         ("CONGVAN_CASCADE", "khong-co.yaml", "cấu hình", "khong-co.yaml"),
         ("CONGVAN_SMTP_CONNECTIONS", "0", "cấu hình", "CONGVAN_SMTP_CONNECTIONS"),
         ("CONGVAN_TEMPLATES", "/nowhere", "cấu hình", "/nowhere"),
+        ("CONGVAN_CONFIG", "/nowhere", "cấu hình", "form.yaml"),
+        ("CONGVAN_SMTP_URL", "smtp://a..b:25", "thư đi", "không trả lời"),
+        ("CONGVAN_MAIL_FROM", "abc", "cấu hình", "«abc»"),
+        ("CONGVAN_MAIL_FROM", "Ban <vanthu@bql.vn>", "cấu hình", "CONGVAN_MAIL_FROM"),
+        ("CONGVAN_MAIL_FROM", "ban.quan.ly.kcn.abc@bql.vn", "cấu hình", "CONGVAN_MAIL_FROM"),
+        ("CONGVAN_MTA_LOG", "/nowhere/mail.log", "nhật ký máy chủ thư", "/nowhere/mail.log"),
     ],
 )
 def test_what_is_set_wrongly_is_a_fault_of_its_part(
@@ -144,6 +178,47 @@ def test_what_is_set_wrongly_is_a_fault_of_its_part(
     monkeypatch.setenv(name, value)
     found = faults(healthy)
     assert any(one["name"] == part and words in one["message"] for one in found), found
+    assert "kin-lam" not in str(found)
+
+
+def test_what_is_set_to_nothing_is_not_set(healthy: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands in a file of settings; an empty path would be the working directory."""
+    for name in ("MTA_LOG", "LETTERS", "DKIM_KEY_FILE", "CONFIG", "TEMPLATES"):
+        monkeypatch.setenv(f"CONGVAN_{name}", "")
+    assert faults(healthy) == []
+    monkeypatch.setenv("CONGVAN_CASCADE", "")
+    assert Settings().cascade is None
+
+
+def test_mail_that_leads_nobody_back_is_warned_of(healthy: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    warned = [line for line in healthy.must("doctor").out.splitlines() if line.startswith("WARN")]
+    assert [name for name in ("CONGVAN_MAIL_FROM", "CONGVAN_PORTAL_URL") if name in str(warned)] == [
+        "CONGVAN_MAIL_FROM", "CONGVAN_PORTAL_URL",
+    ]  # fmt: skip
+    monkeypatch.setenv("CONGVAN_MAIL_FROM", "vanthu@bql.vn")
+    monkeypatch.setenv("CONGVAN_PORTAL_URL", "https://congvan.bql.vn")
+    assert not re.search("WARN.*(MAIL_FROM|PORTAL_URL)", healthy.must("doctor").out)
+
+
+def test_a_mail_server_that_does_not_take_our_name_is_a_fault_with_the_name(
+    healthy: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ehlo, "wanted", b"congvan.bql.vn")
+    (found,) = faults(healthy)
+    assert "«localhost»" in found["message"], "the name that mail would be sent under"
+    assert "helo=" in found["remedy"]
+    monkeypatch.setenv("CONGVAN_SMTP_URL", f"{os.environ['CONGVAN_SMTP_URL']}?helo=congvan.bql.vn")
+    assert faults(healthy) == []
+
+
+def test_a_wrong_password_of_the_mail_server_is_a_fault(
+    healthy: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, trusted = certificate(tmp_path, "127.0.0.1")
+    with serving(Secured(context)) as port:
+        monkeypatch.setenv("CONGVAN_SMTP_URL", f"smtps://congvan:kin-lam@127.0.0.1:{port}?ca={trusted}")
+        (found,) = faults(healthy)
+    assert "535" in found["message"]
     assert "kin-lam" not in str(found)
 
 
@@ -209,10 +284,22 @@ def test_days_off_that_nobody_has_announced_are_warned_of_before_terms_reach_the
 def test_a_calendar_that_has_run_out_is_a_warning_and_no_fault(
     healthy: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shipped = Settings().config
+    for name in ("form.yaml", "shared_domains.yaml"):
+        shutil.copy(shipped / name, healthy.folder)
     (healthy.folder / "calendar.yaml").write_text("official_until: 2020\n", "utf-8")
     monkeypatch.setenv("CONGVAN_CONFIG", str(healthy.folder))
     assert faults(healthy) == []
     assert "WARN  lịch: ngày nghỉ chính thức mới có đến hết năm 2020" in healthy.must("doctor").out
+
+
+@pytest.mark.parametrize("held", ["", "\n", "too-short"])
+def test_a_key_file_that_holds_no_key_is_a_fault_and_signs_nothing(healthy: Desk, held: str) -> None:
+    """As a full disk leaves it: whoever knows that it is empty could sign every link."""
+    (healthy.home / "secret.key").write_text(held, "utf-8")
+    assert any(one["name"] == "khóa" and "bản sao lưu" in one["remedy"] for one in faults(healthy))
+    assert healthy.run("status").status == 1
+    assert (healthy.home / "secret.key").read_text("utf-8") == held, "a person decides"
 
 
 def test_a_key_that_others_can_read_is_a_fault(healthy: Desk) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from imap_tools import MailBoxUnencrypted
 from sqlalchemy import select
 
+from congvan.commands.mail import _KINDS
 from congvan.house import House
+from congvan.mail.reports import Kind
 from congvan.store.tables import Message
 from tests.contract.conftest import PASSWORD, Desk
 
@@ -44,6 +48,10 @@ def test_mail_that_came_back_stands_in_the_history_or_in_the_list_of_what_nobody
     shown = desk.must("history", first["code"]).out
     assert "Chúng tôi đã triển khai." in shown
     assert "máy chủ đã nhận" in shown
+
+
+def test_every_kind_of_mail_that_comes_in_has_a_word_for_clerks() -> None:
+    assert set(_KINDS) == set(get_args(Kind))
 
 
 def test_a_letter_of_which_nobody_knows_whether_it_was_taken_is_listed(desk: Desk) -> None:

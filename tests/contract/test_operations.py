@@ -4,21 +4,26 @@ way, keys are changed, and what the shipped files of an installation name is the
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
+import os
 import re
 import sqlite3
+import stat
 from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 from sqlalchemy import func, select
 
 from congvan.acts import audit, auditing, confirmations
 from congvan.clock import HandClock
-from congvan.house import House, build
-from congvan.links import Link
+from congvan.house import House, build, with_keys
+from congvan.links import Link, Links
+from congvan.mail.address import verp_sender, verp_token
 from congvan.rules.calendar import instant
 from congvan.rules.protocol import Event
 from congvan.settings import Settings
@@ -132,6 +137,47 @@ async def test_a_new_key_signs_and_the_old_links_still_open(tmp_path: Path) -> N
         await house.close()
 
 
+def test_processes_that_start_together_sign_with_one_key_which_nobody_finds_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each makes a key where there is none: the first to lay its own down is followed by the others."""
+    settings = Settings(home=tmp_path, secret_keys=(), _env_file=None)
+    seen: list[str] = []
+    written = os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        # Another process comes by while this one writes.
+        monkeypatch.setattr(os, "fsync", written)
+        assert not (tmp_path / "secret.key").exists()
+        seen.append(with_keys(settings).secret_keys[0].get_secret_value())
+        written(descriptor)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    (key,) = with_keys(settings).secret_keys
+    assert [key.get_secret_value()] == seen
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+    assert stat.S_IMODE((tmp_path / "secret.key").stat().st_mode) == 0o600
+
+
+def test_a_full_disk_leaves_no_empty_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        with_keys(Settings(home=tmp_path, secret_keys=(), _env_file=None))
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_the_longest_mailbox_that_the_settings_take_bears_the_address_of_a_delivery() -> None:
+    links = Links([KEY], "http://127.0.0.1:4280")
+    token = links.mail_token("0123456789abcdef" * 2)
+    mailbox = f"{'v' * 18}@bql.example"
+    assert verp_token(mailbox, verp_sender(Settings(mail_from=mailbox, _env_file=None).mail_from, token)) == token
+    with pytest.raises(ValidationError):
+        Settings(mail_from=f"v{mailbox}", _env_file=None)
+
+
 # ------------------------------------------------------------------------------------ the shipped files
 
 
@@ -175,6 +221,35 @@ def test_the_units_write_where_systemd_lets_them() -> None:
         pages = {"PREFECT_UI_STATIC_DIRECTORY"} if "server" in unit.name else set()
         written = {name for name, path in said.items() if path.startswith(allowed)}
         assert written == {"CONGVAN_HOME", "PREFECT_HOME"} | pages
+
+
+def test_commands_beside_the_units_run_as_their_user_with_their_settings() -> None:
+    """A command of root would make root's files, which the services cannot write."""
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    (line,) = re.findall(r"^congvan\(\) \{ (.+?); \}$", text.replace("\\\n", " "), re.M)
+    for unit in (ROOT / "deploy" / "systemd").glob("*.service"):
+        said = unit.read_text("utf-8")
+        (user,), (folder,), (file,), (home,) = (
+            re.findall(rf"^{name}(\S+)", said, re.M)
+            for name in ("User=", "WorkingDirectory=", "EnvironmentFile=", "Environment=CONGVAN_HOME=")
+        )
+        same = (f"--uid={user}", f"--working-directory={folder}", f"EnvironmentFile={file}", f"CONGVAN_HOME={home}")
+        assert all(part in line for part in same), unit.name
+    assert f"useradd --system --home-dir {home} --shell /usr/sbin/nologin {user}\n" in text
+    flows = (ROOT / "deploy" / "systemd" / "congvan-flows.service").read_text("utf-8")
+    (group,) = re.findall(r"^#SupplementaryGroups=(\S+)$", flows, re.M)
+    assert f"-p SupplementaryGroups={group}" in text
+
+
+def test_a_folder_of_settings_of_ones_own_is_mounted_where_the_settings_name_it() -> None:
+    compose = (ROOT / "deploy" / "compose.yaml").read_text("utf-8")
+    (waiting,) = re.findall(r"^  # (volumes: .+)$", compose, re.M)
+    shipped = yaml.safe_load(compose)["x-engine"]["volumes"]
+    (*same, own) = yaml.safe_load(waiting)["volumes"]
+    assert same == shipped
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert waiting in text
+    assert f"CONGVAN_CONFIG={own.split(':')[1]}`" in text
 
 
 def test_the_image_has_prefects_pages_laid_down_where_its_user_may_write() -> None:

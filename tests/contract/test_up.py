@@ -51,6 +51,13 @@ def test_what_stands_in_the_env_file_counts(folder: Path, monkeypatch: pytest.Mo
     assert found.lease_s == 45
 
 
+def test_a_folder_of_settings_of_ones_own_needs_nothing_of_a_demo(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONGVAN_CONFIG", str(folder))
+    assert _Up(demo=False, speed=0, exit_=False).script is None
+
+
 def test_a_demo_plays_beside_the_installation_and_not_in_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = surroundings(monkeypatch, demo=True)
     assert found.database == f"sqlite+aiosqlite:///{folder / '.congvan' / 'demo' / 'congvan.db'}"

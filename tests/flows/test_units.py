@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
 import re
 import shlex
@@ -10,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +21,12 @@ import httpx
 import pytest
 
 import flows.__main__
+from congvan.errors import ActRefused, CongvanError
+from congvan.house import House
+from congvan.mail.address import AddressUnusable
+from congvan.settings import Settings
 from congvan.store.schema import migrate
+from tasks import at_work, records
 from tests.flows.engine import Engine, free_port, until
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
@@ -158,3 +166,68 @@ async def test_nothing_is_relayed_on_the_schema_of_another_version(
     monkeypatch.setattr(flows.__main__, "versions", older)
     assert await asyncio.wait_for(flows.__main__.main(), 20) == 2
     assert "congvan migrate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("CONGVAN_PROCESSES", "many", "CONGVAN_PROCESSES"),
+        ("CONGVAN_PROCESSES", "0", "CONGVAN_PROCESSES"),
+        ("CONGVAN_LEASE_S", "1", "CONGVAN_LEASE_S"),
+        ("CONGVAN_DATABASE_URL", "nonsense", "CONGVAN_DATABASE_URL"),
+        ("CONGVAN_CONFIG", "", "form.yaml"),
+    ],
+)
+async def test_a_setting_with_which_nothing_can_run_ends_it_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    name: str, value: str, named: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("CONGVAN_HOME", str(tmp_path))
+    # A folder of settings of one's own, without the words of the forms.
+    shutil.copy(Settings().config / "calendar.yaml", tmp_path)
+    monkeypatch.setenv(name, value or str(tmp_path))
+    assert await asyncio.wait_for(flows.__main__.main(), 20) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_a_number_of_processes_that_is_set_to_nothing_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONGVAN_PROCESSES", "")
+    assert flows.__main__._processes() == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "shown"),
+    [
+        (ValueError("'bql+token@bql.example' has more than 64 octets"), "ValueError in tasks.records"),
+        (AddressUnusable("'hoa@t1.example': no such domain"), "AddressUnusable in tasks.records"),
+        (ActRefused("đợt này đã kết thúc"), "đợt này đã kết thúc"),
+    ],
+)
+async def test_a_task_that_fails_shows_prefect_only_what_was_written_for_a_reader(
+    house: House, monkeypatch: pytest.MonkeyPatch, fault: Exception, shown: str
+) -> None:
+    async def trips(_house: House) -> list[str]:
+        raise fault
+
+    monkeypatch.setattr(records.telling, "tell", trips)
+    async with at_work(house):
+        with pytest.raises(CongvanError, match=shown) as raised:
+            await records.tell.fn()
+    assert "@" not in "".join(traceback.format_exception(raised.value))
+
+
+async def test_the_process_of_a_run_logs_in_the_form_that_the_settings_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = logging.getLogger("congvan")
+    before = own.handlers, own.level, own.propagate
+    monkeypatch.setenv("CONGVAN_HOME", str(tmp_path))
+    monkeypatch.setenv("CONGVAN_LOG", "json")
+    try:
+        async with at_work():
+            logging.getLogger("congvan.acts.inbox").warning("one mail was left for later")
+    finally:
+        own.handlers, own.level, own.propagate = before
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["message"] == "one mail was left for later"

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from congvan.house import House
-from congvan.portal.serve import serve
+from congvan.portal.serve import NotListening, serve
 from congvan.portal.throttle import Allowance
 from congvan.settings import Settings
 from tests.portal.world import Desk, form_token
@@ -44,6 +44,14 @@ async def test_an_answer_over_the_wire_is_recorded(base: str, desk: Desk) -> Non
         sent = await web.post(f"{desk.path(tenant)}/confirm", data=data, follow_redirects=True)
         assert sent.status_code == 200
     assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1", "a..b"])
+async def test_an_address_that_cannot_be_had_is_named_and_nothing_else_ends(house: House, base: str, host: str) -> None:
+    with pytest.raises(NotListening, match=host.replace(".", r"\.")):
+        await serve(house, host, int(base.rpartition(":")[2]), signals=False)
+    async with httpx.AsyncClient(base_url=base) as web:
+        assert (await web.get("/healthz")).text == "ok\n"
 
 
 async def test_a_browser_that_hangs_up_in_the_middle_leaves_no_trace(base: str, desk: Desk) -> None:
