@@ -155,7 +155,7 @@ async def test_who_was_told_of_an_earlier_pause_only_is_not_told_of_the_end_of_a
     await outside.until("2023-12-09", "09:00")
     await pausing.pause(outside.house, outside.campaign, BY, "cuối tuần")
     await campaigns.resume(outside.house, outside.campaign, BY)
-    await outside.work()
+    await outside.until("2023-12-11", "09:00")
     assert await outside.diary("resume") == told
 
 
