@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import mails
-from congvan.acts.frozen import is_urgent, plan_of, policy_of, rule_of
+from congvan.acts.frozen import is_urgent, longest_term, plan_of, policy_of, rule_of
 from congvan.almanac import CalendarFile, build
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -82,6 +82,7 @@ async def apply(house: House, file: CalendarFile, by: str, *, dry_run: bool = Fa
         if dry_run:
             return Outcome(True, moved)
         told = await _write(house, ledger, [pair for pair in found if not pair[1].kept], _why(before, file), now, by)
+        await _move_hops(ledger, build(before), new, now)
         await ledger.set_note(NOTE, file.model_dump(mode="json", by_alias=True))
         return Outcome(True, moved, told)
 
@@ -177,14 +178,27 @@ async def _write(
         changes.append((row, [Entry(Fact.MOVED, said, actor=by)], {"due_at": one.new} | wake))
     await ledger.write_many(changes, now)
     for hop_id in sorted({row.hop_id for row, _ in found}):
-        latest = max(one.new for row, one in found if row.hop_id == hop_id)
-        await ledger.change(Hop, Hop.id == hop_id, Hop.due_at < latest, due_at=latest)
         await mails.wake_hop(ledger, hop_id, now)
     keys = {row.campaign_id for row, _ in found}
     campaigns = {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
     notices = list(_notices(found, campaigns, why, now))
     await mails.queue(house, ledger, notices, now)
     return len(notices)
+
+
+async def _move_hops(ledger: Ledger, old: Calendars, new: Calendars, now: datetime) -> None:
+    """The date for what leaves later is reckoned anew by itself: a recipient with more time has it for himself."""
+    running = select(Campaign.id).where(Campaign.state == "RUNNING")
+    campaigns = {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(running)))}
+    hops = {row.id: row for row in await ledger.all(select(Hop).where(Hop.campaign_id.in_(running)).order_by(Hop.id))}
+    dated = await _dated(ledger, running, campaigns, hops)
+    for hop in hops.values():
+        if hop.opened_at is None or hop.due_at is None or hop.due_at <= now:
+            continue
+        deadline = longest_term(campaigns[hop.campaign_id], hop)
+        if not deadline.hours:
+            due = reckoned_anew(hop.due_at, hop.opened_at, deadline, old, new, dated.get(hop.id))
+            await ledger.change(Hop, Hop.id == hop.id, Hop.due_at < due, due_at=due)
 
 
 def _notices(

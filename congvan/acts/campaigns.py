@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, exists, not_, or_, select
 
-from congvan.acts import demo, notices, pausing
+from congvan.acts import demo, mails, notices, pausing
 from congvan.acts.escalations import DECIDED
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import NotFound
@@ -73,6 +73,7 @@ async def resume(house: House, name: str, by: str) -> None:
             )
         campaign = await ledger.take(Campaign, found.id)
         if campaign.held_at is not None:
+            await mails.bear_with(ledger, campaign.id, now - campaign.held_at)
             moved = await pausing.go_on(house, ledger, campaign, now, by) if campaign.paused_at else {}
             entry = Entry(Fact.RESUMED, moved, actor=by)
             await ledger.write(campaign, now, entry, held_at=None, held_by=None, paused_at=None)

@@ -28,7 +28,7 @@ PRESSED_BATCH = 100
 _MESSAGE = (
     Message.id, Message.campaign_id, Message.hop_id, Message.delivery_id, Message.recipient, Message.kind,
     Message.step, Message.message_id, Message.address, Message.context, Message.enclosures, Message.state,
-    Message.urgent, Message.give_up_at, Message.attempts, Message.unknown,
+    Message.urgent, Message.give_up_at, Message.attempts, Message.unknown, Message.reply,
 )  # fmt: skip
 _DELIVERY = (
     Delivery.id, Delivery.campaign_id, Delivery.hop_id, Delivery.code, Delivery.recipient, Delivery.name,
@@ -45,6 +45,11 @@ class Work:
     delivery: Delivery | None
     campaign: Campaign | None
     ordinal: int
+
+    @property
+    def is_first(self) -> bool:
+        """True where no server was asked before; one that asked for time has left its reply, and cost no attempt."""
+        return self.ordinal == 1 and self.message.reply is None
 
 
 class Gate(Protocol):
@@ -191,8 +196,8 @@ async def _mark_claimed(
     if not works:
         return
     keys = [work.message.id for work in works]
-    lease = {"until": wall + house.lease, "owner": house.name}
-    await ledger.session.execute(_taking(ledger.is_sqlite), {"keys": keys, **lease})
+    bound = {"until": wall + house.lease, "owner": house.name, "patient_until": now + PATIENCE}
+    await ledger.session.execute(_taking(ledger.is_sqlite), {"keys": keys, **bound})
     await ledger.session.execute(_attempting(ledger.is_sqlite), {"keys": keys, "now": now})
 
 
@@ -200,9 +205,13 @@ async def _mark_claimed(
 def _taking(is_sqlite: bool) -> Update:
     table: Any = Message.__table__
     taken_over = case((table.c.state == "CLAIMED", 1), else_=0)
+    # Patience begins with the first attempt: a letter may have lain here for days, held or with the engine off.
+    first = (table.c.attempts == 0) & table.c.reply.is_(None)
+    patient_until = bindparam("patient_until", type_=table.c.give_up_at.type)
     return update(table).where(among(table.c.id, "keys", is_sqlite)).values(
         state="CLAIMED", lease_until=bindparam("until"), lease_owner=bindparam("owner"),
         attempts=table.c.attempts + 1, unknown=table.c.unknown + taken_over,
+        give_up_at=case((first, patient_until), else_=table.c.give_up_at),
     )  # fmt: skip
 
 

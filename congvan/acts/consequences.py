@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import figures, mails, papers, registry, replacing, urging
+from congvan.acts import figures, mails, notices, papers, registry, replacing, urging
 from congvan.acts.drafting import redraft
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.errors import ActRefused
@@ -56,10 +56,14 @@ async def afterwards(house: House, letter: Letter) -> None:
 async def _send_report(
     house: House, ledger: Ledger, campaign: Campaign, letter: Letter, data: dict[str, Any], now: datetime
 ) -> None:
-    """The issued report goes to whoever gave the directive; nothing else is ever addressed to them unissued."""
+    """The issued report goes to whoever gave the directive; nothing else is ever addressed to them unissued. Where no
+    mailbox is known, the unit in charge takes it there."""
     city = await registry.organisation(ledger, cascade_of(campaign).reports_to)
     boxes = registry.mailboxes(city, local(now).date())
     if not boxes:
+        why = f"Danh bạ không còn hộp thư nào của {city.name}; báo cáo số {letter.symbol} chưa được gửi đi"
+        await notices.tell(house, ledger, campaign, "unsent_report", why, now)
+        await ledger.write(await ledger.take(Campaign, campaign.id), now, Entry(Fact.LETTER_ISSUED, data))
         return
     mail = mails.Mail(
         kind="report", step=letter.id, recipient=city.code, address=boxes[0], not_before=now,

@@ -9,6 +9,7 @@ from datetime import datetime
 from math import ceil
 from typing import Any
 
+from congvan.acts.frozen import cascade_of
 from congvan.rules.calendar import Calendars, local
 from congvan.rules.deadlines import working_days_late
 from congvan.store.tables import Campaign, Case, Delivery, Hop
@@ -69,7 +70,7 @@ class Line:
         kind = case.kind if case else ""
         return cls(
             campaign=campaign.code, subject=campaign.subject, issuer=hop.issuer_name,
-            park=parks.get(delivery.park, "Ngoài khu công nghiệp"), code=delivery.code, name=delivery.name,
+            park=parks.get(delivery.park) or _outside(campaign, delivery.level), code=delivery.code, name=delivery.name,
             case=kind, case_name=CASES.get(kind, ""), state=delivery.state,
             due=f"{local(due):%H:%M %d/%m/%Y}" if due else "",
             days_late=working_days_late(due, now, calendars) if due else 0,
@@ -81,6 +82,14 @@ class Line:
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
         return asdict(self)
+
+
+def _outside(campaign: Campaign, level: str) -> str:
+    """What those are listed as who stand in no park: outside any, where others of their level stand in one; else what
+    they are."""
+    cascade = cascade_of(campaign)
+    in_parks = {who.level for hop in cascade.hops for who in hop.recipients if who.who == "parks"}
+    return "Ngoài khu công nghiệp" if level in in_parks else cascade.levels.get(level, level)
 
 
 #: Height of one line of text, in points.

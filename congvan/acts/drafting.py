@@ -17,11 +17,11 @@ from congvan.letters.names import spoken
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
-from congvan.rules.deadlines import due_at, personal_due_at
+from congvan.rules.deadlines import due_at, moved_on, personal_due_at
 from congvan.rules.protocol import Fact
 from congvan.rules.records import CampaignPlan, Cascade, HopRule, Issue, LetterText, Organisation
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delivery, Hop, Letter, ParkRow, WayRow
+from congvan.store.tables import Campaign, Delivery, EventRow, Hop, Letter, ParkRow, WayRow
 
 PDF = "application/pdf"
 
@@ -77,12 +77,35 @@ async def term_below(
     # A hop that only registers the letter above has no term of its own to keep to.
     if rule_of(campaign, above).issue is Issue.TAKEN_IN:
         return due_at(deadline, now, house.calendars)
-    letter = await ledger.find(Letter, above.letter_id) if above.letter_id else None
-    printed = above.due_at
-    if letter is not None and len(set((letter.sheet.get("dues") or {}).values())) > 1:
-        parent = await ledger.get(Delivery, hop.parent_delivery_id)
-        printed = printed_due(letter, level if level in letter.sheet["dues"] else parent.level)
-    return personal_due_at(deadline, printed, above.opened_at, now, house.calendars)
+    parent = await ledger.get(Delivery, hop.parent_delivery_id)
+    said = await said_due(house, ledger, campaign, above, level, parent.level)
+    return personal_due_at(deadline, said, above.opened_at, now, house.calendars)
+
+
+async def said_due(
+    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, level: str, instead: str = ""
+) -> datetime:
+    """The term that a hop which has opened gives a level, `instead` where its letter names none for that one.
+
+    More time for all, where it was given; else what is printed there, moved on as the hop's own date has been since, by
+    a pause or another calendar.
+    """
+    assert hop.due_at is not None, "an open hop has a deadline"
+    letter = await ledger.find(Letter, hop.letter_id) if hop.letter_id else None
+    dues = (letter.sheet.get("dues") or {}) if letter is not None else {}
+    if letter is None or len(set(dues.values())) < 2:
+        return hop.due_at
+    if await ledger.first(select(EventRow.seq).where(EventRow.stream == hop.id, EventRow.kind == str(Fact.EXTENDED))):
+        return hop.due_at  # everybody has got that date, later than any that is printed
+    level = level if level in dues else instead
+    printed, latest = printed_due(letter, level), printed_due(letter)
+    if hop.due_at <= latest:
+        return printed
+    deadline = policy_of(campaign, hop, level).deadline
+    if deadline.hours:
+        return printed + (hop.due_at - latest)
+    days = house.calendars.state.count(local(latest).date(), local(hop.due_at).date())
+    return min(moved_on(printed, days, house.calendars, deadline.calendar), hop.due_at)
 
 
 async def above_of(ledger: Ledger, hop: Hop) -> Hop | None:

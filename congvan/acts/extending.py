@@ -67,9 +67,20 @@ async def extend_many(
                 chosen.append(row)
         await _extend(house, ledger, campaign, chosen, due_at, now, by, why)
         if whom == Whom():
-            later = Hop.campaign_id == campaign.id, Hop.opened_at.is_not(None), Hop.due_at < due_at
-            await ledger.change(Hop, *later, due_at=due_at)
+            await _extend_hops(ledger, campaign, due_at, now, by, why)
     return counts
+
+
+async def _extend_hops(
+    ledger: Ledger, campaign: Campaign, due_at: datetime, now: datetime, by: str, why: str
+) -> None:
+    """What leaves later counts with the new date; the log says since when."""
+    later = Hop.campaign_id == campaign.id, Hop.opened_at.is_not(None), Hop.due_at < due_at
+    hops: list[Hop] = await ledger.all(select(Hop).where(*later).order_by(Hop.id), lock=True)
+    for hop in hops:
+        assert hop.due_at is not None, "an open hop has a deadline"
+        said = {"from": hop.due_at.isoformat(), "to": due_at.isoformat(), "why": why}
+        await ledger.write(hop, now, Entry(Fact.EXTENDED, said, actor=by), due_at=due_at)
 
 
 def _check(campaign: Campaign, due_at: datetime, now: datetime) -> None:

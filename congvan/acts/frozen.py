@@ -11,7 +11,7 @@ import orjson
 from congvan.rules import cascade as rules
 from congvan.rules.deadlines import Standing
 from congvan.rules.protocol import State
-from congvan.rules.records import CampaignPlan, Cascade, HopRule, Policy, Settles
+from congvan.rules.records import CampaignPlan, Cascade, Deadline, HopRule, Policy, Settles
 from congvan.store.tables import Campaign, Delivery, Hop
 
 
@@ -42,6 +42,12 @@ def rule_of(campaign: Campaign, hop: Hop) -> HopRule:
 def policy_of(campaign: Campaign, hop: Hop, level: str) -> Policy:
     """How recipients of a level are held to their answer in this hop."""
     return rules.policy_for(cascade_of(campaign), plan_of(campaign), hop.level, level)
+
+
+def longest_term(campaign: Campaign, hop: Hop) -> Deadline:
+    """The term that the due date of a hop as a whole follows: the longest of its recipients' levels."""
+    terms = [policy_of(campaign, hop, who.level).deadline for who in rule_of(campaign, hop).recipients]
+    return max(terms, key=lambda term: (not term.hours, term.hours or term.working_days))
 
 
 def is_urgent(campaign: Campaign) -> bool:

@@ -16,7 +16,7 @@ from congvan.acts.drafting import PDF, Draft, as_json, draft, insert, reread
 from congvan.acts.signed_files import Issued
 from congvan.errors import ActRefused
 from congvan.house import House
-from congvan.letters.numbering import moment, short_day
+from congvan.letters.numbering import short_day
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
@@ -61,12 +61,9 @@ async def _of(house: House, letter_id: str) -> tuple[Letter, Campaign]:
 
 async def _refuse(house: House, letter: Letter, campaign: Campaign, entered: Issued) -> None:
     _refuse_over(letter, campaign)
-    if urging.outdated(letter, await house.clock.now()):
-        last = moment(datetime.fromisoformat(letter.sheet["due_at"]))
-        raise ActRefused(
-            f"hạn chót in trong công văn đôn đốc này ({last}) đã qua; hệ thống dự thảo lại với hạn chót mới, "
-            "trình ký bản ấy"
-        )
+    async with house.store.view() as ledger:
+        if why := await urging.overtaken(ledger, letter, await house.clock.now()):
+            raise ActRefused(why)
     if campaign.mode == "live" and entered.signed is None:
         raise ActRefused("Văn bản của cơ quan chỉ được ban hành bằng tệp PDF đã ký (--signed).")
     await _refuse_day(house, entered.day)
@@ -88,7 +85,7 @@ async def play_issue(house: House, letter_id: str, by: str) -> Letter:
         campaign = await ledger.get(Campaign, letter.campaign_id)
         if campaign.mode == "live":
             raise ActRefused("Hệ thống không tự ban hành văn bản của đợt thật.")
-        if letter.state != "PENDING_ISSUE":
+        if letter.state != "PENDING_ISSUE" or await urging.overtaken(ledger, letter, now):
             return letter
         series = numbers.series_of(letter, numbers.year_of(now, campaign.mode))
         number = await numbers.next_number(ledger, series, letter_id, now)

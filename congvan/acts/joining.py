@@ -21,6 +21,7 @@ from congvan.acts import (
     registry,
     validity,
 )
+from congvan.acts.drafting import said_due
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -160,7 +161,8 @@ async def _send(
     assert hop.opened_at is not None, "the caller looked"
     assert hop.due_at is not None, "an open hop has a deadline"
     deadline = policy_of(campaign, hop, delivery.level).deadline
-    due_at = personal_due_at(deadline, hop.due_at, hop.opened_at, now, house.calendars)
+    said = await said_due(house, ledger, campaign, hop, delivery.level)
+    due_at = personal_due_at(deadline, said, hop.opened_at, now, house.calendars)
     entries: Sequence[Entry] = [Entry(Fact.OPENED, {"by": hop.issuer, "due_at": due_at.isoformat()})]
     values: dict[str, Any] = {"due_at": due_at, "wake_at": now}
     if delivery.address is None:

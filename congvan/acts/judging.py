@@ -12,7 +12,7 @@ from congvan.mail.outgoing import Outcome
 from congvan.rules.protocol import Event, Fact, State, advance, answered, settled
 from congvan.rules.records import Settles
 from congvan.store.ledger import Entry
-from congvan.store.tables import Delivery, Message
+from congvan.store.tables import Delivery
 
 Change = tuple[Delivery, list[Entry], dict[str, Any]]
 
@@ -40,10 +40,11 @@ class Judged:
         self.wait = timedelta()
         self.given_up = False
         if self.verdict in ("unavailable", "untried", "unknown"):
+            give_up_at = now + PATIENCE if work.is_first else work.message.give_up_at
             shut = self.verdict == "untried"
-            self.wait = wait_while_shut(work.message, now, chance) if shut else wait_before(work.ordinal, chance)
+            self.wait = wait_while_shut(give_up_at, now, chance) if shut else wait_before(work.ordinal, chance)
             # Untold too: a server that breaks off after every final dot may deliver each of them.
-            self.given_up = now + self.wait > work.message.give_up_at
+            self.given_up = now + self.wait > give_up_at
 
     @property
     def refused(self) -> bool:
@@ -130,10 +131,10 @@ def wait_before(attempt: int, chance: Random | None = None) -> timedelta:
     return _scattered(min(_FIRST_WAIT * (1 << min(attempt - 1, 10)), _LONGEST_WAIT), chance)
 
 
-def wait_while_shut(message: Message, now: datetime, chance: Random | None = None) -> timedelta:
+def wait_while_shut(give_up_at: datetime, now: datetime, chance: Random | None = None) -> timedelta:
     """The pause while the way is shut for everybody, which costs no attempt: half of the time that it has
-    lasted, from a minute to half an hour. It lasts since the message was first due."""
-    lasted = now - (message.give_up_at - PATIENCE)
+    lasted, from a minute to half an hour. It lasts since the message was first tried."""
+    lasted = now - (give_up_at - PATIENCE)
     return _scattered(min(max(lasted / 2, _FIRST_WAIT), _LONGEST_SHUT), chance)
 
 

@@ -116,6 +116,18 @@ async def on_the_wire(ledger: Ledger, delivery_ids: Sequence[str]) -> set[str]:
     return set(found)
 
 
+async def bear_with(ledger: Ledger, campaign_id: str, held: timedelta) -> None:
+    """A campaign goes on after this time: of the patience with what was tried before, it is no part. With what was not,
+    patience begins with its first attempt."""
+    rows = await ledger.rows(
+        select(Message.id, Message.give_up_at).where(
+            Message.campaign_id == campaign_id, OPEN, Message.kind.not_in(WHILE_HELD),
+            (Message.attempts > 0) | Message.reply.is_not(None),
+        )
+    )  # fmt: skip
+    await ledger.change_many(Message, [{"id": row.id, "give_up_at": row.give_up_at + held} for row in rows])
+
+
 async def cancel_chasers(ledger: Ledger, delivery_id: str) -> None:
     """A settled delivery is not reminded any more."""
     await ledger.changed(_cancelling(ASKING, ledger.is_sqlite), {"keys": [delivery_id]})

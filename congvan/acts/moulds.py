@@ -183,15 +183,18 @@ def _extension(_house: House, message: Message, delivery: Delivery, scene: Scene
     )  # fmt: skip
 
 
-def _change(house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
+def _change(house: House, message: Message, delivery: Delivery, scene: Scene, now: datetime) -> say.Context:
     fields = change_fields(message, scene) | {"code": delivery.code, "asked": _asked(delivery)}
     if delivery.due_at is not None:
         fields |= _deadlines(delivery)
     if message.kind == "replacement":
         fields |= {"again": not message.context.get("inform"), "fragment": scene.fragment}
+    last = datetime.fromisoformat(message.context["last"]) if "last" in message.context else delivery.due_at
+    if message.kind in ("urge", "resume") and last is not None:
+        fields |= {"deadline": numbering.moment(last), "deadline_en": moment_en(last) if last > now else ""}
+    if message.kind == "resume":
+        fields |= {"urged": "last" in message.context, "passed": last is not None and last <= now}
     if message.kind == "urge":
-        last = datetime.fromisoformat(message.context["last"])
-        fields |= {"deadline": numbering.moment(last), "deadline_en": moment_en(last)}
         fields |= {"round": message.context["round"]}
     return say.CHANGES[message.kind](**(fields | {"recipient": delivery.name}))
 

@@ -20,7 +20,7 @@ from congvan.rules.protocol import State, answered
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Hop, Note
 
-What = Literal["held", "crashed", "at_risk", "unclaimed", "unsound"]
+What = Literal["held", "crashed", "at_risk", "unclaimed", "unsound", "unsent_report"]
 
 #: Who holds a campaign where no person did.
 ENGINE, PREFECT = "engine", "prefect"
@@ -58,6 +58,11 @@ WORDS: Mapping[What, Saying] = MappingProxyType(
         "unsound": Saying(
             "có dữ liệu không khớp",
             "Đề nghị người quản trị chạy congvan audit và xem nhật ký của hệ thống trước khi gửi tiếp.",
+        ),
+        "unsent_report": Saying(
+            "có báo cáo đã ban hành mà chưa gửi đi",
+            "Hệ thống không gửi được báo cáo này. Đề nghị gửi bằng đường khác và bổ sung hộp thư của cơ quan nhận báo "
+            "cáo vào danh bạ.",
         ),
     }
 )

@@ -192,10 +192,12 @@ async def chase(house: House) -> int:
 async def _tell_clerk(house: House, ledger: Ledger, campaign: Campaign, row: Letter, now: datetime) -> None:
     office = await registry.organisation(ledger, row.awaits or "")
     boxes = registry.mailboxes(office, local(now).date())
-    if boxes and row.awaits_until is not None:
-        mail = _wanted(row, campaign, office.code, office.name, boxes[0], row.awaits_until, now)
+    if boxes:
+        # Of an urgent one the time is up at once: without this it would be asked for twice in the same moment.
+        again = asked_again(house, campaign, now)
+        mail = _wanted(row, campaign, office.code, office.name, boxes[0], again, now)
         await mails.queue(house, ledger, [mail], now)
-        await ledger.change(Letter, Letter.id == row.id, chased=1)
+        await ledger.change(Letter, Letter.id == row.id, chased=1, awaits_until=again)
 
 
 def _wanted(

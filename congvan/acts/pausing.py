@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import mails
-from congvan.acts.frozen import cascade_of, is_urgent, policy_of
+from congvan.acts import escalations, mails
+from congvan.acts.frozen import cascade_of, is_urgent, longest_term, policy_of
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.deadlines import moved_on, paused_days
 from congvan.rules.protocol import Fact, State, reached, settled
-from congvan.rules.records import Settles
+from congvan.rules.records import Deadline, Settles
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Case, Delivery, Hop, Letter, Message
+from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, Letter, Message
 
 
 async def pause(house: House, campaign_id: str, by: str, why: str) -> int:
@@ -73,36 +74,53 @@ def _notice(kind: str, campaign: Campaign, one: Delivery, now: datetime, context
 async def go_on(house: House, ledger: Ledger, campaign: Campaign, now: datetime, by: str) -> dict[str, Any]:
     """Move all clocks of a paused campaign by the working time that it stood still; what the log says of it.
 
-    Deadlines, grace, reminders, cases, what awaits its issue: each keeps the working days it had left, rounded
-    up to whole days. Terms that run on the clock (hỏa tốc) move by the time on the clock.
+    Deadlines, grace, reminders, cases, what awaits its issue, the last dates of công văn đôn đốc: each keeps the
+    working days it had left, rounded up to whole days. Terms that run on the clock (hỏa tốc) move by the time on the
+    clock, and so does what is told or issued at once because it is urgent.
     """
     paused = campaign.paused_at
     assert paused is not None, "only a paused campaign goes on"
     days = paused_days(paused, now, house.calendars.state)
-    moved = await _deadlines(house, ledger, campaign, days, now, by)
+    told = await _told(ledger, campaign)
+    moved = await _deadlines(house, ledger, campaign, now, by)
     await _cases(house, ledger, campaign, days, now)
     await _letters(house, ledger, campaign, days, now)
-    await _mail(ledger, campaign, now)
-    told = set(
-        await ledger.all(
-            select(Message.delivery_id).where(
-                Message.campaign_id == campaign.id, Message.kind == "pause", Message.state == "SENT"
-            )
-        )
-    )
-    await _tell(house, ledger, campaign, [one for one in moved if one[0].id in told or one[1] != one[0].due_at], now)
+    last_dates = await _last_dates(house, ledger, campaign, now)
+    await _keep_back(ledger, campaign)
+    await _tell(house, ledger, campaign, told, moved, last_dates, now)
     return {"paused_at": paused.isoformat(), "working_days": days, "deadlines": len(moved)}
 
 
-def _later(house: House, campaign: Campaign, at: datetime, days: int, now: datetime, name: str = "state") -> datetime:
+async def _told(ledger: Ledger, campaign: Campaign) -> set[str]:
+    """Whom the notice of this pause has reached, or may have: it was on the wire."""
+    this = Message.campaign_id == campaign.id, Message.kind == "pause", Message.created_at >= campaign.paused_at
+    return set(
+        await ledger.all(select(Message.delivery_id).where(*this, Message.state.in_(("SENT", "CLAIMED", "UNKNOWN"))))
+    )
+
+
+def _later(house: House, campaign: Campaign, at: datetime, days: int, now: datetime) -> datetime:
+    """What is reckoned by the urgency of its campaign: when a case is told, when a letter is to be issued."""
     assert campaign.paused_at is not None, "only a paused campaign goes on"
-    return at + (now - campaign.paused_at) if is_urgent(campaign) else moved_on(at, days, house.calendars, name)
+    return at + (now - campaign.paused_at) if is_urgent(campaign) else moved_on(at, days, house.calendars)
+
+
+def _term_later(house: House, at: datetime, deadline: Deadline, since: datetime, now: datetime) -> datetime:
+    """The end of a term that has stood still since then."""
+    if deadline.hours:
+        return at + (now - since)
+    return moved_on(at, paused_days(since, now, house.calendars.state), house.calendars, deadline.calendar)
 
 
 async def _deadlines(
-    house: House, ledger: Ledger, campaign: Campaign, days: int, now: datetime, by: str
-) -> list[tuple[Delivery, datetime]]:
-    """Move the term of everybody who owes an answer and of whom nobody was told yet; (delivery, term before)."""
+    house: House, ledger: Ledger, campaign: Campaign, now: datetime, by: str
+) -> dict[str, datetime]:
+    """Move the term of everybody who owes an answer and of whom nobody was told yet; by delivery, the term before.
+
+    A term that was given during the pause stands still from then on. Its notice leaves after the pause and says what
+    has become of it: nobody was told the date as it was given.
+    """
+    assert campaign.paused_at is not None, "only a paused campaign goes on"
     hops: dict[str, Hop] = {
         hop.id: hop for hop in await ledger.all(select(Hop).where(Hop.campaign_id == campaign.id).order_by(Hop.id))
     }
@@ -113,27 +131,43 @@ async def _deadlines(
         .order_by(Delivery.id),
         lock=True,
     )
+    given = await _given(ledger, campaign)
     changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
-    before: list[tuple[Delivery, datetime]] = []
+    before: dict[str, datetime] = {}
     for row in rows:
         if row.due_at is None or not _waits(row):
             continue
-        deadline = policy_of(campaign, hops[row.hop_id], row.level).deadline
-        due = row.due_at + (now - campaign.paused_at) if deadline.hours and campaign.paused_at else moved_on(
-            row.due_at, days, house.calendars, deadline.calendar
-        )  # fmt: skip
-        before.append((row, row.due_at))
+        was, since = given.get(row.id, (row.due_at, campaign.paused_at))
+        due = _term_later(house, row.due_at, policy_of(campaign, hops[row.hop_id], row.level).deadline, since, now)
+        before[row.id] = was
         if due != row.due_at:
+            days = paused_days(since, now, house.calendars.state)
             said = {"from": row.due_at.isoformat(), "to": due.isoformat(), "why": "paused", "working_days": days}
             wake = {"wake_at": now} if row.wake_at is not None else {}
             changes.append((row, [Entry(Fact.MOVED, said, actor=by)], {"due_at": due} | wake))
     await ledger.write_many(changes, now)
     for hop in hops.values():
-        if hop.opened_at is None:
-            continue
-        assert hop.due_at is not None, "an open hop has a deadline"
-        await ledger.change(Hop, Hop.id == hop.id, due_at=_later(house, campaign, hop.due_at, days, now, "both"))
+        if hop.opened_at is not None and hop.due_at is not None:
+            _, since = given.get(hop.id, (hop.due_at, campaign.paused_at))
+            due = _term_later(house, hop.due_at, longest_term(campaign, hop), since, now)
+            await ledger.change(Hop, Hop.id == hop.id, due_at=due)
     return before
+
+
+async def _given(ledger: Ledger, campaign: Campaign) -> dict[str, tuple[datetime, datetime]]:
+    """By delivery and hop whose term was extended during the pause: the term before, and when it was given last."""
+    rows = await ledger.rows(
+        select(EventRow.stream, EventRow.at, EventRow.data)
+        .where(
+            EventRow.campaign_id == campaign.id, EventRow.kind == str(Fact.EXTENDED), EventRow.at >= campaign.paused_at
+        )
+        .order_by(EventRow.stream, EventRow.seq)
+    )
+    found: dict[str, tuple[datetime, datetime]] = {}
+    for row in rows:
+        was = found[row.stream][0] if row.stream in found else datetime.fromisoformat(row.data["from"])
+        found[row.stream] = was, row.at
+    return found
 
 
 async def _cases(house: House, ledger: Ledger, campaign: Campaign, days: int, now: datetime) -> None:
@@ -160,29 +194,52 @@ async def _letters(house: House, ledger: Ledger, campaign: Campaign, days: int, 
             await ledger.change(Letter, Letter.id == row.id, awaits_until=until)
 
 
-async def _mail(ledger: Ledger, campaign: Campaign, now: datetime) -> None:
-    """What was not told of the pause need not be told any more; a reminder of the old term says nothing true."""
+async def _last_dates(house: House, ledger: Ledger, campaign: Campaign, now: datetime) -> dict[str, datetime]:
+    """Move the last dates of the issued công văn đôn đốc at which nobody has looked yet; by delivery named in them."""
     assert campaign.paused_at is not None, "only a paused campaign goes on"
-    waiting = Message.state.in_(("QUEUED", "UNKNOWN"))
-    here = Message.campaign_id == campaign.id
-    await ledger.change(
-        Message, here, waiting, Message.kind.in_(mails.CHASERS | mails.WHILE_HELD), state="CANCELLED"
-    )
-    rows: list[Message] = await ledger.all(select(Message).where(here, waiting))
+    deadline = cascade_of(campaign).urging.deadline
+    found: dict[str, datetime] = {}
+    rows: list[Letter] = await ledger.all(
+        select(Letter).where(
+            Letter.campaign_id == campaign.id, Letter.kind == "urge", Letter.state == "ISSUED",
+            Letter.awaits_until.is_not(None),
+        )
+    )  # fmt: skip
     for row in rows:
-        later = row.give_up_at + (now - campaign.paused_at)
-        await ledger.change(Message, Message.id == row.id, give_up_at=later)
+        last = _term_later(house, datetime.fromisoformat(row.sheet["due_at"]), deadline, campaign.paused_at, now)
+        # What it prints stays in the context of its sheet.
+        sheet, until = row.sheet | {"due_at": last.isoformat()}, escalations.next_reading(house, last)
+        await ledger.change(Letter, Letter.id == row.id, sheet=sheet, awaits_until=until)
+        found |= dict.fromkeys(row.sheet["context"]["deliveries"], last)
+    return found
+
+
+async def _keep_back(ledger: Ledger, campaign: Campaign) -> None:
+    """What was not told of the pause need not be told any more; a reminder of the old term says nothing true."""
+    await ledger.change(
+        Message, Message.campaign_id == campaign.id, Message.state.in_(("QUEUED", "UNKNOWN")),
+        Message.kind.in_(mails.CHASERS | {"pause"}), state="CANCELLED",
+    )  # fmt: skip
 
 
 async def _tell(
-    house: House, ledger: Ledger, campaign: Campaign, before: list[tuple[Delivery, datetime]], now: datetime
-) -> None:
+    house: House, ledger: Ledger, campaign: Campaign, told: Collection[str], before: Mapping[str, datetime],
+    last_dates: Mapping[str, datetime], now: datetime,
+) -> None:  # fmt: skip
+    """Everybody who was told of the pause and still owes an answer, and whoever else has more time by it.
+
+    Whose case is open is told the last date of the công văn đôn đốc that he has, if one runs.
+    """
     speaker = cascade_of(campaign).speaks_for
-    notices = [
-        _notice("resume", campaign, one, now, {"old_due_at": old.isoformat()})
-        for one, old in before
-        # Whose term has passed in spite of all gets the reminder that is due instead.
-        if one.due_at is not None and one.due_at > now and one.address and one.recipient != speaker
-        and reached(State(one.state))
-    ]  # fmt: skip
+    notices = []
+    for one in await _asked(ledger, campaign.id):
+        assert one.due_at is not None, "only those who were reached are asked"
+        old = before.get(one.id, one.due_at)
+        moved = old != one.due_at
+        if one.recipient == speaker or not (one.id in told or (moved and one.due_at > now)):
+            continue
+        said = {"old_due_at": old.isoformat()} if moved else {}
+        if one.escalated_at is not None and one.id in last_dates:
+            said["last"] = last_dates[one.id].isoformat()
+        notices.append(_notice("resume", campaign, one, now, said))
     await mails.queue(house, ledger, notices, now)

@@ -41,12 +41,10 @@ async def take_the_place(
         raise ActRefused("Văn bản mà văn bản này thay thế đã được thay thế bằng văn bản khác.")
     why = str(letter.sheet["context"]["replaces"].get("why", ""))
     changes = []
-    due = printed_due(letter)
     for row in rows:
         term = _term(house, campaign, hops[row.hop_id], row, letter, now)
         if (made := _begun_anew(campaign, row, hops, letter, term, now, by)) is not None:
             changes.append(made)
-            due = max(due, term)
     for row, entries, _values in changes:
         entries += await escalations.close_cases(ledger, row, now, by=by, why=Event.REPLACED.value)
     anew = {row.id for row, _, _ in changes}
@@ -60,7 +58,7 @@ async def take_the_place(
     await mails.queue(house, ledger, queued, now)
     await _to_copies(house, ledger, campaign, hop, letter, said, enclosed, now, "replacement")
     await _nowhere(house, ledger, [row for row, _, _ in changes if not row.address and row.due_at], now)
-    await _in_its_place(ledger, campaign, hop, old, letter, due, now, by)
+    await _in_its_place(ledger, campaign, hop, old, letter, now, by)
     await _passed_on_anew(ledger, [row for row, _, _ in changes], hops, now)
     for one in hops.values():
         if one.opened_at is not None or one.bypassed_at is not None:
@@ -159,7 +157,7 @@ async def _nowhere(house: House, ledger: Ledger, rows: Sequence[Delivery], now: 
 
 
 async def _in_its_place(
-    ledger: Ledger, campaign: Campaign, hop: Hop, old: Letter, letter: Letter, due: datetime, now: datetime, by: str
+    ledger: Ledger, campaign: Campaign, hop: Hop, old: Letter, letter: Letter, now: datetime, by: str
 ) -> None:
     if old.state == "ISSUED":
         await ledger.change(Letter, Letter.id == old.id, state="REPLACED")
@@ -167,7 +165,8 @@ async def _in_its_place(
     entry = Entry(Fact.LETTER_REPLACED, {"letter": letter.id, "old": old.id}, actor=by)
     assert hop.due_at is not None, "only an issued letter is replaced"
     again = {"state": "OPEN", "settled_at": None}
-    await ledger.write(hop, now, entry, letter_id=letter.id, due_at=max(hop.due_at, due), **again)
+    # For whom the hop has no term yet the new date holds; that one of its recipients has more time is his alone.
+    await ledger.write(hop, now, entry, letter_id=letter.id, due_at=max(hop.due_at, printed_due(letter)), **again)
     # What is drafted from now on says what the new letter says; the log keeps which letter said it first.
     words = {"letter": letter.sheet["context"]["letter"]}
     row = await ledger.take(Campaign, campaign.id)

@@ -37,12 +37,19 @@ class _Ready:
     reports: Mapping[str, tuple[Draft, Rendered]] = field(default_factory=dict)
     passed: Sequence[Letter] = ()
 
+    @property
+    def unwanted(self) -> list[Letter]:
+        """Drafts that were overtaken and need no other in their place: nobody whom they would urge is left."""
+        waiting = [one for one in self.passed if one.state == "PENDING_ISSUE"]
+        return [one for one in waiting if one.campaign_id not in self.urges]
+
 
 async def tell(house: House) -> list[str]:
     """Write the digests that are due, one for each rung's owner; return their ids.
 
     1. Nothing due: nothing is locked, and nobody waits for a transaction that would write nothing.
-    2. Lock the due cases of every campaign that is not held.
+    2. Lock the due cases of every campaign that is not held; a draft of a công văn đôn đốc that nobody needs any more
+       is dropped, so that no digest encloses it and nobody is asked for its issue.
     3. Group them by the owner of their next rung; a rung that consists of the silent party alone is passed by.
        What is not urgent waits for the owner's next reading: at night, on days off, after the day's digest.
     4. One digest, its table and its mail for each owner; each delivery's log names the digest.
@@ -57,6 +64,7 @@ async def tell(house: House) -> list[str]:
     submitted: list[str] = []
     async with house.store.act() as ledger:
         due = await _due_cases(ledger, now)
+        await papers.drop(ledger, ready.unwanted)
         keys = {delivery.campaign_id for _, delivery in due}
         campaigns = {one.id: one for one in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
         groups: dict[str, list[Told]] = {}
@@ -84,8 +92,8 @@ async def _next_round(house: House, ledger: Ledger, ready: _Ready, now: datetime
     for letter in ready.passed:
         campaign = await ledger.take(Campaign, letter.campaign_id)
         guard = Letter.id == letter.id, Letter.awaits_until.is_not(None)
-        outdated = urging.outdated(letter, now)
-        if (outdated or await ledger.change(Letter, *guard, awaits_until=None) == 1) and campaign.id in ready.urges:
+        overtaken = letter.state == "PENDING_ISSUE"
+        if (overtaken or await ledger.change(Letter, *guard, awaits_until=None) == 1) and campaign.id in ready.urges:
             letter_id = await urging.submit(house, ledger, campaign, ready.urges[campaign.id], now, tell=True)
             played += [letter_id] if letter_id and campaign.mode == "exercise" else []
     return played

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from congvan.acts import mails, papers, registry, wording
 from congvan.acts.drafting import Draft, letterhead
@@ -14,6 +14,7 @@ from congvan.acts.escalations import next_reading
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of
 from congvan.acts.validity import who_signs
 from congvan.house import House
+from congvan.letters.numbering import moment
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.calendar import local
@@ -24,6 +25,8 @@ from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Letter
 
 _COLUMNS = ("STT", "Tổ chức", "Khu công nghiệp", "Thời hạn", "Số lần nhắc")
+#: As many organisations a refusal names.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,8 @@ class Prepared:
 async def prepare(house: House, campaign_ids: Sequence[str], now: datetime) -> dict[str, Prepared]:
     """Draft the next công văn đôn đốc of these campaigns, where one is wanted; nothing is written down yet.
 
-    One is wanted while somebody is silent, none awaits its issue (but for one whose own last date has passed in the
-    clerk's hands), the last date of the one before has passed, and the campaign has rounds left.
+    One is wanted while somebody is silent, none awaits its issue (but for one that was overtaken in the clerk's hands),
+    the last date of the one before has passed, and the campaign has rounds left.
     """
     found = {}
     for campaign_id in campaign_ids:
@@ -58,7 +61,7 @@ async def _draft(house: House, ledger: Ledger, campaign: Campaign, now: datetime
     earlier: list[Letter] = await ledger.all(
         select(Letter).where(Letter.campaign_id == campaign.id, Letter.kind == "urge", Letter.state != "CANCELLED")
     )
-    earlier = [one for one in earlier if not outdated(one, now)]
+    earlier = [one for one in earlier if not await overtaken(ledger, one, now)]
     number = len(earlier) + 1
     still_running = any(
         one.state == "PENDING_ISSUE" or datetime.fromisoformat(one.sheet["due_at"]) > now for one in earlier
@@ -72,11 +75,17 @@ async def _draft(house: House, ledger: Ledger, campaign: Campaign, now: datetime
 
 
 async def _silent(ledger: Ledger, campaign: Campaign) -> list[Delivery]:
-    cases = select(Case.delivery_id).where(
-        Case.campaign_id == campaign.id, Case.closed_at.is_(None), Case.kind == "silent"
+    rows: list[Delivery] = await ledger.all(
+        select(Delivery).where(Delivery.id.in_(_cases(campaign.id))).order_by(Delivery.code)
     )
-    rows: list[Delivery] = await ledger.all(select(Delivery).where(Delivery.id.in_(cases)).order_by(Delivery.code))
     return [row for row in rows if row.recipient != cascade_of(campaign).speaks_for and _owes(row)]
+
+
+def _cases(campaign_id: str) -> Select[tuple[str]]:
+    """Whose silence is in somebody's hands: more time, another letter or a decision has closed that of the others."""
+    return select(Case.delivery_id).where(
+        Case.campaign_id == campaign_id, Case.closed_at.is_(None), Case.kind == "silent"
+    )
 
 
 def _owes(row: Delivery) -> bool:
@@ -149,7 +158,7 @@ async def submit(
     if row.state == "CLOSED":
         return None
     waiting = await papers.pending(ledger, campaign.id, "urge")
-    if waiting is not None and not outdated(waiting, now):
+    if waiting is not None and not await overtaken(ledger, waiting, now):
         return None
     if waiting is not None:
         await papers.drop(ledger, [waiting])
@@ -166,7 +175,8 @@ async def send(house: House, ledger: Ledger, campaign: Campaign, letter: Letter,
     rows: list[Delivery] = await ledger.all(
         select(Delivery).where(ledger.among(Delivery.id, context["deliveries"])).order_by(Delivery.id), lock=True
     )
-    silent = [row for row in rows if _owes(row)]
+    waited_for = set(await ledger.all(_cases(campaign.id)))
+    silent = [row for row in rows if row.id in waited_for and _owes(row)]
     said = {"round": context["round"], "letter": letter.id, "code": letter.symbol}
     await ledger.write_many(
         [(row, [Entry(Fact.URGED, said, actor=by)], {"urged": row.urged + 1}) for row in silent], now
@@ -193,21 +203,46 @@ async def send(house: House, ledger: Ledger, campaign: Campaign, letter: Letter,
     await ledger.change(Letter, Letter.id == letter.id, awaits_until=last)
 
 
-def outdated(letter: Letter, now: datetime) -> bool:
-    """The last date that it prints passed before anybody issued it: a new draft takes its place."""
-    waits = letter.kind == "urge" and letter.state == "PENDING_ISSUE"
-    return waits and datetime.fromisoformat(letter.sheet["due_at"]) <= now
+async def overtaken(ledger: Ledger, letter: Letter, now: datetime) -> str:
+    """Why a draft that awaits its issue must not be issued any more, for its clerk; empty: it may, or is none.
+
+    Its last date has passed; nobody whom it names is silent any more; or it names as silent who owes his answer to a
+    later date. Who has answered since stays in its list, which says how it stood on its day: he gets no mail.
+    """
+    if letter.kind != "urge" or letter.state != "PENDING_ISSUE":
+        return ""
+    last = datetime.fromisoformat(letter.sheet["due_at"])
+    if last <= now:
+        return (
+            f"hạn chót in trong công văn đôn đốc này ({moment(last)}) đã qua; hệ thống dự thảo lại với hạn chót mới, "
+            "trình ký bản ấy"
+        )
+    named: list[Delivery] = await ledger.all(
+        select(Delivery).where(ledger.among(Delivery.id, letter.sheet["context"]["deliveries"]))
+    )
+    waited_for = set(await ledger.all(_cases(letter.campaign_id)))
+    owing = [row for row in named if _owes(row)]
+    if not any(row.id in waited_for for row in owing):
+        return "không còn đơn vị nào nêu trong công văn đôn đốc này chậm trả lời; không ban hành bản này"
+    let_be = [row.name for row in owing if row.id not in waited_for]
+    if not let_be:
+        return ""
+    return (
+        f"công văn đôn đốc này nêu {'; '.join(sorted(let_be)[:_NAMED])} là chưa trả lời đúng hạn trong khi thời hạn đã "
+        "thay đổi; hệ thống dự thảo lại, trình ký bản ấy"
+    )
 
 
 async def passed(ledger: Ledger, now: datetime) -> list[Letter]:
-    """The issued đôn đốc whose last date has passed and at which nobody has looked since; and the outdated drafts."""
+    """The issued đôn đốc whose last date has passed and at which nobody has looked since; and the drafts that were
+    overtaken."""
     found: list[Letter] = await ledger.all(
         select(Letter).where(papers.last_dates(), Letter.awaits_until <= now).order_by(Letter.id)
     )
     waiting: list[Letter] = await ledger.all(
         select(Letter).where(papers.urges("PENDING_ISSUE")).order_by(Letter.id)
     )
-    return [*found, *(one for one in waiting if outdated(one, now))]
+    return [*found, *[one for one in waiting if await overtaken(ledger, one, now)]]
 
 
 async def shown(ledger: Ledger, campaign: Campaign) -> tuple[str, dict[str, str] | None]:

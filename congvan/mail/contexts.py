@@ -175,7 +175,11 @@ class PauseMail(ChangeMail):
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeMail(ChangeMail):
-    """Stem `resume`: it goes on; `deadline` is the new term, `old_deadline` the one before the pause."""
+    """Stem `resume`: it goes on; `deadline` is the term that holds, `old_deadline` the one before the pause where that
+    was another. passed: it has ended. urged: it is the last date of a công văn đôn đốc."""
+
+    passed: bool = False
+    urged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

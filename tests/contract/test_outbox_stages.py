@@ -211,9 +211,9 @@ async def test_pauses_double_are_scattered_and_end(house: House, postbox: Postbo
     assert all(timedelta(minutes=12) <= wait <= timedelta(minutes=20) for wait in scattered)
     await fill(house, 1)
     (message,) = await messages(house)
-    assert wait_while_shut(message, message.not_before) == timedelta(minutes=1)
-    assert wait_while_shut(message, message.not_before + timedelta(minutes=20)) == timedelta(minutes=10)
-    assert wait_while_shut(message, message.not_before + timedelta(days=1)) == timedelta(minutes=30)
+    assert wait_while_shut(message.give_up_at, message.not_before) == timedelta(minutes=1)
+    assert wait_while_shut(message.give_up_at, message.not_before + timedelta(minutes=20)) == timedelta(minutes=10)
+    assert wait_while_shut(message.give_up_at, message.not_before + timedelta(days=1)) == timedelta(minutes=30)
     postbox.says = lambda item: Outcome(item.key, "unavailable", 451, "4.3.0 later")
     for _ in range(200):
         (message,) = await messages(house)
