@@ -56,8 +56,8 @@ _ACCEPTED = Judgement("accepted")
 
 # 5xx replies that speak of us or of the way, not of the letter: once that is mended, repeating helps.
 _OUR_FAULT = {500, 501, 502, 503, 504, 530, 534, 535, 538}
-#: RFC 3463 (subject, detail) of the same: our sender's address (1.7, 1.8), our quota for the day (4.5, as Gmail has it),
-#: no right to send as this sender (7.60, as Exchange has it).
+#: RFC 3463 (subject, detail) of the same: our sender's address (1.7, 1.8), our quota for the day (4.5, Gmail), no right
+#: to send as this sender (7.60, Exchange).
 _OUR_STATUS = {(1, 7), (1, 8), (4, 5), (7, 60)}
 #: The same in words, under 5.7.1 or without a status: Postfix puts what it has against client, greeting and sender
 #: off until it has heard the recipient (smtpd_delay_reject).
