@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
@@ -9,7 +10,7 @@ from zlib import crc32
 
 import pytest
 from imap_tools import MailBoxUnencrypted
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from bench.outbox_world import fill
@@ -173,7 +174,76 @@ async def test_a_bounce_of_the_letter_before_a_readdressing_says_nothing_of_the_
     assert (await office.delivery()).state == "UNDELIVERABLE"
 
 
+async def test_a_report_about_a_mailbox_elsewhere_is_written_down_and_moves_nothing(office: Office) -> None:
+    elsewhere = report(await office.address(), office.message_id).replace("vanthu@cty0.example", "lan@other.example")
+    assert (await office.comes(elsewhere)).delivery_id is not None
+    events = (await history(office.house, (await office.delivery()).id))["events"]
+    assert ((await office.delivery()).state, events[-1]["kind"]) == ("SENT", "noted")
+    forwarded = elsewhere.replace("Final-R", "Original-Recipient: rfc822;vanthu@CTY0.example\nFinal-R")
+    await office.comes(forwarded.replace("failed.5.1.1@", "second@"))
+    assert (await office.delivery()).state == "UNDELIVERABLE"
+
+
+async def test_a_report_that_knows_our_message_id_alone_has_to_come_from_a_mail_system(office: Office) -> None:
+    forged = report("congvan@bql.example", office.message_id)
+    forged = forged.replace("Return-Path: <>", "Return-Path: <lan@cty0.example>")
+    forged = forged.replace("MAILER-DAEMON@mx", "lan@mx")
+    row = await office.comes(forged)
+    assert (row.kind, row.matched_by, (await office.delivery()).state) == ("bounce_hard", "message_id", "SENT")
+    await office.comes(report("congvan@bql.example", office.message_id).replace("failed.5.1.1@", "second@"))
+    assert (await office.delivery()).state == "UNDELIVERABLE"
+
+
+async def test_a_bounce_without_our_headers_counts_in_a_later_round_where_it_names_the_mailbox(office: Office) -> None:
+    delivery = await office.delivery()
+    await deliveries.resend(office.house, delivery.id, "Lan", address="moi@cty0.example")
+    await outbox.dispatch(office.house, office.postbox, delivery.hop_id)
+    bare = report(await office.address(), "<somebody.elses@id.example>")
+    await office.comes(bare)
+    assert (await office.delivery()).state == "SENT"
+    await office.comes(bare.replace("rfc822; vanthu@", "rfc822; Moi@").replace("failed.5.1.1@", "second@"))
+    assert (await office.delivery()).state == "UNDELIVERABLE"
+
+
 # ------------------------------------------------------------------------------------ once, and whatever comes
+
+
+async def test_one_mail_to_two_of_our_addresses_stands_beside_both_deliveries(
+    house: House, postbox: Postbox
+) -> None:
+    await outbox.dispatch(house, postbox, await fill(house, 2))
+    office = Office(house, postbox, Shelf())
+    async with house.store.view() as ledger:
+        keys = sorted(await ledger.all(select(Delivery.id)))
+    for key in keys:
+        await office.comes(person(f"congvan+{house.links.mail_token(key)}@bql.example", "Cả hai đã nhận."))
+    assert sorted(str(row.delivery_id) for row in await office.rows()) == keys
+    office.shelf.uidvalidity = 8
+    assert await inbox.read(house, office.shelf) == {"again": 2}
+
+
+async def test_a_folder_that_was_numbered_anew_is_read_through_once(office: Office) -> None:
+    await office.comes(person(await office.address()))
+    office.shelf.uidvalidity = 8
+    assert await inbox.read(office.house, office.shelf) == {"again": 1}
+    assert await inbox.read(office.house, office.shelf) == {}
+
+
+async def test_of_a_thread_of_thousands_one_statement_finds_our_letter(office: Office) -> None:
+    strangers = " ".join(f"<{number}@cty0.example>" for number in range(900))
+    statements: list[str] = []
+
+    def count(*arguments: object) -> None:
+        statements.append(str(arguments[2]))
+
+    raw = person("congvan@bql.example", references=f"<x@cty0.example>\nReferences: {office.message_id} {strangers}")
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        row = await office.comes(raw)
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    assert (row.delivery_id, row.matched_by) == ((await office.delivery()).id, "message_id")
+    assert sum("FROM messages" in one for one in statements) == 1
 
 
 async def test_what_was_taken_in_is_not_taken_in_again_even_where_the_folder_is_numbered_anew(office: Office) -> None:
@@ -185,16 +255,17 @@ async def test_what_was_taken_in_is_not_taken_in_again_even_where_the_folder_is_
 
 
 async def test_a_mail_that_trips_us_is_kept_and_does_not_hold_up_the_next(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     really = inbox._place
 
     async def trips(*arguments: object) -> object:
         if arguments[2].subject == "bay":  # type: ignore[attr-defined]
-            raise ZeroDivisionError
+            raise ZeroDivisionError("vanthu@cty0.example")
         return await really(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(inbox, "_place", trips)
+    caplog.set_level(logging.ERROR)
     address = await office.address()
     office.shelf.mails += [
         person(address, "một").replace("Re: công văn", "bay").encode(),
@@ -205,6 +276,8 @@ async def test_a_mail_that_trips_us_is_kept_and_does_not_hold_up_the_next(
     rows = await office.rows()
     assert [(row.text, row.delivery_id is None) for row in rows[:2]] == [("một", True), ("hai", False)]
     assert len(rows) == 3
+    assert "ZeroDivisionError" in caplog.text
+    assert "cty0.example" not in caplog.text
 
 
 @pytest.mark.parametrize("shape", ["text/plain; charset=utf-8", "multipart/mixed; boundary=x"])
