@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
@@ -424,6 +425,46 @@ async def test_a_mail_that_the_server_cannot_give_keeps_no_other_back(
     source = Mailbox.parse("imap://a:b@localhost")
     with nullcontext() if given is not None else pytest.raises(MailboxUnreadable):
         assert [(one.uid, one.raw) async for one in source.newer(0, 0)] == given
+
+
+#: Of these the server says what it says to one who asks for them: BAD, no text, a text in quotes, a text.
+ODD = {
+    1: b"* 1 FETCH (UID 1 BODY[]<0> {3}\r\nmot)\r\n",
+    2: b"BAD out of order",
+    3: b"* 3 FETCH (UID 3 BODY[]<0> NIL)\r\n",
+    4: b'* 4 FETCH (UID 4 BODY[]<0> "bon")\r\n',
+    5: b"* 5 FETCH (BODY[]<0> {3}\r\nnam UID 5)\r\n",
+    6: b"* 6 FETCH (UID 6 FLAGS (\\Seen))\r\n",
+}
+
+
+async def _odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """An IMAP server in its few words."""
+    writer.write(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")
+    while line := await reader.readline():
+        tag, command, *rest = line.split()
+        last = b"OK done"
+        if command == b"CAPABILITY":
+            writer.write(b"* CAPABILITY IMAP4rev1\r\n")
+        elif command == b"EXAMINE":
+            writer.write(b"* 6 EXISTS\r\n* OK [UIDVALIDITY 7] numbered\r\n")
+        elif rest and rest[0] == b"SEARCH":
+            writer.write(b"* SEARCH 1 2 3 4 5 6\r\n")
+        elif rest and rest[0] == b"FETCH" and rest[2] != b"(UID)":
+            for uid in map(int, rest[1].split(b",")):
+                if ODD[uid].startswith(b"BAD"):
+                    last = ODD[uid]
+                    break
+                writer.write(ODD[uid])
+        writer.write(tag + b" " + last + b"\r\n")
+    writer.close()
+
+
+async def test_whatever_the_server_says_of_a_mail_those_behind_it_are_read_and_none_is_lost() -> None:
+    async with await asyncio.start_server(_odd, "127.0.0.1", 0) as server:
+        source = Mailbox("127.0.0.1", server.sockets[0].getsockname()[1], "congvan", PASSWORD)
+        found = [(one.uid, one.raw) async for one in source.newer(0, 0)]
+    assert found == [(1, b"mot"), (2, b""), (3, b""), (4, b""), (5, b"nam")]
 
 
 async def test_a_mail_that_was_not_given_is_kept_as_unknown(office: Office) -> None:

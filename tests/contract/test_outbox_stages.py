@@ -467,7 +467,38 @@ async def test_a_new_database_in_an_old_home_is_no_restored_one(house: House, po
     assert await outbox.dispatch(house, postbox, await fill(house, 1)) == {"accepted": 1}
 
 
+@pytest.mark.parametrize("content", [b"", b"null", b'{"a": 3}', b'{"a": {"count": 3}}'], ids=ascii)
+async def test_while_the_watermark_cannot_be_read_nothing_leaves_until_a_person_has_answered(
+    house: House, postbox: Postbox, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    hop_id = await fill(house, 2)
+    path = house.settings.home / "watermark.json"
+    path.write_bytes(content)
+    assert await outbox.dispatch(house, postbox, hop_id) == {}
+    assert await reconciling.is_restored(house)
+    assert "congvan reconcile" in caplog.text
+    assert await reconciling.reconcile(house, "Chu Thị Lan", resend=True) == {"in_log": 0, "resent": 2, "assumed": 0}
+    assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 2}
+    assert not await reconciling.is_restored(house)
+    assert "Lan" not in caplog.text
+    path.unlink()
+    path.mkdir()
+    assert await reconciling.is_restored(house)
+
+
 # ------------------------------------------------------------------------------------ the mail server's log
+
+
+async def test_a_log_that_cannot_be_read_keeps_no_letter_back(
+    house: House, postbox: Postbox, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    hop_id = await fill(house, 1)
+    works = await outbox.claim(house, hop_id)
+    await outbox.record(house, works, [Outcome(works[0].message.id, "unknown", None, "no reply to the final dot")])
+    set_house(house, mta_log=Path())
+    clock.forward(minutes=5)
+    assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 1}
+    assert "IsADirectoryError" in caplog.text
 
 
 def postfix_log(message_id: str) -> str:
