@@ -53,9 +53,9 @@ class Settings(BaseSettings):
     mta_log: Path | None = None
     #: Exercises and demonstrations: everything goes to this mailbox; empty: to reserved domains (RFC 2606) only.
     exercise_mailbox: str = ""
-    #: The share of a campaign's letters that leaves first; then it is held for a person. 0: all at once.
+    #: The share of each hop's letters that leaves first; then the campaign is held for a person. 0: all at once.
     canary_share: float = Field(0, ge=0, le=1)
-    #: Held when this share of the letters is refused, counted from the given number on. 0: never.
+    #: Held when this share of the letters is refused or comes back, counted from the given number on. 0: never.
     refusal_brake: float = Field(0.3, ge=0, le=1)
     refusal_brake_from: int = Field(20, ge=1)
     #: At half of the term, a hop of whose recipients a smaller share has answered counts as at risk.

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import not_, select
 
-from congvan.acts import escalations, mailboxes
+from congvan.acts import brakes, escalations, mailboxes
 from congvan.acts.judging import refusal
 from congvan.acts.mails import CHASERS, LETTERS
 from congvan.house import House
@@ -69,6 +69,8 @@ async def read(house: House, source: Source) -> Counter[str]:
     tally: Counter[str] = Counter()
     async for fetched in source.newer(last["uidvalidity"], last["uid"]):
         tally[await _take_in(house, source.name, fetched)] += 1
+    if tally["bounce_hard"]:
+        await brakes.look_at_reports(house)
     return tally
 
 

@@ -19,7 +19,7 @@ from congvan.acts import deliveries, inbox, outbox
 from congvan.acts.history import history
 from congvan.house import House
 from congvan.mail.imap import Fetched, Mailbox, MailboxUnreadable
-from congvan.store.tables import Case, Delivery, Incoming, Message
+from congvan.store.tables import Campaign, Case, Delivery, Incoming, Message
 from tests.conftest import Postbox
 from tests.contract.conftest import PASSWORD, free_port
 
@@ -147,6 +147,21 @@ async def test_a_bounce_makes_the_delivery_undeliverable_and_somebody_is_told(of
     async with office.house.store.view() as ledger:
         case = await ledger.first(select(Case))
         assert (case.kind, case.delivery_id, case.closed_at) == ("undeliverable", delivery.id, None)
+
+
+async def test_too_many_letters_that_come_back_hold_the_campaign_like_refusals(
+    house: House, postbox: Postbox
+) -> None:
+    await outbox.dispatch(house, postbox, await fill(house, 20))
+    office = Office(house, postbox, Shelf())
+    async with house.store.view() as ledger:
+        rows = await ledger.rows(select(Message.delivery_id, Message.message_id, Message.address).limit(6))
+    for number, (key, message_id, address) in enumerate(rows, 1):
+        back = report(f"congvan+{house.links.mail_token(key)}@bql.example", message_id)
+        await office.comes(back.replace("vanthu@cty0.example", address).replace("failed.5.1.1@", f"{number}@"))
+        async with house.store.view() as ledger:
+            campaign = await ledger.first(select(Campaign))
+        assert (campaign.held_by == "engine") == (number == 6), number
 
 
 async def test_a_delay_is_written_down_and_nothing_else(office: Office) -> None:

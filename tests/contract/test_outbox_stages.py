@@ -33,7 +33,7 @@ from congvan.mail.wire import WireLost
 from congvan.store.database import Store
 from congvan.store.ledger import Ledger
 from congvan.store.schema import migrate
-from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Message
+from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Hop, Message
 from tests.conftest import Postbox
 from tests.postgres import fresh_database
 
@@ -287,6 +287,27 @@ async def test_a_first_share_leaves_and_a_person_lets_the_rest_go(house: House, 
     assert f"congvan campaign resume {campaign.code}" in notice.get_body(("plain",)).get_content()
     await campaigns.resume(house, campaign.id, "Lan")
     assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 45}
+
+
+async def test_each_hop_has_its_own_first_share_whatever_was_let_go_before(
+    house: House, postbox: Postbox, clock: HandClock
+) -> None:
+    set_house(house, canary_share=0.05)
+    hop_id = await fill(house, 40)
+    async with house.store.act() as ledger:
+        campaign = await ledger.first(select(Campaign))
+        await ledger.change(Campaign, plan=campaign.plan | {"urgency": "normal"}, urgency="normal")
+        other = await ledger.first(select(Hop.id).where(Hop.id != hop_id))
+        sent = await ledger.all(select(Message.id).where(Message.hop_id == hop_id).order_by(Message.id).limit(26))
+        await ledger.change(Message, Message.id.in_(sent), hop_id=other, state="SENT", attempts=1)
+    await campaigns.hold(house, campaign.id, "Lan")
+    await campaigns.resume(house, campaign.id, "Lan")
+    clock.forward(minutes=1)
+    assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 1}
+    async with house.store.view() as ledger:
+        assert (await ledger.first(select(Campaign))).held_by == "engine"
+    await campaigns.resume(house, campaign.id, "Lan")
+    assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 13}
 
 
 async def test_too_many_refusals_hold_the_campaign_and_its_log_says_why(house: House, postbox: Postbox) -> None:
