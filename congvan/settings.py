@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     smtp_rate_per_s: float = Field(0, ge=0)
     smtp_domain_rate_per_s: float = Field(0, ge=0)
     smtp_per_domain: int = Field(0, ge=0)
+    #: Octets of a letter's files as they travel (a third more than on the disk): what goes beyond waits on the
+    #: recipient's page.
+    mail_max_bytes: int = Field(20_000_000, ge=0)
     #: DKIM (RFC 6376), where the mail server does not sign: all three or none.
     dkim_domain: str = ""
     dkim_selector: str = ""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
 import dkim
+import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -30,6 +33,7 @@ from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.sender import Sender, SmtpUrl
 from congvan.mail.sink import Sink
 from congvan.mail.wire import WireLost
+from congvan.portal.app import app
 from congvan.store.database import Store
 from congvan.store.ledger import Ledger
 from congvan.store.schema import migrate
@@ -352,6 +356,42 @@ async def test_an_exercise_reaches_no_real_address(house: House, postbox: Postbo
         await outbox.dispatch(house, sender, hop_id)
         await sender.aclose()
     assert reached[1:] == ["tapduot@bql.example"]
+
+
+# ------------------------------------------------------------------------------------ large files
+
+
+async def test_a_file_that_is_too_large_for_a_mail_is_fetched_from_the_recipients_page(house: House) -> None:
+    hop_id = await fill(house, 1)
+    large = b"%PDF-1.7\n" + bytes(range(256)) * 4_000
+    async with house.store.act() as ledger:
+        sha256 = await ledger.keep_file(large, "application/pdf")
+        document = {"name": "Phụ lục 1/2.pdf", "sha256": sha256, "media_type": "application/pdf"}
+        campaign = await ledger.first(select(Campaign))
+        await ledger.change(Campaign, upstream=[*campaign.upstream, document])
+        (message,) = await ledger.all(select(Message))
+        await ledger.change(Message, enclosures=[document, *message.enclosures])
+    set_house(house, mail_max_bytes=1_000_000)
+    taken: list[bytes] = []
+
+    async def keep(_from: str, _to: tuple[str, ...], data: bytes) -> None:
+        taken.append(data)
+
+    async with Sink(keep) as sink:
+        sender = Sender(SmtpUrl("127.0.0.1", sink.port, "none"))
+        assert await outbox.dispatch(house, sender, hop_id) == {"accepted": 1}
+        await sender.aclose()
+    mail = message_from_bytes(taken[0], policy=policy.default)
+    assert message.enclosures
+    assert [part.get_filename() for part in mail.iter_attachments()] == [one["name"] for one in message.enclosures]
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert text.count("Tải về: ") == 1
+    link = re.search(r"Tải về: (\S+)", text)[1]  # type: ignore[index]
+    assert sha256 in text
+    assert link in mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app(house)), base_url="http://x") as web:
+        got = await web.get(link)
+    assert (got.status_code, got.content) == (200, large)
 
 
 # ------------------------------------------------------------------------------------ DKIM
