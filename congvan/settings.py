@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     smtp_rate_per_s: float = Field(0, ge=0)
     smtp_domain_rate_per_s: float = Field(0, ge=0)
     smtp_per_domain: int = Field(0, ge=0)
+    #: Octets of a letter's files as they travel (a third more than on the disk): what goes beyond waits on the
+    #: recipient's page.
+    mail_max_bytes: int = Field(20_000_000, ge=0)
     #: DKIM (RFC 6376), where the mail server does not sign: all three or none.
     dkim_domain: str = ""
     dkim_selector: str = ""
@@ -56,9 +59,9 @@ class Settings(BaseSettings):
     mta_log: Path | None = None
     #: Exercises and demonstrations: everything goes to this mailbox; empty: to reserved domains (RFC 2606) only.
     exercise_mailbox: str = ""
-    #: The share of a campaign's letters that leaves first; then it is held for a person. 0: all at once.
+    #: The share of each hop's letters that leaves first; then the campaign is held for a person. 0: all at once.
     canary_share: float = Field(0, ge=0, le=1)
-    #: Held when this share of the letters is refused, counted from the given number on. 0: never.
+    #: Held when this share of the letters is refused or comes back, counted from the given number on. 0: never.
     refusal_brake: float = Field(0.3, ge=0, le=1)
     refusal_brake_from: int = Field(20, ge=1)
     #: At half of the term, a hop of whose recipients a smaller share has answered counts as at risk.

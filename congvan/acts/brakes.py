@@ -1,4 +1,5 @@
-"""Brakes: a small share first, and a pause where too many mailboxes refuse. A person lets the rest go."""
+"""Brakes: a small share of each hop first, and a pause where too many mailboxes refuse, at once or by a later report.
+A person lets the rest go."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from congvan.house import House
 from congvan.mail.outgoing import Outcome
 from congvan.rules.protocol import Fact
 from congvan.store.ledger import Ledger
-from congvan.store.tables import Attempt, Campaign, EventRow, Hop, Message
+from congvan.store.tables import Attempt, Campaign, EventRow, Hop, Incoming, Message
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,9 @@ class Brakes:
         async with self._house.store.view() as ledger:
             campaign = await _campaign_of(ledger, self._hop_id)
             # Whoever issued a dispatch of the highest urgency wants it out, and a person may hold it.
-            if is_urgent(campaign) or await _was_resumed(ledger, campaign.id):
+            if is_urgent(campaign) or await _was_resumed(ledger, campaign.id, self._hop_id):
                 return wanted
-            letters = (Message.campaign_id == campaign.id) & Message.kind.in_(LETTERS)
+            letters = (Message.hop_id == self._hop_id) & Message.kind.in_(LETTERS)
             total = await ledger.count(select(Message.id).where(letters))
             begun = await ledger.count(select(Message.id).where(letters, Message.attempts > 0))
         left = math.ceil(total * share) - begun
@@ -47,15 +48,12 @@ class Brakes:
 
     async def look(self, outcomes: Sequence[Outcome]) -> None:
         """Note whether too many were refused since a person last let this campaign go on."""
-        settings = self._house.settings
-        if self._hop_id is None or not settings.refusal_brake or all(one.verdict != "refused" for one in outcomes):
+        if self._hop_id is None or all(one.verdict != "refused" for one in outcomes):
             return
         async with self._house.store.view() as ledger:
             campaign = await _campaign_of(ledger, self._hop_id)
-            refused, ended = await _refusals(ledger, campaign.id)
-        if ended >= settings.refusal_brake_from and refused >= ended * settings.refusal_brake:
-            self._why = f"{refused}/{ended} hộp thư từ chối nhận; cần kiểm tra địa chỉ hoặc máy chủ thư"
-            await self.settle()
+            self._why = await _too_many(self._house, ledger, campaign.id)
+        await self.settle()
 
     async def settle(self) -> None:
         """Hold the campaign where a brake was pulled; its log says why."""
@@ -63,36 +61,72 @@ class Brakes:
             return
         async with self._house.store.view() as ledger:
             campaign = await _campaign_of(ledger, self._hop_id)
-        log.warning("campaign %s is held: %s", campaign.code, self._why)
-        await campaigns.hold(self._house, campaign.id, notices.ENGINE, self._why)
+        await _hold(self._house, campaign, self._why)
         self._why = ""
+
+
+async def look_at_reports(house: House) -> None:
+    """Hold each running campaign too many of whose letters have come back: most mail servers take everything first."""
+    running = select(Campaign).where(Campaign.state == "RUNNING", Campaign.held_at.is_(None))
+    async with house.store.view() as ledger:
+        found = {one: await _too_many(house, ledger, one.id) for one in await ledger.all(running)}
+    for campaign, why in found.items():
+        if why:
+            await _hold(house, campaign, why)
+
+
+async def _hold(house: House, campaign: Campaign, why: str) -> None:
+    log.warning("campaign %s is held: %s", campaign.code, why)
+    await campaigns.hold(house, campaign.id, notices.ENGINE, why)
 
 
 async def _campaign_of(ledger: Ledger, hop_id: str) -> Campaign:
     return await ledger.get(Campaign, (await ledger.get(Hop, hop_id)).campaign_id)
 
 
-async def _was_resumed(ledger: Ledger, campaign_id: str) -> bool:
-    return bool(
-        await ledger.first(
-            select(EventRow.seq).where(EventRow.stream == campaign_id, EventRow.kind == str(Fact.RESUMED))
-        )
+async def _was_resumed(ledger: Ledger, campaign_id: str, hop_id: str) -> bool:
+    """Whether a person let the campaign go on after the first letters of this hop were tried: an earlier word was about
+    other mailboxes."""
+    first = (
+        select(func.min(Attempt.started_at))
+        .join(Message, Message.id == Attempt.message_id)
+        .where(Message.hop_id == hop_id, Message.kind.in_(LETTERS))
+        .scalar_subquery()
     )
+    resumed = EventRow.stream == campaign_id, EventRow.kind == str(Fact.RESUMED), EventRow.at >= first
+    return bool(await ledger.first(select(EventRow.seq).where(*resumed)))
+
+
+async def _too_many(house: House, ledger: Ledger, campaign_id: str) -> str:
+    """Why the campaign has to be held; empty: it has not."""
+    settings = house.settings
+    if not settings.refusal_brake:
+        return ""
+    refused, ended = await _refusals(ledger, campaign_id)
+    if ended < settings.refusal_brake_from or refused < ended * settings.refusal_brake:
+        return ""
+    return f"{refused}/{ended} hộp thư từ chối nhận; cần kiểm tra địa chỉ hoặc máy chủ thư"
 
 
 async def _refusals(ledger: Ledger, campaign_id: str) -> tuple[int, int]:
-    """(refused, ended) attempts since the campaign was last resumed."""
+    """(refused, ended) attempts since the campaign was last resumed; what was accepted and came back is refused."""
     resumed = (
         select(func.max(EventRow.at))
         .where(EventRow.stream == campaign_id, EventRow.kind == str(Fact.RESUMED))
         .scalar_subquery()
     )
+    since = Message.campaign_id == campaign_id, resumed.is_(None) | (Attempt.finished_at > resumed)
     rows = await ledger.rows(
         select(Attempt.outcome, func.count())
         .join(Message, Message.id == Attempt.message_id)
-        .where(Message.campaign_id == campaign_id, Attempt.outcome.in_(("accepted", "refused")))
-        .where(resumed.is_(None) | (Attempt.finished_at > resumed))
+        .where(*since, Attempt.outcome.in_(("accepted", "refused")))
         .group_by(Attempt.outcome)
     )
     counted: dict[str, int] = {row[0]: int(row[1]) for row in rows}
-    return counted.get("refused", 0), sum(counted.values())
+    back = await ledger.session.scalar(
+        select(func.count(Incoming.about.distinct()))
+        .join(Message, Message.id == Incoming.about)
+        .join(Attempt, Attempt.message_id == Message.id)
+        .where(*since, Incoming.kind == "bounce_hard", Attempt.outcome == "accepted")
+    )
+    return counted.get("refused", 0) + int(back or 0), sum(counted.values())

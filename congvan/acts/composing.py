@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import compress
 
 from congvan.acts import moulds, wording
 from congvan.acts.claiming import Work
@@ -54,8 +55,8 @@ class Composer:
     async def compose(self, works: Sequence[Work], witness: Witness | None = None) -> list[Outgoing]:
         """One outgoing message for each claimed one; payloads are spliced at the last moment."""
         now = await self._dated()
-        await self._load_files(works)
         scenes = await self._load_scenes(works, now)
+        await self._load_files([_attached(work.message, scenes.get(scene_key(work.message))) for work in works])
         return [self._outgoing(work, scenes.get(scene_key(work.message)), now, witness) for work in works]
 
     async def _dated(self) -> datetime:
@@ -66,8 +67,8 @@ class Composer:
             self._scenes = {}
         return self._now
 
-    async def _load_files(self, works: Sequence[Work]) -> None:
-        files = {_shas(work.message.enclosures): work.message.enclosures for work in works}
+    async def _load_files(self, sets: Sequence[Sequence[Mapping[str, str]]]) -> None:
+        files = {_shas(enclosed): enclosed for enclosed in sets}
         missing = {shas: enclosed for shas, enclosed in files.items() if shas not in self._files}
         if not missing:
             return
@@ -123,7 +124,7 @@ class Composer:
         self, work: Work, scene: wording.Scene | None, now: datetime, witness: Witness | None
     ) -> Outgoing:
         message = work.message
-        shared = self._files[_shas(message.enclosures)]
+        shared = self._files[_shas(_attached(message, scene))]
         token = self._house.links.mail_token(message.delivery_id or message.id)
         back = verp_sender(self._house.settings.mail_from, token)
         to = self._reached(work)
@@ -186,6 +187,10 @@ class Composer:
 def is_reserved(domain: str) -> bool:
     """Whether mail to this domain reaches nobody."""
     return any(domain == one or domain.endswith(f".{one}") for one in _RESERVED)
+
+
+def _attached(message: Message, scene: wording.Scene | None) -> list[Mapping[str, str]]:
+    return list(compress(message.enclosures, wording.attached(message, scene)))
 
 
 def _shas(enclosures: Sequence[Mapping[str, str]]) -> tuple[str, ...]:

@@ -10,16 +10,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from hashlib import sha256
 from typing import Any, Protocol
 
-from sqlalchemy import Select, bindparam, func, not_, select
+from sqlalchemy import not_, select
 
-from congvan.acts import escalations, mailboxes
+from congvan.acts import brakes, escalations, mailboxes
 from congvan.acts.judging import refusal
 from congvan.acts.mails import CHASERS, LETTERS
 from congvan.house import House
 from congvan.mail import bounces
+from congvan.mail.address import AddressUnusable, domain_of, parse_address
 from congvan.mail.imap import Fetched, Mailbox
 from congvan.rules.protocol import Event, Fact, State
 from congvan.store.database import passes
@@ -29,6 +30,8 @@ from congvan.store.tables import Delivery, Incoming, Message
 log = logging.getLogger(__name__)
 
 _MAIL = "mail"
+#: Message-IDs of one mail that are looked up: a mail can name thousands, and while it is taken in nobody writes.
+_NAMED_MAX = 50
 
 
 class Source(Protocol):
@@ -56,26 +59,25 @@ class _Place:
 async def read(house: House, source: Source) -> Counter[str]:
     """Take in whatever is new in a mailbox; return the kinds counted, "again" for what was known.
 
-    1. From the last recorded uid on. 2. Each mail and what it changes are one transaction, so it is taken in
+    1. From the last uid on that was met. 2. Each mail and what it changes are one transaction, so it is taken in
     wholly or not at all, and once. 3. One that cannot be dealt with is kept without its effect, for a person;
     while the database is at fault none is, and the next reading takes it again.
     Nothing in the mailbox is changed. Raises MailboxUnreadable.
     """
     async with house.store.view() as ledger:
-        rows = (await ledger.session.execute(_known(), {"mailbox": source.name})).all()
-    # The numbering that was met last is the present one.
-    latest = max(rows, key=lambda row: row[2], default=(0, 0, None))
+        last = await ledger.note(_last_met(source.name)) or {"uidvalidity": 0, "uid": 0}
     tally: Counter[str] = Counter()
-    async for fetched in source.newer(latest[0], latest[1]):
+    async for fetched in source.newer(last["uidvalidity"], last["uid"]):
         tally[await _take_in(house, source.name, fetched)] += 1
+    if tally["bounce_hard"]:
+        await brakes.look_at_reports(house)
     return tally
 
 
-@cache
-def _known() -> Select[Any]:
-    """The highest uid of each numbering of a mailbox, and when it was last met; built once."""
-    highest = select(Incoming.uidvalidity, func.max(Incoming.uid), func.max(Incoming.read_at))
-    return highest.where(Incoming.mailbox == bindparam("mailbox")).group_by(Incoming.uidvalidity)
+def _last_met(mailbox: str) -> str:
+    """The note that says how far a mailbox was read: what is known already, after the folder was numbered anew, makes
+    no row. Its name has room for no long mailbox, and need not tell one."""
+    return f"mailbox-{sha256(mailbox.encode()).hexdigest()}"
 
 
 async def read_configured(house: House) -> dict[str, int] | None:
@@ -94,15 +96,18 @@ async def _take_in(house: House, mailbox: str, fetched: Fetched) -> str:
     # The one loop that carries mail in: one that trips us must not hold up those behind it.
     try:
         found = bounces.classify(fetched.raw, [house.settings.mail_from])
-    except Exception:
-        log.exception("a mail could not be read; it is kept as unknown", extra={"uid": fetched.uid})
+    except Exception as fault:
+        # No traceback here or below: it may quote the mail, or the row that a database refuses.
+        said = "%s: a mail could not be read; it is kept as unknown"
+        log.error(said, type(fault).__name__, extra={"uid": fetched.uid})
         found = bounces.Incoming("unknown")
     try:
         return await _record(house, mailbox, fetched, found, effective=True)
     except Exception as fault:
         if passes(fault):
             raise
-        log.exception("a mail could not be dealt with; it is kept without its effect", extra={"uid": fetched.uid})
+        said = "%s: a mail could not be dealt with; it is kept without its effect"
+        log.error(said, type(fault).__name__, extra={"uid": fetched.uid})
         return await _record(house, mailbox, fetched, found, effective=False)
 
 
@@ -111,6 +116,7 @@ async def _record(
 ) -> str:
     now = await house.clock.now()
     async with house.store.act() as ledger:
+        await ledger.set_note(_last_met(mailbox), {"uidvalidity": fetched.uidvalidity, "uid": fetched.uid})
         if await _is_known(ledger, mailbox, fetched, found):
             return "again"
         place = await _place(house, ledger, found) if effective else _Place()
@@ -125,7 +131,11 @@ async def _record(
         )  # fmt: skip
         if place.delivery_id is not None:
             await _effect(house, ledger, key, place, found, now)
-        elif place.message is not None and found.kind == "bounce_hard":
+        elif (
+            place.message is not None
+            and found.kind == "bounce_hard"
+            and _is_believed(place, found, [place.message.address])
+        ):
             await _effect_on_office(house, ledger, key, place.message.id, now)
     return found.kind
 
@@ -136,12 +146,14 @@ def _clean(text: str) -> str:
 
 
 async def _is_known(ledger: Ledger, mailbox: str, fetched: Fetched, found: bounces.Incoming) -> bool:
-    """By its number; and by its Message-ID where the folder was numbered anew, for then all of it comes again."""
+    """By its number; and by its Message-ID where the folder was numbered anew, for then all of it comes again. Else two
+    of one Message-ID are two: one mail to two of our addresses."""
     here = Incoming.mailbox == mailbox
     same = (Incoming.uidvalidity == fetched.uidvalidity) & (Incoming.uid == fetched.uid)
     if found.message_id:
         moved = (
-            (Incoming.message_id == found.message_id[:400])
+            (Incoming.uidvalidity != fetched.uidvalidity)
+            & (Incoming.message_id == found.message_id[:400])
             & (Incoming.kind == found.kind)
             & (Incoming.subject == _clean(found.subject)[:1000])
         )
@@ -160,7 +172,7 @@ async def _place(house: House, ledger: Ledger, found: bounces.Incoming) -> _Plac
     key = _read_token(house, found.token)
     if found.token and key is None:
         return _Place()
-    message = await _quoted(ledger, found)
+    message = await _quoted(house, ledger, found)
     if key is not None:
         delivery = await ledger.find(Delivery, key)
         if delivery is not None:
@@ -178,13 +190,14 @@ def _read_token(house: House, token: str) -> str | None:
     return house.links.read_mail_token(token) if token.isascii() and token else None
 
 
-async def _quoted(ledger: Ledger, found: bounces.Incoming) -> Message | None:
-    for one in dict.fromkeys((found.original_message_id, *reversed(found.references))):
-        if one:
-            message: Message | None = await ledger.first(select(Message).where(Message.message_id == one))
-            if message is not None:
-                return message
-    return None
+async def _quoted(house: House, ledger: Ledger, found: bounces.Incoming) -> Message | None:
+    """The letter of ours that it names: the returned one, else the last of the thread."""
+    ours = f"@{house.settings.mail_from.rpartition('@')[2]}>".lower()
+    named = [one for one in dict.fromkeys((found.original_message_id, *reversed(found.references))) if one]
+    # Stable: of a thread of thousands it is ours that are looked for, the last ones first.
+    named = sorted(named, key=lambda one: not one.lower().endswith(ours))[:_NAMED_MAX]
+    known: Sequence[Message] = await ledger.all(select(Message).where(Message.message_id.in_(named))) if named else ()
+    return min(known, key=lambda one: named.index(one.message_id), default=None)
 
 
 # ------------------------------------------------------------------------------------ what it changes
@@ -202,8 +215,9 @@ async def _effect(
         data["status"] = found.status
     if found.kind == "human":
         await ledger.write(delivery, now, Entry(Fact.NOTED, data | {"answer": True}, "recipient", _MAIL))
-    elif not _is_present(place.message, delivery):
-        # About a letter that was sent to another mailbox since, or about a notice beside it.
+    elif not (_is_believed(place, found, _mailboxes(delivery)) and _is_present(place, found, delivery)):
+        # Not of a mail system, about a stranger's mailbox, about a letter that was sent to another mailbox since, or
+        # about a notice beside it.
         await ledger.write(delivery, now, Entry(Fact.NOTED, data | {"report": found.kind}, channel=_MAIL))
     elif found.kind == "bounce_hard":
         changed, entries, values = refusal(delivery, data, now, _MAIL)
@@ -228,10 +242,33 @@ async def _effect_on_office(house: House, ledger: Ledger, key: str, message_id: 
         await mailboxes.next_for_offices(house, ledger, [message], now)
 
 
-def _is_present(message: Message | None, delivery: Delivery) -> bool:
+def _mailboxes(delivery: Delivery) -> list[str]:
+    return [one for one in (delivery.address, *(delivery.mailboxes or ())) if one]
+
+
+def _is_believed(place: _Place, found: bounces.Incoming, mailboxes: Sequence[str]) -> bool:
+    """Whether a report may speak of these mailboxes: it names none elsewhere. Without a signed token it has to look
+    like a mail system's at least, since whoever was copied in knows our Message-ID."""
+    if place.by != "token" and not found.by_system:
+        return False
+    named = _domain(found.recipient)
+    own = map(_domain, mailboxes)
+    # Some servers name a host of the domain, or the domain of a host.
+    return not named or any(f".{named}".endswith(f".{one}") or one.endswith(f".{named}") for one in own)
+
+
+def _domain(address: str) -> str:
+    try:
+        return parse_address(address).domain
+    except AddressUnusable:
+        return domain_of(address) if "@" in address else ""
+
+
+def _is_present(place: _Place, found: bounces.Incoming, delivery: Delivery) -> bool:
     """Whether it is about the round that runs now: since a readdressing, old reports say nothing new."""
+    message = place.message
     if message is None:
-        return delivery.round == 1
+        return delivery.round == 1 or found.recipient.lower() == (delivery.address or "").lower()
     if message.kind not in LETTERS | CHASERS:
         return False
     return message.step.split("-")[0] == str(delivery.round)

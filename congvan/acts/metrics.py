@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import case, func, literal, select
 
 from congvan.acts import board, leases, waking
+from congvan.acts.mails import OPEN, PATIENCE, not_held
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
@@ -18,8 +19,8 @@ from congvan.store.tables import Campaign, Case, Delivery, Hop, Incoming, Letter
 #: Metric → what it says.
 HELP: Mapping[str, str] = {
     "congvan_messages": "Messages of the outbox by state",
-    "congvan_messages_due": "Messages that may leave now and have not",
-    "congvan_oldest_due_seconds": "How long the oldest of them has been due",
+    "congvan_messages_due": "Messages that may leave now and have not, without those of held campaigns",
+    "congvan_oldest_due_seconds": "How long ago the oldest unsent message might first have left",
     "congvan_deliveries": "Deliveries of running campaigns by state",
     "congvan_deliveries_overdue": "Open deliveries past their deadline",
     "congvan_hops": "Hops of running campaigns by state",
@@ -38,12 +39,14 @@ async def snapshot(house: House) -> dict[str, dict[Labels, float]]:
     """Every metric with its labels, on one snapshot of the database."""
     now = await house.clock.now()
     async with house.store.view() as ledger:
-        due = (Message.state.in_(("QUEUED", "UNKNOWN"))) & (Message.not_before <= now)
-        oldest = await ledger.first(select(func.min(Message.not_before)).where(due))
+        due = Message.state.in_(("QUEUED", "UNKNOWN")) & (Message.not_before <= now) & not_held()
+        # Each attempt puts `not_before` off; the patience counts from the first instant at which it might have left.
+        patience = await ledger.first(select(func.min(Message.give_up_at)).where(OPEN, not_held()))
+        oldest = now - (patience - PATIENCE) if patience else timedelta()
         return {
             "congvan_messages": await _by(ledger, Message.state, "state"),
             "congvan_messages_due": _one(await ledger.count(select(Message.id).where(due))),
-            "congvan_oldest_due_seconds": _one((now - oldest).total_seconds() if oldest else 0),
+            "congvan_oldest_due_seconds": _one(max(oldest.total_seconds(), 0)),
             **await _deliveries(ledger, now),
             "congvan_hops": await _by(ledger, Hop.state, "state", Hop.campaign_id.in_(_running())),
             "congvan_hops_due": _one(await ledger.count(select(Hop.id).where(*waking.is_due(now)))),

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +23,7 @@ from sqlalchemy import delete, select, tuple_, update
 from congvan.acts.claiming import Work
 from congvan.acts.mails import OPEN
 from congvan.acts.outcomes import record, refused_before
-from congvan.errors import ActRefused
+from congvan.errors import ActRefused, CongvanError
 from congvan.house import House
 from congvan.mail import mtalog
 from congvan.mail.journal import Left, files, left_behind
@@ -166,11 +168,16 @@ def _taken(work: Work, line: str) -> Outcome:
 # ------------------------------------------------------------------------------------ after a restore
 
 
+class WatermarkUnreadable(CongvanError):
+    """CONGVAN_HOME/watermark.json is unreadable: answer `congvan reconcile`, --resend where no backup was restored."""
+
+
 class Watermark:
     """How often this database has claimed mail: counted in it, and in a file beside it.
 
     A copy from a backup knows of fewer claims than the file: letters have left that it believes unsent.
-    The file may lag by what a kill cut off; that is the harmless direction.
+    The file may lag by what a kill cut off; that is the harmless direction. One that cannot be read says nothing, and
+    nothing leaves until a person has answered.
     """
 
     def __init__(self, house: House) -> None:
@@ -179,9 +186,13 @@ class Watermark:
         self._mark: tuple[str, int, datetime] | None = None
 
     async def passes(self, ledger: Ledger) -> bool:
-        """False where the database is older than the file says."""
+        """False where the database is older than the file says, or may be."""
         # The file first: what another process claims and tells it between the two looks is in the database by then.
-        marks = self._read()
+        try:
+            marks = self._read()
+        except WatermarkUnreadable as fault:
+            log.error("%s", fault)
+            return False
         note = await ledger.note(_NOTE)
         if note is None or note["count"] >= marks.get(note["id"], {}).get("count", 0):
             return True
@@ -202,31 +213,55 @@ class Watermark:
             return
         key, count, now = self._mark
         self._mark = None
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked():
             marks = self._read()
             if marks.get(key, {}).get("count", 0) < count:
                 marks[key] = {"count": count, "at": now.isoformat()}
-                new = self._path.with_suffix(".new")
-                new.write_bytes(orjson.dumps(marks))
-                new.replace(self._path)
+                self._put(marks)
 
     def last(self, key: str) -> tuple[int, datetime | None]:
-        """(claims, instant of the last one) as the file has them."""
+        """(claims, instant of the last one) as the file has them. Raises WatermarkUnreadable."""
         mark = self._read().get(key)
         return (mark["count"], datetime.fromisoformat(mark["at"])) if mark else (0, None)
+
+    def mend(self, key: str, count: int, at: datetime) -> None:
+        """Begin the file anew where it cannot be read: a person has answered for what it said."""
+        with self._locked():
+            try:
+                self._read()
+            except WatermarkUnreadable:
+                self._put({key: {"count": count, "at": at.isoformat()}})
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _put(self, marks: Mapping[str, Any]) -> None:
+        new = self._path.with_suffix(".new")
+        with new.open("wb") as file:
+            file.write(orjson.dumps(marks))
+            file.flush()
+            # Some file systems write the new name down before what stands in the file: a power cut leaves it empty.
+            os.fsync(file.fileno())
+        new.replace(self._path)
 
     def _read(self) -> dict[str, Any]:
         try:
             marks: dict[str, Any] = orjson.loads(self._path.read_bytes())
+            for mark in marks.values():
+                int(mark["count"]), datetime.fromisoformat(mark["at"])
         except FileNotFoundError:
             return {}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
+            raise WatermarkUnreadable from fault
         return marks
 
 
 async def is_restored(house: House) -> bool:
-    """True while nothing leaves because the database is older than the mail that has left it."""
+    """True while nothing leaves because the database is older than the mail that has left it, or may be."""
     async with house.store.view() as ledger:
         return not await Watermark(house).passes(ledger)
 
@@ -241,12 +276,15 @@ async def reconcile(house: House, by: str, *, resend: bool) -> dict[str, int]:
     Returns {"in_log", "resent", "assumed"}. Raises ActRefused where nothing has to be answered.
     """
     mark = Watermark(house)
+    now = await house.clock.now()
     async with house.store.view() as ledger:
         if await mark.passes(ledger):
             raise ActRefused("Không có gì phải đối chiếu: cơ sở dữ liệu không cũ hơn thư đã gửi.")
-        note = await ledger.note(_NOTE)
-        assert note is not None, "without a note it would have passed"
-        count, at = mark.last(note["id"])
+        note = await ledger.note(_NOTE) or {"id": house.new_id(now), "count": 0}
+        try:
+            count, at = mark.last(note["id"])
+        except WatermarkUnreadable:
+            count, at = note["count"], now  # whatever is due may have left
         rows = await ledger.rows(
             select(*Message.__table__.columns).where(OPEN, Message.not_before <= at)
         )
@@ -261,8 +299,10 @@ async def reconcile(house: House, by: str, *, resend: bool) -> dict[str, int]:
     if not resend:
         reply = f"taken for sent after a restore, decided by {by}"
         await _take_for_sent(house, others, [Outcome(w.message.id, "accepted", None, reply) for w in others])
-    await _reopen(house, others if resend else [], note["id"], count)
-    log.warning("reconciled by %s: %d in the log, %d open, resend=%s", by, len(logged), len(others), resend)
+    decided = {"by": by, "at": now.isoformat(), "resend": resend}
+    await _reopen(house, others if resend else [], note["id"], count, decided)
+    mark.mend(note["id"], count, now)
+    log.warning("reconciled: %d in the log, %d open, resend=%s", len(logged), len(others), resend)
     return {
         "in_log": len(logged), "resent": len(others) if resend else 0, "assumed": 0 if resend else len(others),
     }  # fmt: skip
@@ -273,7 +313,7 @@ async def _take_for_sent(house: House, works: Sequence[Work], outcomes: Sequence
         await record(house, works[first : first + 500], outcomes[first : first + 500])
 
 
-async def _reopen(house: House, again: Sequence[Work], key: str, count: int) -> None:
+async def _reopen(house: House, again: Sequence[Work], key: str, count: int, decided: Mapping[str, Any]) -> None:
     """Whatever a claim of the old world held is free, and the database counts from where the file stands."""
     async with house.store.act() as ledger:
         for first in range(0, len(again), 500):
@@ -285,6 +325,7 @@ async def _reopen(house: House, again: Sequence[Work], key: str, count: int) -> 
                 .execution_options(synchronize_session=False)
             )
         await ledger.set_note(_NOTE, {"id": key, "count": count})
+        await ledger.set_note("reconciled", decided)
 
 
 async def unknown(house: House) -> list[dict[str, Any]]:

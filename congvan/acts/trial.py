@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from html import escape
+from itertools import compress
 
 from sqlalchemy import select
 
@@ -122,7 +123,8 @@ async def _outgoing(house: House, work: Work, to: str, now: datetime) -> Outgoin
         assert work.campaign is not None, "a trial is of a campaign"
         hop = await ledger.get(Hop, message.hop_id)
         scene = await wording.scene(house, ledger, work.campaign, hop, now)
-        files = [await _enclosure(ledger, one) for one in message.enclosures]
+        attached = compress(message.enclosures, wording.attached(message, scene))
+        files = [await _enclosure(ledger, one) for one in attached]
     assert work.delivery is not None, "a trial has a recipient"
     words = _marked(moulds.Moulds(house).words(work, scene, now), work.delivery.name)
     sender = house.settings.mail_from

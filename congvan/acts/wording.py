@@ -13,11 +13,13 @@ from sqlalchemy import Select, bindparam, select
 from congvan.acts import registry
 from congvan.acts.drafting import reread, upwards
 from congvan.acts.frozen import cascade_of, plan_of, policy_of, rule_of
+from congvan.acts.mails import LETTERS
 from congvan.house import House
 from congvan.letters import numbering
 from congvan.letters.sheet import Sheet
 from congvan.links import Link
 from congvan.mail import contexts as say
+from congvan.mail.message import that_fit
 from congvan.rules.calendar import local
 from congvan.rules.names import one_line
 from congvan.rules.protocol import State
@@ -42,6 +44,8 @@ class Scene:
     issuer_mailbox: str
     stamp: str
     sizes: Mapping[str, int]
+    #: What the files of one mail may weigh.
+    mail_max_bytes: int
     bypassed: str = ""
     bypassed_why: str = ""
     #: The kind of the mail that carried the letter: what reminders are replies to.
@@ -81,6 +85,7 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
         issuer_mailbox=reached[0] if reached else "",
         stamp=numbering.STAMPS[plan.urgency],
         sizes=await _sizes(ledger),
+        mail_max_bytes=house.settings.mail_max_bytes,
         bypassed=hop.issuer_name if hop and hop.bypassed_at else "",
         bypassed_why=await _bypassed_why(ledger, hop) if hop and hop.bypassed_at else "",
         letter_kind=letter_kind(campaign, hop) if hop else "letter",
@@ -201,12 +206,23 @@ def delegate_link(house: House, delegate_id: str, version: int, now: datetime) -
     return house.links.url(Link(delegate_id, "delegate", version, expires))
 
 
+def attached(message: Message, scene: Scene | None) -> list[bool]:
+    """Which files of a mail travel with it. Too large a one of a letter waits on the page of its recipient; mail to
+    offices, who have none, carries all."""
+    if scene is None or message.delivery_id is None or message.kind not in LETTERS:
+        return [True] * len(message.enclosures)
+    return that_fit([scene.sizes.get(one["sha256"], 0) for one in message.enclosures], scene.mail_max_bytes)
+
+
 def files_of(message: Message, scene: Scene) -> tuple[say.File, ...]:
     """The files of a mail, as it lists them."""
     return tuple(
-        say.File(name=one["name"], size=f"{max(1, scene.sizes.get(one['sha256'], 0) // 1024)} kB", sha256=one["sha256"])
-        for one in message.enclosures
-    )
+        say.File(
+            name=one["name"], size=f"{max(1, scene.sizes.get(one['sha256'], 0) // 1024)} kB", sha256=one["sha256"],
+            linked=not travels,
+        )
+        for one, travels in zip(message.enclosures, attached(message, scene), strict=True)
+    )  # fmt: skip
 
 
 def change_fields(message: Message, scene: Scene) -> dict[str, Any]:

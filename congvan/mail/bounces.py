@@ -13,7 +13,7 @@ from dataclasses import replace
 from email.message import Message
 
 from congvan.mail.address import AddressUnusable, verp_token
-from congvan.mail.oddbounces import odd_bounce
+from congvan.mail.oddbounces import from_daemon, odd_bounce
 from congvan.mail.quotes import own_words
 from congvan.mail.reading import addresses, body_of, header, message_ids, null_sender, parse, parts, text_of
 from congvan.mail.reports import Incoming, Kind, report
@@ -35,6 +35,7 @@ def classify(raw: bytes, mailboxes: Sequence[str] = ()) -> Incoming:
         references=references,
         original_message_id=next(iter([*originals, *references]), found.original_message_id),
         token=_token(message, returned, mailboxes),
+        by_system=null_sender(message) or from_daemon(message),
     )
 
 

@@ -35,12 +35,12 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file that comes with the mail or, where `url` is set, waits behind a link, too large for it."""
+    """A file that comes with the mail or, where `linked` is set, waits on the recipient's page, too large for it."""
 
     name: str
     size: str
     sha256: str
-    url: str = ""
+    linked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from imaplib import IMAP4
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -155,22 +156,33 @@ def _is_there(box: BaseMailBox, uid: int) -> bool:
 
 
 def _fetched(box: BaseMailBox, uids: list[int]) -> list[tuple[int, bytes]] | None:
-    """These mails, or None where the server refuses to give them; raise ValueError where it only cannot now."""
+    """These mails, or None where the server refuses to give them; raise ValueError where it only cannot now.
+
+    One that it answers for without its text (NIL, or a quoted string, which has no lines) is empty.
+    """
     listed = ",".join(map(str, uids))
-    status, data = box.client.uid("FETCH", listed, f"(UID BODY.PEEK[]<0.{READ_MAX}>)")
+    try:
+        status, data = box.client.uid("FETCH", listed, f"(UID BODY.PEEK[]<0.{READ_MAX}>)")
+    except IMAP4.abort:
+        raise
+    except IMAP4.error as fault:  # BAD: the connection goes on
+        status, data = "BAD", [str(fault).encode()]
     if status != "OK":
         if _LATER.search(b" ".join(part for part in data if isinstance(part, bytes))):
             raise ValueError(f"FETCH: {status}")
         return None
-    found = []
+    found: dict[int, bytes] = {}
     for place, part in enumerate(data):
         if not isinstance(part, tuple):
+            if isinstance(part, bytes) and b"BODY[" in part and (named := _UID.search(part)) is not None:
+                found.setdefault(int(named[1]), b"")
             continue
         # Some servers name the uid before the text, some after it.
         after = data[place + 1] if place + 1 < len(data) and isinstance(data[place + 1], bytes) else b""
         if (named := _UID.search(part[0]) or _UID.search(after)) is not None:
-            found.append((int(named[1]), part[1]))
-    return sorted(found)
+            found[int(named[1])] = part[1]
+    # What came before a refusal is still in the library's hands, and comes with the next answer.
+    return sorted((uid, raw) for uid, raw in found.items() if uid in uids)
 
 
 def _leave(box: BaseMailBox) -> None:

@@ -32,11 +32,11 @@ __all__ = [
     "SharedParts",
     "compose",
     "compose_pieces",
-    "divide_by_size",
     "encode_enclosures",
     "encoded_size",
     "message_id",
     "parse_address",
+    "that_fit",
     "verp_sender",
     "verp_token",
 ]
@@ -256,26 +256,19 @@ def message_id(delivery_id: str, kind: str, step: int | str, domain: str) -> str
     return f"<{'.'.join(parts)}@{parse_address(f'x@{domain}').domain}>"
 
 
-def encoded_size(enclosure: Enclosure) -> int:
-    """Octets of the enclosure inside a message."""
-    return len(enclosure.data) * 4 // 3 * 78 // 76 + 512
+def encoded_size(octets: int) -> int:
+    """Octets of a file of this size inside a message."""
+    return octets * 4 // 3 * 78 // 76 + 512
 
 
-def divide_by_size(
-    enclosures: Sequence[Enclosure], limit_bytes: int
-) -> tuple[tuple[Enclosure, ...], tuple[Enclosure, ...]]:
-    """(attached, linked): in the given order as long as the message stays below `limit_bytes`.
+def that_fit(sizes: Sequence[int], limit_bytes: int) -> list[bool]:
+    """Which of the files of these sizes are attached: in the given order as long as the message stays below the limit.
 
-    Order is priority: put the letter first. What is linked has to be named in the text with its hash.
+    Order is priority: put the letter first. What is not attached has to be named in the text with its hash.
     """
-    attached: list[Enclosure] = []
-    linked: list[Enclosure] = []
+    fit: list[bool] = []
     left = limit_bytes
-    for enclosure in enclosures:
-        size = encoded_size(enclosure)
-        if size <= left:
-            attached.append(enclosure)
-            left -= size
-        else:
-            linked.append(enclosure)
-    return tuple(attached), tuple(linked)
+    for size in map(encoded_size, sizes):
+        fit.append(size <= left)
+        left -= size if fit[-1] else 0
+    return fit

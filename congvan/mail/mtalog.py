@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 #: Octets that are read from the end of the log: what is looked for has just happened.
 READ_MAX = 256_000_000
@@ -14,7 +18,7 @@ _LINE = re.compile(rb" postfix(?:-\w+)?/(?:[\w-]+/)?(\w+)\[\d+\]: ([0-9A-Za-z]{5
 _ID = re.compile(rb"(?:resent-)?message-id=(<[^>]+>)")
 
 
-def taken(log: Path, message_ids: Collection[str]) -> dict[str, str]:
+def taken(path: Path, message_ids: Collection[str]) -> dict[str, str]:
     """{Message-ID: what the log says of it} for those that Postfix took into its queue.
 
     `message-id=` alone is no proof: cleanup writes it before the final dot. The queue manager's line, or a
@@ -23,7 +27,7 @@ def taken(log: Path, message_ids: Collection[str]) -> dict[str, str]:
     wanted = {one.encode() for one in message_ids}
     by_queue: dict[bytes, bytes] = {}
     found: dict[str, str] = {}
-    for line in _tail(log):
+    for line in _tail(path):
         if (parts := _LINE.search(line)) is None:
             continue
         daemon, queue, rest = parts[1], parts[2], parts[3]
@@ -41,11 +45,20 @@ def _is_proof(daemon: bytes, rest: bytes) -> bool:
     return (daemon == b"qmgr" and b"(queue active)" in rest) or b" status=" in rest
 
 
-def _tail(log: Path) -> list[bytes]:
+def _tail(path: Path) -> list[bytes]:
     try:
-        with log.open("rb") as file:
+        with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - READ_MAX))
             return file.read().splitlines()
     except FileNotFoundError:
         return []
+    except OSError as fault:
+        # Without its log an unknown letter is sent again; it must not keep all others back.
+        _tell(type(fault).__name__)
+        return []
+
+
+@cache
+def _tell(fault: str) -> None:
+    log.warning("%s: the mail server's log cannot be read: see CONGVAN_MTA_LOG", fault)

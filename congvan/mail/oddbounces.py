@@ -33,10 +33,12 @@ _LATE = re.compile(
     re.IGNORECASE,
 )
 _GIVEN_UP = re.compile(
-    r"permanent|fatal|giving up|given up|gave up|ngừng|không (?:thử|gửi) lại|không tồn tại|bỏ cuộc", re.IGNORECASE
+    r"(?<!not )(?<!not a )(?<!non-)(?:permanent|fatal)|giving up|(?<!not )(?<!not yet )given up|gave up"
+    r"|(?<!chưa )(?<!không )ngừng|không (?:thử|gửi) lại|không tồn tại|bỏ cuộc",
+    re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+=-]{1,64}@[A-Za-z0-9.-]{1,200}\.[A-Za-z]{2,24}")
-_CODE = re.compile(r"(?<![\d.])([45]\d\d)[ -](?=\S)")
+_CODE = re.compile(r"(?<![\d.])([45][0-5]\d)[ -](?=\S)")
 
 
 def odd_bounce(message: Message, raw: bytes, mailboxes: Sequence[str]) -> Incoming | None:
@@ -53,25 +55,36 @@ def odd_bounce(message: Message, raw: bytes, mailboxes: Sequence[str]) -> Incomi
     return _read(raw, said, failed_recipient, mailboxes)
 
 
-def _speaks_for_a_system(message: Message, subject: str, tells: bool) -> bool:
-    daemon = any(_DAEMON.match(sender) for sender in addresses(message, "From", "Sender"))
+def from_daemon(message: Message) -> bool:
+    """Whether it bears the address of a mail system. People write from some of them, too."""
     if "mailer-daemon" in header(message, "From").lower():
-        daemon = True
+        return True
+    return any(_DAEMON.match(sender) for sender in addresses(message, "From", "Sender"))
+
+
+def _speaks_for_a_system(message: Message, subject: str, tells: bool) -> bool:
+    daemon = from_daemon(message)
     if header(message, "Auto-Submitted").lower().startswith("auto-replied") and not daemon:
         return False
-    if daemon and not null_sender(message) and message.get("In-Reply-To") is not None:
-        # In a small company a person writes from postmaster@.
-        return tells and bool(_FAILED.search(subject))
+    if daemon and not null_sender(message):
+        # In a small company a person writes from postmaster@, and of what could not be done.
+        if message.get("In-Reply-To") is not None:
+            return tells and bool(_FAILED.search(subject))
+        if message.get("Return-Path") is not None and not header(message, "Auto-Submitted"):
+            return bool(_FAILED.search(subject) or _LATE.search(subject))
     return daemon or (null_sender(message) and bool(_FAILED.search(subject)))
 
 
 def _read(raw: bytes, said: str, failed_recipient: str, mailboxes: Sequence[str]) -> Incoming:
     temporary, permanent = _failures(raw)
-    status = next((found[0] for found in STATUS.finditer(said) if found[1] != "2"), "")
     code = _CODE.search(said)
+    statuses = [found[0] for found in STATUS.finditer(said) if found[1] != "2"]
+    # What else looks like a status (a version) is seldom of the class of the server's own reply.
+    status = next((one for one in statuses if code and one[0] == code[1][0]), next(iter(statuses), ""))
     diagnostic = next((line.strip() for line in said.split("\n") if _CODE.search(line)), "")
     given_up = bool(permanent) or bool(_GIVEN_UP.search(said)) or status.startswith("5.")
-    late = not given_up and (bool(temporary) or bool(_LATE.search(said)) or status.startswith("4."))
+    tried_again = status.startswith("4.") and not (code and code[1].startswith("5"))
+    late = not given_up and (bool(temporary) or bool(_LATE.search(said)) or tried_again)
     return Incoming(
         "bounce_soft" if late else "bounce_hard",
         failed_recipient or _whom(said, permanent or temporary, mailboxes),

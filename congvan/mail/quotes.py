@@ -28,27 +28,34 @@ _FIELD = re.compile(
 )
 _SENDER = {"từ", "người gửi", "gửi từ", "from"}
 _UNDERSCORES = re.compile(r"^\s{0,4}_{20,}\s*$")
+#: What a device or a program puts below by itself; a person may have sent something from somewhere, too.
 _MOBILE = re.compile(
-    r"^\s{0,4}(?:Đã gửi từ|Được gửi từ|Gửi từ|Sent from|Get Outlook for|Tải Outlook cho)\s.{1,80}$", re.IGNORECASE
+    r"^\s{0,4}(?:(?:Đã gửi|Được gửi|Gửi) (?:từ|bằng)|Sent (?:from|with)|(?:Get|Tải)(?= Outlook))\s"
+    r"(?:(?:my|an?|the|điện thoại|thiết bị|máy|ứng dụng)\s){0,3}"
+    r"(?:iPhone|iPad|Android|Samsung|Galaxy|Xiaomi|Redmi|Huawei|OPPO|vivo|Realme|Nokia|BlackBerry|Windows|Outlook|Yahoo"
+    r"|Gmail|Mail for|Mail cho|Thư cho|Zimbra|mobile|phone|di động|thông minh)\b[^:]{0,30}$",
+    re.IGNORECASE,
 )
 _SIGNATURE = re.compile(r"^--\s?$")
 
 
 def own_words(text: str) -> str:
-    """The part that the writer of this mail wrote himself; empty where he wrote nothing."""
+    """What the writer of this mail wrote himself: above the letter that he answers, else all that is not quoted."""
     lines = text.replace("\u200b", "").replace("\xa0", " ").split("\n")[:2000]
-    kept: list[str] = []
-    for number, line in enumerate(lines):
-        if _ends_here(lines, number):
-            break
-        if not line.lstrip().startswith((">", "|>")):
-            kept.append(line.rstrip())
+    end = next((number for number in range(len(lines)) if _ends_here(lines, number)), len(lines))
+    own = _unquoted([line for line in lines[:end] if not _MOBILE.match(line)])
+    # He may write below what he answers. Better a heading beside his answer than an answer that nobody sees.
+    return own or _unquoted(lines)
+
+
+def _unquoted(lines: list[str]) -> str:
+    kept = [line.rstrip() for line in lines if not line.lstrip().startswith((">", "|>"))]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
 
 
 def _ends_here(lines: list[str], number: int) -> bool:
     line = lines[number]
-    if _SIGNATURE.match(line) or _RULE.match(line) or _MOBILE.match(line):
+    if _SIGNATURE.match(line) or _RULE.match(line):
         return True
     if _UNDERSCORES.match(line) and _heading(lines, number + 1):
         return True

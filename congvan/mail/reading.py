@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
@@ -12,6 +13,8 @@ from email.parser import BytesHeaderParser
 from email.policy import compat32
 from email.utils import getaddresses
 from html import unescape
+from itertools import islice
+from unicodedata import normalize
 
 #: Octets that are read of one message; what matters of a bounce or reply stands at its beginning.
 READ_MAX = 300_000
@@ -22,6 +25,7 @@ TEXT_MAX = 50_000
 _TAG = re.compile(r"<(/?)([A-Za-z!][A-Za-z0-9]{0,20})[^<>]{0,3000}>")
 _SILENT = {"style", "script", "head", "title"}
 _BLOCKS = {"p", "div", "tr", "table", "ul", "ol", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "br"}
+_ENCODED_WORDS = re.compile(r"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*\?=(?:\s+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*\?=)*")
 #: Printable ASCII alone: anything else is none of ours, and no database keeps a NUL or half of a surrogate pair.
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]{1,200}@[!-;=?A-~]{1,200}>")
 
@@ -39,7 +43,24 @@ def parse(raw: bytes) -> Message:
 
 def header(message: Message, name: str) -> str:
     """A header as text on one line, decoded as far as it can be."""
-    return " ".join(_decoded(str(message.get(name, ""))[:5000]).split())[:2000]
+    value = next(_values(message, name), "")
+    # Where it has letters beyond ASCII the library spells out those beside the encoded words (\u0103).
+    decoded = _decoded(value) if value.isascii() else _ENCODED_WORDS.sub(lambda found: _decoded(found[0]), value)
+    return normalize("NFC", " ".join(decoded.split())[:2000])
+
+
+def _values(message: Message, name: str) -> Iterator[str]:
+    """The values of a header as they came. Octets beyond ASCII, which RFC 6532 allows, are read as UTF-8, else as what
+    Windows writes in Vietnamese: the library would give a question mark for each."""
+    for key, value in message.raw_items():
+        if key.lower() == name.lower():
+            octets = str(value)[:5000].encode("utf-8", "surrogateescape")
+            for charset in ("utf-8", "cp1258"):
+                with suppress(UnicodeError):
+                    yield octets.decode(charset)
+                    break
+            else:
+                yield octets.decode("latin-1")
 
 
 def _decoded(value: str) -> str:
@@ -51,7 +72,7 @@ def _decoded(value: str) -> str:
 
 def addresses(message: Message, *names: str) -> list[str]:
     """The addresses in these headers, in their order."""
-    values = [str(value)[:5000] for name in names for value in message.get_all(name, [])[:20]]
+    values = [value for name in names for value in islice(_values(message, name), 20)]
     try:
         return [address for _, address in getaddresses(values) if "@" in address]
     except (RecursionError, MessageError, ValueError, TypeError, IndexError):
@@ -69,11 +90,16 @@ def message_ids(message: Message, *names: str) -> list[str]:
 
 
 def parts(message: Message) -> Iterator[Message]:
-    """All parts, at most two hundred."""
-    for number, part in enumerate(message.walk()):
-        if number == 200:
+    """Its own parts, at most two hundred. Mail inside it (attached, returned) is one part: what stands in that was said
+    by others, of something else."""
+    waiting = [message]
+    for _ in range(200):
+        if not waiting:
             return
-        yield part
+        yield (part := waiting.pop())
+        payload = part.get_payload() if part.is_multipart() and part.get_content_maintype() == "multipart" else None
+        if isinstance(payload, list):
+            waiting += [one for one in reversed(payload[:200]) if isinstance(one, Message)]
 
 
 def text_of(part: Message) -> str:
@@ -101,17 +127,24 @@ def _charset(part: Message) -> str:
 
 
 def body_of(message: Message) -> str:
-    """What a reader sees first: the plain text, else the HTML as text; files are left out."""
+    """What a reader sees first: the plain text, else the HTML as text; files and empty parts are left out."""
     pages: list[str] = []
     for part in parts(message):
-        if part.is_multipart() or part.get_content_disposition() == "attachment":
+        if part.is_multipart() or (part is not message and _is_file(part)):
             continue
         kind = part.get_content_type()
-        if kind == "text/plain":
-            return text_of(part)
-        if kind == "text/html":
-            pages.append(text_of(part))
+        if kind in ("text/plain", "text/html") and (text := text_of(part)).strip():
+            if kind == "text/plain":
+                return text
+            pages.append(text)
     return from_html(pages[0]) if pages else ""
+
+
+def _is_file(part: Message) -> bool:
+    try:
+        return part.get_content_disposition() == "attachment" or part.get_filename() is not None
+    except (MessageError, ValueError, TypeError, LookupError):
+        return False
 
 
 def from_html(page: str) -> str:

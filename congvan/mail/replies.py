@@ -56,6 +56,19 @@ _ACCEPTED = Judgement("accepted")
 
 # 5xx replies that speak of us or of the way, not of the letter: once that is mended, repeating helps.
 _OUR_FAULT = {500, 501, 502, 503, 504, 530, 534, 535, 538}
+#: RFC 3463 (subject, detail) of the same: our sender's address (1.7, 1.8), our quota for the day (4.5, Gmail), no right
+#: to send as this sender (7.60, Exchange).
+_OUR_STATUS = {(1, 7), (1, 8), (4, 5), (7, 60)}
+#: The same in words, under 5.7.1 or without a status: Postfix puts what it has against client, greeting and sender
+#: off until it has heard the recipient (smtpd_delay_reject).
+_OUR_WORDS = re.compile(
+    r"\b(?:client host|sender address|helo command)\b.{0,300}?\b(?:rejected|blocked)\b"
+    r"|\brelay(?:ing)? (?:access )?(?:is )?(?:denied|not (?:permitted|allowed)|prohibited)"
+    r"|\b(?:unable|not (?:permitted|allowed)) to relay\b|\bsend as this sender\b|\bsender (?:address )?not owned\b"
+    r"|\b(?:sending|relay) (?:limit|quota)\b|\bmax(?:imum)? emails per hour\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_RECIPIENT = re.compile(r"\brecipient address rejected\b", re.IGNORECASE)
 
 
 def judge(phase: Phase, reply: Reply) -> Judgement:
@@ -88,9 +101,21 @@ def _never(phase: Phase, reply: Reply) -> Judgement:
     if phase in (Phase.CONNECT, Phase.MAIL) and not too_big:
         # Our sender or our login is refused, and with it every letter: that is no fault of this address.
         return Judgement("unavailable", True, "server")
+    if _is_about_recipient(reply):
+        return Judgement("refused")
+    if (reply.enhanced and reply.enhanced[1:] in _OUR_STATUS) or _OUR_WORDS.search(reply.text):
+        return Judgement("unavailable", True, "server")
     if reply.code in _OUR_FAULT:
         return Judgement("unavailable", hang_up=reply.code == 503)
     return Judgement("refused")
+
+
+def _is_about_recipient(reply: Reply) -> bool:
+    """Whether the server names his address as the fault: "501 5.1.3", "504 5.5.2 Recipient address rejected"."""
+    if _RECIPIENT.search(reply.text):
+        return True
+    enhanced = reply.enhanced
+    return enhanced is not None and enhanced[1] == 1 and enhanced[1:] not in _OUR_STATUS
 
 
 #: RFC 3463 and the IANA registry: (subject, detail) → is a permanent failure about the address itself?

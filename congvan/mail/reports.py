@@ -25,6 +25,7 @@ class Incoming:
     the thread. token: out of the address it came to, or out of the returned letter; unchecked. status: RFC
     3463 ("5.1.1") or empty. wrong_address: a permanent failure that speaks of the address (readdress), not
     of the letter. envelope_id: the ENVID that was given. text: a person's own words, or the mail system's.
+    by_system: it came with the null sender, or from a mail system's own address; both can be forged.
     """
 
     kind: Kind
@@ -39,6 +40,7 @@ class Incoming:
     message_id: str = ""
     subject: str = ""
     references: tuple[str, ...] = ()
+    by_system: bool = False
 
 
 _ACTIONS: dict[str, Kind] = {
@@ -49,11 +51,12 @@ _ACTIONS: dict[str, Kind] = {
     "relayed": "relayed",
 }
 _RANK = ("failed", "delayed", "relayed", "expanded", "delivered")
-STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
+#: RFC 3463 knows eight subjects. Neither a part of an address on the net (5.1.20.30) nor most versions (4.96.2).
+STATUS = re.compile(r"(?<![\w.])([245])\.([0-7])\.(\d{1,3})(?!\w|\.\d)")
 
 
 def report(message: Message) -> Incoming | None:
-    """The first report in the message, or None where it holds none."""
+    """The first report in the message, or None where it holds none; one in an attached mail is not its own."""
     for part in parts(message):
         kind = part.get_content_type()
         if kind in ("message/delivery-status", "message/global-delivery-status"):

@@ -46,7 +46,7 @@ FRAGMENT = (
 )
 FILES = (
     words.File(name="01-BQL-KH Công văn.pdf", size="212 KB", sha256="a" * 64),
-    words.File(name="Phụ lục <1>.pdf", size="38 MB", sha256="b" * 64, url="https://congvan.bql-mau.example/f/1"),
+    words.File(name="Phụ lục <1>.pdf", size="38 MB", sha256="b" * 64, linked=True),
 )
 _DEADLINE = {"deadline": "17 giờ 00 ngày 08/12/2023", "deadline_en": "17:00 (Vietnam time) on 8 December 2023"}
 _LETTER = {

@@ -514,12 +514,12 @@ def test_an_operator_rejects_exempts_withdraws_resends_and_extends(desk: Desk) -
     rows = desk.sent()
     later = (datetime.fromisoformat(rows[0]["due_at"]) + timedelta(days=9)).astimezone(VIETNAM)
     desk.must("reject", rows[0]["id"], "--why", "gửi nhầm", "--by", "Lan")
+    said = desk.must("case", "claim", rows[0]["id"], "--by", "Lan", "--note", "đã gọi", "--json").json
+    assert said == {"delivery": rows[0]["id"], "done": "claim"}
     desk.must("resend", rows[0]["id"], "--to", "moi@don-vi.example", "--by", "Lan", "--why", "đổi hộp thư")
     desk.must("extend", rows[1]["id"], "--until", f"{later:%Y-%m-%d %H:%M}", "--why", "xin thêm", "--by", "Lan")
     desk.must("exempt", rows[2]["id"], "--why", "không liên quan", "--by", "Lan")
     desk.must("withdraw", rows[3]["id"], "--why", "gửi nhầm", "--by", "Lan")
-    said = desk.must("case", "claim", rows[1]["id"], "--by", "Lan", "--note", "đã gọi", "--json").json
-    assert said == {"delivery": rows[1]["id"], "done": "claim"}
     now = desk.must("deliveries", "ra-soat-kho", "--json").lines
     assert [row["state"] for row in now[:4]] == ["QUEUED", "SENT", "EXEMPT", "WITHDRAWN"]
     assert datetime.fromisoformat(now[1]["due_at"]) == later.replace(second=0, microsecond=0)

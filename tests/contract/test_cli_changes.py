@@ -70,7 +70,8 @@ def test_a_letter_is_recalled_answered_for_and_replaced(desk: Desk) -> None:
 def test_a_case_is_noted_and_a_decision_without_a_case_is_refused(desk: Desk) -> None:
     rows = desk.sent()
     desk.must("reject", rows[0]["id"], "--why", "không phải chúng tôi", *BY)
-    desk.must("case", "claim", rows[0]["id"], *BY, "--next", "2099-01-02")
+    again = datetime.fromisoformat(rows[0]["due_at"]) + timedelta(days=30)
+    desk.must("case", "claim", rows[0]["id"], *BY, "--next", f"{again:%Y-%m-%d}")
     desk.must("case", "note", rows[0]["id"], "đã gọi, hẹn thứ Hai", *BY)
     assert desk.run("case", "note", rows[0]["id"], " ", *BY).status == 2
     desk.must("case", "decide", rows[0]["id"], "--why", "đã giải thể", *BY)

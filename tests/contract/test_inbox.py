@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
@@ -9,7 +11,7 @@ from zlib import crc32
 
 import pytest
 from imap_tools import MailBoxUnencrypted
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from bench.outbox_world import fill
@@ -17,7 +19,7 @@ from congvan.acts import deliveries, inbox, outbox
 from congvan.acts.history import history
 from congvan.house import House
 from congvan.mail.imap import Fetched, Mailbox, MailboxUnreadable
-from congvan.store.tables import Case, Delivery, Incoming, Message
+from congvan.store.tables import Campaign, Case, Delivery, Incoming, Message
 from tests.conftest import Postbox
 from tests.contract.conftest import PASSWORD, free_port
 
@@ -85,7 +87,9 @@ def person(to: str, text: str = "Chúng tôi đã nhận và xác nhận thực 
     )
 
 
-def report(to: str, original: str, action: str = "failed", status: str = "5.1.1") -> str:
+def report(
+    to: str, original: str, action: str = "failed", status: str = "5.1.1", about: str = "vanthu@cty0.example"
+) -> str:
     """What Postfix writes (RFC 3464)."""
     return (
         f"Return-Path: <>\nFrom: MAILER-DAEMON@mx.cty0.example (Mail Delivery System)\nTo: {to}\n"
@@ -94,7 +98,7 @@ def report(to: str, original: str, action: str = "failed", status: str = "5.1.1"
         'Content-Type: multipart/report; report-type=delivery-status; boundary="B"\n\n'
         "--B\nContent-Type: text/plain\n\nThis is the mail system.\n\n"
         "--B\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.cty0.example\n\n"
-        f"Final-Recipient: rfc822; vanthu@cty0.example\nAction: {action}\nStatus: {status}\n"
+        f"Final-Recipient: rfc822; {about}\nAction: {action}\nStatus: {status}\n"
         "Diagnostic-Code: smtp; 550 5.1.1 User unknown\n\n"
         f"--B\nContent-Type: text/rfc822-headers\n\nMessage-ID: {original}\nSubject: x\n\n--B--\n"
     )
@@ -147,6 +151,21 @@ async def test_a_bounce_makes_the_delivery_undeliverable_and_somebody_is_told(of
         assert (case.kind, case.delivery_id, case.closed_at) == ("undeliverable", delivery.id, None)
 
 
+async def test_too_many_letters_that_come_back_hold_the_campaign_like_refusals(
+    house: House, postbox: Postbox
+) -> None:
+    await outbox.dispatch(house, postbox, await fill(house, 20))
+    office = Office(house, postbox, Shelf())
+    async with house.store.view() as ledger:
+        rows = await ledger.rows(select(Message.delivery_id, Message.message_id, Message.address).limit(6))
+    for number, (key, message_id, address) in enumerate(rows, 1):
+        back = report(f"congvan+{house.links.mail_token(key)}@bql.example", message_id, about=address)
+        await office.comes(back.replace("failed.5.1.1@", f"{number}@"))
+        async with house.store.view() as ledger:
+            campaign = await ledger.first(select(Campaign))
+        assert (campaign.held_by == "engine") == (number == 6), number
+
+
 async def test_a_delay_is_written_down_and_nothing_else(office: Office) -> None:
     await office.comes(report(await office.address(), office.message_id, "delayed", "4.4.1"))
     assert (await office.delivery()).state == "SENT"
@@ -173,7 +192,76 @@ async def test_a_bounce_of_the_letter_before_a_readdressing_says_nothing_of_the_
     assert (await office.delivery()).state == "UNDELIVERABLE"
 
 
+async def test_a_report_about_a_mailbox_elsewhere_is_written_down_and_moves_nothing(office: Office) -> None:
+    elsewhere = report(await office.address(), office.message_id, about="lan@other.example")
+    assert (await office.comes(elsewhere)).delivery_id is not None
+    events = (await history(office.house, (await office.delivery()).id))["events"]
+    assert ((await office.delivery()).state, events[-1]["kind"]) == ("SENT", "noted")
+    forwarded = elsewhere.replace("Final-R", "Original-Recipient: rfc822;vanthu@CTY0.example\nFinal-R")
+    await office.comes(forwarded.replace("failed.5.1.1@", "second@"))
+    assert (await office.delivery()).state == "UNDELIVERABLE"
+
+
+async def test_a_report_that_knows_our_message_id_alone_has_to_come_from_a_mail_system(office: Office) -> None:
+    forged = report("congvan@bql.example", office.message_id)
+    forged = forged.replace("Return-Path: <>", "Return-Path: <lan@cty0.example>")
+    forged = forged.replace("MAILER-DAEMON@mx", "lan@mx")
+    row = await office.comes(forged)
+    assert (row.kind, row.matched_by, (await office.delivery()).state) == ("bounce_hard", "message_id", "SENT")
+    await office.comes(report("congvan@bql.example", office.message_id).replace("failed.5.1.1@", "second@"))
+    assert (await office.delivery()).state == "UNDELIVERABLE"
+
+
+async def test_a_bounce_without_our_headers_counts_in_a_later_round_where_it_names_the_mailbox(office: Office) -> None:
+    delivery = await office.delivery()
+    await deliveries.resend(office.house, delivery.id, "Lan", address="moi@cty0.example")
+    await outbox.dispatch(office.house, office.postbox, delivery.hop_id)
+    await office.comes(report(await office.address(), "<somebody.elses@id.example>"))
+    assert (await office.delivery()).state == "SENT"
+    bare = report(await office.address(), "<somebody.elses@id.example>", about="Moi@cty0.example")
+    await office.comes(bare.replace("failed.5.1.1@", "second@"))
+    assert (await office.delivery()).state == "UNDELIVERABLE"
+
+
 # ------------------------------------------------------------------------------------ once, and whatever comes
+
+
+async def test_one_mail_to_two_of_our_addresses_stands_beside_both_deliveries(
+    house: House, postbox: Postbox
+) -> None:
+    await outbox.dispatch(house, postbox, await fill(house, 2))
+    office = Office(house, postbox, Shelf())
+    async with house.store.view() as ledger:
+        keys = sorted(await ledger.all(select(Delivery.id)))
+    for key in keys:
+        await office.comes(person(f"congvan+{house.links.mail_token(key)}@bql.example", "Cả hai đã nhận."))
+    assert sorted(str(row.delivery_id) for row in await office.rows()) == keys
+    office.shelf.uidvalidity = 8
+    assert await inbox.read(house, office.shelf) == {"again": 2}
+
+
+async def test_a_folder_that_was_numbered_anew_is_read_through_once(office: Office) -> None:
+    await office.comes(person(await office.address()))
+    office.shelf.uidvalidity = 8
+    assert await inbox.read(office.house, office.shelf) == {"again": 1}
+    assert await inbox.read(office.house, office.shelf) == {}
+
+
+async def test_of_a_thread_of_thousands_one_statement_finds_our_letter(office: Office) -> None:
+    strangers = " ".join(f"<{number}@cty0.example>" for number in range(900))
+    statements: list[str] = []
+
+    def count(*arguments: object) -> None:
+        statements.append(str(arguments[2]))
+
+    raw = person("congvan@bql.example", references=f"<x@cty0.example>\nReferences: {office.message_id} {strangers}")
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        row = await office.comes(raw)
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    assert (row.delivery_id, row.matched_by) == ((await office.delivery()).id, "message_id")
+    assert sum("FROM messages" in one for one in statements) == 1
 
 
 async def test_what_was_taken_in_is_not_taken_in_again_even_where_the_folder_is_numbered_anew(office: Office) -> None:
@@ -185,16 +273,17 @@ async def test_what_was_taken_in_is_not_taken_in_again_even_where_the_folder_is_
 
 
 async def test_a_mail_that_trips_us_is_kept_and_does_not_hold_up_the_next(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     really = inbox._place
 
     async def trips(*arguments: object) -> object:
         if arguments[2].subject == "bay":  # type: ignore[attr-defined]
-            raise ZeroDivisionError
+            raise ZeroDivisionError("vanthu@cty0.example")
         return await really(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(inbox, "_place", trips)
+    caplog.set_level(logging.ERROR)
     address = await office.address()
     office.shelf.mails += [
         person(address, "một").replace("Re: công văn", "bay").encode(),
@@ -205,6 +294,8 @@ async def test_a_mail_that_trips_us_is_kept_and_does_not_hold_up_the_next(
     rows = await office.rows()
     assert [(row.text, row.delivery_id is None) for row in rows[:2]] == [("một", True), ("hai", False)]
     assert len(rows) == 3
+    assert "ZeroDivisionError" in caplog.text
+    assert "cty0.example" not in caplog.text
 
 
 @pytest.mark.parametrize("shape", ["text/plain; charset=utf-8", "multipart/mixed; boundary=x"])
@@ -351,6 +442,46 @@ async def test_a_mail_that_the_server_cannot_give_keeps_no_other_back(
     source = Mailbox.parse("imap://a:b@localhost")
     with nullcontext() if given is not None else pytest.raises(MailboxUnreadable):
         assert [(one.uid, one.raw) async for one in source.newer(0, 0)] == given
+
+
+#: Of these the server says what it says to one who asks for them: BAD, no text, a text in quotes, a text.
+ODD = {
+    1: b"* 1 FETCH (UID 1 BODY[]<0> {3}\r\nmot)\r\n",
+    2: b"BAD out of order",
+    3: b"* 3 FETCH (UID 3 BODY[]<0> NIL)\r\n",
+    4: b'* 4 FETCH (UID 4 BODY[]<0> "bon")\r\n',
+    5: b"* 5 FETCH (BODY[]<0> {3}\r\nnam UID 5)\r\n",
+    6: b"* 6 FETCH (UID 6 FLAGS (\\Seen))\r\n",
+}
+
+
+async def _odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """An IMAP server in its few words."""
+    writer.write(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")
+    while line := await reader.readline():
+        tag, command, *rest = line.split()
+        last = b"OK done"
+        if command == b"CAPABILITY":
+            writer.write(b"* CAPABILITY IMAP4rev1\r\n")
+        elif command == b"EXAMINE":
+            writer.write(b"* 6 EXISTS\r\n* OK [UIDVALIDITY 7] numbered\r\n")
+        elif rest and rest[0] == b"SEARCH":
+            writer.write(b"* SEARCH 1 2 3 4 5 6\r\n")
+        elif rest and rest[0] == b"FETCH" and rest[2] != b"(UID)":
+            for uid in map(int, rest[1].split(b",")):
+                if ODD[uid].startswith(b"BAD"):
+                    last = ODD[uid]
+                    break
+                writer.write(ODD[uid])
+        writer.write(tag + b" " + last + b"\r\n")
+    writer.close()
+
+
+async def test_whatever_the_server_says_of_a_mail_those_behind_it_are_read_and_none_is_lost() -> None:
+    async with await asyncio.start_server(_odd, "127.0.0.1", 0) as server:
+        source = Mailbox("127.0.0.1", server.sockets[0].getsockname()[1], "congvan", PASSWORD)
+        found = [(one.uid, one.raw) async for one in source.newer(0, 0)]
+    assert found == [(1, b"mot"), (2, b""), (3, b""), (4, b""), (5, b"nam")]
 
 
 async def test_a_mail_that_was_not_given_is_kept_as_unknown(office: Office) -> None:

@@ -90,6 +90,70 @@ def test_the_words_of_a_person_are_only_words(text: str) -> None:
     assert (found.kind, found.text) == ("human", text)
 
 
+def test_a_postmaster_who_begins_a_thread_is_a_person() -> None:
+    raw = mail(
+        "Return-Path: <postmaster@dien-tu.example>\nFrom: Nguyen Van A <postmaster@dien-tu.example>\n"
+        "Subject: Cong ty Dien tu\nContent-Type: text/plain; charset=utf-8",
+        "Đã nhận. Chúng tôi không thể gửi báo cáo trước ngày 8/12.\n",
+    )
+    assert classify(raw, MAILBOXES).kind == "human"
+    assert classify(raw.replace(b"Cong ty Dien tu", b"Undeliverable: Cong van"), MAILBOXES).kind == "bounce_hard"
+
+
+def test_an_answer_with_a_bounce_attached_is_an_answer() -> None:
+    bounce = next(sample for sample in SAMPLES if sample.name == "postfix: no such user").raw
+    raw = mail(
+        f"From: Van thu <{WHO}>\nSubject: Re: x\nIn-Reply-To: {OURS}\nContent-Type: multipart/mixed; boundary=P",
+        "--P\nContent-Type: text/plain; charset=utf-8\n\nTôi gửi thư cho phòng Quy hoạch thì bị trả lại.\n\n"
+        "--P\nContent-Type: message/rfc822\n\n" + bounce.decode().replace("\r\n", "\n") + "\n--P--\n",
+    )
+    found = classify(raw, MAILBOXES)
+    assert (found.kind, found.recipient) == ("human", WHO)
+    assert found.text == "Tôi gửi thư cho phòng Quy hoạch thì bị trả lại."
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "status", "wrong_address"),
+    [
+        ("mx[5.10.20.30]: timed out. Will keep trying.", "bounce_soft", "", False),
+        ("mx[5.1.20.30]: Connection timed out. Still trying.", "bounce_soft", "", False),
+        ("host mx (4.3.2.1) said: 550 no such user", "bounce_hard", "", True),
+        ("host mx said: 550 no such user. Exim 4.96.2", "bounce_hard", "", True),
+        ("host mx said: 550 no such user. MTA 4.3.2", "bounce_hard", "4.3.2", False),
+        ("host mx said: 550 5.1.1 no such user. MTA 4.3.2 (5.1.1).", "bounce_hard", "5.1.1", True),
+        ("#550 4.4.7 QUEUE.Expired; message expired", "bounce_hard", "4.4.7", False),
+        ("451 4.2.0 greylisted. This is not a permanent error.", "bounce_soft", "4.2.0", False),
+        ("451 4.2.0 greylisted. A permanent error.", "bounce_hard", "4.2.0", False),
+    ],
+)
+def test_what_looks_like_a_status_and_is_an_address_or_a_version_is_none(
+    said: str, kind: str, status: str, wrong_address: bool
+) -> None:
+    head = "Return-Path: <>\nFrom: MAILER-DAEMON@x.example\nSubject: your mail"
+    found = classify(mail(head, f"To {WHO}: could not be delivered.\n{said}\n"), MAILBOXES)
+    assert (found.kind, found.status, found.wrong_address) == (kind, status, wrong_address)
+
+
+#: Windows-1258 has some tone marks as characters of their own.
+CP1258 = str.maketrans({"ố": "ô\u0301", "ậ": "â\u0323", "ã": "a\u0303"})
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "Công văn số 12, đã nhận".encode(),
+        "Công văn số 12, đã nhận".translate(CP1258).encode("cp1258"),
+        "=?utf-8?b?Q8O0bmcgdsSDbg==?= số 12, đã nhận".encode(),
+        "Công văn =?utf-8?q?s=E1=BB=91?= 12, đã nhận".encode(),
+    ],
+    ids=["utf-8", "cp1258", "mixed", "mixed the other way"],
+)
+def test_a_header_that_nobody_encoded_is_read_all_the_same(octets: bytes) -> None:
+    raw = b"From: V\xc4\x83n th\xc6\xb0 <a@b.example>\r\nSubject: " + octets + b"\r\n\r\nxin chao\r\n"
+    found = classify(raw, MAILBOXES)
+    assert (found.subject, found.recipient) == ("Công văn số 12, đã nhận", "a@b.example")
+
+
 def test_a_stranger_is_a_person_without_a_token() -> None:
     found = classify(b"From: a@b.example\r\nTo: congvan@bql-mau.example\r\nSubject: hi\r\n\r\nxin chao\r\n", MAILBOXES)
     assert (found.kind, found.token, found.original_message_id) == ("human", "", "")
@@ -103,6 +167,58 @@ def test_a_notice_that_says_nothing_is_unknown() -> None:
 def test_text_without_a_quotation_is_kept_whole() -> None:
     text = "Từ: ngày mai\nchúng tôi thực hiện.\n\nNgày 05/12 đã họp.\nOn va ban viet:\nhết"
     assert own_words(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Đã gửi từ ngày 05/12/2023 qua đường bưu điện, số 12/CV-CT.",
+        "Gửi từ phòng Hành chính: đã nhận công văn.",
+        "Đã gửi bằng Gmail hôm qua.",
+        "Ngày 05/12/2023 Công ty đã gửi",
+    ],
+)
+def test_an_answer_that_begins_like_a_heading_or_a_footer_is_shown(text: str) -> None:
+    assert own_words(text) == text
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        "Đã gửi từ iPhone của tôi",
+        "Sent from my Samsung Galaxy smartphone.",
+        "Gửi từ Thư cho Windows",
+        "Get Outlook for iOS",
+        "Được gửi từ điện thoại thông minh Samsung Galaxy của tôi.",
+    ],
+)
+def test_what_the_telephone_says_below_is_left_out_and_what_stands_below_that_is_not(footer: str) -> None:
+    assert own_words(f"{footer}\n\nCông ty đã nhận.\n\nVào 08:05, Ban Quản lý đã viết:\n> a") == "Công ty đã nhận."
+    assert own_words(f"Công ty đã nhận.\n\n{footer}\n\n> a") == "Công ty đã nhận."
+
+
+def test_an_answer_below_the_letter_is_shown() -> None:
+    assert own_words("Vào 08:05, Ban Quản lý đã viết:\n> Kính gửi\n> ./.\n\nCông ty đã nhận.").endswith(
+        "\n\nCông ty đã nhận."
+    )
+
+
+HTML = "--P\nContent-Type: text/html; charset=utf-8\n\n<p>Công ty đã nhận.</p>\n\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "--P\nContent-Type: text/plain\n\n \n\n" + HTML + "--P--\n",
+        HTML + "--P\nContent-Type: text/plain; name=a.txt\n\nphụ lục\n\n--P--\n",
+        HTML + "--P\nContent-Type: message/rfc822\n\nSubject: x\nContent-Type: text/plain\n\nthư cũ\n\n--P--\n",
+    ],
+    ids=["empty plain text", "a file", "a mail"],
+)
+def test_what_a_person_wrote_is_shown_and_not_what_he_attached(body: str) -> None:
+    head = f"From: Van thu <{WHO}>\nSubject: Re: x\nContent-Type: multipart/mixed; boundary=P"
+    found = classify(mail(head, body), MAILBOXES)
+    assert (found.kind, found.text) == ("human", "Công ty đã nhận.")
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,12 @@ from congvan.mail.message import (
     HeaderRefused,
     Headers,
     compose,
-    divide_by_size,
     encode_enclosures,
     encoded_size,
     message_id,
     parse_address,
     ready,
+    that_fit,
     verp_sender,
     verp_token,
 )
@@ -242,10 +242,8 @@ def test_a_token_that_would_not_survive_is_refused(token: str) -> None:
 
 def test_what_is_too_large_waits_behind_a_link_and_the_letter_comes_first() -> None:
     huge = Enclosure.of("hồ sơ.zip", "application/zip", b"\0" * 3_000_000)
-    attached, linked = divide_by_size([PDF, huge, CITY], 1_000_000)
-    assert attached == (PDF, CITY)
-    assert linked == (huge,)
-    assert abs(encoded_size(PDF) - len(encode_enclosures([PDF]).encoded)) < 512
+    assert that_fit([len(one.data) for one in (PDF, huge, CITY)], 1_000_000) == [True, False, True]
+    assert abs(encoded_size(len(PDF.data)) - len(encode_enclosures([PDF]).encoded)) < 512
 
 
 def test_the_deadline_is_a_calendar_entry_that_an_extension_moves() -> None:

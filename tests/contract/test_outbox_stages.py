@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
 import dkim
+import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -30,10 +33,11 @@ from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.mail.sender import Sender, SmtpUrl
 from congvan.mail.sink import Sink
 from congvan.mail.wire import WireLost
+from congvan.portal.app import app
 from congvan.store.database import Store
 from congvan.store.ledger import Ledger
 from congvan.store.schema import migrate
-from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Message
+from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Hop, Message
 from tests.conftest import Postbox
 from tests.postgres import fresh_database
 
@@ -289,6 +293,27 @@ async def test_a_first_share_leaves_and_a_person_lets_the_rest_go(house: House, 
     assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 45}
 
 
+async def test_each_hop_has_its_own_first_share_whatever_was_let_go_before(
+    house: House, postbox: Postbox, clock: HandClock
+) -> None:
+    set_house(house, canary_share=0.05)
+    hop_id = await fill(house, 40)
+    async with house.store.act() as ledger:
+        campaign = await ledger.first(select(Campaign))
+        await ledger.change(Campaign, plan=campaign.plan | {"urgency": "normal"}, urgency="normal")
+        other = await ledger.first(select(Hop.id).where(Hop.id != hop_id))
+        sent = await ledger.all(select(Message.id).where(Message.hop_id == hop_id).order_by(Message.id).limit(26))
+        await ledger.change(Message, Message.id.in_(sent), hop_id=other, state="SENT", attempts=1)
+    await campaigns.hold(house, campaign.id, "Lan")
+    await campaigns.resume(house, campaign.id, "Lan")
+    clock.forward(minutes=1)
+    assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 1}
+    async with house.store.view() as ledger:
+        assert (await ledger.first(select(Campaign))).held_by == "engine"
+    await campaigns.resume(house, campaign.id, "Lan")
+    assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 13}
+
+
 async def test_too_many_refusals_hold_the_campaign_and_its_log_says_why(house: House, postbox: Postbox) -> None:
     hop_id = await fill(house, 2_000)
     refused = Outcome("", "refused", 550, "5.1.1 unknown")
@@ -331,6 +356,42 @@ async def test_an_exercise_reaches_no_real_address(house: House, postbox: Postbo
         await outbox.dispatch(house, sender, hop_id)
         await sender.aclose()
     assert reached[1:] == ["tapduot@bql.example"]
+
+
+# ------------------------------------------------------------------------------------ large files
+
+
+async def test_a_file_that_is_too_large_for_a_mail_is_fetched_from_the_recipients_page(house: House) -> None:
+    hop_id = await fill(house, 1)
+    large = b"%PDF-1.7\n" + bytes(range(256)) * 4_000
+    async with house.store.act() as ledger:
+        sha256 = await ledger.keep_file(large, "application/pdf")
+        document = {"name": "Phụ lục 1/2.pdf", "sha256": sha256, "media_type": "application/pdf"}
+        campaign = await ledger.first(select(Campaign))
+        await ledger.change(Campaign, upstream=[*campaign.upstream, document])
+        (message,) = await ledger.all(select(Message))
+        await ledger.change(Message, enclosures=[document, *message.enclosures])
+    set_house(house, mail_max_bytes=1_000_000)
+    taken: list[bytes] = []
+
+    async def keep(_from: str, _to: tuple[str, ...], data: bytes) -> None:
+        taken.append(data)
+
+    async with Sink(keep) as sink:
+        sender = Sender(SmtpUrl("127.0.0.1", sink.port, "none"))
+        assert await outbox.dispatch(house, sender, hop_id) == {"accepted": 1}
+        await sender.aclose()
+    mail = message_from_bytes(taken[0], policy=policy.default)
+    assert message.enclosures
+    assert [part.get_filename() for part in mail.iter_attachments()] == [one["name"] for one in message.enclosures]
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert text.count("Tải về: ") == 1
+    link = re.search(r"Tải về: (\S+)", text)[1]  # type: ignore[index]
+    assert sha256 in text
+    assert link in mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app(house)), base_url="http://x") as web:
+        got = await web.get(link)
+    assert (got.status_code, got.content) == (200, large)
 
 
 # ------------------------------------------------------------------------------------ DKIM
@@ -467,7 +528,38 @@ async def test_a_new_database_in_an_old_home_is_no_restored_one(house: House, po
     assert await outbox.dispatch(house, postbox, await fill(house, 1)) == {"accepted": 1}
 
 
+@pytest.mark.parametrize("content", [b"", b"null", b'{"a": 3}', b'{"a": {"count": 3}}'], ids=ascii)
+async def test_while_the_watermark_cannot_be_read_nothing_leaves_until_a_person_has_answered(
+    house: House, postbox: Postbox, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    hop_id = await fill(house, 2)
+    path = house.settings.home / "watermark.json"
+    path.write_bytes(content)
+    assert await outbox.dispatch(house, postbox, hop_id) == {}
+    assert await reconciling.is_restored(house)
+    assert "congvan reconcile" in caplog.text
+    assert await reconciling.reconcile(house, "Chu Thị Lan", resend=True) == {"in_log": 0, "resent": 2, "assumed": 0}
+    assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 2}
+    assert not await reconciling.is_restored(house)
+    assert "Lan" not in caplog.text
+    path.unlink()
+    path.mkdir()
+    assert await reconciling.is_restored(house)
+
+
 # ------------------------------------------------------------------------------------ the mail server's log
+
+
+async def test_a_log_that_cannot_be_read_keeps_no_letter_back(
+    house: House, postbox: Postbox, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    hop_id = await fill(house, 1)
+    works = await outbox.claim(house, hop_id)
+    await outbox.record(house, works, [Outcome(works[0].message.id, "unknown", None, "no reply to the final dot")])
+    set_house(house, mta_log=Path())
+    clock.forward(minutes=5)
+    assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 1}
+    assert "IsADirectoryError" in caplog.text
 
 
 def postfix_log(message_id: str) -> str:

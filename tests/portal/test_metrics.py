@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
+from congvan.acts.mails import PATIENCE
 from congvan.house import House
 from congvan.portal.app import app
 from congvan.store.tables import Campaign, Delivery, Hop, Message
@@ -34,6 +37,25 @@ async def test_the_counts_are_those_of_the_database(house: House) -> None:
     assert said["congvan_relay_alive"] == 0
     assert said["congvan_messages_due"] == 0
     assert said["congvan_board_behind"] == 0, "there is no Prefect"
+
+
+async def test_a_message_that_was_tried_and_put_off_is_as_old_as_its_first_chance(house: House) -> None:
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        one = await ledger.first(select(Message).where(Message.campaign_id.is_not(None)))
+        first = now - timedelta(hours=7)
+        await ledger.change(
+            Message, Message.id == one.id, state="QUEUED", attempts=5, not_before=now + timedelta(hours=1),
+            give_up_at=first + PATIENCE,
+        )  # fmt: skip
+    async with asked(house) as web:
+        assert numbers((await web.get("/metrics")).text)["congvan_oldest_due_seconds"] == 7 * 3600
+    async with house.store.act() as ledger:
+        await ledger.change(Message, Message.id == one.id, not_before=now)
+        await ledger.change(Campaign, held_at=now, held_by="Lan")
+    async with asked(house) as web:
+        said = numbers((await web.get("/metrics")).text)
+    assert (said["congvan_oldest_due_seconds"], said["congvan_messages_due"]) == (0, 0)
 
 
 async def test_the_board_lags_by_those_whom_it_would_show(house: House) -> None:

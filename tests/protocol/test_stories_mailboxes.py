@@ -87,7 +87,7 @@ async def test_a_bounce_after_the_letter_was_taken_sends_it_to_the_next_mailbox(
     sent = await town.one(Message, Message.delivery_id == row.id)
     local, _, domain = town.house.settings.mail_from.partition("@")
     shelf = Shelf()
-    raw = report(f"{local}+{town.house.links.mail_token(row.id)}@{domain}", sent.message_id)
+    raw = report(f"{local}+{town.house.links.mail_token(row.id)}@{domain}", sent.message_id, about=sent.address)
     shelf.mails.append(raw.replace("\n", "\r\n").encode())
     await inbox.read(town.house, shelf)
     await town.work()
@@ -156,7 +156,7 @@ async def test_a_digest_that_comes_back_goes_to_the_next_mailbox_once_and_a_pers
     sent = await town.one(Message, Message.kind == "digest")
     local, _, domain = town.house.settings.mail_from.partition("@")
     shelf = Shelf()
-    raw = report(f"{local}+{town.house.links.mail_token(sent.id)}@{domain}", sent.message_id)
+    raw = report(f"{local}+{town.house.links.mail_token(sent.id)}@{domain}", sent.message_id, about=sent.address)
     # Two servers on its way report of it, and one has said before that it passed it on.
     passed_on = raw.replace("Action: failed", "Action: relayed").replace("Message-ID: <failed", "Message-ID: <relayed")
     for one in (passed_on, raw, raw.replace("Message-ID: <failed", "Message-ID: <second")):
