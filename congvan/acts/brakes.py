@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 
 from congvan.acts import campaigns, notices
 from congvan.acts.frozen import is_urgent
@@ -85,16 +86,21 @@ async def _campaign_of(ledger: Ledger, hop_id: str) -> Campaign:
 
 
 async def _was_resumed(ledger: Ledger, campaign_id: str, hop_id: str) -> bool:
-    """Whether a person let the campaign go on after the first letters of this hop were tried: an earlier word was about
-    other mailboxes."""
-    first = (
-        select(func.min(Attempt.started_at))
+    """Whether a person let the campaign go on after the first letters of a hop of this level were tried: an earlier
+    word was about other mailboxes, and one for each of hundreds of companies would be none."""
+    resumed = EventRow.stream == campaign_id, EventRow.kind == str(Fact.RESUMED)
+    last = await ledger.first(select(EventRow.at).where(*resumed).order_by(EventRow.at.desc()))
+    if last is None:
+        return False
+    alike = aliased(Hop)
+    tried = (
+        select(Attempt.message_id)
         .join(Message, Message.id == Attempt.message_id)
-        .where(Message.hop_id == hop_id, Message.kind.in_(LETTERS))
-        .scalar_subquery()
+        .join(Hop, Hop.id == Message.hop_id)
+        .join(alike, (alike.campaign_id == Hop.campaign_id) & (alike.level == Hop.level))
+        .where(alike.id == hop_id, Message.kind.in_(LETTERS), Attempt.started_at <= last)
     )
-    resumed = EventRow.stream == campaign_id, EventRow.kind == str(Fact.RESUMED), EventRow.at >= first
-    return bool(await ledger.first(select(EventRow.seq).where(*resumed)))
+    return await ledger.first(tried) is not None
 
 
 async def _too_many(house: House, ledger: Ledger, campaign_id: str) -> str:

@@ -56,8 +56,13 @@ class Composer:
         """One outgoing message for each claimed one; payloads are spliced at the last moment."""
         now = await self._dated()
         scenes = await self._load_scenes(works, now)
-        await self._load_files([_attached(work.message, scenes.get(scene_key(work.message))) for work in works])
-        return [self._outgoing(work, scenes.get(scene_key(work.message)), now, witness) for work in works]
+        seen = [(work, scenes.get(scene_key(work.message))) for work in works]
+        enclosed = [_attached(work.message, scene) for work, scene in seen]
+        await self._load_files(enclosed)
+        return [
+            self._outgoing(work, scene, files, now, witness)
+            for (work, scene), files in zip(seen, enclosed, strict=True)
+        ]
 
     async def _dated(self) -> datetime:
         now = await self._house.clock.now()
@@ -121,10 +126,11 @@ class Composer:
         return self._moulds.words(work, known[1] if known is not None else None, self._now)
 
     def _outgoing(
-        self, work: Work, scene: wording.Scene | None, now: datetime, witness: Witness | None
-    ) -> Outgoing:
+        self, work: Work, scene: wording.Scene | None, enclosed: Sequence[Mapping[str, str]], now: datetime,
+        witness: Witness | None,
+    ) -> Outgoing:  # fmt: skip
         message = work.message
-        shared = self._files[_shas(_attached(message, scene))]
+        shared = self._files[_shas(enclosed)]
         token = self._house.links.mail_token(message.delivery_id or message.id)
         back = verp_sender(self._house.settings.mail_from, token)
         to = self._reached(work)

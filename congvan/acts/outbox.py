@@ -101,7 +101,8 @@ class _Round:
         if self._shut or not (limit := await self._brakes.allowance(size)):
             return []
         works = await claim(self._house, self._hop_id, limit, self._gate)
-        self._gate.write()
+        # It waits for the disk, and the letters on the wire do not.
+        await asyncio.to_thread(self._gate.write)
         self._size = min(2 * self._size, BATCH)
         return works
 

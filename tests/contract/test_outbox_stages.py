@@ -314,6 +314,23 @@ async def test_each_hop_has_its_own_first_share_whatever_was_let_go_before(
     assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 13}
 
 
+async def test_what_a_person_lets_go_holds_for_every_hop_of_that_level(house: House, postbox: Postbox) -> None:
+    set_house(house, canary_share=0.1)
+    hop_id = await fill(house, 50)
+    async with house.store.act() as ledger:
+        campaign = await ledger.first(select(Campaign))
+        await ledger.change(Campaign, plan=campaign.plan | {"urgency": "normal"}, urgency="normal")
+        level = (await ledger.get(Hop, hop_id)).level
+        other = await ledger.first(select(Hop.id).where(Hop.id != hop_id))
+        await ledger.change(Hop, Hop.id == other, level=level)
+        some = await ledger.all(select(Message.id).where(Message.hop_id == hop_id).order_by(Message.id).limit(20))
+        await ledger.change(Message, Message.id.in_(some), hop_id=other)
+    assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 3}
+    await campaigns.resume(house, campaign.id, "Lan")
+    waiting = 20 + 1  # its own slip among them
+    assert await outbox.dispatch(house, postbox, other) == {"accepted": waiting}, "nobody is asked for each of hundreds"
+
+
 async def test_too_many_refusals_hold_the_campaign_and_its_log_says_why(house: House, postbox: Postbox) -> None:
     hop_id = await fill(house, 2_000)
     refused = Outcome("", "refused", 550, "5.1.1 unknown")
