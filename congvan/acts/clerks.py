@@ -18,11 +18,13 @@ from sqlalchemy.exc import IntegrityError
 
 from congvan.acts import issuing
 from congvan.acts.drafting import PDF
+from congvan.acts.frozen import rule_of
 from congvan.acts.papers import file_name
 from congvan.acts.signed_files import Issued
 from congvan.errors import ActRefused, BadInput, NotFound
 from congvan.house import House
 from congvan.rules.protocol import Fact
+from congvan.rules.records import Issue
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.office import Entered
 from congvan.store.tables import Campaign, File, Hop, Letter, OrganisationRow
@@ -33,7 +35,10 @@ _SOMEBODY = "?"
 
 @dataclass(frozen=True)
 class Paper:
-    """A letter as the clerk sees it. entered: what waits for a second person, or for somebody who has looked."""
+    """A letter as the clerk sees it. entered: what waits for a second person, or for somebody who has looked.
+
+    recallable: an authority's, which can be taken back from those who got it.
+    """
 
     letter: Letter
     campaign: str
@@ -43,6 +48,7 @@ class Paper:
     overdue: bool
     file: str
     entered: Entered | None
+    recallable: bool
 
 
 async def waiting(house: House) -> list[Paper]:
@@ -79,11 +85,16 @@ async def _papers(ledger: Ledger, rows: Sequence[Letter], now: datetime) -> list
         one.letter_id: one
         for one in await ledger.all(select(Entered).where(Entered.letter_id.in_([row.id for row in rows])))
     }
+    hops = {
+        one.id: one for one in await ledger.all(select(Hop).where(Hop.id.in_({row.hop_id for row in rows})))
+    }
+    signed = {key for key, hop in hops.items() if rule_of(campaigns[hop.campaign_id], hop).issue is Issue.SIGNED}
     return [
         Paper(
             row, campaigns[row.campaign_id].code, campaigns[row.campaign_id].mode == "live",
             names.get(row.issuer, row.issuer), names.get(row.awaits or "", row.awaits or ""),
             row.awaits_until is not None and row.awaits_until < now, file_name(row), entered.get(row.id),
+            row.hop_id in signed and row.state == "ISSUED",
         )
         for row in rows
     ]  # fmt: skip

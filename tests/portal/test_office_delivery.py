@@ -16,7 +16,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import confirmations, deliveries, escalations, inbox
+from congvan.acts import confirmations, deliveries, escalations, inbox, passing_on
 from congvan.acts.confirmations import Answer
 from congvan.errors import ActRefused, StaleDelivery
 from congvan.house import House
@@ -332,6 +332,15 @@ async def test_a_letter_is_taken_back_from_everybody_and_what_they_say_is_record
     await clerk.do(at(tenant, "recalled"), 422, agreed="no")
     await clerk.do(at(tenant, "recalled"), agreed="yes", channel="phone")
     assert (await desk.delivery(tenant.recipient)).recall == "agreed"
+
+
+async def test_only_an_authoritys_letter_is_offered_to_be_taken_back(leader: Clerk, desk: Desk) -> None:
+    investor = await desk.delivery("CDT-VSIP")
+    await passing_on.pass_on(desk.house, investor.id, passing_on.PassOn("Hoa", "Giám đốc"))
+    async with desk.house.store.view() as ledger:
+        letters = dict(await ledger.rows(select(Letter.issuer, Letter.id).where(Letter.state == "ISSUED")))
+    assert "Thu hồi văn bản" in await leader.see(f"/office/letters/{letters['BQL']}")
+    assert "Thu hồi văn bản" not in await leader.see(f"/office/letters/{letters['CDT-VSIP']}")
 
 
 async def test_an_archive_that_inflates_a_thousandfold_is_not_unpacked(clerk: Clerk, desk: Desk) -> None:
