@@ -8,7 +8,7 @@ from typing import Any
 
 from congvan.acts import escalations, mails, recalls, wording
 from congvan.acts.drafting import printed_due
-from congvan.acts.frozen import is_urgent, plan_of, policy_of
+from congvan.acts.frozen import is_urgent, longest_term, plan_of, policy_of
 from congvan.acts.papers import enclosure
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -58,7 +58,11 @@ async def take_the_place(
     await mails.queue(house, ledger, queued, now)
     await _to_copies(house, ledger, campaign, hop, letter, said, enclosed, now, "replacement")
     await _nowhere(house, ledger, [row for row, _, _ in changes if not row.address and row.due_at], now)
-    await _in_its_place(ledger, campaign, hop, old, letter, now, by)
+    # For whom the hop has no term yet the new date holds; that one of its recipients has more time is his alone.
+    due = personal_due_at(
+        longest_term(campaign, hop), printed_due(letter), letter.created_at, now, house.calendars
+    )
+    await _in_its_place(ledger, campaign, hop, old, letter, due, now, by)
     await _passed_on_anew(ledger, [row for row, _, _ in changes], hops, now)
     for one in hops.values():
         if one.opened_at is not None or one.bypassed_at is not None:
@@ -157,7 +161,7 @@ async def _nowhere(house: House, ledger: Ledger, rows: Sequence[Delivery], now: 
 
 
 async def _in_its_place(
-    ledger: Ledger, campaign: Campaign, hop: Hop, old: Letter, letter: Letter, now: datetime, by: str
+    ledger: Ledger, campaign: Campaign, hop: Hop, old: Letter, letter: Letter, due: datetime, now: datetime, by: str
 ) -> None:
     if old.state == "ISSUED":
         await ledger.change(Letter, Letter.id == old.id, state="REPLACED")
@@ -165,8 +169,7 @@ async def _in_its_place(
     entry = Entry(Fact.LETTER_REPLACED, {"letter": letter.id, "old": old.id}, actor=by)
     assert hop.due_at is not None, "only an issued letter is replaced"
     again = {"state": "OPEN", "settled_at": None}
-    # For whom the hop has no term yet the new date holds; that one of its recipients has more time is his alone.
-    await ledger.write(hop, now, entry, letter_id=letter.id, due_at=max(hop.due_at, printed_due(letter)), **again)
+    await ledger.write(hop, now, entry, letter_id=letter.id, due_at=max(hop.due_at, due), **again)
     # What is drafted from now on says what the new letter says; the log keeps which letter said it first.
     words = {"letter": letter.sheet["context"]["letter"]}
     row = await ledger.take(Campaign, campaign.id)

@@ -85,7 +85,7 @@ FAULTS = (
            "if delivery.due_at is not None or settled(State(delivery.state), Settles(delivery.settles)):",
            "if settled(State(delivery.state), Settles(delivery.settles)):", f"{_STORIES}passing_on.py", _SIMULATOR),
     _fault("the hop below opens without the company's act", "acts/opening.py",
-           "return releases(policy.release, State(parent.state), authority=authority, past_due=past_due)", "return True",
+           "if may(past_due=parent.due_at is not None and now >= parent.due_at):", "if True:",
            f"{_STORIES}passing_on.py", _SIMULATOR),
     _fault("whoever has no mailbox is waited for", "acts/opening.py",
            "values |= {\"state\": advance(State.QUEUED, Event.REFUSED), \"wake_at\": None}",
