@@ -292,11 +292,13 @@ async def _release_below(
     a company that was exempted before this letter left."""
     own_letter = rule_of(campaign, hop).issue is not Issue.TAKEN_IN
     for delivery in deliveries:
-        if own_letter and delivery.child_hop_id is not None and State(delivery.state) is State.EXEMPT:
+        if delivery.child_hop_id is None:
+            continue
+        if own_letter and State(delivery.state) is State.EXEMPT:
             await past_exempt(ledger, campaign, delivery, "engine", delivery.reason or "", now)
             continue
         waits = policy_of(campaign, hop, delivery.level).release is Release.ON_FORWARD
-        if delivery.child_hop_id is None or (waits and State(delivery.state) not in _PASSED_ON):
+        if waits and State(delivery.state) not in _PASSED_ON:
             continue
         below = await ledger.get(Hop, delivery.child_hop_id)
         at = await opens_at(house, ledger, campaign, below, now) if below.opened_at is None else None
