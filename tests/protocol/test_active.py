@@ -25,7 +25,9 @@ def test_what_does_more_than_being_read_is_found(pdf: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "pdf", [made_pdf("Kính gửi /JavaScript /Launch"), packed(b"<</S/GoTo/D[3 0 R/Fit]>>"), b"%PDF-1.7 ours"]
+    "pdf",
+    [made_pdf("Kính gửi /JavaScript /Launch"), packed(b"<</S/GoTo/D[3 0 R/Fit]>>"), b"%PDF-1.7 ours"],
+    ids=["words", "a step within", "no page"],
 )
 def test_a_plain_letter_is_none(pdf: bytes) -> None:
     assert not is_active(pdf)
