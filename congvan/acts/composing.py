@@ -9,7 +9,7 @@ from itertools import compress
 
 from congvan.acts import moulds, wording
 from congvan.acts.claiming import Work
-from congvan.acts.drafting import upwards
+from congvan.acts.frozen import upwards
 from congvan.acts.mails import LETTERS
 from congvan.errors import LetterRefused, NothingInstalled
 from congvan.house import House

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from congvan.acts import escalations, hops, mails, opening, receipts
+from congvan.acts import escalations, hops, mails, receipts, releasing
 from congvan.acts.frozen import plan_of, reckoned
 from congvan.acts.signed_files import examined
 from congvan.errors import ActRefused, LinkRevoked
@@ -218,7 +218,7 @@ async def wake_whom_it_concerns(
     """Wake only where something becomes due: the hop below opens, or this hop has settled."""
     if delivery.child_hop_id is not None:
         below = await ledger.get(Hop, delivery.child_hop_id)
-        if below.opened_at is None and await opening.released(house, ledger, campaign, below):
+        if below.opened_at is None and await releasing.released(house, ledger, campaign, below):
             await mails.wake_hop(ledger, below.id, now)
     if done and delivery.due_at is not None and not await hops.has_open(ledger, delivery.hop_id):
         await mails.wake_hop(ledger, delivery.hop_id, now)

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import not_, select
 
-from congvan.acts import campaigns, confirmations, escalations, letters, mails, opening, papers
-from congvan.acts.frozen import is_urgent, rule_of
+from congvan.acts import campaigns, confirmations, escalations, letters, mails, opening, papers, releasing
+from congvan.acts.frozen import is_urgent
 from congvan.errors import ActRefused, NotFound, StaleDelivery
 from congvan.house import House
 from congvan.rules.protocol import Event, State, advance, reached, settled
-from congvan.rules.records import Issue, Settles
+from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Message, WayRow
 
@@ -131,22 +131,14 @@ async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) 
         await ledger.write(delivery, now, entries, **values)
         if campaign.state == "RUNNING" and delivery.child_hop_id is not None:
             if event is Event.EXEMPTED:
-                await _open_past(ledger, campaign, delivery, by, why, now)
+                above = await ledger.get(Hop, delivery.hop_id)
+                await releasing.past_exempt(ledger, campaign, above, delivery, by, now)
             await papers.drop_of_hop(ledger, await ledger.take(Hop, delivery.child_hop_id), now)
             await tell_of_those_cut_off(house, ledger, delivery.child_hop_id, now)
         if told:
             await mails.queue(house, ledger, [_farewell(campaign, delivery, event, why, now)], now)
             await mails.wake_hop(ledger, delivery.hop_id, now)
         await confirmations.wake_whom_it_concerns(house, ledger, campaign, delivery, now, done=True)
-
-
-async def _open_past(
-    ledger: Ledger, campaign: Campaign, delivery: Delivery, by: str, why: str, now: datetime
-) -> None:
-    """Who need not pass on leaves nobody behind: those below get the letter of the hop above, as past a silent one."""
-    above = await ledger.get(Hop, delivery.hop_id)
-    if above.opened_at is not None and rule_of(campaign, above).issue is not Issue.TAKEN_IN:
-        await opening.past_exempt(ledger, campaign, delivery, by, why, now)
 
 
 async def tell_of_those_cut_off(house: House, ledger: Ledger, hop_id: str, now: datetime) -> None:

@@ -10,18 +10,18 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import registry
-from congvan.acts.frozen import cascade_of, plan_of, policy_of, rule_of
+from congvan.acts.frozen import cascade_of, plan_of, rule_of, upwards
+from congvan.acts.terms import term_below
 from congvan.acts.validity import registered, who_signs
 from congvan.house import House
 from congvan.letters.names import spoken
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
-from congvan.rules.deadlines import due_at, moved_on, personal_due_at
 from congvan.rules.protocol import Fact
 from congvan.rules.records import CampaignPlan, Cascade, HopRule, Issue, LetterText, Organisation
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delivery, EventRow, Hop, Letter, ParkRow, WayRow
+from congvan.store.tables import Campaign, Delivery, Hop, Letter, ParkRow, WayRow
 
 PDF = "application/pdf"
 
@@ -63,65 +63,6 @@ async def draft(
         if instead is not None:
             sheet = sheet.model_copy(update={"context": sheet.context | {"replaces": dict(instead.old)}})
         return Draft(sheet, max(dues.values()), dues)
-
-
-async def term_below(
-    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, level: str, now: datetime
-) -> datetime:
-    """The deadline of one level of a hop's recipients, for a letter that leaves now: its own term, or the one
-    that the letter above printed for this level (else for the issuer) where that gives more time."""
-    deadline = policy_of(campaign, hop, level).deadline
-    above = await above_of(ledger, hop)
-    if above is None or above.due_at is None or above.opened_at is None:
-        return due_at(deadline, now, house.calendars)
-    # A hop that only registers the letter above has no term of its own to keep to.
-    if rule_of(campaign, above).issue is Issue.TAKEN_IN:
-        return due_at(deadline, now, house.calendars)
-    parent = await ledger.get(Delivery, hop.parent_delivery_id)
-    said = await said_due(house, ledger, campaign, above, level, parent.level)
-    return personal_due_at(deadline, said, above.opened_at, now, house.calendars)
-
-
-async def said_due(
-    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, level: str, instead: str = ""
-) -> datetime:
-    """The term that a hop which has opened gives a level, `instead` where its letter names none for that one.
-
-    More time for all, where it was given; else what is printed there, moved on as the hop's own date has been since, by
-    a pause or another calendar.
-    """
-    assert hop.due_at is not None, "an open hop has a deadline"
-    letter = await ledger.find(Letter, hop.letter_id) if hop.letter_id else None
-    dues = (letter.sheet.get("dues") or {}) if letter is not None else {}
-    if letter is None or len(set(dues.values())) < 2:
-        return hop.due_at
-    if await ledger.first(select(EventRow.seq).where(EventRow.stream == hop.id, EventRow.kind == str(Fact.EXTENDED))):
-        return hop.due_at  # everybody has got that date, later than any that is printed
-    level = level if level in dues else instead
-    printed, latest = printed_due(letter, level), printed_due(letter)
-    if hop.due_at <= latest:
-        return printed
-    deadline = policy_of(campaign, hop, level).deadline
-    if deadline.hours:
-        return printed + (hop.due_at - latest)
-    days = house.calendars.state.count(local(latest).date(), local(hop.due_at).date())
-    return min(moved_on(printed, days, house.calendars, deadline.calendar), hop.due_at)
-
-
-async def above_of(ledger: Ledger, hop: Hop) -> Hop | None:
-    """The hop that a hop's issuer is a recipient of; None at the top."""
-    if hop.parent_delivery_id is None:
-        return None
-    parent = await ledger.get(Delivery, hop.parent_delivery_id)
-    return await ledger.get(Hop, parent.hop_id)
-
-
-async def upwards(ledger: Ledger, hop: Hop) -> list[Hop]:
-    """A hop and those above it, up to the first."""
-    found = [hop]
-    while (above := await above_of(ledger, found[-1])) is not None:
-        found.append(above)
-    return found
 
 
 async def _sheet(
@@ -300,8 +241,3 @@ def reread(letter: Letter) -> Draft:
     due = datetime.fromisoformat(data.pop("due_at"))
     dues = {level: datetime.fromisoformat(at) for level, at in (data.pop("dues", None) or {}).items()}
     return Draft(Sheet.model_validate(data), due, dues)
-
-
-def printed_due(letter: Letter, level: str = "") -> datetime:
-    """The deadline that a letter prints for a level of its recipients, as an instant; else its latest."""
-    return datetime.fromisoformat((letter.sheet.get("dues") or {}).get(level) or letter.sheet["due_at"])

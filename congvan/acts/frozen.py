@@ -1,4 +1,4 @@
-"""What a campaign froze at its launch, read back as records."""
+"""What a campaign froze at its launch: plan, cascade and rules, read back as records, and the way up from a hop."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from congvan.rules import cascade as rules
 from congvan.rules.deadlines import Standing
 from congvan.rules.protocol import State
 from congvan.rules.records import CampaignPlan, Cascade, Deadline, HopRule, Policy, Settles
+from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Hop
 
 
@@ -71,3 +72,19 @@ def standing(delivery: Delivery) -> Standing:
 def reckoned(campaign: Campaign, now: datetime) -> datetime:
     """The instant against which terms are held: while a campaign is paused its clock stands still."""
     return campaign.paused_at or now
+
+
+async def above_of(ledger: Ledger, hop: Hop) -> Hop | None:
+    """The hop that a hop's issuer is a recipient of; None at the top."""
+    if hop.parent_delivery_id is None:
+        return None
+    parent = await ledger.get(Delivery, hop.parent_delivery_id)
+    return await ledger.get(Hop, parent.hop_id)
+
+
+async def upwards(ledger: Ledger, hop: Hop) -> list[Hop]:
+    """A hop and those above it, up to the first."""
+    found = [hop]
+    while (above := await above_of(ledger, found[-1])) is not None:
+        found.append(above)
+    return found

@@ -21,8 +21,8 @@ from congvan.acts import (
     registry,
     validity,
 )
-from congvan.acts.drafting import said_due
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of
+from congvan.acts.terms import said_due
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.letters.numbering import short_day

@@ -13,11 +13,12 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import demo, mails, registry
-from congvan.acts.drafting import PDF, Draft, draft, insert, prepare, printed_due, term_below, upwards
-from congvan.acts.frozen import cascade_of, is_urgent, rule_of
+from congvan.acts.drafting import PDF, Draft, draft, insert, prepare
+from congvan.acts.frozen import cascade_of, is_urgent, rule_of, upwards
 from congvan.acts.issuing import company_letter, issue, issue_company, play_issue, sheet_to_sign, to_sign
 from congvan.acts.papers import asked_again, enclosure, file_name, issue_until
 from congvan.acts.signed_files import Issued
+from congvan.acts.terms import printed_due, term_below
 from congvan.errors import NotFound
 from congvan.house import House
 from congvan.letters.numbering import short_day

@@ -10,8 +10,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from congvan.acts import office_mails
-from congvan.acts.drafting import printed_due
 from congvan.acts.mails import NOTICE
+from congvan.acts.terms import printed_due
 from congvan.acts.wording import Scene, answer_link, change_fields, delegate_link, files_of
 from congvan.house import House
 from congvan.letters import numbering

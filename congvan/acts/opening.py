@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import escalations, letters, mails, recalls, wording
+from congvan.acts import escalations, letters, mails, releasing, wording
 from congvan.acts.frozen import is_urgent, plan_of, policy_of, rule_of
 from congvan.acts.registry import mailboxes, organisation
 from congvan.house import House
 from congvan.rules.calendar import local
 from congvan.rules.deadlines import personal_due_at
-from congvan.rules.protocol import Event, Fact, State, advance, releases, settled
-from congvan.rules.records import Issue, Release, Settles
+from congvan.rules.protocol import Event, Fact, State, advance, settled
+from congvan.rules.records import Issue, Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Hop, Letter, WayRow
-
-_PASSED_ON = (State.FORWARDED, State.COMPLETED)
 
 
 async def toward_opening(house: House, hop: Hop) -> None:
@@ -28,7 +25,7 @@ async def toward_opening(house: House, hop: Hop) -> None:
     async with house.store.view() as ledger:
         campaign = await ledger.get(Campaign, hop.campaign_id)
         rule = rule_of(campaign, hop)
-        if not await released(house, ledger, campaign, hop):
+        if not await releasing.released(house, ledger, campaign, hop):
             return
     if hop.bypassed_at is not None:
         await _open(house, hop.id)
@@ -44,34 +41,6 @@ async def toward_opening(house: House, hop: Hop) -> None:
     else:
         await _issue_unsigned(house, hop.id)
         await _open(house, hop.id)
-
-
-async def released(house: House, ledger: Ledger, campaign: Campaign, hop: Hop) -> bool:
-    """True when this hop may open: by the obligation above, or past it; the first hop always."""
-    now = await house.clock.now()
-    return await opens_at(house, ledger, campaign, hop, now) == now
-
-
-async def opens_at(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, now: datetime) -> datetime | None:
-    """`now` when this hop may open, else when it may by the clock alone (`at_deadline`); None: it waits for a person.
-
-    No letter that was recalled is passed on, not past anybody either.
-    """
-    if hop.parent_delivery_id is None:
-        return now
-    if await recalls.taken_back(ledger, hop):
-        return None
-    if hop.bypassed_at is not None:
-        return now
-    parent = await ledger.get(Delivery, hop.parent_delivery_id)
-    above = await ledger.get(Hop, parent.hop_id)
-    policy = policy_of(campaign, above, parent.level)
-    one = await organisation(ledger, parent.recipient)
-    authority = bool(one.standing_authority) or rule_of(campaign, hop).issue is not Issue.COMPANY
-    may = partial(releases, policy.release, State(parent.state), authority=authority)
-    if may(past_due=parent.due_at is not None and now >= parent.due_at):
-        return now
-    return parent.due_at if may(past_due=True) else None
 
 
 async def _issue_unsigned(house: House, hop_id: str) -> None:
@@ -102,7 +71,7 @@ async def _open(house: House, hop_id: str) -> None:
         # Whoever joined between the two locks would be forgotten.
         deliveries = await _on_the_way(ledger, hop_id)
         campaign = await ledger.get(Campaign, first.campaign_id)
-        if not await released(house, ledger, campaign, hop):
+        if not await releasing.released(house, ledger, campaign, hop):
             return  # who was to pass it on was let go meanwhile
         dues = await _printed_dues(house, ledger, campaign, hop, now)
         due_at = max(dues.values())
@@ -115,7 +84,7 @@ async def _open(house: House, hop_id: str) -> None:
         if above is not None and hop.bypassed_at is None:
             await _passed_on(ledger, above, now)
         own = [one for one in deliveries if one.hop_id == hop_id]
-        await _release_below(house, ledger, campaign, hop, own, now)
+        await releasing.release_below(house, ledger, campaign, hop, own, now)
     await _prepare_below(house, hop_id, [one.child_hop_id for one in own if one.child_hop_id])
 
 
@@ -201,18 +170,6 @@ async def _take_over(
             await escalations.open_case(house, ledger, delivery, "undeliverable", now)
 
 
-async def past_exempt(
-    ledger: Ledger, campaign: Campaign, delivery: Delivery, by: str, why: str, now: datetime
-) -> None:
-    """Who need not pass on leaves nobody behind: those below a company get the letter of the hop above."""
-    assert delivery.child_hop_id is not None, "the caller looked"
-    below = await ledger.take(Hop, delivery.child_hop_id)
-    if below.opened_at is None and below.bypassed_at is None and rule_of(campaign, below).issue is Issue.COMPANY:
-        entry = Entry(Fact.BYPASSED, {"exempt": delivery.recipient, "why": why}, actor=by)
-        await ledger.write(below, now, entry, bypassed_at=now)
-        await mails.wake_hop(ledger, below.id, now)
-
-
 async def _found_again(
     ledger: Ledger, changes: Sequence[tuple[Delivery, list[Entry], dict[str, Any]]], now: datetime
 ) -> None:
@@ -270,7 +227,7 @@ async def _copies(house: House, ledger: Ledger, campaign: Campaign, hop: Hop, no
 async def _passed_on(ledger: Ledger, parent: Delivery, now: datetime) -> None:
     """The issuer's own obligation: an opened hop is the proof that it passed the directive on."""
     state = State(parent.state)
-    if state in _PASSED_ON:
+    if state in releasing.PASSED_ON:
         return
     new = advance(state, Event.FORWARDED)
     done = settled(new, Settles(parent.settles))
@@ -283,24 +240,3 @@ async def _passed_on(ledger: Ledger, parent: Delivery, now: datetime) -> None:
     await ledger.write(parent, now, entries, **values)
     if done:
         await mails.wake_hop(ledger, parent.hop_id, now)
-
-
-async def _release_below(
-    house: House, ledger: Ledger, campaign: Campaign, hop: Hop, deliveries: Sequence[Delivery], now: datetime
-) -> None:
-    """Wake the hops below that wait for no answer: now (`at_once`), or when the term of their issuer ends; and go past
-    a company that was exempted before this letter left."""
-    own_letter = rule_of(campaign, hop).issue is not Issue.TAKEN_IN
-    for delivery in deliveries:
-        if delivery.child_hop_id is None:
-            continue
-        if own_letter and State(delivery.state) is State.EXEMPT:
-            await past_exempt(ledger, campaign, delivery, "engine", delivery.reason or "", now)
-            continue
-        waits = policy_of(campaign, hop, delivery.level).release is Release.ON_FORWARD
-        if waits and State(delivery.state) not in _PASSED_ON:
-            continue
-        below = await ledger.get(Hop, delivery.child_hop_id)
-        at = await opens_at(house, ledger, campaign, below, now) if below.opened_at is None else None
-        if at is not None:
-            await mails.wake_hop(ledger, below.id, at)

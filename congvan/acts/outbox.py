@@ -15,7 +15,7 @@ from itertools import count
 
 from sqlalchemy import func, select
 
-from congvan.acts import brakes, reconciling
+from congvan.acts import brakes, reconciling, recovering
 from congvan.acts.claiming import BATCH, PRESSED_BATCH, Work, claim
 from congvan.acts.composing import Composer
 from congvan.acts.judging import JITTER, untried, wait_before, wait_while_shut
@@ -47,7 +47,7 @@ async def dispatch(house: House, carrier: Carrier, hop_id: str | None = None) ->
        letters to the next mailboxes of those that refused among it.
     3. A server that asks for time ends the round: the rest stays as it was, for later.
     """
-    await reconciling.recover(house)
+    await recovering.recover(house)
     return await _Round(house, carrier, hop_id).run()
 
 
@@ -109,10 +109,10 @@ class _Round:
     async def _carry(self, works: list[Work]) -> None:
         try:
             keys, attempts = [work.message.id for work in works], [work.ordinal for work in works]
-            folder = reconciling.folder(self._house)
+            folder = recovering.folder(self._house)
             with Journal(folder, self._house.name, next(_numbers), keys, attempts) as journal:
                 async with _kept(self._house, keys):
-                    works = await reconciling.look_up(self._house, works)
+                    works = await recovering.look_up(self._house, works)
                     outcomes = await self._send(works, journal)
                 if len(outcomes) == len(works):
                     journal.done()

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import escalations, mails, papers, registry, wording
-from congvan.acts.drafting import upwards
-from congvan.acts.frozen import is_urgent, rule_of
+from congvan.acts.frozen import is_urgent, rule_of, upwards
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.protocol import Event, Fact, State, advance, reached

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from congvan.acts import escalations, mails, recalls, wording
-from congvan.acts.drafting import printed_due
 from congvan.acts.frozen import is_urgent, longest_term, plan_of, policy_of
 from congvan.acts.papers import enclosure
+from congvan.acts.terms import printed_due
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.deadlines import personal_due_at

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from congvan.acts import letters, mails, moulds, registry, wording
 from congvan.acts.claiming import Work
-from congvan.acts.drafting import upwards
+from congvan.acts.frozen import upwards
 from congvan.acts.launches import Launch, launch
 from congvan.errors import NotFound
 from congvan.house import Carrier, House, build

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Integer, Select, bindparam, or_, select, tuple_
 
-from congvan.acts import chasing, mails, opening
+from congvan.acts import chasing, mails, releasing
 from congvan.house import House
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter
@@ -40,7 +40,7 @@ async def next_wake(house: House, ledger: Ledger, hop_id: str) -> datetime | Non
 async def _opens_at(house: House, ledger: Ledger, campaign: Campaign, hop: Hop) -> datetime | None:
     """When a hop that has not opened is to be looked at, by the clock."""
     now = await house.clock.now()
-    opens = await opening.opens_at(house, ledger, campaign, hop, now)
+    opens = await releasing.opens_at(house, ledger, campaign, hop, now)
     if opens != now:
         return opens
     letter = await ledger.find(Letter, hop.letter_id) if hop.state == "PENDING_ISSUE" and hop.letter_id else None

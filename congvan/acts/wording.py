@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 
 from congvan.acts import registry
-from congvan.acts.drafting import reread, upwards
-from congvan.acts.frozen import cascade_of, plan_of, policy_of, rule_of
+from congvan.acts.drafting import reread
+from congvan.acts.frozen import cascade_of, plan_of, policy_of, rule_of, upwards
 from congvan.acts.mails import LETTERS
 from congvan.house import House
 from congvan.letters import numbering

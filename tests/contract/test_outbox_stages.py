@@ -21,7 +21,7 @@ from sqlalchemy import select, update
 
 from bench.kill import Trial, survive
 from bench.outbox_world import fill, settings
-from congvan.acts import campaigns, outbox, reconciling
+from congvan.acts import campaigns, outbox, reconciling, recovering
 from congvan.acts.judging import wait_before, wait_while_shut
 from congvan.clock import HandClock
 from congvan.errors import ActRefused, NothingInstalled
@@ -624,9 +624,9 @@ async def test_an_unknown_letter_that_the_log_knows_is_not_sent_again(
 async def test_the_journal_of_a_living_process_is_left_alone(house: House, postbox: Postbox) -> None:
     hop_id = await fill(house, 2)
     works = await outbox.claim(house, hop_id)
-    with Journal(reconciling.folder(house), house.name, 1, [work.message.id for work in works]):
-        assert await reconciling.recover(house) == {}
-    assert await reconciling.recover(house) == {"untouched": 2}
+    with Journal(recovering.folder(house), house.name, 1, [work.message.id for work in works]):
+        assert await recovering.recover(house) == {}
+    assert await recovering.recover(house) == {"untouched": 2}
     assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 2}
     assert {(one.attempts, one.unknown) for one in await messages(house)} == {(1, 0)}
 
@@ -638,10 +638,10 @@ async def test_what_a_killed_process_had_not_begun_is_refused_where_one_that_it_
     slow = await outbox.claim(house, hop_id)
     clock.forward(seconds=house.settings.lease_s + 1)
     killed = await outbox.claim(house, hop_id)
-    with Journal(reconciling.folder(house), house.name, 1, [work.message.id for work in killed]):
+    with Journal(recovering.folder(house), house.name, 1, [work.message.id for work in killed]):
         await outbox.record(house, slow[:1], [Outcome(slow[0].message.id, "refused", 550, "5.1.1 No such user")])
         assert await states(house) == {"CLAIMED": 2}, "whoever has it in hand may have it taken"
-    assert await reconciling.recover(house) == {"untouched": 2}
+    assert await recovering.recover(house) == {"untouched": 2}
     assert await states(house) == {"REFUSED": 1, "QUEUED": 1}
     assert {one.ordinal for one in await attempts(house)} == {1}, "no attempt that was not made"
 
@@ -650,10 +650,10 @@ async def test_after_a_new_start_of_the_machine_what_the_journal_lacks_is_unknow
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     works = await outbox.claim(house, await fill(house, 2))
-    with Journal(reconciling.folder(house), house.name, 1, [work.message.id for work in works]) as journal:
+    with Journal(recovering.folder(house), house.name, 1, [work.message.id for work in works]) as journal:
         journal.ended(Outcome(works[0].message.id, "accepted", 250, "2.0.0 Ok"))
     monkeypatch.setattr("congvan.mail.journal.boot_id", lambda: "another start")
-    assert await reconciling.recover(house) == {"accepted": 1, "unknown": 1}
+    assert await recovering.recover(house) == {"accepted": 1, "unknown": 1}
     assert await states(house) == {"SENT": 1, "UNKNOWN": 1}
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from bench.outbox_world import fill
-from congvan.acts import amending, mails, outbox, recalls, reconciling, registry
+from congvan.acts import amending, mails, outbox, recalls, recovering, registry
 from congvan.clock import HandClock
 from congvan.errors import NotFound
 from congvan.house import House
@@ -52,7 +52,7 @@ async def test_a_reminder_to_issue_that_one_mailbox_refuses_goes_to_the_next(pla
         f"{letter.id}-1": ("vp@vp.example", "REFUSED"),
         f"{letter.id}-1_again1": ("hai@vp.example", "SENT"),
     }
-    assert reconciling.files(reconciling.folder(placed)) == []
+    assert recovering.files(recovering.folder(placed)) == []
 
 
 async def test_a_hop_opens_whatever_codes_its_recipients_have(placed: House) -> None:
@@ -117,9 +117,9 @@ async def _left_refused(house: House, recipient: str) -> Path:
         await mails.queue(house, ledger, [mail], now)
     (work,) = await outbox.claim(house, None)
     # Numbered apart from those of this process's own dispatches.
-    with Journal(reconciling.folder(house), house.name, 10**6, [work.message.id], [work.ordinal]) as journal:
+    with Journal(recovering.folder(house), house.name, 10**6, [work.message.id], [work.ordinal]) as journal:
         journal.ended(Outcome(work.message.id, "refused", 550, "5.1.1 rieng@tu.example: no such user"))
-    (path,) = reconciling.files(reconciling.folder(house))
+    (path,) = recovering.files(recovering.folder(house))
     return path
 
 
@@ -145,7 +145,7 @@ async def test_a_journal_that_cannot_be_settled_keeps_no_other_mail_back_and_is_
         known = await registry.read(ledger)
     late = Organisation(code="KHONG-CO", name="Đơn vị mới", level="board", contacts=_mailboxes(1, "moi"))
     await registry.take_over(placed, replace_in(known, late))
-    assert await reconciling.recover(placed) == {"refused": 1}
+    assert await recovering.recover(placed) == {"refused": 1}
     assert not path.exists()
     assert await _state_of(placed, "KHONG-CO") == "REFUSED"
 
@@ -159,12 +159,12 @@ async def test_a_journal_that_was_not_settled_in_time_says_nothing_of_the_next_a
 ) -> None:
     await fill(placed, 1)
     path = await _left_refused(placed, "KHONG-CO")
-    assert await reconciling.recover(placed) == {}
+    assert await recovering.recover(placed) == {}
     assert path.exists()
     clock.forward(seconds=placed.settings.lease_s + 1)
     (work,) = await outbox.claim(placed, None)
     assert work.ordinal == 2
-    assert await reconciling.recover(placed) == {}
+    assert await recovering.recover(placed) == {}
     assert not path.exists(), "nothing of it is left to settle"
     assert await _state_of(placed, "KHONG-CO") == "CLAIMED"
 
@@ -192,7 +192,7 @@ async def test_one_outcome_that_cannot_be_recorded_has_no_other_of_its_batch_sen
 
 async def test_a_journal_that_nobody_can_read_keeps_no_mail_back(placed: House, postbox: Postbox) -> None:
     hop_id = await fill(placed, 2)
-    path = reconciling.folder(placed) / f"{'0' * 32}-1.wire"
+    path = recovering.folder(placed) / f"{'0' * 32}-1.wire"
     path.parent.mkdir()
     path.write_bytes(b"B \xff\xfe\nC \xff\n")
     assert await outbox.dispatch(placed, postbox, hop_id) == {"accepted": 2}

@@ -84,7 +84,7 @@ FAULTS = (
     _fault("a second way brings a second letter", "acts/opening.py",
            "if delivery.due_at is not None or settled(State(delivery.state), Settles(delivery.settles)):",
            "if settled(State(delivery.state), Settles(delivery.settles)):", f"{_STORIES}passing_on.py", _SIMULATOR),
-    _fault("the hop below opens without the company's act", "acts/opening.py",
+    _fault("the hop below opens without the company's act", "acts/releasing.py",
            "if may(past_due=parent.due_at is not None and now >= parent.due_at):", "if True:",
            f"{_STORIES}passing_on.py", _SIMULATOR),
     _fault("whoever has no mailbox is waited for", "acts/opening.py",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from congvan import simulate as command
-from congvan.acts import opening, waking
+from congvan.acts import releasing, waking
 from congvan.letters.lint import errors, lint
 from congvan.rules import deadlines
 from congvan.simulation.faults import CHANCES, Faults
@@ -86,7 +86,7 @@ def test_an_opening_that_does_not_ask_for_its_release_is_found(monkeypatch: pyte
     async def always(*_given: object) -> bool:
         return True
 
-    monkeypatch.setattr(opening, "released", always)
+    monkeypatch.setattr(releasing, "released", always)
     assert found(10, "opened before its release")
 
 
