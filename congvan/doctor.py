@@ -25,7 +25,7 @@ from congvan.acts import reconciling, registry
 from congvan.acts.composing import dkim_signer, is_reserved
 from congvan.almanac import CalendarFile, read_calendar_file, unannounced
 from congvan.errors import BadInput, CongvanError, first_line
-from congvan.house import KEY_LETTERS, House, build
+from congvan.house import KEY_LETTERS, House, build, key_in
 from congvan.mail.address import domain_of
 from congvan.mail.imap import Mailbox, MailboxUnreadable
 from congvan.mail.url import LOOPBACK, SmtpUrl
@@ -144,10 +144,10 @@ def _keys(given: Settings) -> Check:
     if os.name == "posix" and mode & 0o077:
         return _fault(name, f"{path} ai cũng đọc được (quyền {mode:o})", f"chạy: chmod 600 {path}")
     try:
-        key = path.read_text("utf-8").strip()
-    except (OSError, ValueError) as error:
+        held = key_in(path)
+    except OSError as error:
         return _fault(name, f"{path} không đọc được ({first_line(error)})", "kiểm tra chủ và quyền đọc của tệp")
-    if len(key) < KEY_LETTERS:
+    if not held:
         remedy = "chép lại khóa từ bản sao lưu; không có bản sao lưu thì xóa tệp (mọi đường dẫn đã gửi sẽ hết hiệu lực)"
         return _fault(name, f"{path} trống hoặc quá ngắn", remedy)
     return _ok(name, str(path))
@@ -238,10 +238,13 @@ def _mta_log(given: Settings) -> list[Check]:
 def _smtp(url: str) -> Check:
     """Greets, logs in where a user is named, and goes: no sender, no recipient."""
     name = "thư đi"
+    remedy = "dạng smtp://người:mật-khẩu@máy:cổng?tls=starttls"
     try:
         way = SmtpUrl.parse(url)
-    except (ValueError, CongvanError) as error:
-        return _fault(name, f"CONGVAN_SMTP_URL: {error}", "dạng smtp://người:mật-khẩu@máy:cổng?tls=starttls")
+    except ValueError:  # its message may quote a piece of the password
+        return _fault(name, "CONGVAN_SMTP_URL không đọc được", remedy)
+    except CongvanError as error:
+        return _fault(name, f"CONGVAN_SMTP_URL: {error}", remedy)
     try:
         server = _connect(way)
     except smtplib.SMTPAuthenticationError as error:

@@ -156,6 +156,15 @@ def rarely_collected() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+def key_in(path: Path) -> str:
+    """The secret key that this file holds; "" for none: empty, too short or no text, as a full disk leaves it."""
+    try:
+        key = path.read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        return ""
+    return key if len(key) >= KEY_LETTERS else ""
+
+
 def with_keys(settings: Settings) -> Settings:
     """The settings with a secret key: the one in `home` where none is set, made on first use; raise NothingInstalled
     where its file holds none that can be believed: an empty key would let everybody sign."""
@@ -164,8 +173,7 @@ def with_keys(settings: Settings) -> Settings:
     path = settings.home / "secret.key"
     if not path.exists():
         _make_key(path)
-    key = path.read_text("utf-8").strip()
-    if len(key) < KEY_LETTERS:
+    if not (key := key_in(path)):
         raise NothingInstalled(
             f"{path} holds no key: put back the one of the backup, or delete the file (then links that are out end)"
         )

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
-import socket
-from collections.abc import Awaitable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import httpx
 
 from congvan.errors import place_of
+from congvan.store.database import passes
 
 log = logging.getLogger("congvan.relay")
 
-#: A database or a Prefect that is away is away for every hop: the round ends, and the relay waits for it.
-DATABASE_AWAY = (ConnectionError, TimeoutError, socket.gaierror)
-AWAY = (httpx.TransportError, *DATABASE_AWAY)
 
+@contextmanager
+def apart(what: str, tripped: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Do the block; where it trips the log is told, and `tripped` called.
 
-async def apart(what: str, doing: Awaitable[object]) -> bool:
-    """Do it; False where it tripped, which the log is told of. Whatever is away is raised."""
+    A database or a Prefect that is away is away for every hop: it is raised, the round ends, and the relay waits.
+    """
     try:
-        await doing
-    except AWAY:
-        raise
+        yield
     except Exception as fault:
+        if isinstance(fault, httpx.TransportError) or passes(fault):
+            raise
         log.error("%s has tripped and comes again: %s", what, place_of(fault))
-        return False
-    return True
+        tripped()

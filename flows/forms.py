@@ -36,20 +36,27 @@ def full(schema: Schema, settings: Settings) -> Schema:
 
 def check(settings: Settings) -> None:
     """Raise BadInput where the words of the forms cannot be read: without them nothing is registered."""
-    path = settings.config / "form.yaml"
+    _words(settings.config)
+
+
+def _words(config: Path) -> dict[str, Any]:
+    path = config / "form.yaml"
     try:
         words = yaml.safe_load(path.read_text("utf-8"))
-        whole = isinstance(words, dict) and words.keys() >= {"campaign", "campaign-in-full"}
-        told = "" if whole else "thiếu một biểu mẫu"
     except (OSError, ValueError, yaml.YAMLError) as fault:
-        told = f"không đọc được ({type(fault).__name__})"
-    if told:
-        raise BadInput([Fault(str(path), "", told, "chép lại form.yaml từ bản cài đặt")])
+        raise _fault(path, f"không đọc được ({type(fault).__name__})") from None
+    if not isinstance(words, dict) or not words.keys() >= {"campaign", "campaign-in-full"}:
+        raise _fault(path, "thiếu một biểu mẫu")
+    return words
+
+
+def _fault(path: Path, told: str) -> BadInput:
+    return BadInput([Fault(str(path), "", told, "chép lại form.yaml từ bản cài đặt")])
 
 
 def worded(schema: Schema, config: Path, flow: str) -> Schema:
     """The schema with the titles and descriptions of config/form.yaml; fields without words keep their names."""
-    words = yaml.safe_load((config / "form.yaml").read_text("utf-8"))
+    words = _words(config)
     records = schema.get("definitions", {})
     described = {name: _described(record, words.get(name, {})) for name, record in records.items()}
     return _described(schema, words[flow]) | ({"definitions": described} if described else {})

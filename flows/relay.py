@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -19,9 +20,9 @@ from congvan.acts import campaigns, demo, escalations, hops, leases, mails, pref
 from congvan.clock import DemoClock
 from congvan.errors import place_of
 from congvan.house import House
-from congvan.store.database import Refused
+from congvan.store.database import Refused, passes
 from congvan.store.tables import Hop
-from flows.apart import DATABASE_AWAY, apart
+from flows.apart import apart
 from flows.left_behind import end_left_behind
 from flows.publishing import Publisher
 from flows.registered import Deployments
@@ -94,13 +95,13 @@ class Relay:
                 # Not found: somebody has deleted what was just about to be set; `compare` finds that out.
                 log.warning("Prefect cannot be reached; trying again: %s", type(fault).__name__)
                 await self._wait(1.0)
-            except (Refused, *DATABASE_AWAY) as fault:
-                # A database that restarts or whose disk is full comes back, and then somebody has to be there.
-                log.warning("the database refuses; trying again: %s", type(getattr(fault, "orig", fault)).__name__)
-                await self._wait(1.0)
             except Exception as fault:
-                # What trips in one of the loops keeps the others neither from their letters nor from the board.
-                log.error("the relay has tripped; trying again: %s", place_of(fault))
+                if passes(fault):
+                    # A database that restarts or whose disk is full comes back, and then somebody has to be there.
+                    log.warning("the database refuses; trying again: %s", type(getattr(fault, "orig", fault)).__name__)
+                else:
+                    # What trips in one of the loops keeps the others neither from their letters nor from the board.
+                    log.error("the relay has tripped; trying again: %s", place_of(fault))
                 await self._wait(1.0)
             await self._wait(pause_s if self._leading else 0.2)
 
@@ -129,7 +130,8 @@ class Relay:
             self._restored = await reconciling.is_restored(self.house)
             await end_left_behind(self.house, runs.client, self.deployments.ids)
         for campaign_id in await campaigns.due(self.house):
-            await apart(f"campaign {campaign_id}", campaigns.turn(self.house, campaign_id))
+            with apart(f"campaign {campaign_id}"):
+                await campaigns.turn(self.house, campaign_id)
         await runs.campaigns()
         if not self._restored:
             await self._hops(runs)
@@ -145,15 +147,12 @@ class Relay:
             )  # fmt: skip
         wanted: list[Hop] = []
         for hop in free:
-            if not await apart(f"hop {hop.issuer} ({hop.id})", self._look_at(runs, hop, wanted)):
-                runs.put_off(hop)
+            with apart(f"hop {hop.issuer} ({hop.id})", partial(runs.put_off, hop)):
+                if await waking.needs_a_run(self.house, hop.id):
+                    wanted.append(hop)
+                else:
+                    await self._turn_here(runs, hop.id)
         await runs.wake(wanted)
-
-    async def _look_at(self, runs: Runs, hop: Hop, wanted: list[Hop]) -> None:
-        if await waking.needs_a_run(self.house, hop.id):
-            wanted.append(hop)
-        else:
-            await self._turn_here(runs, hop.id)
 
     async def _turn_here(self, runs: Runs, hop_id: str) -> None:
         """A round without mail needs no process: settled, escalated, or only planned anew."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -56,7 +57,8 @@ class Runs:
     async def campaigns(self) -> None:
         """Give each campaign its run, and end the run of one that a person has closed."""
         for run in await prefect_runs.unfinished_campaigns(self.house):
-            await apart(f"the run of campaign {run.id}", self._campaign(run))
+            with apart(f"the run of campaign {run.id}"):
+                await self._campaign(run)
 
     async def _campaign(self, run: prefect_runs.RunOf) -> None:
         if run.run_id is None:
@@ -86,16 +88,13 @@ class Runs:
         known = await self._read([hop.run_id for hop in due if hop.run_id])
         for hop in due:
             # Perhaps its campaign's page was deleted under it; `compare` forgets that, and a later pass makes both.
-            if not await apart(f"waking hop {hop.issuer} ({hop.id})", self._wake(hop, known.get(hop.run_id or ""))):
-                self.put_off(hop)
+            with apart(f"waking hop {hop.issuer} ({hop.id})", partial(self.put_off, hop)):
+                if await self._wake_one(hop, known.get(hop.run_id or "")):
+                    self.put_off(hop)
 
     def put_off(self, hop: Hop) -> None:
         """Look at a hop again after some seconds or when a turn of it has begun; meanwhile others have theirs."""
         self._woken[hop.id] = hop.turns, asyncio.get_running_loop().time()
-
-    async def _wake(self, hop: Hop, run: FlowRun | None) -> None:
-        if await self._wake_one(hop, run):
-            self.put_off(hop)
 
     async def _wake_one(self, hop: Hop, run: FlowRun | None) -> bool:
         """Whether it waits for a process now; a run that is just leaving has to be asked again."""
@@ -218,7 +217,8 @@ class Runs:
         for run in rows:
             # One that is deleted at this moment keeps no other from being looked at.
             found = known.get(run.run_id or "")
-            await apart(f"comparing {run.kind} {run.id} with Prefect", self._compare_one(run, found))
+            with apart(f"comparing {run.kind} {run.id} with Prefect"):
+                await self._compare_one(run, found)
 
     async def _compare_one(self, run: prefect_runs.RunOf, found: FlowRun | None) -> None:
         if run.kind == "hop" and run.seq > run.seen and not run.leased:

@@ -92,17 +92,17 @@ async def enter_mailbox(
 def _with(contacts: Sequence[Contact], new: Contact, today: date) -> tuple[Contact, ...]:
     """The mailboxes with this one, which takes the place of that of its address on the day from which it is used.
 
-    What was not said of it is as it was with the one whose place it takes. Without a first day it has the days of that
-    one, too, else it begins today; with one it has no last day.
+    What was not said of it is as it was with the one whose place it takes. Without a first day it keeps both days of
+    that one, or begins today where there was none; with a first day it has no last day unless one is given.
     """
     same = [one for one in contacts if one.email.lower() == new.email.lower()]
     gone = [one for one in same if in_use(one, max(today, new.valid_from or today))]
-    days = ("valid_from", "valid_until") if new.valid_from is None else ()
     if gone:
         blank = [name for name in ("name", "role", "phone") if not getattr(new, name)]
         blank += [] if "order" in new.model_fields_set else ["order"]
-        new = new.model_copy(update={name: getattr(gone[0], name) for name in (*blank, *days)})
-    elif days:
+        blank += [] if new.valid_from else ["valid_from", "valid_until"]
+        new = new.model_copy(update={name: getattr(gone[0], name) for name in blank})
+    elif new.valid_from is None:
         new = new.model_copy(update={"valid_from": today})
     gone += [one for one in same if one.valid_from == new.valid_from]
     return tuple(sorted([new, *(one for one in contacts if one not in gone)], key=lambda one: one.order))

@@ -48,16 +48,18 @@ class Brakes:
         return max(0, min(wanted, left)) if begun < total else wanted
 
     async def look(self, outcomes: Sequence[Outcome]) -> None:
-        """Note whether too many were refused since a person last let this campaign go on."""
+        """Hold the campaign where too many were refused since a person last let it go on."""
         if self._hop_id is None or all(one.verdict != "refused" for one in outcomes):
             return
         async with self._house.store.view() as ledger:
             campaign = await _campaign_of(ledger, self._hop_id)
-            self._why = await _too_many(self._house, ledger, campaign.id)
-        await self.settle()
+            why = await _too_many(self._house, ledger, campaign.id)
+        if why:
+            await _hold(self._house, campaign, why)
+            self._why = ""
 
     async def settle(self) -> None:
-        """Hold the campaign where a brake was pulled; its log says why."""
+        """Hold the campaign where its first share is out; its log says why."""
         if not self._why or self._hop_id is None:
             return
         async with self._house.store.view() as ledger:
@@ -70,8 +72,8 @@ async def look_at_reports(house: House) -> None:
     """Hold each running campaign too many of whose letters have come back: most mail servers take everything first."""
     running = select(Campaign).where(Campaign.state == "RUNNING", Campaign.held_at.is_(None))
     async with house.store.view() as ledger:
-        found = {one: await _too_many(house, ledger, one.id) for one in await ledger.all(running)}
-    for campaign, why in found.items():
+        found = [(one, await _too_many(house, ledger, one.id)) for one in await ledger.all(running)]
+    for campaign, why in found:
         if why:
             await _hold(house, campaign, why)
 

@@ -18,7 +18,7 @@ from congvan.acts import deliveries, escalations, extending, roll
 from congvan.acts.roll import Wanted
 from congvan.errors import ActRefused, ImpossibleMove, StaleDelivery
 from congvan.house import House
-from congvan.rules.deadlines import FARTHEST
+from congvan.rules.deadlines import too_far
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
 from congvan.store.tables import Case, Delivery
@@ -48,8 +48,8 @@ class Order:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What would happen. chosen: the deliveries that it reaches, each with how far it had come; names: the first of
-    them. skipped: reason → codes.
+    """What would happen. chosen: the deliveries that it reaches, each with the number of its letter (`round`) or, to
+    claim, the length of its log (`event_seq`); names: the first of them. skipped: reason → codes.
 
     more: how many lie beyond the most of one go. mark: two outlooks with the same mark reach the same, and nobody has
     done it meanwhile.
@@ -63,7 +63,7 @@ class Outlook:
     @property
     def mark(self) -> str:
         """A short hash of whom it reaches, as they stand."""
-        lines = "\n".join(f"{key} {stands}" for key, stands in self.chosen.items())
+        lines = "\n".join(f"{key} {seen}" for key, seen in self.chosen.items())
         return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
 
@@ -92,9 +92,9 @@ async def look(house: House, campaign_id: str, wanted: Wanted, order: Order) -> 
             chosen.append(row)
     taken = chosen[:MOST]
     # Letters come and go meanwhile, so the log's length is asked only of whoever is silent already.
-    stands = {row.id: row.event_seq if order.what is What.CLAIM else row.round for row in taken}
+    seen = {row.id: row.event_seq if order.what is What.CLAIM else row.round for row in taken}
     return Outlook(
-        stands, [f"{row.recipient} {row.name}" for row in taken[:_NAMES]], skipped,
+        seen, [f"{row.recipient} {row.name}" for row in taken[:_NAMES]], skipped,
         len(chosen) - len(taken),
     )  # fmt: skip
 
@@ -113,29 +113,29 @@ def _skips(row: Any, order: Order, has_case: bool, now: datetime) -> str:
     if order.what is What.EXTEND:
         if order.due_at is None or order.due_at <= row.due_at or order.due_at <= now:
             return "not_later"
-        return "too_far" if order.due_at > now + FARTHEST else ""
+        return "too_far" if too_far(order.due_at, now) else ""
     return "no_mailbox" if row.address is None else ""
 
 
 async def carry_out(house: House, chosen: Mapping[str, int], order: Order, by: str) -> tuple[int, int]:
     """Do it; (how many it reached, how many it did not because somebody was first)."""
     done = failed = 0
-    for key, stands in chosen.items():
+    for key, seen in chosen.items():
         try:
-            await _one(house, key, stands, order, by)
+            await _one(house, key, seen, order, by)
             done += 1
         except (ActRefused, ImpossibleMove, StaleDelivery):
             failed += 1
     return done, failed
 
 
-async def _one(house: House, key: str, stands: int, order: Order, by: str) -> None:
+async def _one(house: House, key: str, seen: int, order: Order, by: str) -> None:
     match order.what:
         case What.EXTEND:
             assert order.due_at is not None, "an extension has a date"
             await extending.extend(house, key, order.due_at, by, order.why)
         case What.RESEND:
-            await deliveries.resend(house, key, by, why=order.why, round_shown=stands)
+            await deliveries.resend(house, key, by, why=order.why, round_shown=seen)
         case What.CLAIM:
             await escalations.claim(house, key, by, order.why)
         case What.EXEMPT:

@@ -52,6 +52,15 @@ class Outcome:
     told: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The campaigns that run, their hops, and by hop when the letter was drafted whose date it keeps to."""
+
+    campaigns: Mapping[str, Campaign]
+    hops: Mapping[str, Hop]
+    dated: Mapping[str, datetime]
+
+
 async def remember(ledger: Ledger, file: CalendarFile) -> None:
     """Keep the calendar that the first deadlines are reckoned with; a later one is applied by a person."""
     if await ledger.note(NOTE) is None:
@@ -77,19 +86,20 @@ async def apply(house: House, file: CalendarFile, by: str, *, dry_run: bool = Fa
             if not dry_run:
                 await remember(ledger, file)
             return Outcome(False)
-        found = list(await _reckoned(ledger, build(before), new, file, now))
+        old = build(before)
+        found, running = await _reckoned(ledger, old, new, file, now)
         moved = tuple(sorted((one for _row, one in found), key=lambda one: one.code))
         if dry_run:
             return Outcome(True, moved)
         told = await _write(house, ledger, [pair for pair in found if not pair[1].kept], _why(before, file), now, by)
-        await _move_hops(ledger, build(before), new, now)
+        await _move_hops(ledger, running, old, new, now)
         await ledger.set_note(NOTE, file.model_dump(mode="json", by_alias=True))
         return Outcome(True, moved, told)
 
 
 async def _reckoned(
     ledger: Ledger, old: Calendars, new: Calendars, file: CalendarFile, now: datetime
-) -> Sequence[tuple[Delivery, Moved]]:
+) -> tuple[list[tuple[Delivery, Moved]], _Running]:
     running = select(Campaign.id).where(Campaign.state == "RUNNING")
     rows: list[Delivery] = await ledger.all(
         select(Delivery)
@@ -113,7 +123,7 @@ async def _reckoned(
             later = max(due, row.due_at)
             estimate = is_provisional(local(later).date(), file)
             found.append((row, Moved(row.id, row.code, row.name, row.due_at, later, estimate)))
-    return found
+    return found, _Running(campaigns, hops, dated)
 
 
 async def _dated(
@@ -186,18 +196,14 @@ async def _write(
     return len(notices)
 
 
-async def _move_hops(ledger: Ledger, old: Calendars, new: Calendars, now: datetime) -> None:
+async def _move_hops(ledger: Ledger, running: _Running, old: Calendars, new: Calendars, now: datetime) -> None:
     """The date for what leaves later is reckoned anew by itself: a recipient with more time has it for himself."""
-    running = select(Campaign.id).where(Campaign.state == "RUNNING")
-    campaigns = {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(running)))}
-    hops = {row.id: row for row in await ledger.all(select(Hop).where(Hop.campaign_id.in_(running)).order_by(Hop.id))}
-    dated = await _dated(ledger, running, campaigns, hops)
-    for hop in hops.values():
+    for hop in sorted(running.hops.values(), key=lambda one: one.id):
         if hop.opened_at is None or hop.due_at is None or hop.due_at <= now:
             continue
-        deadline = longest_term(campaigns[hop.campaign_id], hop)
+        deadline = longest_term(running.campaigns[hop.campaign_id], hop)
         if not deadline.hours:
-            due = reckoned_anew(hop.due_at, hop.opened_at, deadline, old, new, dated.get(hop.id))
+            due = reckoned_anew(hop.due_at, hop.opened_at, deadline, old, new, running.dated.get(hop.id))
             await ledger.change(Hop, Hop.id == hop.id, Hop.due_at < due, due_at=due)
 
 

@@ -73,7 +73,7 @@ async def resume(house: House, name: str, by: str) -> None:
             )
         campaign = await ledger.take(Campaign, found.id)
         if campaign.held_at is not None:
-            await mails.bear_with(ledger, campaign.id, now - campaign.held_at)
+            await mails.lengthen_patience(ledger, campaign.id, now - campaign.held_at)
             moved = await pausing.go_on(house, ledger, campaign, now, by) if campaign.paused_at else {}
             entry = Entry(Fact.RESUMED, moved, actor=by)
             await ledger.write(campaign, now, entry, held_at=None, held_by=None, paused_at=None)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 from sqlalchemy import Insert, Integer, Select, Update, bindparam, case, insert, select, update
 
 from congvan.acts.frozen import is_urgent
-from congvan.acts.mails import ASKING, CHASERS, FAREWELLS, LETTERS, OPEN, PATIENCE, carried_with, not_held
+from congvan.acts.mails import ASKING, CHASERS, FAREWELLS, LETTERS, OPEN, PATIENCE, TRIED, carried_with, not_held
 from congvan.house import House
 from congvan.rules.protocol import State, answered, settled
 from congvan.rules.records import Settles
@@ -156,8 +156,8 @@ async def _those_that_may_leave(
             hours[kind] = house.calendars.state.sending_time(now, urgent=kind[0], first_letter=kind[1])
         leaves = hours[kind]
         if leaves > now:
-            # Patience begins with the first chance; a mailbox that is full for ever is given up one day.
-            give_up_at = message.give_up_at if message.attempts else leaves + PATIENCE
+            # For what was tried, patience runs on overnight; for the rest the claim begins it.
+            give_up_at = leaves + PATIENCE if work.is_first else message.give_up_at
             await ledger.change(
                 Message, Message.id == message.id, state="QUEUED", not_before=leaves, give_up_at=give_up_at, **freed
             )
@@ -206,12 +206,11 @@ def _taking(is_sqlite: bool) -> Update:
     table: Any = Message.__table__
     taken_over = case((table.c.state == "CLAIMED", 1), else_=0)
     # Patience begins with the first attempt: a letter may have lain here for days, held or with the engine off.
-    first = (table.c.attempts == 0) & table.c.reply.is_(None)
     patient_until = bindparam("patient_until", type_=table.c.give_up_at.type)
     return update(table).where(among(table.c.id, "keys", is_sqlite)).values(
         state="CLAIMED", lease_until=bindparam("until"), lease_owner=bindparam("owner"),
         attempts=table.c.attempts + 1, unknown=table.c.unknown + taken_over,
-        give_up_at=case((first, patient_until), else_=table.c.give_up_at),
+        give_up_at=case((TRIED, table.c.give_up_at), else_=patient_until),
     )  # fmt: skip
 
 

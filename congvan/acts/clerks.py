@@ -17,7 +17,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from congvan.acts import issuing
-from congvan.acts.drafting import PDF
 from congvan.acts.frozen import rule_of
 from congvan.acts.papers import file_name
 from congvan.acts.signed_files import Issued
@@ -25,6 +24,7 @@ from congvan.errors import ActRefused, BadInput, NotFound
 from congvan.house import House
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Issue
+from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.office import Entered
 from congvan.store.tables import Campaign, File, Hop, Letter, OrganisationRow

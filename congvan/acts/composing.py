@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import compress
 
 from congvan.acts import moulds, wording
 from congvan.acts.claiming import Work
@@ -57,7 +56,7 @@ class Composer:
         now = await self._dated()
         scenes = await self._load_scenes(works, now)
         seen = [(work, scenes.get(scene_key(work.message))) for work in works]
-        enclosed = [_attached(work.message, scene) for work, scene in seen]
+        enclosed = [wording.attached(work.message, scene) for work, scene in seen]
         await self._load_files(enclosed)
         return [
             self._outgoing(work, scene, files, now, witness)
@@ -193,10 +192,6 @@ class Composer:
 def is_reserved(domain: str) -> bool:
     """Whether mail to this domain reaches nobody."""
     return any(domain == one or domain.endswith(f".{one}") for one in _RESERVED)
-
-
-def _attached(message: Message, scene: wording.Scene | None) -> list[Mapping[str, str]]:
-    return list(compress(message.enclosures, wording.attached(message, scene)))
 
 
 def _shas(enclosures: Sequence[Mapping[str, str]]) -> tuple[str, ...]:

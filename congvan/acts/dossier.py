@@ -104,15 +104,15 @@ async def _ways(ledger: Ledger, delivery_id: str) -> list[tuple[str, str, str]]:
     return [(issuer, name, park) for issuer, name, park in await ledger.rows(query)]
 
 
-def meanwhile(found: Dossier, shown: str) -> list[dict[str, Any]]:
-    """What has happened since a page showed the log up to this number, but for the mail's own coming and going.
+def meanwhile(found: Dossier, shown: int | None) -> list[dict[str, Any]]:
+    """What has happened since a page showed the log up to this number, but for the mail's own coming and going; None:
+    no page was shown.
 
     Whoever acts has read what the page said; an answer or another's act since then may make it the wrong thing to do.
     """
-    if not shown.isdecimal():
+    if shown is None:
         return []
-    events = found.history["events"]
-    return [one for one in events if one["seq"] > int(shown) and one["kind"] not in _CARRIAGE]
+    return [one for one in found.history["events"] if one["seq"] > shown and one["kind"] not in _CARRIAGE]
 
 
 # ------------------------------------------------------------------------------------ papers

@@ -20,10 +20,9 @@ from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.rules.records import CampaignPlan, Cascade, HopRule, Issue, LetterText, Organisation
+from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, ParkRow, WayRow
-
-PDF = "application/pdf"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.calendar import instant, local
-from congvan.rules.deadlines import FARTHEST, after
+from congvan.rules.deadlines import after, too_far
 from congvan.rules.protocol import Fact, State, settled
 from congvan.rules.records import Organisation, Settles
 from congvan.rules.uploads import Upload
@@ -192,7 +192,7 @@ async def claim(house: House, delivery_id: str, by: str, note: str = "", next_at
     now = await house.clock.now()
     if next_at is not None and next_at <= now:
         raise ActRefused("Ngày xem lại đã qua.")
-    if next_at is not None and next_at > now + FARTHEST:
+    if next_at is not None and too_far(next_at, now):
         raise ActRefused("Ngày xem lại quá xa: không quá 5 năm kể từ hôm nay; xem lại năm đã ghi.")
     async with house.store.act() as ledger:
         delivery = await ledger.take(Delivery, delivery_id)

@@ -14,7 +14,7 @@ from congvan.acts import campaigns, escalations, mails
 from congvan.acts.frozen import is_urgent
 from congvan.errors import ActRefused
 from congvan.house import House
-from congvan.rules.deadlines import FARTHEST
+from congvan.rules.deadlines import too_far
 from congvan.rules.protocol import Fact, State, reached, settled
 from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
@@ -88,7 +88,7 @@ def _check(campaign: Campaign, due_at: datetime, now: datetime) -> None:
         raise ActRefused("Đợt triển khai đã kết thúc; trả lời muộn vẫn được nhận.")
     if due_at <= now:
         raise ActRefused("Thời hạn mới đã qua.")
-    if due_at > now + FARTHEST:
+    if too_far(due_at, now):
         raise ActRefused("Thời hạn mới quá xa: không quá 5 năm kể từ hôm nay; xem lại năm đã ghi.")
 
 

@@ -48,6 +48,7 @@ def policy_of(campaign: Campaign, hop: Hop, level: str) -> Policy:
 def longest_term(campaign: Campaign, hop: Hop) -> Deadline:
     """The term that the due date of a hop as a whole follows: the longest of its recipients' levels."""
     terms = [policy_of(campaign, hop, who.level).deadline for who in rule_of(campaign, hop).recipients]
+    # One in working days is longer than any that runs on the clock.
     return max(terms, key=lambda term: (not term.hours, term.hours or term.working_days))
 
 

@@ -67,10 +67,13 @@ async def read(house: House, source: Source) -> Counter[str]:
     async with house.store.view() as ledger:
         last = await ledger.note(_last_met(source.name)) or {"uidvalidity": 0, "uid": 0}
     tally: Counter[str] = Counter()
-    async for fetched in source.newer(last["uidvalidity"], last["uid"]):
-        tally[await _take_in(house, source.name, fetched)] += 1
-    if tally["bounce_hard"]:
-        await brakes.look_at_reports(house)
+    try:
+        async for fetched in source.newer(last["uidvalidity"], last["uid"]):
+            tally[await _take_in(house, source.name, fetched)] += 1
+    finally:
+        # What was taken in before a mailbox broke off is not met again.
+        if tally["bounce_hard"]:
+            await brakes.look_at_reports(house)
     return tally
 
 
@@ -192,7 +195,7 @@ def _read_token(house: House, token: str) -> str | None:
 
 async def _quoted(house: House, ledger: Ledger, found: bounces.Incoming) -> Message | None:
     """The letter of ours that it names: the returned one, else the last of the thread."""
-    ours = f"@{house.settings.mail_from.rpartition('@')[2]}>".lower()
+    ours = f"@{parse_address(house.settings.mail_from).domain.lower()}>"
     named = [one for one in dict.fromkeys((found.original_message_id, *reversed(found.references))) if one]
     # Stable: of a thread of thousands it is ours that are looked for, the last ones first.
     named = sorted(named, key=lambda one: not one.lower().endswith(ours))[:_NAMED_MAX]

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import consequences, mails, numbers, papers, signed_files, urging, validity
-from congvan.acts.drafting import PDF, Draft, as_json, draft, insert, reread
+from congvan.acts.drafting import Draft, as_json, draft, insert, reread
 from congvan.acts.signed_files import Issued
 from congvan.errors import ActRefused
 from congvan.house import House
@@ -21,6 +21,7 @@ from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
+from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Hop, Letter
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 
 from congvan.acts import demo, mails, registry
-from congvan.acts.drafting import PDF, Draft, draft, insert, prepare
+from congvan.acts.drafting import Draft, draft, insert, prepare
 from congvan.acts.frozen import cascade_of, is_urgent, rule_of, upwards
 from congvan.acts.issuing import company_letter, issue, issue_company, play_issue, sheet_to_sign, to_sign
 from congvan.acts.papers import asked_again, enclosure, file_name, issue_until
@@ -25,6 +25,7 @@ from congvan.letters.numbering import short_day
 from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Issue, Organisation
+from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Hop, Letter, WayRow
 

@@ -30,6 +30,8 @@ FAREWELLS = frozenset({"exemption", "withdrawal", "recall"})
 WHILE_HELD = frozenset({NOTICE, "pause"})
 #: Messages that may still leave. Spelt as in the partial index, or SQLite does not see that the index holds them all.
 OPEN = text("messages.state IN ('QUEUED','CLAIMED','UNKNOWN')")
+#: A server was asked before; one that asked for time has left its reply, and cost no attempt.
+TRIED = (Message.attempts > 0) | Message.reply.is_not(None)
 #: How long a server may go on saying "not now" before the mailbox counts as unreachable.
 PATIENCE = timedelta(days=2)
 
@@ -116,13 +118,12 @@ async def on_the_wire(ledger: Ledger, delivery_ids: Sequence[str]) -> set[str]:
     return set(found)
 
 
-async def bear_with(ledger: Ledger, campaign_id: str, held: timedelta) -> None:
-    """A campaign goes on after this time: of the patience with what was tried before, it is no part. With what was not,
-    patience begins with its first attempt."""
+async def lengthen_patience(ledger: Ledger, campaign_id: str, held: timedelta) -> None:
+    """The time that a campaign was held does not count against mail tried before it. For the rest, patience begins
+    with the first attempt."""
     rows = await ledger.rows(
         select(Message.id, Message.give_up_at).where(
-            Message.campaign_id == campaign_id, OPEN, Message.kind.not_in(WHILE_HELD),
-            (Message.attempts > 0) | Message.reply.is_not(None),
+            Message.campaign_id == campaign_id, OPEN, Message.kind.not_in(WHILE_HELD), TRIED
         )
     )  # fmt: skip
     await ledger.change_many(Message, [{"id": row.id, "give_up_at": row.give_up_at + held} for row in rows])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, literal, select
+from sqlalchemy import func, literal, select
 
 from congvan.acts import board, leases, waking
 from congvan.acts.mails import OPEN, PATIENCE, not_held
@@ -20,7 +20,7 @@ from congvan.store.tables import Campaign, Case, Delivery, Hop, Incoming, Letter
 HELP: Mapping[str, str] = {
     "congvan_messages": "Messages of the outbox by state",
     "congvan_messages_due": "Messages that may leave now and have not, without those of held campaigns",
-    "congvan_oldest_due_seconds": "How long ago the oldest unsent message might first have left",
+    "congvan_oldest_due_seconds": "How long the oldest unsent message has been due or tried, but for holds",
     "congvan_deliveries": "Deliveries of running campaigns by state",
     "congvan_deliveries_overdue": "Open deliveries past their deadline",
     "congvan_hops": "Hops of running campaigns by state",
@@ -40,7 +40,7 @@ async def snapshot(house: House) -> dict[str, dict[Labels, float]]:
     now = await house.clock.now()
     async with house.store.view() as ledger:
         due = Message.state.in_(("QUEUED", "UNKNOWN")) & (Message.not_before <= now) & not_held()
-        # Each attempt puts `not_before` off; the patience counts from the first instant at which it might have left.
+        # Each attempt puts `not_before` off; patience counts from the first one, before it from the first chance.
         patience = await ledger.first(select(func.min(Message.give_up_at)).where(OPEN, not_held()))
         oldest = now - (patience - PATIENCE) if patience else timedelta()
         return {
@@ -76,15 +76,13 @@ async def _by(ledger: Ledger, column: Any, name: str, *where: Any) -> dict[Label
 
 
 async def _deliveries(ledger: Ledger, now: datetime) -> dict[str, dict[Labels, float]]:
-    paused: list[Campaign] = await ledger.all(select(Campaign).where(Campaign.paused_at.is_not(None)))
-    clock: Any = literal(now, Campaign.paused_at.type)
-    if paused:
-        stopped = {one.id: literal(one.paused_at, Campaign.paused_at.type) for one in paused}
-        clock = case(stopped, value=Delivery.campaign_id, else_=clock)
+    # While a campaign is paused its clock stands still: `frozen.reckoned`.
+    clock = func.coalesce(Campaign.paused_at, literal(now, Campaign.paused_at.type))
     late = func.sum((Delivery.due_at < clock).cast(Delivery.reminders.type))
     rows = await ledger.rows(
         select(Delivery.state, Delivery.settles, func.count(), late)
-        .where(Delivery.campaign_id.in_(_running()))
+        .join(Campaign, Campaign.id == Delivery.campaign_id)
+        .where(Campaign.state == "RUNNING")
         .group_by(Delivery.state, Delivery.settles)
     )
     by_state: dict[Labels, float] = {}

@@ -43,8 +43,8 @@ async def dispatch(house: House, carrier: Carrier, hop_id: str | None = None) ->
     """Send whatever of this hop (None: of no hop) may leave now; return the outcomes counted.
 
     1. What a killed process had on the wire is settled from its journal, or counts as unknown.
-    2. Batches are claimed, composed, sent and recorded, each stage beside the others, until nothing is left, the
-       letters to the next mailboxes of those that refused among it.
+    2. Batches are claimed, composed, sent and recorded, each stage beside the others, until nothing is left; letters
+       to the next mailboxes of those that refused are part of it.
     3. A server that asks for time ends the round: the rest stays as it was, for later.
     """
     await recovering.recover(house)
@@ -71,10 +71,9 @@ class _Round:
     async def _run(self) -> Counter[str]:
         carried: set[asyncio.Task[None]] = set()
         try:
-            await self._carry_all(carried)
-            refused = 0
+            refused = -1
             while self._tally["refused"] > refused:
-                # Who has another mailbox is written to there, and not by a process more.
+                # Whoever refused may have a next mailbox: it is written to now, instead of by one more process.
                 refused = self._tally["refused"]
                 await self._carry_all(carried)
         finally:

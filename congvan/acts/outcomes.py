@@ -53,7 +53,8 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
             delivery = deliveries.get(one.message.delivery_id or "")
             if delivery is not None and (change := one.moved(_as_changed(delivery, changes))) is not None:
                 _merge(changes, change)
-        silent = await _silent_from_now_on(ledger, list(changes.values()), now)
+        # Before the entries are written: those of the closed cases are among them.
+        silent = await _close_undeliverable(ledger, list(changes.values()), now)
         await ledger.write_many(list(changes.values()), now)
         await escalations.open_cases(house, ledger, [(delivery, "silent") for delivery in silent], now)
         for delivery, entries, _values in changes.values():
@@ -70,9 +71,9 @@ def _locked(is_sqlite: bool) -> Select[Any]:
     return select(*_NEEDED).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id).with_for_update()
 
 
-async def _silent_from_now_on(ledger: Ledger, changes: Sequence[Change], now: datetime) -> list[Delivery]:
-    """Those of whom somebody was told that no letter could reach them, and whom it reaches now: nothing becomes due
-    by the clock any more, so their case says what they are."""
+async def _close_undeliverable(ledger: Ledger, changes: Sequence[Change], now: datetime) -> list[Delivery]:
+    """Close the cases of those of whom somebody was told that no letter could reach them, and whom it reaches now; add
+    that to their entries, and return them. Nothing becomes due by the clock any more: they are silent from now on."""
     found = []
     for delivery, entries, _values in changes:
         row: Any = delivery

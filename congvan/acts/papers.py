@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, or_, select
 
 from congvan.acts import mails, played, registry
-from congvan.acts.drafting import PDF, Draft, as_json
+from congvan.acts.drafting import Draft, as_json
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.house import House
 from congvan.letters.numbering import short_day
@@ -18,6 +18,7 @@ from congvan.letters.press import Rendered
 from congvan.rules.calendar import instant, local
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Cascade
+from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Hop, Letter, Message, OrganisationRow
 

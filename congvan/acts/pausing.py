@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import select
@@ -85,8 +86,8 @@ async def go_on(house: House, ledger: Ledger, campaign: Campaign, now: datetime,
     moved = await _deadlines(house, ledger, campaign, now, by)
     await _cases(house, ledger, campaign, days, now)
     await _letters(house, ledger, campaign, days, now)
-    last_dates = await _last_dates(house, ledger, campaign, now)
-    await _keep_back(ledger, campaign)
+    last_dates = await _last_dates(house, ledger, campaign, now - paused, days)
+    await _cancel_untrue(ledger, campaign)
     await _tell(house, ledger, campaign, told, moved, last_dates, now)
     return {"paused_at": paused.isoformat(), "working_days": days, "deadlines": len(moved)}
 
@@ -105,11 +106,9 @@ def _later(house: House, campaign: Campaign, at: datetime, days: int, now: datet
     return at + (now - campaign.paused_at) if is_urgent(campaign) else moved_on(at, days, house.calendars)
 
 
-def _term_later(house: House, at: datetime, deadline: Deadline, since: datetime, now: datetime) -> datetime:
-    """The end of a term that has stood still since then."""
-    if deadline.hours:
-        return at + (now - since)
-    return moved_on(at, paused_days(since, now, house.calendars.state), house.calendars, deadline.calendar)
+def _term_later(house: House, at: datetime, deadline: Deadline, stood: timedelta, days: int) -> datetime:
+    """The end of a term that has stood still for so long, in which so many working days lay."""
+    return at + stood if deadline.hours else moved_on(at, days, house.calendars, deadline.calendar)
 
 
 async def _deadlines(
@@ -132,24 +131,25 @@ async def _deadlines(
         lock=True,
     )
     given = await _given(ledger, campaign)
+    days = cache(lambda since: paused_days(since, now, house.calendars.state))
     changes: list[tuple[Delivery, list[Entry], dict[str, Any]]] = []
     before: dict[str, datetime] = {}
     for row in rows:
         if row.due_at is None or not _waits(row):
             continue
         was, since = given.get(row.id, (row.due_at, campaign.paused_at))
-        due = _term_later(house, row.due_at, policy_of(campaign, hops[row.hop_id], row.level).deadline, since, now)
+        deadline = policy_of(campaign, hops[row.hop_id], row.level).deadline
+        due = _term_later(house, row.due_at, deadline, now - since, days(since))
         before[row.id] = was
         if due != row.due_at:
-            days = paused_days(since, now, house.calendars.state)
-            said = {"from": row.due_at.isoformat(), "to": due.isoformat(), "why": "paused", "working_days": days}
+            said = {"from": row.due_at.isoformat(), "to": due.isoformat(), "why": "paused", "working_days": days(since)}
             wake = {"wake_at": now} if row.wake_at is not None else {}
             changes.append((row, [Entry(Fact.MOVED, said, actor=by)], {"due_at": due} | wake))
     await ledger.write_many(changes, now)
     for hop in hops.values():
         if hop.opened_at is not None and hop.due_at is not None:
             _, since = given.get(hop.id, (hop.due_at, campaign.paused_at))
-            due = _term_later(house, hop.due_at, longest_term(campaign, hop), since, now)
+            due = _term_later(house, hop.due_at, longest_term(campaign, hop), now - since, days(since))
             await ledger.change(Hop, Hop.id == hop.id, due_at=due)
     return before
 
@@ -194,9 +194,10 @@ async def _letters(house: House, ledger: Ledger, campaign: Campaign, days: int, 
             await ledger.change(Letter, Letter.id == row.id, awaits_until=until)
 
 
-async def _last_dates(house: House, ledger: Ledger, campaign: Campaign, now: datetime) -> dict[str, datetime]:
+async def _last_dates(
+    house: House, ledger: Ledger, campaign: Campaign, stood: timedelta, days: int
+) -> dict[str, datetime]:
     """Move the last dates of the issued công văn đôn đốc at which nobody has looked yet; by delivery named in them."""
-    assert campaign.paused_at is not None, "only a paused campaign goes on"
     deadline = cascade_of(campaign).urging.deadline
     found: dict[str, datetime] = {}
     rows: list[Letter] = await ledger.all(
@@ -206,7 +207,7 @@ async def _last_dates(house: House, ledger: Ledger, campaign: Campaign, now: dat
         )
     )  # fmt: skip
     for row in rows:
-        last = _term_later(house, datetime.fromisoformat(row.sheet["due_at"]), deadline, campaign.paused_at, now)
+        last = _term_later(house, datetime.fromisoformat(row.sheet["due_at"]), deadline, stood, days)
         # What it prints stays in the context of its sheet.
         sheet, until = row.sheet | {"due_at": last.isoformat()}, escalations.next_reading(house, last)
         await ledger.change(Letter, Letter.id == row.id, sheet=sheet, awaits_until=until)
@@ -214,7 +215,7 @@ async def _last_dates(house: House, ledger: Ledger, campaign: Campaign, now: dat
     return found
 
 
-async def _keep_back(ledger: Ledger, campaign: Campaign) -> None:
+async def _cancel_untrue(ledger: Ledger, campaign: Campaign) -> None:
     """What was not told of the pause need not be told any more; a reminder of the old term says nothing true."""
     await ledger.change(
         Message, Message.campaign_id == campaign.id, Message.state.in_(("QUEUED", "UNKNOWN")),

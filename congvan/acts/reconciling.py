@@ -185,6 +185,7 @@ async def _reopen(house: House, again: Sequence[Work], key: str, count: int, dec
                 .execution_options(synchronize_session=False)
             )
         await ledger.set_note(_NOTE, {"id": key, "count": count})
+        # Who answered, for whoever asks the database later: the log names nobody.
         await ledger.set_note("reconciled", decided)
 
 

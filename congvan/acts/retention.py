@@ -85,8 +85,7 @@ async def _campaign(
         done = Purged(
             campaign.code,
             await _contacts(ledger, key, dry_run) if contacts else 0,
-            (await _mails(ledger, key, dry_run) if contacts or mails else 0)
-            + (await _written(ledger, key, dry_run) if mails else 0),
+            await _mails(ledger, key, dry_run, words=mails) if contacts or mails else 0,
         )
         if (done.contacts or done.mails) and not dry_run:
             entry = Entry(Fact.PURGED, {"contacts": done.contacts, "mails": done.mails}, actor=by)
@@ -110,24 +109,22 @@ async def _contacts(ledger: Ledger, key: str, dry_run: bool) -> int:
     return sum([await _change(ledger, *step, dry_run) for step in steps])
 
 
-async def _mails(ledger: Ledger, key: str, dry_run: bool) -> int:
-    """What mails name people and mailboxes in: servers' answers, senders, the tables of digests and their words."""
+async def _mails(ledger: Ledger, key: str, dry_run: bool, *, words: bool) -> int:
+    """What mails name people and mailboxes in: servers' answers, senders, the tables of digests and their words.
+
+    words: also what people wrote.
+    """
+    read = _NAMED | (_WRITTEN if words else {})
     mine = select(Message.id).where(Message.campaign_id == key)
     about = select(Delivery.id).where(Delivery.campaign_id == key)
     steps: list[tuple[type[Table], list[ColumnElement[bool]], dict[str, Any]]] = [
         (Attempt, [Attempt.message_id.in_(mine), Attempt.reply.is_not(None)], {"reply": None}),
-        (Incoming, [Incoming.delivery_id.in_(about), _holds(_NAMED)], dict(_NAMED)),
+        (Incoming, [Incoming.delivery_id.in_(about), _holds(read)], dict(read)),
         (Message, [Message.campaign_id == key, or_(_said(Message.context), Message.reply.is_not(None))],
          {"context": {}, "reply": None}),
     ]  # fmt: skip
     files = await _tables_of_digests(ledger, key, dry_run)
     return files + sum([await _change(ledger, *step, dry_run) for step in steps])
-
-
-async def _written(ledger: Ledger, key: str, dry_run: bool) -> int:
-    about = select(Delivery.id).where(Delivery.campaign_id == key)
-    guards = [Incoming.delivery_id.in_(about), _holds(_WRITTEN)]
-    return await _change(ledger, Incoming, guards, dict(_WRITTEN), dry_run)
 
 
 def _holds(names: Iterable[str]) -> ColumnElement[bool]:
@@ -172,15 +169,16 @@ async def _of_no_campaign(house: House, rule: Retention, now: datetime, *, dry_r
     before = months_before(now, min(months))
     own = [Message.campaign_id.is_(None), Message.created_at <= before]
     mine = select(Message.id).where(*own)
-    unplaced = Incoming.delivery_id.is_(None)
+    unplaced: ColumnElement[bool] = Incoming.delivery_id.is_(None)
     steps: list[tuple[type[Table], list[ColumnElement[bool]], dict[str, Any]]] = [
-        (Incoming, [unplaced, Incoming.read_at <= before, _holds(_NAMED)], dict(_NAMED)),
         (Attempt, [Attempt.message_id.in_(mine), Attempt.address != ""], {"address": "", "reply": None}),
         (Message, [*own, Message.address != ""], {"address": "", "context": {}, "reply": None}),
     ]
     if rule.mail_months is not None:
-        read = Incoming.read_at <= months_before(now, rule.mail_months)
-        steps.append((Incoming, [unplaced, read, _holds(_WRITTEN)], dict(_WRITTEN)))
+        read, whole = months_before(now, rule.mail_months), _NAMED | _WRITTEN
+        steps.append((Incoming, [unplaced, Incoming.read_at <= read, _holds(whole)], dict(whole)))
+        unplaced = unplaced & (Incoming.read_at > read)  # each is counted once
+    steps.append((Incoming, [unplaced, Incoming.read_at <= before, _holds(_NAMED)], dict(_NAMED)))
     async with house.store.act() as ledger:
         return Purged("", 0, sum([await _change(ledger, *step, dry_run) for step in steps]))
 

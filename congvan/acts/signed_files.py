@@ -86,7 +86,7 @@ def refuse_secret(file: upload.Upload, name: str = "tệp đã ký") -> None:
 def refuse_secret_file(data: bytes, name: str) -> None:
     """The same for a file that is passed on as it came; one that cannot be read is no business of ours."""
     try:
-        file = upload.read(data, name)
+        file = upload.read(data, name, protected=True)
     except BadInput:
         return
     refuse_secret(file, name)

@@ -6,10 +6,10 @@ The acts themselves run on a database in memory: the letter has neither number n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from html import escape
-from itertools import compress
 
 from sqlalchemy import select
 
@@ -123,8 +123,7 @@ async def _outgoing(house: House, work: Work, to: str, now: datetime) -> Outgoin
         assert work.campaign is not None, "a trial is of a campaign"
         hop = await ledger.get(Hop, message.hop_id)
         scene = await wording.scene(house, ledger, work.campaign, hop, now)
-        attached = compress(message.enclosures, wording.attached(message, scene))
-        files = [await _enclosure(ledger, one) for one in attached]
+        files = [await _enclosure(ledger, one) for one in wording.attached(message, scene)]
     assert work.delivery is not None, "a trial has a recipient"
     words = _marked(moulds.Moulds(house).words(work, scene, now), work.delivery.name)
     sender = house.settings.mail_from
@@ -136,7 +135,7 @@ async def _outgoing(house: House, work: Work, to: str, now: datetime) -> Outgoin
     return Outgoing(message.id, sender, to, payload)
 
 
-async def _enclosure(ledger: Ledger, one: dict[str, str]) -> Enclosure:
+async def _enclosure(ledger: Ledger, one: Mapping[str, str]) -> Enclosure:
     return Enclosure(one["name"], one["media_type"], await ledger.file(one["sha256"]), one["sha256"])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import compress
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
@@ -206,22 +207,24 @@ def delegate_link(house: House, delegate_id: str, version: int, now: datetime) -
     return house.links.url(Link(delegate_id, "delegate", version, expires))
 
 
-def attached(message: Message, scene: Scene | None) -> list[bool]:
-    """Which files of a mail travel with it. Too large a one of a letter waits on the page of its recipient; mail to
+def attached(message: Message, scene: Scene | None) -> list[Mapping[str, str]]:
+    """The files of a mail that travel with it. Too large a one of a letter waits on the page of its recipient; mail to
     offices, who have none, carries all."""
     if scene is None or message.delivery_id is None or message.kind not in LETTERS:
-        return [True] * len(message.enclosures)
-    return that_fit([scene.sizes.get(one["sha256"], 0) for one in message.enclosures], scene.mail_max_bytes)
+        return list(message.enclosures)
+    sizes = [scene.sizes.get(one["sha256"], 0) for one in message.enclosures]
+    return list(compress(message.enclosures, that_fit(sizes, scene.mail_max_bytes)))
 
 
 def files_of(message: Message, scene: Scene) -> tuple[say.File, ...]:
     """The files of a mail, as it lists them."""
+    travelling = attached(message, scene)
     return tuple(
         say.File(
             name=one["name"], size=f"{max(1, scene.sizes.get(one['sha256'], 0) // 1024)} kB", sha256=one["sha256"],
-            linked=not travels,
+            linked=one not in travelling,
         )
-        for one, travels in zip(message.enclosures, attached(message, scene), strict=True)
+        for one in message.enclosures
     )  # fmt: skip
 
 

@@ -83,10 +83,7 @@ def until(text: str, field: str) -> datetime:
             at = time.fromisoformat(words[1].strip()) if len(words) == 2 else time(17)
         except ValueError:
             raise refuse(field, f"«{words[1]}» không phải là giờ", 'ghi "2024-02-06 17:00"') from None
-        try:
-            return instant(found, at) if at.tzinfo is None else datetime.combine(found, at).astimezone(VIETNAM)
-        except OverflowError:  # the first and the last hours that there are, told in another zone
-            raise refuse(field, f"«{text}» nằm ngoài lịch", "xem lại năm đã ghi") from None
+        return instant(found, at) if at.tzinfo is None else datetime.combine(found, at).astimezone(VIETNAM)
     raise refuse(field, f"«{text}» không phải là ngày giờ", 'ghi "2024-02-06 17:00" hoặc 2024-02-06')
 
 

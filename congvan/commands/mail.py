@@ -39,8 +39,8 @@ async def inbox(*, json: bool = False) -> None:
 
     async with opened() as house:
         with reading("CONGVAN_IMAP_URL", "imaps://NGƯỜI:MẬT-KHẨU@MÁY/THƯ-MỤC"):
-            acts.configured(house)
-        read = await acts.read_configured(house)
+            mailbox = acts.configured(house)
+        read = dict(await acts.read(house, mailbox)) if mailbox is not None else None
         found = await acts.unplaced(house)
     if json:
         as_json({"read": read, "unplaced": found})

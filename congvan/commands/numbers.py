@@ -103,6 +103,7 @@ async def register(issuer: str, /, *, year: given.Whole, json: bool = False) -> 
     """
     from congvan.acts import numbers
 
+    # Below zero: the book of illustrations (`numbers.Series`).
     given.year(abs(year), "--year")
     async with opened() as house:
         found = await numbers.register(house, issuer, year)

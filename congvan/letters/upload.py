@@ -60,8 +60,11 @@ class Upload:
         return not any(page.strip() for page in self.pages)
 
 
-def read(data: bytes, name: str = "tệp đã ký") -> Upload:
-    """The file's words and signatures; raise BadInput for what is no PDF that can be opened."""
+def read(data: bytes, name: str = "tệp đã ký", *, protected: bool = False) -> Upload:
+    """The file's words and signatures; raise BadInput for what is no PDF that can be opened.
+
+    protected: one that is only protected from changes is read, too; it opens without a password.
+    """
     from pypdf import PdfReader
 
     try:
@@ -69,7 +72,7 @@ def read(data: bytes, name: str = "tệp đã ký") -> Upload:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             reader = PdfReader(io.BytesIO(data))
-            if reader.is_encrypted:
+            if reader.is_encrypted and not (protected and reader.decrypt("")):
                 raise _refuse(name, "tệp PDF đặt mật khẩu", "bỏ mật khẩu rồi xuất lại tệp")
             if not 0 < len(reader.pages) <= MOST_PAGES:
                 raise _refuse(name, f"tệp có {len(reader.pages)} trang", "kiểm tra lại đã chọn đúng tệp")

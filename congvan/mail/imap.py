@@ -19,11 +19,11 @@ from imap_tools.errors import ImapToolsError
 
 from congvan.errors import CongvanError
 from congvan.mail.reading import READ_MAX
+from congvan.mail.url import LOOPBACK
 
 #: Mails that are fetched at a time: what bounds the memory.
 _PAGE = 20
 _TIMEOUT_S = 60.0
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 #: Response codes of a server that asks for time (RFC 5530 section 3; THROTTLED is what some say).
 _LATER = re.compile(rb"\[(?:UNAVAILABLE|INUSE|LIMIT|OVERQUOTA|THROTTLED)\b", re.IGNORECASE)
 _UID = re.compile(rb"\bUID (\d+)")
@@ -118,7 +118,7 @@ class Mailbox:
         box: BaseMailBox
         if self.tls:
             box = MailBox(self.host, self.port, timeout=_TIMEOUT_S, ssl_context=context)
-        elif self.host in _LOOPBACK:
+        elif self.host in LOOPBACK:
             box = MailBoxUnencrypted(self.host, self.port, timeout=_TIMEOUT_S)
         else:
             box = MailBoxStartTls(self.host, self.port, timeout=_TIMEOUT_S, ssl_context=context)

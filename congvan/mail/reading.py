@@ -54,13 +54,14 @@ def _values(message: Message, name: str) -> Iterator[str]:
     Windows writes in Vietnamese: the library would give a question mark for each."""
     for key, value in message.raw_items():
         if key.lower() == name.lower():
-            octets = str(value)[:5000].encode("utf-8", "surrogateescape")
-            for charset in ("utf-8", "cp1258"):
-                with suppress(UnicodeError):
-                    yield octets.decode(charset)
-                    break
-            else:
-                yield octets.decode("latin-1")
+            yield _as_text(str(value)[:5000].encode("utf-8", "surrogateescape"))
+
+
+def _as_text(octets: bytes, *charsets: str) -> str:
+    for charset in (*charsets, "utf-8", "cp1258"):
+        with suppress(LookupError, UnicodeError, ValueError):
+            return octets.decode(charset)
+    return octets.decode("latin-1")
 
 
 def _decoded(value: str) -> str:
@@ -110,12 +111,7 @@ def text_of(part: Message) -> str:
         return ""
     if not isinstance(octets, bytes):
         return ""
-    for charset in (_charset(part), "utf-8", "cp1258"):
-        try:
-            return octets.decode(charset)[:TEXT_MAX].replace("\r\n", "\n").replace("\r", "\n")
-        except (LookupError, UnicodeError, ValueError):
-            continue
-    return octets.decode("latin-1")[:TEXT_MAX]
+    return _as_text(octets, _charset(part))[:TEXT_MAX].replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _charset(part: Message) -> str:

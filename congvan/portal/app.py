@@ -22,7 +22,7 @@ from congvan.portal import metrics, office
 from congvan.portal.desk import Desk
 from congvan.portal.guard import AccessLog, BodyCap, Forms, NoNul, Refused, SecureHeaders, TooLarge, secure_headers
 from congvan.portal.mailbox import MailPages
-from congvan.portal.office.counter import outside
+from congvan.portal.office.counter import shown
 from congvan.portal.pages import Pages
 from congvan.portal.recipient import RecipientPages
 from congvan.portal.throttle import Allowance, Throttle, TooManyRequests
@@ -117,9 +117,9 @@ def _handlers(desk: Desk, https: bool) -> dict[Any, Handler]:
     """One clear page for each thing that can be wrong; what is unknown looks the same, whatever it was."""
 
     def wrong(request: Request, stem: str, status: int, headers: Mapping[str, str] | None) -> Response:
-        if request.url.path.startswith(f"/{office.BASE}/"):
+        if request.url.path.strip("/").partition("/")[0] == office.BASE:
             # Whoever works here has followed no link in a mail.
-            return outside(desk, "wrong.html", status, headers, stem=stem)
+            return shown(desk, "wrong.html", status, headers, stem=stem)
         return desk.page(request, "wrong.html", status, headers, stem=stem)
 
     def says(stem: str, status: int) -> Handler:
@@ -136,7 +136,7 @@ def _handlers(desk: Desk, https: bool) -> dict[Any, Handler]:
 
     async def broken(request: Request, error: Exception) -> Response:
         # This handler stands outside of the middleware that adds the headers.
-        return desk.page(request, "wrong.html", 500, secure_headers(https), stem="broken")
+        return wrong(request, "broken", 500, secure_headers(https))
 
     return {
         LinkExpired: says("expired", 410),

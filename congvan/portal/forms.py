@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -115,24 +115,25 @@ def fill(sent: Mapping[str, str], wanted: tuple[str, ...], required: tuple[str, 
 
 def once_more(filled: Filled) -> Filled:
     """The form as it comes back: a browser sends no file twice, so each that was chosen is asked for again."""
-    came = {_field_of(name) for name in filled.files}
-    values = {**filled.values, **{CHOSEN + name: "yes" for name in came}}
-    return Filled(values, dict.fromkeys(sorted(came), "choose_again") | dict(filled.faults), filled.files)
+    return _asked_again(filled, sorted(_came(filled)))
 
 
 def _files_promised(filled: Filled, sent: Mapping[str, str], *fields: str) -> Filled:
     """Faults for files that had been chosen before the form came back and are neither here nor given up: what was
     prepared must not leave in the place of a file that somebody chose."""
     promised = [name for name in fields if sent.get(CHOSEN + name) == "yes" and sent.get(WITHOUT + name) != "yes"]
-    came = {_field_of(name) for name in filled.files}
-    values = {**filled.values, **{CHOSEN + name: "yes" for name in promised}}
-    lost = {name: "choose_again" for name in promised if name not in came}
-    return Filled(values, lost | dict(filled.faults), filled.files)
+    came = _came(filled)
+    return _asked_again(filled, [name for name in promised if name not in came])
 
 
-def _field_of(name: str) -> str:
-    """Several files of one field are counted on."""
-    return ATTACHED if name.startswith(ATTACHED) else name
+def _asked_again(filled: Filled, names: Sequence[str]) -> Filled:
+    values = {**filled.values, **{CHOSEN + name: "yes" for name in names}}
+    return Filled(values, dict.fromkeys(names, "choose_again") | dict(filled.faults), filled.files)
+
+
+def _came(filled: Filled) -> set[str]:
+    """Fields of the files that came; several files of one field are counted on."""
+    return {ATTACHED if name.startswith(ATTACHED) else name for name in filled.files}
 
 
 def confirm(sent: Mapping[str, str], page: Obligation) -> Filled:
@@ -151,10 +152,11 @@ def pass_on(sent: Mapping[str, str], page: Obligation, files: Mapping[str, Uploa
     faults = dict(filled.faults)
     if filled.values["number"] and not _NUMBER.fullmatch(filled.values["number"]):
         faults["number"] = "bad_number"
-    own = {OWN_PDF: Upload("own.pdf", files[OWN_PDF].data)} if OWN_PDF in files else {}
-    for name, file in own.items():
-        if fault := uploads.fault_of(file):
-            faults[name] = "bad_pdf" if fault == "file_kind" else fault
+    own = {}
+    if OWN_PDF in files:
+        own[OWN_PDF] = Upload("own.pdf", files[OWN_PDF].data)
+        if fault := uploads.fault_of(own[OWN_PDF]):
+            faults[OWN_PDF] = "bad_pdf" if fault == "file_kind" else fault
     return _files_promised(Filled(filled.values, faults, own), sent, OWN_PDF)
 
 
@@ -223,10 +225,11 @@ def by_hand(sent: Mapping[str, str], page: Obligation, files: Mapping[str, Uploa
     faults = dict(filled.faults) | dict(more.faults)
     if more.values["how"] and more.values["how"] not in WAYS:
         faults["how"] = "need_how"
-    if more.values["day"]:
-        day = day_of(more.values["day"])
-        if day is None or day > today:
-            faults["day"] = "not_date" if day is None else Wrong("date_most", {"high": today})
+    day = day_of(more.values["day"])
+    if more.values["day"] and day is None:
+        faults["day"] = "not_date"
+    elif day is not None and day > today:
+        faults["day"] = Wrong("date_most", {"high": today})
     sent = {name: value for name, value in sent.items() if _NAME.fullmatch(name)}
     ticked = {name: "yes" for name, value in sent.items() if name.startswith(REACHED) and value == "yes"}
     if sent.get("all") == "yes":

@@ -11,13 +11,14 @@ from congvan.acts import by_hand, views
 from congvan.portal import forms
 from congvan.portal.desk import Desk, Visit
 from congvan.portal.files import FILE_POLICY, disposition
+from congvan.rules.uploads import PDF
 
 #: Recipients of a branch on one page.
 PAGE_ROWS = 100
 #: Of a branch, on the page on which they are ticked.
 MOST_BELOW = 1_000
 #: Opened in the browser; everything else is saved. No page of ours may be made of a file's content.
-_INLINE = frozenset({"application/pdf"})
+_INLINE = frozenset({PDF})
 
 
 class Looking:
@@ -57,22 +58,22 @@ class Looking:
         visit = await self._desk.visit(request)
         if not forms.offers(visit.page).by_hand:
             return await self.page(visit, 409, notice="not_by_page")
-        return await self._by_hand(visit, 200, "by_hand", forms.Filled())
+        return await self._by_hand(visit, 200, forms.Filled())
 
     async def again(
         self, visit: Visit, status: int, form: str, filled: forms.Filled, *, notice: str = "", notice_text: str = ""
     ) -> Response:
         """The page of a form with what was filled in and what is wrong."""
         if form == "by_hand":
-            return await self._by_hand(visit, status, form, filled, notice=notice, notice_text=notice_text)
+            return await self._by_hand(visit, status, filled, notice=notice, notice_text=notice_text)
         return await self.page(visit, status, form=form, filled=filled, notice=notice, notice_text=notice_text)
 
     async def _by_hand(
-        self, visit: Visit, status: int, form: str, filled: forms.Filled, *, notice: str = "", notice_text: str = ""
+        self, visit: Visit, status: int, filled: forms.Filled, *, notice: str = "", notice_text: str = ""
     ) -> Response:
         rows = await views.below(self._desk.house, visit.link, limit=MOST_BELOW + 1, offset=0, fresh=True)
         values = self._values(visit) | {
-            "rows": rows[:MOST_BELOW], "more": len(rows) > MOST_BELOW, "form": form, "ways": by_hand.WAYS,
+            "rows": rows[:MOST_BELOW], "more": len(rows) > MOST_BELOW, "form": "by_hand", "ways": by_hand.WAYS,
             "filled": filled.values, "faults": filled.faults, "notice": notice, "notice_text": notice_text,
             "here": ("v", visit.token, "by-hand"), "here_query": {},
         }  # fmt: skip

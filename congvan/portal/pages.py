@@ -125,8 +125,9 @@ def day_en(day: date | None) -> str:
 
 def answer(question: Question, value: Any, lang: str) -> str:
     """An answer of a report as people read it."""
-    english_day = lang == "en" and question.kind is Kind.DATE and value
-    return day_en(date.fromisoformat(value)) if english_day else shown(question, value, lang)
+    if lang == "en" and question.kind is Kind.DATE and value:
+        return day_en(date.fromisoformat(value))
+    return shown(question, value, lang)
 
 
 def moment_en(instant: datetime) -> str:

@@ -23,8 +23,9 @@ from congvan.rules.calendar import local
 from congvan.rules.protocol import Event, State
 from congvan.rules.uploads import Upload, upload
 
-#: Of one form: what a plan asks for, and a few beside.
-_MOST_FILES, _MOST_FIELDS = requirements.MOST_FILES + 5, requirements.MOST_QUESTIONS + 20
+#: Of one form: what a plan asks for, and a few beside; a form that came back asks again for each file.
+_MOST_FILES = requirements.MOST_FILES + 5
+_MOST_FIELDS = requirements.MOST_QUESTIONS + 2 * _MOST_FILES + 20
 
 Act = Callable[[], Awaitable[object]]
 
@@ -240,20 +241,15 @@ def _said(visit: Visit, event: Event) -> bool:
     return any(said.event is event for said in visit.page.answers)
 
 
-async def _uploaded(value: UploadFile | str | None) -> bytes | None:
-    """The bytes of a file that was chosen; an empty file field sends a nameless empty file."""
-    if not isinstance(value, UploadFile):
-        return None
-    data = await value.read()
-    return data if data or value.filename else None
-
-
 async def _files(form: FormData) -> dict[str, Upload]:
     """Every file that was chosen, by its field; several of one field are counted on."""
     found: dict[str, Upload] = {}
     for name, value in form.multi_items():
-        data = await _uploaded(value)
-        if data is not None and isinstance(value, UploadFile):
+        if not isinstance(value, UploadFile):
+            continue
+        data = await value.read()
+        # An empty file field sends a nameless empty file.
+        if data or value.filename:
             key = f"{name}-{len(found)}" if name == forms.ATTACHED else name
             found[key] = upload(value.filename or "", data)
     return found

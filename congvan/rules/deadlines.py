@@ -14,7 +14,12 @@ from congvan.rules.records import Deadline, Policy, Reminder, Settles
 
 #: No term and no day of a second look lies farther ahead. A year with a slip in it passes the end of the calendar, and
 #: whoever counts working days from it stops with its whole hop.
-FARTHEST = timedelta(days=5 * 366)
+_FARTHEST = timedelta(days=5 * 366)
+
+
+def too_far(at: datetime, now: datetime) -> bool:
+    """Whether a term or a day of a second look lies where a slip in its year would put it."""
+    return at > now + _FARTHEST
 
 
 class Step(StrEnum):

@@ -1,4 +1,4 @@
-"""Names as people look for them: without diacritics, without case, however the keyboard composed them."""
+"""Texts as people type them, and names as they look for them: however the keyboard composed them."""
 
 from __future__ import annotations
 

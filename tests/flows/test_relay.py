@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from congvan.acts import waking
 from congvan.house import House
 from congvan.store.tables import Campaign, Hop
+from flows.apart import apart
 from flows.registered import Deployments
 from flows.relay import Relay
 from flows.runs import Runs
@@ -61,6 +62,16 @@ async def test_the_relay_goes_on_after_the_database_or_prefect_was_away(relay: R
 
     await relay._loop(step, 0.0)
     assert passes == 3
+
+
+async def test_a_database_that_is_away_ends_the_round_and_trips_no_hop() -> None:
+    tripped: list[str] = []
+    with pytest.raises(DBAPIError), apart("hop X", lambda: tripped.append("X")):
+        raise DBAPIError("SELECT 1", {}, OSError("terminating connection due to administrator command"))
+    assert tripped == []
+    with apart("hop X", lambda: tripped.append("X")):
+        raise ZeroDivisionError
+    assert tripped == ["X"]
 
 
 async def test_a_fault_of_our_own_is_told_by_its_place_and_tried_again(

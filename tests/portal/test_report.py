@@ -12,7 +12,7 @@ from sqlalchemy import select
 from congvan.rules import uploads
 from congvan.rules.uploads import Upload
 from congvan.store.tables import EventRow, File
-from tests.portal.files_sent import made_docx, marked_secret
+from tests.portal.files_sent import made_docx, marked_secret, protected
 from tests.portal.test_recipient import WHO, chosen
 from tests.portal.world import Desk, form_token
 
@@ -127,6 +127,14 @@ async def test_no_report_brings_a_file_that_is_marked_as_secret(
     assert page.status_code == 422
     assert "Tệp có dấu chỉ mức độ mật" in page.text
     assert (await desk.delivery(tenant.recipient)).state == "ACKNOWLEDGED"
+
+
+async def test_no_report_brings_a_secret_file_that_is_protected(web: httpx.AsyncClient, desk: Desk) -> None:
+    tenant = await desk.tenant()
+    files = {"attached": ("a.pdf", protected(marked_secret("a.pdf")))}
+    page = await reported(web, desk.path(tenant), GOOD, files)
+    assert page.status_code == 422
+    assert "Tệp có dấu chỉ mức độ mật" in page.text
 
 
 async def test_each_file_is_looked_at_once_beside_the_loop_and_before_anything_is_locked(

@@ -18,7 +18,6 @@ from congvan.acts import (
     letters,
     pausing,
     recalls,
-    registry,
     steering,
 )
 from congvan.acts.confirmations import Answer
@@ -33,7 +32,7 @@ from tests.protocol.test_issue import go_live
 from tests.protocol.test_stories_changes import NEW_WORDS, board_letter, replaced
 from tests.protocol.test_stories_ladder import issue, live
 from tests.protocol.test_stories_mailboxes import refuses
-from tests.protocol.world import PLAN, Town, address, organisation, register, to
+from tests.protocol.world import PLAN, Town, address, newcomer, to
 
 BY = "Lan"
 
@@ -46,13 +45,6 @@ async def cases(town: Town, code: str) -> list[tuple[str, str | None]]:
 def files(town: Town, code: str) -> list[str]:
     """What the last mail to this one encloses."""
     return [str(part.get_filename()) for part in town.postbox.to(address(code))[-1].iter_attachments()]
-
-
-async def newcomer(town: Town, code: str, park: str) -> None:
-    """A tenant more stands in the registry."""
-    known = register()
-    one = organisation(code, "tenant", parks=(park,))
-    await registry.take_over(town.house, known.model_copy(update={"organisations": (*known.organisations, one)}))
 
 
 # ------------------------------------------------------------------------------------ a letter that is taken back
@@ -188,7 +180,7 @@ async def test_past_a_silent_authority_its_letter_is_not_awaited_any_more(town: 
 
 async def test_who_joins_below_a_company_that_was_let_go_stands_in_a_case_like_the_others(opened: Town) -> None:
     await deliveries.withdraw(opened.house, (await opened.delivery("INV-A")).id, BY, "nhầm")
-    await newcomer(opened, "T-NEW", "P1")
+    await newcomer(opened, "T-NEW", parks=("P1",))
     await joining.join(opened.house, opened.campaign, "T-NEW", BY)
     assert await cases(opened, "T-NEW") == await cases(opened, "T1") == [("undeliverable", None)]
 

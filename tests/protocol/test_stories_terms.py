@@ -10,7 +10,7 @@ from tests.protocol.test_stories_calendar import FIFTH
 from tests.protocol.test_stories_changes import BY, replaced
 from tests.protocol.test_stories_ladder import text_of
 from tests.protocol.test_stories_pauses import going_on, stopped
-from tests.protocol.world import Town, address, organisation, register
+from tests.protocol.world import Town, address, newcomer, register
 
 SEVERAL = {
     "investor": Policy.model_validate({"deadline": {"working_days": 3}, "settles": "forward"}),
@@ -80,11 +80,7 @@ async def test_a_pause_holds_for_what_is_passed_on_after_it_where_the_letter_nam
 
 async def test_who_joins_gets_the_date_that_the_letter_names_for_its_level(town: Town) -> None:
     await several(town)
-    people = register()
-    unit = organisation("TRUNG-TAM", "unit", parent="BQL")
-    await registry.take_over(
-        town.house, people.model_copy(update={"organisations": (*people.organisations, unit)})
-    )
+    await newcomer(town, "TRUNG-TAM", "unit", parent="BQL")
     joined = await joining.join(town.house, "8184", "TRUNG-TAM", BY)
     assert joined.due_at == (await town.delivery("VP")).due_at == at("2023-12-08", "17:00")
 

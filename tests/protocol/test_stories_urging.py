@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from congvan.acts import amending, escalations, extending, recalls
+from congvan.acts import amending, escalations, extending, recalls, signed_files
 from congvan.errors import ActRefused
 from congvan.rules.protocol import Event
 from congvan.rules.records import Urgency
@@ -49,8 +49,6 @@ async def test_a_draft_that_names_who_has_more_time_is_not_issued_and_the_next_o
 async def test_a_decision_in_the_moment_of_the_issue_keeps_the_letter_from_him(
     town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from congvan.acts import signed_files
-
     await live(town, tmp_path)
     await town.until("2023-12-12", "09:00")
     (draft,) = await urges(town)

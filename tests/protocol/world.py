@@ -82,6 +82,13 @@ def register(**changes: dict[str, Any]) -> Register:
     )
 
 
+async def newcomer(town: Town, code: str, level: str = "tenant", **more: Any) -> None:
+    """One more stands in the registry."""
+    known = register()
+    organisations = (*known.organisations, organisation(code, level, **more))
+    await registry.take_over(town.house, known.model_copy(update={"organisations": organisations}))
+
+
 def to(*codes: str) -> Audience:
     """An audience of these and of whoever carries it to them."""
     return Audience(include=codes)

@@ -142,16 +142,15 @@ class BookPages:
             if not chosen:
                 raise given.refuse("Đợt", "chưa chọn đợt nào", "đánh dấu các đợt cần gửi lại")
             for key in chosen:
-                shown = sent.text(f"round-{key}", 6)
                 await deliveries.resend(
                     self._counter.house, key, seat.by, address=email, why="hộp thư trong danh bạ đã đổi",
-                    round_shown=int(shown) if shown.isdecimal() else None,
+                    round_shown=sent.number(f"round-{key}"),
                 )  # fmt: skip
                 offered += 1
         except CongvanError as error:
             wrong = self._counter.words.of(error)
             return await self._card(seat, 422, sent=sent, wrong=wrong, offered=offered)
-        return self._counter.to("book", code, done=f"offered-{offered}")
+        return self._counter.to("book", code, done="offered")
 
     async def join(self, seat: Seat, sent: Sent) -> Response:
         """Who registered after a launch comes into a running campaign."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
@@ -47,6 +48,11 @@ class Sent:
     def words(self, name: str, longest: int = 2_000) -> str:
         """Several lines."""
         return forms.clean(self.texts.get(name, ""), longest)[:longest]
+
+    def number(self, name: str) -> int | None:
+        """A number that a page of ours wrote into its form; None for anything else."""
+        text = self.text(name, 9)
+        return int(text) if text.isdecimal() else None
 
     def ticked(self, name: str) -> bool:
         """True for a tick."""
@@ -159,16 +165,15 @@ class Counter:
 
     def url(self, *parts: str, **query: str | int) -> str:
         """A path of these pages."""
-        return self.desk.pages.url(BASE, *parts, **query)  # type: ignore[arg-type]
+        return _url(self.desk, *parts, **query)
 
     def page(self, seat: Seat, name: str, status: int = 200, /, **values: Any) -> Response:
         """A page for whoever is signed in."""
-        tools = {"seat": seat, "office": self.url, "style2": self.desk.pages.office_style_url}
-        return self.desk.pages.response(f"office/{name}", "vi", {**tools, **values}, status)
+        return shown(self.desk, name, status, **{"seat": seat, **values})
 
     def outside(self, name: str, status: int = 200, /, **values: Any) -> Response:
         """A page for somebody who is not signed in."""
-        return outside(self.desk, name, status, **values)
+        return shown(self.desk, name, status, **values)
 
     def to(self, *parts: str, **query: str | int) -> Response:
         """303 to a page of ours: reloading it repeats nothing."""
@@ -188,16 +193,17 @@ class Counter:
         return self.to("sign-in", next=onward)
 
 
-def outside(
+def shown(
     desk: Desk, name: str, status: int = 200, headers: Mapping[str, str] | None = None, /, **values: Any
 ) -> Response:
-    """A page of the operators' for somebody who is not signed in, or of whom that is not known."""
-
-    def url(*parts: str, **query: str | int) -> str:
-        return desk.pages.url(BASE, *parts, **query)  # type: ignore[arg-type]
-
-    tools = {"seat": None, "office": url, "style2": desk.pages.office_style_url}
+    """A page of the operators'. seat: of whoever is signed in; without one, or where that is not known, there is
+    none."""
+    tools = {"seat": None, "office": partial(_url, desk), "style2": desk.pages.office_style_url}
     return desk.pages.response(f"office/{name}", "vi", {**tools, **values}, status, headers)
+
+
+def _url(desk: Desk, /, *parts: str, **query: str | int) -> str:
+    return desk.pages.url(BASE, *parts, **query)  # type: ignore[arg-type]
 
 
 async def read(form: FormData) -> Sent:

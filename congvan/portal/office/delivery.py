@@ -16,14 +16,14 @@ from congvan.acts.confirmations import Answer, AnswersWrong, Receipt
 from congvan.acts.passing_on import PassOn, pass_on
 from congvan.acts.signed_files import examined
 from congvan.commands import given
-from congvan.errors import BadInput, CongvanError, Fault, StaleDelivery
+from congvan.errors import BadInput, CongvanError, StaleDelivery
 from congvan.house import House
 from congvan.portal.files import FILE_POLICY, disposition
 from congvan.portal.forms import QUESTION
 from congvan.portal.office.counter import Counter, Seat, Sent
 from congvan.portal.office.saying import required, until
 from congvan.rules.protocol import Event
-from congvan.rules.uploads import Upload
+from congvan.rules.uploads import PDF, Upload
 
 _CHANNELS = ("phone", "paper")
 _ANSWERS = {
@@ -33,7 +33,7 @@ _ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done, to which delivery, by whom. round: of the letter that the page has shown."""
+    """What is to be done, to which delivery, by whom. round: of its letter when the log was found to be as shown."""
 
     house: House
     delivery_id: str
@@ -50,7 +50,7 @@ async def confirm(order: Order) -> object:
     sent = order.sent
     event = _ANSWERS.get(sent.text("answer"))
     if event is None:
-        raise BadInput([Fault("", "Trả lời", "chưa chọn câu trả lời", "chọn một trong các câu trả lời")])
+        raise _unanswered()
     name = required(sent.text("name"), "Họ tên người trả lời")
     said = Answer(
         event, name, sent.text("position"), _channel(sent), order.by, evidence=sent.text("evidence"),
@@ -89,7 +89,8 @@ async def _answer(order: Order, said: Answer) -> Receipt:
 async def forward(order: Order) -> object:
     """A company's order to pass its letter on, given by telephone or on paper; with its own PDF where it has one."""
     sent = order.sent
-    await _look_at(sent.file, "Văn bản của đơn vị", only_pdf=True)
+    if sent.file:
+        await _looked_at(sent.file, "Văn bản của đơn vị", only_pdf=True)
     number = sent.text("number", 7)
     passed = PassOn(
         required(sent.text("name"), "Họ tên người quyết định"), sent.text("position"),
@@ -150,7 +151,7 @@ async def recalled(order: Order) -> None:
     """What a recipient says to a recall: given back, or not and why."""
     sent = order.sent
     if sent.text("agreed") not in ("yes", "no"):
-        raise BadInput([Fault("", "Trả lời", "chưa chọn câu trả lời", "chọn một trong các câu trả lời")])
+        raise _unanswered()
     agreed = sent.text("agreed") == "yes"
     why = sent.words("why") if agreed else required(sent.words("why"), "Lý do từ chối")
     await recalls.answer(
@@ -180,22 +181,24 @@ def _channel(sent: Sent) -> str:
 
 
 async def _evidence(sent: Sent) -> list[Upload]:
-    await _look_at(sent.file, "Tệp căn cứ")
-    return [sent.file] if sent.file else []
+    return [await _looked_at(sent.file, "Tệp căn cứ")] if sent.file else []
 
 
-async def _look_at(file: Upload | None, field: str, *, only_pdf: bool = False) -> None:
-    """Raise BadInput for a file that may not be kept."""
-    if file is None:
-        return
-    fault = (await examined(file)).fault
-    if fault == "file_secret":
-        raise BadInput([Fault("", field, "tệp có dấu chỉ mức độ mật", "chuyển theo đường văn thư mật")])
-    if fault == "file_too_large":
-        raise BadInput([Fault("", field, "tệp lớn hơn 10 MB", "quét lại ở độ phân giải thấp hơn")])
-    if fault or (only_pdf and file.media_type != "application/pdf"):
+async def _looked_at(file: Upload, field: str, *, only_pdf: bool = False) -> Upload:
+    """The file with what was found in it; raise BadInput for one that may not be kept."""
+    file = await examined(file)
+    if file.fault == "file_secret":
+        raise given.refuse(field, "tệp có dấu chỉ mức độ mật", "chuyển theo đường văn thư mật")
+    if file.fault == "file_too_large":
+        raise given.refuse(field, "tệp lớn hơn 10 MB", "quét lại ở độ phân giải thấp hơn")
+    if file.fault or (only_pdf and file.media_type != PDF):
         remedy = "chọn tệp PDF nguyên vẹn" if only_pdf else "chọn tệp PDF, JPEG, PNG, DOCX hoặc XLSX nguyên vẹn"
-        raise BadInput([Fault("", field, "tệp không đúng loại hoặc bị hỏng", remedy)])
+        raise given.refuse(field, "tệp không đúng loại hoặc bị hỏng", remedy)
+    return file
+
+
+def _unanswered() -> BadInput:
+    return given.refuse("Trả lời", "chưa chọn câu trả lời", "chọn một trong các câu trả lời")
 
 
 class DeliveryPages:
@@ -230,7 +233,7 @@ class DeliveryPages:
         async def handle(seat: Seat, sent: Sent) -> Response:
             campaign, delivery = self._of(seat)
             found = await self._found(seat)  # of this campaign, or not found
-            if meanwhile := dossiers.meanwhile(found, sent.text("as_shown", 9)):
+            if meanwhile := dossiers.meanwhile(found, sent.number("as_shown")):
                 return await self._page(seat, 409, meanwhile=meanwhile, form=name, sent=sent)
             try:
                 said = await ACTIONS[name][1](

@@ -46,7 +46,7 @@ class LetterPages:
     async def list(self, seat: Seat) -> Response:
         """Every letter that awaits its issue."""
         found = await clerks.waiting(self._counter.house)
-        return self._counter.page(seat, "letters.html", papers=found, done=seat.done)
+        return self._counter.page(seat, "letters.html", papers=found)
 
     async def show(self, seat: Seat) -> Response:
         """One letter, as it stands."""
