@@ -60,16 +60,13 @@ async def main() -> int:
     deployments = Deployments(register)
     relay = Relay(house, deployments, every_s=0.3 if house.settings.demo else 1.0, pause_s=pause_s)
     loop = asyncio.get_running_loop()
-    relaying = asyncio.create_task(relay.run(), name="relay")
-    await deployments.known(relaying)
-    # With a work pool its workers run the flows, and this process is the relay alone.
-    serving = asyncio.create_task(_for_ever() if pool else runner.start(), name="runner")
-
     asked = asyncio.Event()
+    work: list[asyncio.Task[None]] = []
 
     def stop() -> None:
         relay.stop()
-        serving.cancel()
+        for runs in work[1:]:
+            runs.cancel()
 
     def obey(*_: object) -> None:
         asked.set()
@@ -77,13 +74,19 @@ async def main() -> int:
 
     # It would take SIGTERM for itself and leave at once, with the relay's lease in hand.
     runner.handle_sigterm = obey  # type: ignore[method-assign]
-
+    # Before anything is waited for: it may be long before Prefect answers.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, obey)
+
+    work.append(asyncio.create_task(relay.run(), name="relay"))
+    await deployments.known(work[0])
+    if not asked.is_set():
+        # With a work pool its workers run the flows, and this process is the relay alone.
+        work.append(asyncio.create_task(_for_ever() if pool else runner.start(), name="runner"))
     # One without the other does nothing and looks alive.
-    await asyncio.wait({relaying, serving}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
     stop()
-    done = await asyncio.gather(relaying, serving, return_exceptions=True)
+    done = await asyncio.gather(*work, return_exceptions=True)
     await house.close()
     faults = [one for one in done if isinstance(one, Exception)]
     for fault in faults:

@@ -33,8 +33,8 @@ async def watch() -> None:
                 await step()
             except Exception as fault:
                 faults.append(fault)
-    if faults:
-        raise faults[0]
+        if faults:
+            raise faults[0]
 
 
 async def _relay_once(house: House, client: PrefectClient) -> None:

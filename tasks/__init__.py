@@ -6,8 +6,8 @@ that it finds in its cache, and would write results to disk. A test holds every 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from typing import Any
 
@@ -31,23 +31,31 @@ class Tripped(CongvanError):
     """A fault of our own; the message is its class and place."""
 
 
+@contextmanager
+def _discreetly() -> Iterator[None]:
+    """What Prefect shows and keeps of a fault: what was written for a reader there, else its class and place alone.
+
+    A database's message may quote a row; whatever else trips may quote a mailbox or a signed address.
+    """
+    try:
+        yield
+    except Refused as fault:
+        raise DatabaseRefused(type(fault.orig or fault).__name__) from None
+    except httpx.HTTPError:
+        raise
+    except Exception as fault:
+        if isinstance(fault, CongvanError) and not isinstance(fault, LetterRefused):
+            raise
+        raise Tripped(place_of(fault)) from None
+
+
 def effect(function: Callable[..., Any]) -> Any:
     """A task of ours: never cached, nothing persisted, tried again after a passing fault."""
 
     @wraps(function)
     async def discreet(*given: Any, **named: Any) -> Any:
-        try:
+        with _discreetly():
             return await function(*given, **named)
-        except Refused as fault:
-            # What a database says of a fault may quote a row, and Prefect shows and keeps it.
-            raise DatabaseRefused(type(fault.orig or fault).__name__) from None
-        except httpx.HTTPError:
-            raise
-        except Exception as fault:
-            # Whatever was not written for a reader in Prefect may quote a mailbox or a signed address.
-            if isinstance(fault, CongvanError) and not isinstance(fault, LetterRefused):
-                raise
-            raise Tripped(place_of(fault)) from None
 
     return task(  # type: ignore[call-overload]
         discreet, cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=[1, 5]
@@ -56,13 +64,15 @@ def effect(function: Callable[..., Any]) -> Any:
 
 @asynccontextmanager
 async def at_work(house: House | None = None) -> AsyncIterator[House]:
-    """The house that this run's tasks work in; closed at the end, so that the process can leave."""
+    """The house that this run's tasks work in; closed at the end, so that the process can leave. A fault of the run
+    itself is as discreet as one of a task."""
     if house is None:
         house = build(gives_way=True)
         configure(house.settings)
     _houses.append(house)
     try:
-        yield house
+        with _discreetly():
+            yield house
     finally:
         _houses.pop()
         await house.close()

@@ -256,7 +256,7 @@ def test_the_image_has_prefects_pages_laid_down_where_its_user_may_write() -> No
     text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
     (line,) = re.findall(r"^ENV (.+)$", text, re.M)
     said = dict(one.split("=", 1) for one in line.split())
-    (own,) = re.findall(r"install -d -o congvan (\S+)", text)
+    (own,) = re.findall(r"install -d -m 750 -o congvan (\S+)", text)
     for name in ("CONGVAN_HOME", "PREFECT_HOME", "PREFECT_UI_STATIC_DIRECTORY"):
         assert Path(said[name]).is_relative_to(own), name
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
+from prefect.exceptions import Abort
 
 import flows.__main__
 from congvan.errors import ActRefused, CongvanError
@@ -29,7 +31,8 @@ from congvan.store.schema import migrate
 from tasks import at_work, records
 from tests.flows.engine import Engine, free_port, until
 
-UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "deploy" / "systemd"
 _INSTALLED = "/opt/congvan/.venv/bin/"
 #: How systemd counts the end of a service as clean: status 0, or by the signal that it sent.
 CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
@@ -49,6 +52,23 @@ def test_the_units_are_sound_as_systemd_reads_them(tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_nobody_else_on_the_machine_reads_what_the_units_write() -> None:
+    """The database, its journal and the reports hold mailboxes and names; by default systemd makes them for all."""
+    for unit in UNITS.glob("*.service"):
+        assert (_line(unit.stem, "StateDirectoryMode"), _line(unit.stem, "UMask")) == ("0750", "0027"), unit.name
+    assert "-p StateDirectoryMode=0750 -p UMask=0027" in (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+
+def test_containers_are_given_as_long_to_end_as_services() -> None:
+    """By default Docker kills after ten seconds, with letters on the wire."""
+    (patience,) = {_line(unit.stem, "TimeoutStopSec") for unit in UNITS.glob("*.service")}
+    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))["services"]
+    for name in ("server", "relay", "worker", "portal"):
+        assert services[name]["stop_grace_period"] == f"{patience}s", name
+        # Nobody else takes away what a killed process leaves, and signals reach what is not yet ready for them.
+        assert services[name]["init"] is True, name
 
 
 @asynccontextmanager
@@ -153,6 +173,19 @@ async def test_the_process_of_relay_and_runner_fails_when_one_of_them_ends_by_it
     assert await asyncio.wait_for(flows.__main__.main(), 20) == status
 
 
+async def test_a_process_that_still_waits_for_prefect_ends_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the first process of a container it has no one else who would end it."""
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.delenv("CONGVAN_WORK_POOL", raising=False)
+    monkeypatch.setenv("CONGVAN_HOME", str(tmp_path))
+    monkeypatch.setenv("CONGVAN_SECRET_KEYS", "k" * 40)
+    monkeypatch.setattr(flows.__main__, "Relay", lambda *_, **__: _Part("signal"))
+    monkeypatch.setattr(flows.__main__, "configure", lambda _settings: None)
+    assert await asyncio.wait_for(flows.__main__.main(), 20) == 0
+
+
 async def test_nothing_is_relayed_on_the_schema_of_another_version(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -215,6 +248,20 @@ async def test_a_task_that_fails_shows_prefect_only_what_was_written_for_a_reade
         with pytest.raises(CongvanError, match=shown) as raised:
             await records.tell.fn()
     assert "@" not in "".join(traceback.format_exception(raised.value))
+
+
+async def test_a_run_that_fails_outside_a_task_shows_no_more(house: House) -> None:
+    """The launch writes every mailbox down; what it trips over stands in the state of its run."""
+    with pytest.raises(CongvanError, match="^ValueError in ") as raised:
+        async with at_work(house):
+            raise ValueError("'hoa@t1.example' is no mailbox")
+    assert "@" not in "".join(traceback.format_exception(raised.value))
+
+
+async def test_a_run_without_a_lease_ends_as_prefect_is_told(house: House) -> None:
+    with pytest.raises(Abort):
+        async with at_work(house):
+            raise Abort("another turn of this hop is under way")
 
 
 async def test_the_process_of_a_run_logs_in_the_form_that_the_settings_name(
