@@ -106,7 +106,16 @@ def healthy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{prefect}/api")
         monkeypatch.setenv("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED", "false")
         monkeypatch.setenv("PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED", "False")
+        monkeypatch.setenv("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "flow_runs, events")
         yield desk
+
+
+@pytest.mark.parametrize("value", ["true", "1", "events,flow_runs,orphans"])
+def test_prefect_may_be_told_in_its_other_words_to_forget_old_runs(
+    healthy: Desk, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", value)
+    assert faults(healthy) == []
 
 
 def _uncounted(text: str) -> str:
@@ -159,6 +168,9 @@ def test_before_anything_was_used_the_doctor_makes_nothing(desk: Desk) -> None:
         ("PREFECT_API_URL", "", "Prefect", "chưa đặt"),
         ("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED", "true", "Prefect", "CANCELLATION_CLEANUP"),
         ("PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED", "", "Prefect", "PAUSE_EXPIRATIONS"),
+        ("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "", "Prefect", "DB_VACUUM"),
+        ("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "events", "Prefect", "DB_VACUUM"),
+        ("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "flow_runs", "Prefect", "DB_VACUUM"),
         ("CONGVAN_SECRET_KEYS", "short", "khóa", "quá ngắn"),
         ("CONGVAN_DATABASE_URL", "postgresql+asyncpg://hoa:kin-lam@127.0.0.1:9/c", "cơ sở dữ liệu", "127.0.0.1"),
         ("CONGVAN_DATABASE_URL", "nonsense", "cơ sở dữ liệu", "CONGVAN_DATABASE_URL"),
