@@ -76,7 +76,12 @@ def bare(on: Bench, payload: bytes, letters: int) -> Took:
 
 def plain(on: Bench, letter: Letter, letters: int) -> Took:
     """The hand-written script; it is slow, so it sends fewer."""
-    return on.run(hand_written.script, letter, on.port, CONNECTIONS, max(letters // 20, min(letters, 200)))
+    return on.run(hand_written.script, letter, on.port, CONNECTIONS, written(letters))
+
+
+def written(letters: int) -> int:
+    """How many letters the hand-written script sends beside so many of ours."""
+    return max(letters // 20, min(letters, 200))
 
 
 def durable(on: Bench, letters: int, *, postgres: bool = False, processes: int = 1, profile: str = "") -> Took:

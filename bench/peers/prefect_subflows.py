@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from prefect import flow, task
 from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
@@ -92,7 +93,7 @@ def main() -> None:
         # The subflows wait for days; a peer is not measured by how it says goodbye.
         os._exit(0)
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ What they find is no matter here; that they count the same letters as the sink i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bench.dispatch import bare, durable, plain, sample
 from bench.figures import Growth, Ratio, Section, grown, keep, kept, percentile
 from bench.harness import PEERS, Bench, bench
 from bench.measures import peers
+from bench.outbox_world import ROOT
 from bench.report import text
 from bench.scale import TINY
 
@@ -60,6 +62,15 @@ def test_a_measure_finds_ratios_and_exponents_at_any_size(on: Bench, name: str) 
     assert section.growths
     assert all(value > 0 for ratio in section.ratios for value in ratio.values)
     assert all(value > 0 for growth in section.growths for _, value in growth.points)
+
+
+def test_whoever_is_measured_beside_us_runs_on_the_same_loop() -> None:
+    """DBOS and Prefect do not ask for it; the difference would be counted as ours."""
+    ways = [*(ROOT / "bench" / "peers").glob("*.py"), ROOT / "bench" / "harness.py"]
+    told = {way.name: re.findall(r"\b(asyncio|uvloop)\.run\(", way.read_text("utf-8")) for way in ways}
+    assert all("uvloop" in told[name] for name in ("dbos_workflows.py", "prefect_subflows.py", "harness.py"))
+    assert not [name for name in told if name != "harness.py" and "asyncio" in told[name]]
+    assert "\nuvloop==" in (ROOT / "bench" / "requirements-peers.txt").read_text("utf-8")
 
 
 @pytest.mark.gates
