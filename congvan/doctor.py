@@ -192,7 +192,9 @@ async def _look(house: House) -> tuple[list[Check], datetime | None]:
     checks = [_ok(name, f"{house.store.url.render_as_string(hide_password=True)}, phiên bản {present}")]
     if await reconciling.is_restored(house):
         remedy = "chạy: congvan reconcile --resend hoặc --assume-sent, kèm --by"
-        checks.append(_fault(name, "được khôi phục từ bản sao lưu: không thư nào được gửi đi", remedy))
+        path = house.settings.home / "watermark.json"
+        why = "được khôi phục từ bản sao lưu" if reconciling.Watermark(house).readable() else f"{path} không đọc được"
+        checks.append(_fault(name, f"{why}: không thư nào được gửi đi", remedy))
     register = await registry.present(house)
     if not register.organisations:
         remedy = "chạy: congvan registry import"

@@ -48,6 +48,14 @@ class Watermark:
         self._path = house.settings.home / "watermark.json"
         self._mark: tuple[str, int, datetime] | None = None
 
+    def readable(self) -> bool:
+        """Whether the file says anything; one that is not there says that nothing has left."""
+        try:
+            self._read()
+        except WatermarkUnreadable:
+            return False
+        return True
+
     async def passes(self, ledger: Ledger) -> bool:
         """False where the database is older than the file says, or may be."""
         # The file first: what another process claims and tells it between the two looks is in the database by then.
@@ -90,9 +98,7 @@ class Watermark:
     def mend(self, key: str, count: int, at: datetime) -> None:
         """Begin the file anew where it cannot be read: a person has answered for what it said."""
         with self._locked():
-            try:
-                self._read()
-            except WatermarkUnreadable:
+            if not self.readable():
                 self._put({key: {"count": count, "at": at.isoformat()}})
 
     @contextmanager

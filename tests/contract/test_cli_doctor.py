@@ -243,6 +243,14 @@ def test_a_schema_of_another_version_is_a_fault(healthy: Desk) -> None:
     assert "congvan migrate" in found["remedy"]
 
 
+def test_a_count_of_mails_that_cannot_be_read_is_not_called_a_backup(healthy: Desk) -> None:
+    """Nobody has restored anything; nothing leaves all the same until somebody has answered."""
+    (healthy.home / "watermark.json").write_bytes(b"{")
+    (found,) = faults(healthy)
+    assert "watermark.json không đọc được: không thư nào được gửi đi" in found["message"]
+    assert "congvan reconcile" in found["remedy"]
+
+
 def test_a_database_from_a_backup_is_a_fault_until_a_person_has_reconciled_it(healthy: Desk) -> None:
     async def claimed(house: House) -> str:
         gate = reconciling.Watermark(house)
