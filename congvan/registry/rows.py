@@ -24,12 +24,13 @@ _OUR_OTHER_SHEETS = frozenset({"huong dan", "danh muc"})
 class Row:
     """One row of one table. number: the spreadsheet's, 1 = the first. values: by field, filled cells only.
 
-    spoiled: the fields whose cells could not be used and were told of.
+    asked: the fields of which the table has a column. spoiled: those whose cells could not be used and were told of.
     """
 
     table: Table
     kind: Kind
     number: int
+    asked: frozenset[str] = frozenset()
     values: dict[str, Value] = field(default_factory=dict)
     spoiled: set[str] = field(default_factory=set)
 
@@ -69,13 +70,14 @@ def read_rows(tables: Sequence[Table]) -> Reading:
         number, kind = top
         columns = _columns(table, number, kind, reading.faults)
         width = len(table.rows[number - 1])
+        asked = frozenset(column.field for column in columns.values())
         for index, cells in enumerate(table.rows[number:], number + 1):
             if any(str(cell).strip() for cell in cells[width:]):
                 reading.faults.append(_too_long(table, index))
             if _swallowed(table, cells, width):
                 reading.faults.append(_torn(table, index))
             elif any(cell != "" for cell in cells):
-                row = _read_row(Row(table, kind, index), columns, cells, reading.faults)
+                row = _read_row(Row(table, kind, index, asked), columns, cells, reading.faults)
                 if row.values or row.spoiled:
                     reading.rows[kind.name].append(row)
     return reading

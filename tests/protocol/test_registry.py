@@ -103,9 +103,27 @@ def test_files_may_be_named_one_by_one(folder: Folder) -> None:
 
 @pytest.mark.parametrize("table", [None, CONTACTS.splitlines()[0]], ids=["no table", "headings alone"])
 def test_of_what_no_table_speaks_nothing_is_said(folder: Folder, table: str | None) -> None:
-    assert read(folder()).untold == ()
+    whole = read(folder())
+    columns = {"name_en", "short_name", "tax_code", "address", "place", "standing_authority", "abbreviation",
+               "valid_from", "valid_until", "invented"}  # fmt: skip
+    assert {code: set(fields) - columns for code, fields in whole.untold.items()} == {
+        "BAN": set(), "CDT-A": {"signers"}, "DN-1": {"signers"}, "DN-2": {"contacts", "signers"},
+    }  # fmt: skip
+    assert columns <= set(whole.untold["BAN"])
+    assert whole.untold_parks == dict.fromkeys(("KHU-A", "KHU-B"), ("zone", "invented"))
     (folder() / "contacts.csv").unlink()
-    assert read(folder(contacts=table)).untold == ("contacts",)
+    assert all("contacts" in fields for fields in read(folder(contacts=table)).untold.values())
+
+
+def test_the_parent_that_a_file_does_not_speak_of_still_counts_against_a_loop(folder: Folder) -> None:
+    stored = read(folder())
+    alone = folder(parks=None, contacts=None, signers=None)
+    (alone / "organisations.csv").write_text("Mã tổ chức,Tên tổ chức,Cấp\nCDT-A,Công ty Hạ tầng,investor\n", "utf-8")
+    (alone / "ban.csv").write_text("Mã tổ chức,Tên tổ chức,Cấp,Cấp trên\nBAN,Ban,board,CDT-A\n", "utf-8")
+    for name in ("parks", "contacts", "signers"):
+        (alone / f"{name}.csv").unlink(missing_ok=True)
+    with pytest.raises(BadInput, match="cấp trên đi vòng"):
+        read_register([alone], LEVELS, stored)
 
 
 def test_one_new_tenant_may_name_what_is_stored_already(folder: Folder) -> None:
