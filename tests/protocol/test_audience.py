@@ -60,6 +60,8 @@ def test_without_conditions_everyone_on_the_chain_is_reached_and_the_reason_says
         (Audience(zones=("KKT Một",)), "T3", "", "không ở khu, vùng được chọn"),
         (Audience(segments=("chemical",)), "T-CHEM", "recipient", "nhóm ngành chemical"),
         (Audience(segments=("chemical",)), "T1", "", "không thuộc nhóm ngành được chọn"),
+        (Audience(segments=("Chemical",)), "T-CHEM", "recipient", "nhóm ngành Chemical"),
+        (Audience(segments=("chemical.use",)), "T-CHEM", "", "không thuộc nhóm ngành được chọn"),
         (Audience(include=("T1",)), "T1", "recipient", "đích danh"),
         (Audience(include=("T1",)), "T2", "", "chỉ gửi các đơn vị nêu đích danh"),
         (Audience(exclude=("T1",)), "T1", "", "bị loại trừ"),
