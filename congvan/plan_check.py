@@ -13,7 +13,7 @@ from pathlib import Path
 from congvan import policy_check, reach_check
 from congvan.check_ground import Ground, valid
 from congvan.errors import Fault
-from congvan.rules.cascade import policy_for
+from congvan.rules.cascade import bears, policy_for
 from congvan.rules.records import CampaignPlan, Cascade, Directive, Register, Settles
 from congvan.rules.requirements import MOST_FILES, MOST_QUESTIONS, Kind
 
@@ -130,6 +130,7 @@ def _reached(root: str, below: Mapping[str, Sequence[str]]) -> set[str]:
 def _audience(ground: Ground, plan: CampaignPlan, cascade: Cascade, register: Register) -> Iterator[Fault]:
     audience = plan.audience
     segments = {segment for one in register.organisations for segment in one.segments}
+    unborne = [one for one in audience.segments if not bears(segments, one)]
     yield from ground.unknown("audience.levels", audience.levels, cascade.levels, "cấp")
     yield from ground.unknown(
         "audience.parks", audience.parks, {park.code for park in register.parks}, "khu công nghiệp"
@@ -137,12 +138,13 @@ def _audience(ground: Ground, plan: CampaignPlan, cascade: Cascade, register: Re
     yield from ground.unknown(
         "audience.zones", audience.zones, {park.zone for park in register.parks if park.zone}, "vùng"
     )
-    yield from ground.unknown("audience.segments", audience.segments, segments, "nhóm ngành")
+    yield from ground.unknown("audience.segments", unborne, segments, "nhóm ngành")
     for field, codes in (("audience.include", audience.include), ("audience.exclude", audience.exclude)):
         yield from ground.unknown(field, codes, ground.organisations, "tổ chức")
     yield from ground.unknown("policies", plan.policies, cascade.levels, "cấp")
     for number, duty in enumerate(plan.segment_duties, 1):
-        yield from ground.unknown(f"segment_duties[{number}].segment", [duty.segment], segments, "nhóm ngành")
+        if not bears(segments, duty.segment):
+            yield from ground.unknown(f"segment_duties[{number}].segment", [duty.segment], segments, "nhóm ngành")
     for number, copy in enumerate(plan.copies, 1):
         yield from ground.reached(f"copies[{number}].organisation", copy.organisation)
 

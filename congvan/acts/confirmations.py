@@ -17,6 +17,7 @@ from congvan.errors import ActRefused, LinkRevoked
 from congvan.house import House
 from congvan.links import Link
 from congvan.rules import requirements, uploads
+from congvan.rules.cascade import bears
 from congvan.rules.protocol import Event, Fact, State, advance, says_nothing_new, settled
 from congvan.rules.records import SegmentDuty, Settles
 from congvan.rules.requirements import Question, Wrong
@@ -149,8 +150,7 @@ def _check_words(said: Answer) -> None:
 
 def duties_of(campaign: Campaign, delivery: Delivery) -> list[SegmentDuty]:
     """The sentences of the letter that bind this recipient's segments, each confirmed with its own tick."""
-    own = {str(segment).partition(".")[0] for segment in delivery.segments} | set(delivery.segments)
-    return [duty for duty in plan_of(campaign).segment_duties if duty.segment in own]
+    return [duty for duty in plan_of(campaign).segment_duties if bears(delivery.segments, duty.segment)]
 
 
 def check_segments(campaign: Campaign, delivery: Delivery, said: Answer) -> None:

@@ -20,6 +20,7 @@ from congvan.mail import contexts as say
 from congvan.mail.fragment import plain
 from congvan.mail.words import Carried, Mail, Mould
 from congvan.rules.calendar import local
+from congvan.rules.cascade import bears
 from congvan.rules.deadlines import working_days_late
 from congvan.store.tables import Delivery, Message
 
@@ -78,8 +79,8 @@ def _deadlines(delivery: Delivery) -> dict[str, str]:
 
 
 def _segment_note(delivery: Delivery, scene: Scene) -> str:
-    own = {str(segment).partition(".")[0] for segment in delivery.segments}
-    return " ".join(duty.sentence for duty in scene.plan.segment_duties if duty.segment in own)
+    own = [duty for duty in scene.plan.segment_duties if bears(delivery.segments, duty.segment)]
+    return " ".join(duty.sentence for duty in own)
 
 
 def _intermediary_note(delivery: Delivery, scene: Scene, deadline: str) -> str:

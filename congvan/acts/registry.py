@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 
@@ -15,6 +15,8 @@ from congvan.store.ledger import Ledger
 from congvan.store.office import BookChange
 from congvan.store.tables import OrganisationRow, ParkRow
 
+R = TypeVar("R", Organisation, Park)
+
 
 async def take_over(house: House, register: Register, by: str = "", why: str = "") -> Register:
     """Add and replace what the register names; return it as it is stored then. Running campaigns do not move.
@@ -23,9 +25,10 @@ async def take_over(house: House, register: Register, by: str = "", why: str = "
     """
     now = await house.clock.now()
     async with house.store.act() as ledger:
-        before = await _stored(ledger, register)
+        before, run = await _stored(ledger, register), await _stored_parks(ledger, register)
         organisations = tuple(_kept(before.get(one.code), one, register.untold) for one in register.organisations)
-        await ledger.put_all(ParkRow, ["code"], [_park_row(one) for one in register.parks])
+        parks = tuple(_kept(run.get(one.code), one, register.untold_parks) for one in register.parks)
+        await ledger.put_all(ParkRow, ["code"], [_park_row(one) for one in parks])
         await ledger.put_all(OrganisationRow, ["code"], [_organisation_row(one, now) for one in organisations])
         changed = [one for one in organisations if by and before.get(one.code, one) != one]
         await ledger.add_all(
@@ -38,7 +41,7 @@ async def take_over(house: House, register: Register, by: str = "", why: str = "
                 for one in changed
             ],
         )  # fmt: skip
-    return register.model_copy(update={"organisations": organisations})
+    return register.model_copy(update={"organisations": organisations, "parks": parks})
 
 
 def _organisation_row(one: Organisation, now: datetime) -> dict[str, Any]:
@@ -59,8 +62,16 @@ async def _stored(ledger: Ledger, register: Register) -> dict[str, Organisation]
     return {row.code: Organisation.model_validate(row.record) for row in await ledger.rows(query.with_for_update())}
 
 
-def _kept(old: Organisation | None, one: Organisation, untold: Sequence[str]) -> Organisation:
-    return one.model_copy(update={kind: getattr(old, kind) for kind in untold}) if old else one
+async def _stored_parks(ledger: Ledger, register: Register) -> dict[str, Park]:
+    named = ledger.among(ParkRow.code, [one.code for one in register.parks])
+    query = select(ParkRow.code, ParkRow.record).where(named).order_by(ParkRow.code)
+    return {row.code: Park.model_validate(row.record) for row in await ledger.rows(query.with_for_update())}
+
+
+def _kept(old: R | None, one: R, untold: Mapping[str, Sequence[str]]) -> R:
+    """The record with what is known of it wherever nothing was told."""
+    fields = untold.get(one.code, ())
+    return one.model_copy(update={field: getattr(old, field) for field in fields}) if old else one
 
 
 def found_by(one: Organisation) -> str:

@@ -25,7 +25,8 @@ _SHOWN = 5
 async def take_in(file: Path, /, *, by: str | None = None, json: bool = False) -> None:
     """Nhập tổ chức, khu, đầu mối, người ký: tất cả các dòng hoặc không dòng nào.
 
-    Tệp không có dòng nào về đầu mối hoặc người ký thì đầu mối, người ký đã có được giữ nguyên.
+    Điều tệp không nói đến thì giữ nguyên như đã có: cột không có trong tệp, đầu mối và người ký của tổ chức
+    không có dòng nào. Ô để trống dưới một tiêu đề thì xóa điều đã ghi.
 
     Parameters
     ----------

@@ -193,8 +193,9 @@ _GUIDE = (
     "Ngày ghi theo dạng dd/mm/yyyy. Nhiều mã trong một ô cách nhau bằng dấu chấm phẩy (;).",
     "Không dùng công thức; ô không bắt đầu bằng = + - @.",
     "Ưu tiên hộp thư chung của đơn vị (văn thư, hành chính); chỉ ghi tên cá nhân khi thật cần.",
-    "Trang «Đầu mối» hoặc «Người ký» không có dòng nào: đầu mối, người ký đã có được giữ nguyên; có dòng: các dòng ấy "
-    "thay toàn bộ đầu mối, người ký đã có của mọi tổ chức trong tệp.",
+    "Tổ chức không có dòng nào ở trang «Đầu mối» hoặc «Người ký»: đầu mối, người ký đã có được giữ nguyên; có dòng: "
+    "các dòng ấy thay toàn bộ đầu mối, người ký đã có của tổ chức đó. Hộp thư thôi dùng thì ghi «Hiệu lực đến».",
+    "Cột không có trong tệp: điều đã ghi được giữ nguyên; ô để trống dưới một tiêu đề: xóa điều đã ghi.",
     "Nếu một ô sai, không dòng nào được nhập; thông báo nêu rõ trang, dòng, cột và cách sửa.",
 )
 

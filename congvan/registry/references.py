@@ -96,7 +96,7 @@ def _same_mailbox(rows: list[Row]) -> Iterator[Fault]:
 def _loops(rows: list[Row], stored: Register) -> Iterator[Fault]:
     """Each loop of parents once, at the row that comes first."""
     above = {one.code: one.parent or "" for one in stored.organisations}
-    above |= {row.text("code"): row.text("parent") for row in rows}
+    above |= {row.text("code"): row.text("parent") for row in rows if "parent" in row.asked}
     cleared: set[str] = set()
     for row in rows:
         path: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -23,12 +24,13 @@ _OUR_OTHER_SHEETS = frozenset({"huong dan", "danh muc"})
 class Row:
     """One row of one table. number: the spreadsheet's, 1 = the first. values: by field, filled cells only.
 
-    spoiled: the fields whose cells could not be used and were told of.
+    asked: the fields of which the table has a column. spoiled: those whose cells could not be used and were told of.
     """
 
     table: Table
     kind: Kind
     number: int
+    asked: frozenset[str] = frozenset()
     values: dict[str, Value] = field(default_factory=dict)
     spoiled: set[str] = field(default_factory=set)
 
@@ -68,11 +70,14 @@ def read_rows(tables: Sequence[Table]) -> Reading:
         number, kind = top
         columns = _columns(table, number, kind, reading.faults)
         width = len(table.rows[number - 1])
+        asked = frozenset(column.field for column in columns.values())
         for index, cells in enumerate(table.rows[number:], number + 1):
             if any(str(cell).strip() for cell in cells[width:]):
                 reading.faults.append(_too_long(table, index))
-            if any(cell != "" for cell in cells):
-                row = _read_row(Row(table, kind, index), columns, cells, reading.faults)
+            if _swallowed(table, cells, width):
+                reading.faults.append(_torn(table, index))
+            elif any(cell != "" for cell in cells):
+                row = _read_row(Row(table, kind, index, asked), columns, cells, reading.faults)
                 if row.values or row.spoiled:
                     reading.rows[kind.name].append(row)
     return reading
@@ -81,6 +86,25 @@ def read_rows(tables: Sequence[Table]) -> Reading:
 def _too_long(table: Table, number: int) -> Fault:
     remedy = "đặt ô có dấu phân cách (phẩy, chấm phẩy) trong dấu nháy kép, hoặc lưu thành .xlsx"
     return Fault(table.where, "", "dòng có nhiều ô hơn dòng tiêu đề", remedy, number)
+
+
+def _swallowed(table: Table, cells: Sequence[Cell], width: int) -> bool:
+    """Whether two quotes of different rows made one cell of all between them: it holds the rest of its own row and
+    as many delimiters as a row has."""
+    if not table.delimiter:
+        return False
+    most, over = width - 1, max(0, len(cells) - width)
+    for position, cell in enumerate(cells):
+        first, *more = re.split(r"[\r\n]", str(cell), maxsplit=1)
+        whole = position + first.count(table.delimiter) >= most
+        if more and whole and str(cell).count(table.delimiter) + over >= most:
+            return True
+    return False
+
+
+def _torn(table: Table, number: int) -> Fault:
+    remedy = "kiểm tra dấu nháy kép ở dòng này và các dòng sau; ô nhiều dòng thì viết lại trên một dòng"
+    return Fault(table.where, "", "một ô chứa cả các dòng sau", remedy, number)
 
 
 def _unrecognised(table: Table) -> Iterator[Fault]:

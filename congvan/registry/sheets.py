@@ -46,8 +46,20 @@ def read_register(
     reading.faults.extend(check_references(reading.rows, levels, stored))
     if reading.faults:
         raise BadInput(sorted(reading.faults, key=lambda one: (one.file, one.row or 0)))
-    untold = tuple(kind for kind in ("contacts", "signers") if not reading.rows[kind])
-    return Register(organisations=organisations, parks=parks, untold=untold)
+    untold = {row.text("code"): _unasked(row) for row in reading.rows["organisations"]}
+    for kind in ("contacts", "signers"):
+        spoken_of = {row.text("organisation") for row in reading.rows[kind]}
+        untold |= {code: (*fields, kind) for code, fields in untold.items() if code not in spoken_of}
+    return Register(
+        organisations=organisations,
+        parks=parks,
+        untold={code: fields for code, fields in untold.items() if fields},
+        untold_parks={row.text("code"): fields for row in reading.rows["parks"] if (fields := _unasked(row))},
+    )
+
+
+def _unasked(row: Row) -> tuple[str, ...]:
+    return tuple(column.field for column in row.kind.columns if column.field not in row.asked)
 
 
 def _name_levels(rows: list[Row], levels: Collection[str] | None) -> None:

@@ -25,11 +25,12 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff",
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A sheet or a CSV file. rows[0] is spreadsheet row 1; `sheet` is empty for CSV."""
+    """A sheet or a CSV file. rows[0] is spreadsheet row 1; `sheet` is empty for CSV, `delimiter` for a workbook."""
 
     file: str
     sheet: str
     rows: Sequence[Sequence[Cell]]
+    delimiter: str = ""
 
     @property
     def where(self) -> str:
@@ -66,7 +67,8 @@ def _read(path: Path) -> Iterator[Table]:
     if path.suffix.lower() in (".xlsx", ".xlsm") or data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         yield from (Table(str(path), sheet.name, sheet.rows) for sheet in _workbook(path, data))
     elif path.suffix.lower() in (".csv", ".txt", ".tsv"):
-        yield Table(str(path), "", _rows(path, decode(path, data)))
+        text, delimiter = _delimiter(decode(path, data))
+        yield Table(str(path), "", _rows(path, text, delimiter), delimiter)
     else:
         raise refusal(path, "không phải tệp .xlsx hay .csv", "lưu lại danh bạ thành .xlsx hoặc .csv")
 
@@ -125,12 +127,16 @@ def _vietnamese(letter: str) -> bool:
     )
 
 
-def _rows(path: Path, text: str) -> list[list[Cell]]:
-    text, delimiter = _delimiter(text)
+def _rows(path: Path, text: str, delimiter: str) -> list[list[Cell]]:
+    rows: list[list[Cell]] = []
     try:
-        return [list(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+        # Without `strict` a quote that nobody closes takes in every row behind it, without a word.
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            rows.append(list(row))
     except csv.Error as error:
-        raise refusal(path, f"tệp CSV bị hỏng ({error})", "kiểm tra dấu nháy kép, hoặc lưu thành .xlsx") from error
+        remedy = "kiểm tra dấu nháy kép ở dòng này, hoặc lưu thành .xlsx"
+        raise BadInput([Fault(str(path), "", f"tệp CSV bị hỏng ({error})", remedy, len(rows) + 1)]) from error
+    return rows
 
 
 def _delimiter(text: str) -> tuple[str, str]:

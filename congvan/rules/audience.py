@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from congvan.rules.cascade import Directory, Way, in_force, resolved, route, selected, spread, valid
+from congvan.rules.cascade import Directory, Way, bears, in_force, resolved, route, selected, spread, valid
 from congvan.rules.records import Audience, CampaignPlan, Cascade, Organisation, Register
 
 
@@ -102,7 +102,7 @@ def _for(scene: _Scene, one: Organisation, parks: set[str]) -> Iterable[str]:
     if audience.parks:
         yield f"khu {', '.join(sorted(parks & set(audience.parks)))}"
     if audience.segments:
-        yield f"nhóm ngành {', '.join(sorted(set(one.segments) & set(audience.segments)))}"
+        yield f"nhóm ngành {', '.join(sorted(wanted for wanted in audience.segments if bears(one.segments, wanted)))}"
     if not (audience.levels or audience.parks or audience.segments):
         yield "không đặt điều kiện: mọi tổ chức trên chuỗi"
 
@@ -118,5 +118,5 @@ def _against(audience: Audience, one: Organisation, parks: set[str]) -> Iterable
         yield f"cấp {one.level} không được chọn"
     if audience.parks and not parks & set(audience.parks):
         yield "không ở khu, vùng được chọn"
-    if audience.segments and not set(one.segments) & set(audience.segments):
+    if audience.segments and not any(bears(one.segments, wanted) for wanted in audience.segments):
         yield "không thuộc nhóm ngành được chọn"

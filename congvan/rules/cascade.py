@@ -106,6 +106,12 @@ def policy_for(cascade: Cascade, plan: CampaignPlan, issuer_level: str, level: s
     return Policy()
 
 
+def bears(segments: Iterable[str], wanted: str) -> bool:
+    """Whether somebody of these segments is meant by this one: `chemical` means `chemical.storage` too, in any case."""
+    asked = wanted.casefold()
+    return any(f"{one.casefold()}.".startswith(f"{asked}.") for one in segments)
+
+
 def selected(audience: Audience, one: Organisation, parks: set[str]) -> bool:
     """True when the audience names this organisation itself."""
     if one.code in audience.exclude:
@@ -117,7 +123,7 @@ def selected(audience: Audience, one: Organisation, parks: set[str]) -> bool:
     return (
         (not audience.levels or one.level in audience.levels)
         and (not audience.parks or bool(parks & set(audience.parks)))
-        and (not audience.segments or bool(set(one.segments) & set(audience.segments)))
+        and (not audience.segments or any(bears(one.segments, wanted) for wanted in audience.segments))
     )
 
 

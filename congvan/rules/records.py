@@ -112,8 +112,10 @@ class Register(Record):
 
     organisations: tuple[Organisation, ...]
     parks: tuple[Park, ...] = ()
-    #: contacts, signers: of which no table had a row. Silence about them is no order to erase what is known.
-    untold: tuple[str, ...] = ()
+    #: Of organisations and of parks, by code: the fields of which the file had no column, and contacts or signers of
+    #: which it had no row. Silence is no order to erase what is known; an empty cell is.
+    untold: dict[str, tuple[str, ...]] = {}
+    untold_parks: dict[str, tuple[str, ...]] = {}
 
 
 # ---------------------------------------------------------------------------- policy and cascade

@@ -11,6 +11,8 @@ from sqlalchemy import event
 from congvan.acts import accounts, address_book, book_cards, bulk, clerks, figures, progress, registry, roll
 from congvan.acts.roll import Mark, Order, Wanted
 from congvan.house import House
+from congvan.registry import read_register
+from congvan.rules.records import Organisation
 from congvan.store.database import Store
 from congvan.store.schema import migrate
 from tests.portal.grown import grow
@@ -96,6 +98,37 @@ async def test_a_registry_is_taken_over_in_as_few_statements_as_it_has_tables(ho
     await registry.take_over(house, renamed)
     assert len([one for one in seen if one.startswith("INSERT")]) == 2
     assert await registry.present(house) == renamed
+
+
+async def test_what_a_file_does_not_speak_of_stays_as_it_is_known(house: House, tmp_path: Path) -> None:
+    stored = await registry.present(house)
+    old = next(one for one in stored.organisations if one.parks and one.segments and one.contacts)
+    other = next(one for one in stored.organisations if one.contacts and one.level == old.level and one != old)
+    folder = tmp_path / "moi"
+    folder.mkdir()
+
+    async def taken(**tables: str) -> dict[str, Organisation]:
+        for name, table in tables.items():
+            (folder / f"{name}.csv").write_text(table, "utf-8")
+        read = read_register([folder], None, await registry.present(house))
+        await registry.take_over(house, read, "hoa", "công văn 3")
+        return {one.code: one for one in (await registry.present(house)).organisations}
+
+    now = await taken(organisations=f"Mã tổ chức,Tên tổ chức,Cấp\n{old.code},Tên mới,{old.level}\n")
+    assert now[old.code] == old.model_copy(update={"name": "Tên mới"})
+    rows = f"{old.code},Tên mới,{old.level},\n{other.code},B,{old.level},\n"
+    now = await taken(
+        organisations=f"Mã tổ chức,Tên tổ chức,Cấp,Nhóm ngành\n{rows}",
+        contacts=f"Mã tổ chức,Thư điện tử\n{old.code},moi@dn.example\n",
+        parks=f"Mã khu,Tên khu\n{old.parks[0]},Tên khu mới\n",
+    )
+    assert now[old.code].segments == (), "an empty cell under a heading says that there is nothing"
+    assert now[old.code].parks == old.parks
+    assert [one.email for one in now[old.code].contacts] == ["moi@dn.example"]
+    assert now[other.code].contacts == other.contacts, "the table of mailboxes does not speak of it"
+    before = {one.code: one for one in stored.parks}[old.parks[0]]
+    after = {one.code: one for one in (await registry.present(house)).parks}[old.parks[0]]
+    assert after == before.model_copy(update={"name": "Tên khu mới"})
 
 
 async def test_a_database_of_the_first_release_is_found_by_name_after_the_upgrade(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from congvan.plan_check import check
 from congvan.rules.audience import Look, preview
 from congvan.rules.cascade import route
 from congvan.rules.protocol import Event
-from congvan.rules.records import Audience, CampaignPlan, Contact, Park, Register
+from congvan.rules.records import Audience, CampaignPlan, Cascade, Contact, HopRule, Park, Register
 from congvan.store.tables import Delivery, Letter, WayRow
 from tests.conftest import at
-from tests.protocol.world import CASCADE, PLAN, Town, address, organisation, register, to
+from tests.protocol.world import CASCADE, PARKS, PLAN, Town, address, organisation, register, to
 
 ZONED = Register(
     organisations=register().organisations,
@@ -60,6 +60,8 @@ def test_without_conditions_everyone_on_the_chain_is_reached_and_the_reason_says
         (Audience(zones=("KKT Một",)), "T3", "", "không ở khu, vùng được chọn"),
         (Audience(segments=("chemical",)), "T-CHEM", "recipient", "nhóm ngành chemical"),
         (Audience(segments=("chemical",)), "T1", "", "không thuộc nhóm ngành được chọn"),
+        (Audience(segments=("Chemical",)), "T-CHEM", "recipient", "nhóm ngành Chemical"),
+        (Audience(segments=("chemical.use",)), "T-CHEM", "", "không thuộc nhóm ngành được chọn"),
         (Audience(include=("T1",)), "T1", "recipient", "đích danh"),
         (Audience(include=("T1",)), "T2", "", "chỉ gửi các đơn vị nêu đích danh"),
         (Audience(exclude=("T1",)), "T1", "", "bị loại trừ"),
@@ -131,7 +133,7 @@ def without_investor(people: Register) -> Register:
 def test_a_park_that_nobody_runs_stops_the_launch_with_the_number_of_those_who_would_be_left_out() -> None:
     ((field, message),) = told(Audience(), without_investor(register()))
     assert (field, message) == (
-        "audience", "khu «P2» chưa có chủ đầu tư: 1 đơn vị được chọn trong khu không nhận được văn bản",
+        "audience", "khu «P2» chưa có chủ đầu tư: 1 đơn vị được chọn không nhận được văn bản (T3)",
     )  # fmt: skip
     ((field, message),) = told(Audience(), register(**ENDED))
     assert message.startswith("khu «P2» có chủ đầu tư «INV-B» không có hiệu lực vào ngày 01/12/2023: 1 đơn vị")
@@ -144,6 +146,114 @@ def test_a_park_that_nobody_runs_stops_the_launch_with_the_number_of_those_who_w
 )
 def test_a_park_that_nobody_runs_hinders_no_launch_that_wants_nobody_there(audience: Audience) -> None:
     assert told(audience, without_investor(register())) == []
+
+
+@pytest.mark.parametrize(
+    ("investor", "why"),
+    [("BQL", "thuộc cấp «board»"), ("VP", "thuộc cấp «unit»"), ("T2", "thuộc cấp «tenant»")],
+)
+def test_a_park_run_by_somebody_of_whom_no_letter_comes_into_parks_stops_the_launch(investor: str, why: str) -> None:
+    people = register()
+    run = people.model_copy(update={"parks": (people.parks[0], Park(code="P2", name="KCN Hai", investor=investor))})
+    ((_, message),) = told(Audience(), run)
+    assert message.startswith(f"khu «P2» có chủ đầu tư «{investor}» {why}")
+    assert message.endswith("1 đơn vị được chọn không nhận được văn bản (T3)")
+    assert told(Audience(levels=("unit",)), run) == [], "nobody there is wanted"
+
+
+def hop(issuer: str, level: str, who: str) -> HopRule:
+    return HopRule.model_validate(
+        {"issuer": issuer, "recipients": [{"level": level, "who": who, "policy": {"settles": "forward"}}],
+         "template": "t", "issue": "company"}
+    )  # fmt: skip
+
+
+def chain(investors: str, tenants: str) -> Cascade:
+    """City → board → investors → tenants, the two lower hops to these."""
+    hops = (hop("city", "board", "all"), hop("board", "investor", investors), hop("investor", "tenant", tenants))
+    return CASCADE.model_copy(update={"hops": hops})
+
+
+def people_below(board: str | None) -> Register:
+    """Every investor is below this one, every tenant below INV-A."""
+    above = {"investor": board, "tenant": "INV-A"}
+    known = register().organisations
+    return Register(
+        organisations=tuple(one.model_copy(update={"parent": above.get(one.level, one.parent)}) for one in known),
+        parks=PARKS,
+    )
+
+
+def changed(people: Register, code: str, **fields: object) -> Register:
+    return people.model_copy(
+        update={
+            "organisations": tuple(
+                one.model_copy(update=fields) if one.code == code else one for one in people.organisations
+            )
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("cascade", "people", "messages"),
+    [
+        (chain("children", "children"), people_below("BQL"), []),
+        (
+            chain("children", "children"), changed(people_below("BQL"), "T1", parent=None),
+            ["chưa ghi cấp trên trực tiếp: 1 đơn vị được chọn không nhận được văn bản (T1)"],
+        ),
+        (
+            chain("children", "children"), changed(people_below("BQL"), "T1", parent="VP"),
+            ["cấp trên trực tiếp «VP» thuộc cấp «unit», không chuyển văn bản đến cấp «tenant»: 1 đơn vị"],
+        ),
+        (
+            chain("children", "children"), changed(people_below("BQL"), "T1", parent="T-GONE"),
+            ["cấp trên trực tiếp «T-GONE» không có hiệu lực vào ngày 01/12/2023: 1 đơn vị"],
+        ),
+        (
+            chain("children", "children"), changed(people_below("BQL"), "INV-A", parent=None),
+            [
+                "chưa ghi cấp trên trực tiếp: 1 đơn vị được chọn không nhận được văn bản (INV-A)",
+                "cấp trên trực tiếp «INV-A» không nhận được văn bản: 6 đơn vị được chọn không nhận được văn bản "
+                "(T-BOTH, T-CHEM, T-OUT, T1, T2…)",
+            ],
+        ),
+        (
+            chain("all", "parks"), register(),
+            ["không thuộc khu công nghiệp nào: 1 đơn vị được chọn không nhận được văn bản (T-OUT)"],
+        ),
+        (
+            chain("children", "all"), people_below(None),
+            [
+                "chưa ghi cấp trên trực tiếp: 2 đơn vị được chọn không nhận được văn bản (INV-A, INV-B)",
+                "không có tổ chức nào ở cấp «investor» chuyển văn bản đến: 6 đơn vị",
+            ],
+        ),
+        (
+            chain("children", "outside_parks"), people_below("BQL"),
+            ["ở trong khu công nghiệp, mà chuỗi chỉ chuyển văn bản đến nơi ngoài khu: 5 đơn vị"],
+        ),
+    ],
+    ids=["whole", "no parent", "parent of another level", "parent that ended", "parent itself lost", "no park",
+         "nobody issues", "inside a park"],
+)  # fmt: skip
+def test_who_is_selected_and_has_nobody_above_to_send_the_letter_stops_the_launch_and_is_counted(
+    cascade: Cascade, people: Register, messages: list[str]
+) -> None:
+    plan = PLAN.model_copy(update={"policies": {}, "segment_duties": (), "audience": Audience(exclude=("VP",))})
+    found = check(plan, cascade, people, at("2023-12-01"), Path(), exercise=True)
+    told = [one.message for one in found]
+    assert len(told) == len(messages), told
+    for said in messages:
+        assert any(one.startswith(said) for one in told), told
+    assert all(one.field == "audience" and one.remedy for one in found)
+
+
+def test_a_level_that_is_asked_for_and_stands_below_nobody_stops_the_launch() -> None:
+    ((field, message),) = told(Audience(levels=("tenant", "leader")), register())
+    assert (field, message) == (
+        "audience", "chuỗi không chuyển văn bản đến cấp «leader»: 2 đơn vị được chọn không nhận được văn bản (PTB, TB)",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -103,9 +103,27 @@ def test_files_may_be_named_one_by_one(folder: Folder) -> None:
 
 @pytest.mark.parametrize("table", [None, CONTACTS.splitlines()[0]], ids=["no table", "headings alone"])
 def test_of_what_no_table_speaks_nothing_is_said(folder: Folder, table: str | None) -> None:
-    assert read(folder()).untold == ()
+    whole = read(folder())
+    columns = {"name_en", "short_name", "tax_code", "address", "place", "standing_authority", "abbreviation",
+               "valid_from", "valid_until", "invented"}  # fmt: skip
+    assert {code: set(fields) - columns for code, fields in whole.untold.items()} == {
+        "BAN": set(), "CDT-A": {"signers"}, "DN-1": {"signers"}, "DN-2": {"contacts", "signers"},
+    }  # fmt: skip
+    assert columns <= set(whole.untold["BAN"])
+    assert whole.untold_parks == dict.fromkeys(("KHU-A", "KHU-B"), ("zone", "invented"))
     (folder() / "contacts.csv").unlink()
-    assert read(folder(contacts=table)).untold == ("contacts",)
+    assert all("contacts" in fields for fields in read(folder(contacts=table)).untold.values())
+
+
+def test_the_parent_that_a_file_does_not_speak_of_still_counts_against_a_loop(folder: Folder) -> None:
+    stored = read(folder())
+    alone = folder(parks=None, contacts=None, signers=None)
+    (alone / "organisations.csv").write_text("Mã tổ chức,Tên tổ chức,Cấp\nCDT-A,Công ty Hạ tầng,investor\n", "utf-8")
+    (alone / "ban.csv").write_text("Mã tổ chức,Tên tổ chức,Cấp,Cấp trên\nBAN,Ban,board,CDT-A\n", "utf-8")
+    for name in ("parks", "contacts", "signers"):
+        (alone / f"{name}.csv").unlink(missing_ok=True)
+    with pytest.raises(BadInput, match="cấp trên đi vòng"):
+        read_register([alone], LEVELS, stored)
 
 
 def test_one_new_tenant_may_name_what_is_stored_already(folder: Folder) -> None:
@@ -387,3 +405,48 @@ def test_every_level_is_accepted_where_none_is_given(folder: Folder) -> None:
 
 def test_broken_quotes_end_in_a_fault_and_not_in_a_traceback(folder: Folder) -> None:
     assert faults_of(folder(organisations=ORGANISATIONS + '"' + "x" * 200_000))
+
+
+_WIDE = ["Mã tổ chức", "Tên tổ chức", "Cấp", "Địa chỉ", "Ghi chú"]
+
+
+def _tenants(delimiter: str, opened: int | None = None, closed: tuple[int, int] | None = None) -> str:
+    """Seven tenants; in row 4 a quote opens the cell of this column, in another row one closes a cell."""
+    table = [[f"DN-{n}", f"Công ty {n}", "tenant", f"Lô {n}", "" if n % 2 else "xem lại"] for n in range(1, 8)]
+    if opened is not None:
+        table[2][opened] = '"' + table[2][opened]
+    if closed is not None:
+        table[closed[0]][closed[1]] += '"'
+    return "\n".join(delimiter.join(row) for row in [_WIDE, *table]) + "\n"
+
+
+@pytest.mark.parametrize("opened", range(len(_WIDE)))
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_quote_that_nobody_closes_swallows_no_rows(folder: Folder, delimiter: str, opened: int) -> None:
+    whole = folder(organisations=_tenants(delimiter), parks=None, contacts=None, signers=None)
+    assert len(read(whole).organisations) == 7
+    (fault,) = faults_of(folder(organisations=_tenants(delimiter, opened)))
+    assert fault.row == 4
+    assert "dấu nháy kép" in fault.remedy
+
+
+@pytest.mark.parametrize("opened", range(len(_WIDE)))
+@pytest.mark.parametrize("closed", [(row, column) for row in (3, 5) for column in range(len(_WIDE))])
+def test_two_quotes_of_different_rows_swallow_none_between_them(
+    folder: Folder, opened: int, closed: tuple[int, int]
+) -> None:
+    faults = faults_of(folder(organisations=_tenants(",", opened, closed), parks=None, contacts=None, signers=None))
+    assert 4 in {fault.row for fault in faults}
+
+
+def test_an_address_with_commas_may_stand_on_two_lines(folder: Folder) -> None:
+    table = 'Mã tổ chức,Tên tổ chức,Cấp,Địa chỉ,Ghi chú\nBAN,Ban Quản lý Mẫu,board,"Lô 1, đường 2,\nkhu 3, phường 4",\n'
+    (one,) = read(folder(organisations=table, parks=None, contacts=None, signers=None)).organisations
+    assert one.address == "Lô 1, đường 2, khu 3, phường 4"
+
+
+def test_letters_after_a_closed_quote_are_not_joined_in_silence(folder: Folder) -> None:
+    (fault,) = faults_of(folder(organisations=ORGANISATIONS.replace("Công ty Hạ tầng Mẫu A", '"Sao Mai" JSC')))
+    assert (fault.row, "bị hỏng" in fault.message) == (3, True)
+    named = ORGANISATIONS.replace("Công ty Hạ tầng Mẫu A", 'Công ty "Sao Mai"')
+    assert read(folder(organisations=named)).organisations[1].name == 'Công ty "Sao Mai"'

@@ -35,7 +35,7 @@ def test_the_files_are_what_the_generator_makes(world: World, register: Register
     write_register(invent(world), tmp_path)
     for name in ("organisations.csv", "parks.csv", "contacts.csv", "signers.csv"):
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), f"run congvan.registry.invented: {name}"
-    assert invent(world) == register
+    assert invent(world) == register.model_copy(update={"untold": {}})
 
 
 def test_another_seed_gives_other_tenants(world: World, register: Register) -> None:

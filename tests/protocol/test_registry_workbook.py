@@ -135,7 +135,7 @@ def test_an_exported_registry_reads_back_equal(tmp_path: Path, name: str, regist
     write_register(register, tmp_path / name)
     assert [one.name for one in tmp_path.iterdir()] == [name]
     # Of an empty table nothing is known but that it was empty.
-    assert read_register([tmp_path / name], LEVELS).model_copy(update={"untold": ()}) == register
+    assert read_register([tmp_path / name], LEVELS).model_copy(update={"untold": {}}) == register
 
 
 def test_no_cell_of_an_export_is_a_formula(tmp_path: Path) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from congvan.acts import confirmations, deliveries, escalations, passing_on, requests
-from congvan.errors import ActRefused, ImpossibleMove, LinkRevoked
+from congvan.errors import ActRefused, BadInput, ImpossibleMove, LinkRevoked
 from congvan.rules.protocol import Event, State
+from congvan.rules.records import Audience
 from congvan.store.tables import EventRow, Hop, Message
 from tests.conftest import at
-from tests.protocol.world import Town, address
+from tests.protocol.world import PLAN, Town, address, register
 
 
 async def passed_on(town: Town) -> Town:
@@ -169,6 +171,34 @@ async def test_the_chemical_sentence_stands_in_the_mail_of_who_it_binds(opened: 
 
     sentence = "đề nghị các doanh nghiệp hoạt động hóa chất nghiêm túc thực hiện"
     assert text("T-CHEM").count(sentence) > text("T1").count(sentence)
+
+
+@pytest.mark.parametrize(
+    ("segment", "meant"),
+    [("chemical", True), ("chemical.storage", True), ("Chemical", True), ("CHEMICAL.Use.Small", True),
+     ("chemicals", False), ("chem", False)],
+)  # fmt: skip
+async def test_who_is_selected_by_a_segment_is_who_reads_and_ticks_its_sentence(
+    town: Town, segment: str, meant: bool
+) -> None:
+    """A part of a segment belongs to the whole, and a capital letter is no other segment."""
+    people = register(T_CHEM={"segments": ("hoa-chat",)}, T_OUT={"segments": (segment,)})
+    duty = PLAN.segment_duties[0]
+    words: dict[str, Any] = {"audience": Audience(segments=("chemical", "hoa-chat")), "segment_duties": (duty,)}
+    if not meant:
+        with pytest.raises(BadInput, match="không có nhóm ngành «chemical»"):
+            await town.launch(people=people, **words)
+        return
+    await town.launch(people=people, **words)
+    await town.work()
+    await town.say("BQL")
+    await town.work()
+    (mail,) = town.postbox.to(address("T-OUT"))
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert " ".join(str(body.get_content()).split()).count("đề nghị các doanh nghiệp hoạt động hóa chất") == 2
+    with pytest.raises(ActRefused):
+        await town.say("T-OUT", segment_ticked=False)
 
 
 # ------------------------------------------------------------------------------------ what operators do
