@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -78,7 +79,8 @@ class Outcome:
     unavailable  not now; the server certainly does not have it.
     unknown      the final dot left and no reply came: the server may have it.
 
-    code: of the reply that decided, None where none came. reply: the server's words, or the reason here.
+    code: of the reply that decided, None where none came. reply: the server's words, or the reason here, without
+    control characters and halves of letters: a database that refuses its words would never learn of the outcome.
     slow_down: the server asked for fewer messages; give the next round time.
     """
 
@@ -87,3 +89,8 @@ class Outcome:
     code: int | None
     reply: str
     slow_down: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.reply.isprintable():
+            kept = (ch for ch in self.reply if ch == "\n" or unicodedata.category(ch) not in ("Cc", "Cs"))
+            object.__setattr__(self, "reply", "".join(kept))

@@ -170,6 +170,19 @@ async def test_without_pipelining_a_server_that(case: Case) -> None:
         assert (outcome.verdict, len(server.taken)) == (case.verdict, case.copies), outcome
 
 
+@pytest.mark.parametrize(
+    ("server", "kept"),
+    [
+        ({"dot": b"250-2.0.0 Ok\0\x1b[2J\r\n250 \xc2\x85queued"}, "2.0.0 Ok[2J\nqueued"),
+        ({"banner": b"554 5.7.1 Go\0\xff\x1b[2J away"}, "554 5.7.1 Go[2J away"),
+    ],
+    ids=["dot", "banner"],
+)
+async def test_what_a_server_says_is_kept_without_control_characters(server: dict[str, Any], kept: str) -> None:
+    async with Faulty(**server) as faulty:
+        assert (await sent(sender(faulty), outgoing()))["1"].reply == kept
+
+
 async def test_a_refused_connection_is_not_now(unused_tcp_port: int) -> None:
     outcome = (await sent(sender(unused_tcp_port), outgoing()))["1"]
     assert (outcome.verdict, outcome.code, outcome.slow_down) == ("unavailable", None, True)

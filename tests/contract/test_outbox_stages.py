@@ -494,6 +494,19 @@ async def test_who_wants_it_again_sends_the_same_messages_again(
     assert sorted(postbox.ids().values()) == [1, 2, 2, 2]
 
 
+async def test_on_postgresql_too_a_reply_with_a_control_character_is_written_down(
+    postgres_url: str, tmp_path: Path, postbox: Postbox
+) -> None:
+    """PostgreSQL keeps no U+0000: its whole batch would be unknown, and leave again after each lease."""
+    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
+    await migrate(house.store)
+    hop_id = await fill(house, 2)
+    postbox.says = lambda item: Outcome(item.key, "accepted", 250, "2.0.0 Ok\0 queued")
+    assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 2}
+    assert {(one.state, one.reply) for one in await messages(house)} == {("SENT", "2.0.0 Ok queued")}
+    await house.close()
+
+
 async def test_claims_of_two_senders_are_counted_one_by_one(postgres_url: str, tmp_path: Path) -> None:
     """On PostgreSQL claims run at once: one that counted from an old number would leave the database behind its file,
     and no letter would leave until a person had answered for a backup that nobody has restored."""
