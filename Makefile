@@ -60,5 +60,5 @@ browser:
 	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	  echo "no browser: the tests of the pages are skipped"
 
-clean: ## forget the demo and every cache
-	@rm -rf .congvan .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## forget the demo and every cache; what stands in .congvan otherwise is an installation
+	@rm -rf .congvan/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

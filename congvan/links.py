@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote, urlencode
 
 import orjson
 from itsdangerous import BadData, URLSafeSerializer
@@ -31,6 +32,12 @@ class Link:
     expires: datetime
     #: Whose link it is, where a recipient has passed its page to a colleague; stands in no token.
     delegate: str = ""
+
+
+def office_url(portal_url: str, *parts: str, **query: str) -> str:
+    """The address of a page of the officers', who log in there."""
+    path = "/".join(quote(part, safe="") for part in ("office", *parts))
+    return f"{portal_url.rstrip('/')}/{path}" + (f"?{urlencode(query)}" if query else "")
 
 
 class Links:

@@ -136,7 +136,7 @@ def _audience(ground: Ground, plan: CampaignPlan, cascade: Cascade, register: Re
         "audience.parks", audience.parks, {park.code for park in register.parks}, "khu công nghiệp"
     )
     yield from ground.unknown(
-        "audience.zones", audience.zones, {park.zone for park in register.parks if park.zone}, "vùng"
+        "audience.zones", audience.zones, {park.zone for park in register.parks if park.zone}, "khu vực"
     )
     yield from ground.unknown("audience.segments", unborne, segments, "nhóm ngành")
     for field, codes in (("audience.include", audience.include), ("audience.exclude", audience.exclude)):

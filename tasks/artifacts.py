@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 import orjson
@@ -11,6 +10,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.exceptions import PrefectHTTPStatusError
 
+from congvan.links import office_url
 from congvan.rules.calendar import local
 
 #: Rows of a table on one page; the portal and the XLSX hold all of them.
@@ -38,7 +38,7 @@ class Artifacts:
         ]  # fmt: skip
         await self._put(run_id, f"{key}-table", "table", orjson.dumps(rows).decode(), "Các đơn vị nhận")
         await self._progress(run_id, key, found["settled"], found["total"])
-        page = f"{self._portal}/office/c/{quote(found['campaign'])}/deliveries?issuer={quote(issuer)}"
+        page = office_url(self._portal, "c", found["campaign"], "deliveries", issuer=issuer)
         await self._summary(run_id, key, found["name"], found["totals"], page)
 
     async def campaign(self, run_id: str, status: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ class Artifacts:
         await self._put(run_id, f"{key}-table", "table", orjson.dumps(rows).decode(), "Các cấp chuyển tiếp")
         totals = status["totals"]
         await self._progress(run_id, key, totals.get("settled", 0), totals.get("total", 0))
-        page = f"{self._portal}/office/c/{quote(status['code'])}"
+        page = office_url(self._portal, "c", status["code"])
         await self._summary(run_id, key, status["subject"], totals, page)
 
     async def _summary(self, run_id: str, key: str, title: str, totals: dict[str, int], page: str) -> None:

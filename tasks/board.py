@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -22,6 +21,7 @@ from prefect.states import Scheduled
 
 from congvan.acts.board import Tile
 from congvan.acts.prefect_runs import RunOf
+from congvan.links import office_url
 from congvan.rules.calendar import local
 
 #: Limits of Prefect's bulk calls.
@@ -124,7 +124,7 @@ async def point(client: PrefectClient, made: Sequence[tuple[Tile, str]], portal:
     lines = [
         {
             "name": "congvan", "level": 20, "timestamp": wall.isoformat(), "flow_run_id": run_id,
-            "message": f"Trang cán bộ: {portal}/office/c/{quote(tile.campaign)}/d/{tile.delivery_id}",
+            "message": f"Trang cán bộ: {office_url(portal, 'c', tile.campaign, 'd', tile.delivery_id)}",
         }
         for tile, run_id in made
     ]  # fmt: skip

@@ -80,7 +80,7 @@ async def enter_mailbox(
         raise BadInput([Fault("danh bạ", "Hộp thư", error.message, error.remedy)]) from None
     if not str(words.get("designated_by", "")).strip():
         remedy = "ghi người hoặc văn bản chỉ định hộp thư này"
-        raise BadInput([Fault("danh bạ", "Chỉ định bởi", "còn thiếu", remedy)])
+        raise BadInput([Fault("danh bạ", "Văn bản chỉ định", "còn thiếu", remedy)])
     today = local(await house.clock.now()).date()
     old = await _old(ledger, code)
     (new,) = _read(old.model_dump(mode="json") | {"contacts": [{**words, "email": email}]}).contacts

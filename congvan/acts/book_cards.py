@@ -13,6 +13,7 @@ from congvan.acts.campaigns import is_settled
 from congvan.acts.registry import mailboxes
 from congvan.errors import NotFound
 from congvan.house import House
+from congvan.registry.columns import ORGANISATIONS
 from congvan.rules.calendar import local
 from congvan.rules.names import fold
 from congvan.rules.records import Organisation
@@ -20,14 +21,8 @@ from congvan.store.ledger import Ledger
 from congvan.store.office import BookChange
 from congvan.store.tables import Campaign, Delivery, OrganisationRow, ParkRow
 
-#: How the form calls its fields.
-FIELDS = {
-    "code": "Mã", "name": "Tên", "level": "Cấp", "parent": "Đơn vị cấp trên", "parks": "Khu công nghiệp",
-    "segments": "Nhóm", "tax_code": "Mã số thuế", "valid_from": "Hiệu lực từ", "valid_until": "Hiệu lực đến",
-    "abbreviation": "Viết tắt", "contacts": "Hộp thư", "name_en": "Tên tiếng Anh", "address": "Địa chỉ",
-    "short_name": "Tên ngắn", "place": "Địa danh", "standing_authority": "Ủy quyền thường xuyên",
-    "signers": "Người ký", "invented": "Minh họa",
-}  # fmt: skip
+#: What fields are called: as in the workbook.
+FIELDS = {one.field: one.heading for one in ORGANISATIONS.columns} | {"contacts": "Hộp thư", "signers": "Người ký"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class Line:
     chemical: bool
     contact: str = ""
     history: str = ""
+    #: Its id: where the officers' pages show it.
+    delivery: str = ""
 
     @classmethod
     def of(
@@ -76,7 +78,7 @@ class Line:
             days_late=working_days_late(due, now, calendars) if due else 0,
             reminders=delivery.reminders, address=delivery.address or "", reason=delivery.reason or "",
             claimed_by=(case.claimed_by or "") if case else "", chemical=bool(delivery.segments),
-            contact=contact, history=history,
+            contact=contact, history=history, delivery=delivery.id,
         )  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:

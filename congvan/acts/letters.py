@@ -136,6 +136,7 @@ async def _wanted(
     return {
         "subject": letter.subject, "name": office.name, "since": short_day(local(letter.created_at).date()),
         "until": short_day(local(until).date()), "recipients": recipients, "step": letter.chased + 1,
+        "letter": letter.id,
     }  # fmt: skip
 
 

@@ -53,7 +53,7 @@ WORDS: Mapping[What, Saying] = MappingProxyType(
         ),
         "unclaimed": Saying(
             "có trường hợp chưa ai nhận xử lý",
-            "Đề nghị phân công người nhận xử lý từng trường hợp trên trang điều hành.",
+            "Đề nghị phân công người nhận xử lý từng trường hợp trên trang cán bộ.",
         ),
         "unsound": Saying(
             "có dữ liệu không khớp",

@@ -13,6 +13,7 @@ from congvan.acts.mails import NOTICE
 from congvan.acts.wording import Scene, change_fields, files_of
 from congvan.house import House
 from congvan.letters import numbering
+from congvan.links import office_url
 from congvan.mail import contexts as say
 from congvan.rules.calendar import local
 from congvan.store.tables import Message
@@ -48,7 +49,7 @@ def _notice(house: House, context: Mapping[str, Any], scene: Scene) -> say.Conte
         head=scene.head, recipient=context["name"], campaign=scene.plan.code, document=scene.document,
         subject=scene.subject, title=words.title, why=context["why"], advice=words.advice,
         since=numbering.moment(datetime.fromisoformat(context["since"])), held=context["what"] == "held",
-        figures=say.Figures(**context["figures"]), link=house.settings.portal_url,
+        figures=say.Figures(**context["figures"]), link=_page(house, "c", scene.plan.code),
     )  # fmt: skip
 
 
@@ -57,9 +58,10 @@ def _issue_wanted(house: House, context: Mapping[str, Any], scene: Scene, now: d
         title=context.get("title", "Công văn"), subject=context["subject"], campaign=scene.plan.code,
         since=context["since"], wanted_by=context["until"], held_by=context["name"],
         recipients=int(context["recipients"]),
+        link=_page(house, "letters", context["letter"]) if "letter" in context else "",
     )  # fmt: skip
     return say.IssueWantedMail(
-        head=scene.head, recipient=context["name"], letters=(waiting,), link=house.settings.portal_url,
+        head=scene.head, recipient=context["name"], letters=(waiting,), link=_page(house, "letters"),
         step=int(context["step"]),
     )  # fmt: skip
 
@@ -70,25 +72,32 @@ def _digest(house: House, message: Message, scene: Scene, now: datetime) -> say.
     chapters = tuple(
         say.DigestCampaign(
             code=one["code"], document=one["document"], subject=one["subject"], figures=say.Figures(**one["figures"]),
-            silent=_groups(lines, one["code"], "silent"), undeliverable=_groups(lines, one["code"], "undeliverable"),
-            rejected=_groups(lines, one["code"], "rejected"), note=one.get("note", ""),
+            silent=_groups(house, lines, one["code"], "silent"),
+            undeliverable=_groups(house, lines, one["code"], "undeliverable"),
+            rejected=_groups(house, lines, one["code"], "rejected"), note=one.get("note", ""),
+            link=_page(house, "c", one["code"]),
         )
         for one in context["campaigns"]
     )  # fmt: skip
     kind = say.LeaderMail if context.get("template") == "leader" else say.DigestMail
     return kind(
         head=scene.head, recipient=context["name"], day=numbering.short_day(local(now).date()), campaigns=chapters,
-        link=house.settings.portal_url, more=context.get("more", 0), files=files_of(message, scene),
+        link=_page(house), more=context.get("more", 0), files=files_of(message, scene),
     )  # fmt: skip
 
 
-def _groups(lines: list[Line], campaign: str, case: str) -> tuple[say.DigestGroup, ...]:
+def _page(house: House, *parts: str) -> str:
+    return office_url(house.settings.portal_url, *parts)
+
+
+def _groups(house: House, lines: list[Line], campaign: str, case: str) -> tuple[say.DigestGroup, ...]:
     found: dict[tuple[str, str], list[say.DigestRow]] = {}
     for line in lines:
         if line.campaign == campaign and line.case == case:
             row = say.DigestRow(
-                code=line.code, name=line.name, deadline=line.due, reminders=line.reminders, note=line.reason
-            )
+                code=line.code, name=line.name, deadline=line.due, reminders=line.reminders, note=line.reason,
+                link=_page(house, "c", campaign, "d", line.delivery) if line.delivery else "",
+            )  # fmt: skip
             found.setdefault((line.issuer, line.park), []).append(row)
     groups = found.items()
     return tuple(say.DigestGroup(investor=issuer, park=park, rows=tuple(rows)) for (issuer, park), rows in groups)

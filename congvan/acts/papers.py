@@ -207,7 +207,7 @@ def _wanted(
     context = {
         "subject": row.subject, "name": name, "since": short_day(local(row.created_at).date()),
         "until": short_day(local(again).date()), "recipients": row.sheet.get("context", {}).get("recipients", 1),
-        "step": row.chased + 1, "title": TITLES.get(row.kind, "Công văn"),
+        "step": row.chased + 1, "title": TITLES.get(row.kind, "Công văn"), "letter": row.id,
     }  # fmt: skip
     return mails.Mail(
         kind="issue_wanted", step=f"{row.id}-{row.chased + 1}", recipient=code, address=box, not_before=now,

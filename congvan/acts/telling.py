@@ -1,4 +1,4 @@
-"""The digests: each rung of the ladder is told in one mail a day, with what it needs to act.
+"""The digests: each rung of the ladder is told in one mail a day (khẩn and above: at once), with what it needs to act.
 
 A department gets at most one mail each working day over all campaigns; urgent directives are told of
 once a round. Silent, undeliverable and rejected are never mixed.

@@ -82,7 +82,7 @@ async def apply(*, by: str = "", dry_run: bool = False, json: bool = False) -> N
     if dry_run:
         note(f"{moved} thời hạn sẽ lùi → congvan calendar apply --by TÊN")
     else:
-        print(f"Đã lùi {moved} thời hạn, báo {done.told} nơi nhận. Khởi động lại «congvan up» để dùng lịch mới.")
+        print(f"Đã lùi {moved} thời hạn, báo {done.told} nơi nhận.")
 
 
 def _shown(one: Moved) -> list[object]:

@@ -110,7 +110,7 @@ async def render(
 
 
 def word_copy(house: House, sheet: Sheet) -> bytes:
-    """The same letter as .docx; raise NothingInstalled without the extra `word`."""
+    """The same letter as .docx; raise NothingInstalled without a template."""
     from congvan.letters import word
     from congvan.letters.press import Press
 

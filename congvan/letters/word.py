@@ -1,6 +1,6 @@
 """The same letter as .docx, for the clerk who finishes it in Word and comes back with the signed PDF.
 
-Needs the extra `word` (docxtpl). The template is templates/letters/word/letter.docx, which an authority
+The template is templates/letters/word/letter.docx, whose tags are docxtpl's and which an authority
 replaces with its own; a folder before the shipped one wins.
 """
 
@@ -35,14 +35,13 @@ MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.doc
 
 
 def document(press: Press, sheet: Sheet, template: Path | None = None) -> bytes:
-    """The letter as .docx; equal sheets give equal bytes. Raise NothingInstalled without docxtpl or a template."""
-    try:
-        from docxtpl import DocxTemplate
-    except ImportError as error:
-        raise NothingInstalled("bản Word cần docxtpl: pip install 'congvan[word]'") from error
+    """The letter as .docx; equal sheets give equal bytes. Raise NothingInstalled without a template."""
+    # Loaded where it is used: few processes write a Word file.
+    from docxtpl import DocxTemplate
+
     source = template or press.file(TEMPLATE)
     if source is None:
-        raise NothingInstalled(f"there is no {TEMPLATE} beside the letters' templates")
+        raise NothingInstalled(f"không có {TEMPLATE} trong thư mục mẫu văn bản")
     frame, tree = press.composed(sheet)
     made = DocxTemplate(source)
     made.render(_context(frame, tree), jinja_env=SandboxedEnvironment(autoescape=True))

@@ -117,6 +117,6 @@ def _against(audience: Audience, one: Organisation, parks: set[str]) -> Iterable
     if audience.levels and one.level not in audience.levels:
         yield f"cấp {one.level} không được chọn"
     if audience.parks and not parks & set(audience.parks):
-        yield "không ở khu, vùng được chọn"
+        yield "không ở khu công nghiệp, khu vực được chọn"
     if audience.segments and not any(bears(one.segments, wanted) for wanted in audience.segments):
         yield "không thuộc nhóm ngành được chọn"

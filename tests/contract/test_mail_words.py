@@ -117,6 +117,23 @@ def test_a_template_that_asks_for_what_is_not_there_is_an_error(tmp_path: Path) 
         Words(tmp_path).render(SAMPLES["receipt"])
 
 
+@pytest.mark.parametrize("stem", sorted(words.CHANGES))
+def test_a_change_is_told_in_english_to_whoever_may_answer_and_to_nobody_else(stem: str) -> None:
+    mail = WORDS.render(SAMPLES[stem])
+    assert "English:" in mail.text
+    assert "English:" in mail.html
+    copy = WORDS.render(replace(SAMPLES[stem], link="", code=""))  # type: ignore[call-arg]
+    assert "English:" not in copy.text + copy.html
+    assert "đường dẫn trên" not in copy.html, "there is none in it"
+    assert "Mã theo dõi" not in copy.text + copy.html
+
+
+def test_a_colleague_is_told_who_passed_it_on_and_not_that_he_stands_on_a_list() -> None:
+    html = WORDS.render(SAMPLES["delegated"]).html
+    assert "Ông/Bà nhận thư này vì Nguyễn Văn Ấ đã chuyển việc trả lời." in html
+    assert "có tên trong danh sách nơi nhận" not in html
+
+
 def test_without_the_illustration_flag_no_mail_bears_the_mark() -> None:
     sample = SAMPLES["reminder"]
     mail = WORDS.render(replace(sample, head=replace(sample.head, illustration=False)))

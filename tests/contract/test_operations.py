@@ -10,6 +10,8 @@ import os
 import re
 import sqlite3
 import stat
+import subprocess
+import tomllib
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -199,6 +201,37 @@ def test_every_setting_of_the_example_is_one_that_somebody_reads() -> None:
     known |= {"CONGVAN_WORK_POOL", "CONGVAN_HOST", "CONGVAN_PROCESSES"}
     assert {name for name in names if name.startswith("CONGVAN_")} <= known
     assert not [line for line in lines if re.search(r"(KEYS|TOKEN)=.+", line)], "no secret is shipped"
+
+
+def test_every_setting_is_told_of() -> None:
+    told = "".join((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/operations.md"))
+    names = {f"CONGVAN_{name.upper()}" for name in Settings.model_fields} | {"CONGVAN_DEBUG"}
+    assert {name for name in names if not re.search(rf"\b{name}\b", told)} == set()
+
+
+def test_what_is_installed_to_run_is_locked_as_it_was_tested_and_holds_every_dependency() -> None:
+    def locked(name: str) -> dict[str, str]:
+        blocks = re.split(r"^(?=\w)", (ROOT / name).read_text("utf-8"), flags=re.M)
+        return {re.split(r"[=\[]", one)[0]: one for one in blocks if one}
+
+    tested, run = locked("requirements-dev.lock"), locked("requirements.lock")
+    assert {name for name in run if run[name] != tested.get(name)} == set()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = {re.split(r"[^\w.-]", one)[0].lower().replace(".", "-") for one in project["dependencies"]}
+    assert {name for name in wanted if name not in run} == set()
+    assert "docxtpl" in wanted, "a clerk is promised the letter in Word"
+    assert "optional-dependencies" not in project
+
+
+def test_forgetting_the_demo_leaves_an_installation_alone(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    own, demo = tmp_path / ".congvan" / "secret.key", tmp_path / ".congvan" / "demo" / "congvan.db"
+    demo.parent.mkdir(parents=True)
+    own.touch()
+    demo.touch()
+    subprocess.run(["make", "-s", "clean"], cwd=tmp_path, check=True)
+    assert own.exists()
+    assert not demo.parent.exists()
 
 
 def test_the_image_and_the_script_together_make_the_two_databases_that_the_example_names() -> None:

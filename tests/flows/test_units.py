@@ -27,6 +27,7 @@ import flows.__main__
 from congvan.errors import ActRefused, CongvanError
 from congvan.house import House
 from congvan.mail.address import AddressUnusable
+from congvan.rules.records import CampaignPlan
 from congvan.settings import Settings
 from congvan.store.schema import migrate
 from congvan.up import SERVER_SETTINGS
@@ -233,6 +234,15 @@ async def test_a_setting_with_which_nothing_can_run_ends_it_with_its_name(
     monkeypatch.setenv(name, value or str(tmp_path))
     assert await asyncio.wait_for(flows.__main__.main(), 20) == 2
     assert named in capsys.readouterr().err
+
+
+def test_the_form_names_every_field_of_a_plan_in_vietnamese() -> None:
+    schema = CampaignPlan.model_json_schema()
+    records = {"CampaignPlan": schema} | schema["$defs"]
+    words = yaml.safe_load((Settings().config / "form.yaml").read_text("utf-8"))
+    fields = {(name, field) for name, record in records.items() for field in record.get("properties", {})}
+    assert fields == {(name, field) for name in words if name in records for field in words[name]}
+    assert set(words) - set(records) == {"campaign", "campaign-in-full"}
 
 
 def test_a_number_of_processes_that_is_set_to_nothing_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ async def test_a_correction_says_what_it_was_before_and_moves_no_running_campaig
     assert card.organisation.name == "Công ty TNHH VSIP (đổi tên)"
     assert card.organisation.contacts == one.contacts
     assert card.organisation.signers == one.signers
-    assert ("Tên", one.name, "Công ty TNHH VSIP (đổi tên)") in book_cards.differences(card.changes[0])
+    assert ("Tên tổ chức", one.name, "Công ty TNHH VSIP (đổi tên)") in book_cards.differences(card.changes[0])
     assert (await desk.delivery("CDT-VSIP")).name == one.name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -44,6 +45,20 @@ async def issue(town: Town, letter: Letter, number: str) -> None:
     file = letters.Issued(number, day, "Văn thư", scan(int(number)), paper_scan=True, accept_differences_by="Văn thư")
     await letters.issue(town.house, letter.id, file)
     await town.work()
+
+
+def links_of(mail: EmailMessage) -> set[str]:
+    """Every address that a mail names, the same in its text and in its HTML."""
+    html = mail.get_body(("html",))
+    assert html is not None
+    linked = set(re.findall(r'href="([^"]+)"', html.get_content()))
+    assert linked == set(re.findall(r"https?://\S+", text_of(mail)))
+    return linked
+
+
+def office_links(*paths: str) -> set[str]:
+    """Addresses of the officers' pages."""
+    return {f"http://127.0.0.1:4280/office{path}" for path in paths}
 
 
 def names(mail: EmailMessage) -> list[str]:
@@ -159,7 +174,20 @@ async def test_the_deputy_head_is_told_in_words_of_his_own_and_so_is_whoever_els
     assert await town.diary("digest") == [
         "12/12 08:00 QHXD digest", "15/12 08:00 PTB digest", "15/12 08:00 TB digest",
     ]  # fmt: skip
-    assert "BÁO CÁO LÃNH ĐẠO" in text_of(town.postbox.to(address("PTB"))[-1])
+    told = town.postbox.to(address("PTB"))[-1]
+    assert "BÁO CÁO LÃNH ĐẠO" in text_of(told)
+    assert links_of(told) == office_links("", "/c/8184", f"/c/8184/d/{(await town.delivery('T-OUT')).id}")
+
+
+async def test_the_mails_to_the_office_open_the_officers_own_pages(town: Town, tmp_path: Path) -> None:
+    await live(town, tmp_path, audience=to("T-OUT"))
+    await town.until("2023-12-14", "08:00")
+    (draft,) = await urges(town)
+    (digest,) = [one for one in town.postbox.to(address("QHXD")) if "tổng hợp" in one["Subject"].lower()]
+    row = await town.delivery("T-OUT")
+    assert links_of(digest) == office_links("", "/c/8184", f"/c/8184/d/{row.id}")
+    wanted = town.postbox.to(address("VP"))[-1]
+    assert links_of(wanted) == office_links("/letters", f"/letters/{draft.id}")
 
 
 @pytest.mark.parametrize("hour", ["08:00:01", "14:30:00"])

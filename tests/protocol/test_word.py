@@ -6,7 +6,6 @@ import io
 import json
 import shutil
 import subprocess
-import sys
 import unicodedata
 import zipfile
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ import docx
 import pytest
 from docx.oxml.ns import qn
 
-from congvan.errors import NothingInstalled
 from congvan.letters import comparing, upload, word, word_template
 from congvan.letters.press import Press
 from congvan.letters.sheet import Sheet
@@ -204,12 +202,6 @@ def test_an_authority_brings_its_own_template(tmp_path: Path) -> None:
     made.save(tmp_path / "word" / "letter.docx")
     press = Press(TEMPLATES, tmp_path)
     assert words(word.document(press, board(number="5"))) == ["Mẫu", "riêng:", "Số:", "05/BQL-QHXD"]
-
-
-def test_without_docxtpl_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "docxtpl", None)
-    with pytest.raises(NothingInstalled, match="docxtpl"):
-        word.document(PRESS, board())
 
 
 def test_the_shipped_template_is_what_the_script_makes(tmp_path: Path) -> None:
