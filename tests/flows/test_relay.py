@@ -129,6 +129,7 @@ async def test_a_campaign_and_a_hop_that_trip_keep_no_other_from_its_turn(
 
     deployments = Deployments(nothing_to_register)
     monkeypatch.setattr(deployments, "ensure", known)
+    monkeypatch.setattr(deployments, "look_for_all", done)
     runs = Runs(house, cast("PrefectClient", None), deployments)
     monkeypatch.setattr(runs, "compare", done)
     monkeypatch.setattr(runs, "campaigns", done)
