@@ -57,7 +57,7 @@ async def main() -> int:
     async def register(client: PrefectClient) -> dict[str, UUID]:
         return await register_all(None if pool else runner, client, house.settings, pool, limit)
 
-    deployments = Deployments(register)
+    deployments = Deployments(register, pooled=bool(pool))
     relay = Relay(house, deployments, every_s=0.3 if house.settings.demo else 1.0, pause_s=pause_s)
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()

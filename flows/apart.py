@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx
 
 from congvan.errors import place_of
-from congvan.store.database import passes
+from congvan.store.database import is_away
 
 log = logging.getLogger("congvan.relay")
 
@@ -18,12 +18,13 @@ log = logging.getLogger("congvan.relay")
 def apart(what: str, tripped: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Do the block; where it trips the log is told, and `tripped` called.
 
-    A database or a Prefect that is away is away for every hop: it is raised, the round ends, and the relay waits.
+    A database or a Prefect that is away is away for every hop: it is raised, the round ends, and the relay waits. All
+    else may come of what is one hop's own, and would keep the others waiting for ever.
     """
     try:
         yield
     except Exception as fault:
-        if isinstance(fault, httpx.TransportError) or passes(fault):
+        if isinstance(fault, httpx.TransportError) or is_away(fault):
             raise
         log.error("%s has tripped and comes again: %s", what, place_of(fault))
         tripped()

@@ -7,6 +7,8 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +18,7 @@ import yaml
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.deployments.runner import RunnerDeployment
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.runner import Runner
@@ -63,12 +66,8 @@ async def register(
     if pool:
         await _work_pool(client, pool, processes)
     ids = {}
-    for one, (schedule, queue) in SERVED.items():
-        deployment = await one.ato_deployment(
-            NAME, entrypoint_type=EntrypointType.MODULE_PATH, schedule=schedule, description=one.description,
-            work_pool_name=pool or None, work_queue_name=queue if pool else None,
-            job_variables=at_once() if pool else None,
-        )  # fmt: skip
+    for one in SERVED:
+        deployment = await _deployment(client, one, pool)
         ids[one.name] = await (deployment.aapply() if runner is None else runner.aadd_deployment(deployment))
     for picture in (recipients, delivery):
         flow_id = await client.create_flow(picture)
@@ -76,6 +75,26 @@ async def register(
     await _word_forms(client, ids, settings)
     await apply_automations(client, ids, settings)
     return ids
+
+
+async def _deployment(client: PrefectClient, one: Flow[..., Any], pool: str) -> RunnerDeployment:
+    """As it is to be registered: what an operator has paused or switched off in Prefect stays so."""
+    schedule, queue = SERVED[one]
+    paused = False
+    with suppress(ObjectNotFound):
+        known = await client.read_deployment_by_name(f"{one.name}/{NAME}")
+        paused = known.paused
+        if schedule is not None and known.schedules:
+            schedule = replace(schedule, active=any(own.active for own in known.schedules))
+    made = await one.ato_deployment(
+        NAME, entrypoint_type=EntrypointType.MODULE_PATH, schedule=schedule, description=one.description,
+        paused=paused, work_pool_name=pool or None, work_queue_name=queue if pool else None,
+        job_variables=at_once() if pool else None,
+    )  # fmt: skip
+    if not pool:
+        # Said, not left out: workers of a pool that was used before would go on taking what the runner takes.
+        made.work_pool_name = made.work_queue_name = None
+    return made
 
 
 def at_once() -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.exceptions import ObjectNotFound
 
 log = logging.getLogger("congvan.relay")
@@ -18,10 +19,14 @@ FLOWS = ("campaign", "campaign-in-full", "hop", "watch", "report", "tell", "reci
 
 
 class Deployments:
-    """Their ids, and what is asked of the one of the hops at every look."""
+    """Their ids, and what is asked of the one of the hops at every look.
 
-    def __init__(self, register: Any) -> None:
+    pooled: workers of a pool run the flows, so a deployment without a queue reaches nobody.
+    """
+
+    def __init__(self, register: Any, *, pooled: bool = False) -> None:
         self._register = register
+        self._pooled = pooled
         self.ids: dict[str, UUID] = {}
         #: Whether somebody has paused the hops (Prefect's own pause stops its scheduler alone: we open none), and the
         #: queue of a work pool from which they are taken.
@@ -34,18 +39,29 @@ class Deployments:
         """Register what is missing; True when something was registered."""
         if self.ids and not self._void:
             try:
-                await self._look(client)
-                return False
+                if await self._look(client):
+                    return False
             except ObjectNotFound:
-                log.warning("Prefect lost a deployment or its database; everything is registered again")
+                pass
+            log.warning("Prefect lost a deployment, its queue or its database; everything is registered again")
         self.ids, self._void = await self._register(client), False
         await self._look(client)
         self._known.set()
         return True
 
-    async def _look(self, client: PrefectClient) -> None:
+    async def _look(self, client: PrefectClient) -> bool:
+        """Whether somebody takes the runs of hops."""
         found = await client.read_deployment(self.ids["hop"])
         self.paused, self.queue_id = bool(found.paused), found.work_queue_id
+        return found.work_queue_id is not None or not self._pooled
+
+    async def look_for_all(self, client: PrefectClient) -> None:
+        """Have them registered again at the next look where one is gone that nobody asks for."""
+        wanted = DeploymentFilter(id=DeploymentFilterId(any_=list(self.ids.values())))
+        found = {one.id for one in await client.read_deployments(deployment_filter=wanted)}
+        if gone := sorted(name for name, key in self.ids.items() if key not in found):
+            log.warning("deployments are gone in Prefect; they are registered again: %s", ", ".join(gone))
+            self.void()
 
     def void(self) -> None:
         """One of them was deleted in Prefect: all are registered again at the next look."""

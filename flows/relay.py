@@ -121,11 +121,12 @@ class Relay:
     async def wakes(self, runs: Runs) -> None:
         """Campaigns, hops and the house's own mail: whatever is due gets its run."""
         registered = await self.deployments.ensure(runs.client)
-        if registered and not await prefect_runs.know_prefect(self.house, str(self.deployments.ids["hop"])):
+        if registered and not await prefect_runs.know_prefect(self.house, await runs.prefect()):
             runs.forget()
         loop = asyncio.get_running_loop()
         if loop.time() - self._compared > COMPARE_EVERY_S:
             self._compared = loop.time()
+            await self.deployments.look_for_all(runs.client)
             await runs.compare()
             self._restored = await reconciling.is_restored(self.house)
             await end_left_behind(self.house, runs.client, self.deployments.ids)

@@ -52,6 +52,13 @@ class Runs:
         self._watch = None
         self._woken.clear()
 
+    async def prefect(self) -> str:
+        """What tells this Prefect database from another: the flow of the campaigns' pages, which are gone with it.
+
+        Deployments can be deleted and made again beside all the runs that there are.
+        """
+        return str((await self.client.read_deployment(self.deployments.ids["campaign"])).flow_id)
+
     # ------------------------------------------------------------ campaigns
 
     async def campaigns(self) -> None:
@@ -62,8 +69,7 @@ class Runs:
 
     async def _campaign(self, run: prefect_runs.RunOf) -> None:
         if run.run_id is None:
-            flow_id = (await self.client.read_deployment(self.deployments.ids["campaign"])).flow_id
-            made = await board.campaign_page(self.client, flow_id, run)
+            made = await board.campaign_page(self.client, await self.prefect(), run)
             if not await prefect_runs.claim_page(self.house, run.id, made):
                 # It was launched from a form, and the run of that form is its page.
                 await self.client.delete_flow_run(UUID(made))
@@ -98,8 +104,7 @@ class Runs:
 
     async def _wake_one(self, hop: Hop, run: FlowRun | None) -> bool:
         """Whether it waits for a process now; a run that is just leaving has to be asked again."""
-        if run is not None and self.deployments.queue_id is not None and run.work_queue_id is None:
-            # It slept when a work pool was taken into use: no worker would ever find it.
+        if run is not None and self._asleep_elsewhere(run):
             await self.client.delete_flow_run(run.id)
             run = None
         if run is None:
@@ -109,6 +114,13 @@ class Runs:
             await self.client.set_flow_run_state(run.id, board.awake(self.house.clock.wall()), force=True)
             return True
         return run.state is not None and run.state.type is StateType.SCHEDULED
+
+    def _asleep_elsewhere(self, run: FlowRun) -> bool:
+        """Whether it sleeps where nobody comes by who runs hops now: it was made for a deployment that is gone, or
+        before a work pool was taken into use, changed for another, or given up."""
+        if run.state is None or run.state.type is not StateType.SCHEDULED:
+            return False
+        return (run.deployment_id, run.work_queue_id) != (self.deployments.ids["hop"], self.deployments.queue_id)
 
     async def _may_wake(self, hop: Hop, run: FlowRun) -> bool:
         """Only a run that is asleep, over, or on its way for too long: setting Scheduled on a living one is

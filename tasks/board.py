@@ -188,10 +188,10 @@ def hop_name(run: RunOf) -> str:
     return f"{run.campaign} {run.name}{due}"
 
 
-async def campaign_page(client: PrefectClient, flow_id: UUID, run: RunOf) -> str:
+async def campaign_page(client: PrefectClient, flow_id: str, run: RunOf) -> str:
     """Make the page of a campaign that was not launched in Prefect; its run. It is never executed."""
     body = {
-        "flow_id": str(flow_id), **_campaign_words(run.campaign),
+        "flow_id": flow_id, **_campaign_words(run.campaign),
         "parameters": {"plan": run.campaign},
         "state": {"type": StateType.RUNNING.value, "name": waiting(run.held).name},
     }  # fmt: skip

@@ -142,13 +142,14 @@ async def remember_page(house: House, hop_id: str, run_id: str | None) -> None:
         await ledger.change(Hop, Hop.id == hop_id, page_id=run_id)
 
 
-async def know_prefect(house: House, deployment_id: str) -> bool:
+async def know_prefect(house: House, flow_id: str) -> bool:
     """Remember which Prefect database our cached ids are from; False when it is another one than before: then every
     one of them is void, and the whole board is unpublished again."""
     async with house.store.act() as ledger:
         known = await ledger.note("prefect")
-        await ledger.set_note("prefect", {"deployment": deployment_id})
-        if known is None or known["deployment"] == deployment_id:
+        await ledger.set_note("prefect", {"flow": flow_id})
+        # Whoever remembered something else of it until now is still at the same one.
+        if known is None or known.get("flow") in (None, flow_id):
             return True
         for table in (Campaign, Hop):
             await ledger.change(table, table.run_id.is_not(None), run_id=None, board_seen=0)

@@ -38,6 +38,13 @@ Refused = DBAPIError
 
 #: Classes of SQLSTATE that blame the statement or its values: data, constraints, syntax, limits of a row.
 _OF_THE_VALUES = ("22", "23", "42", "54")
+#: What says that a database is away, or has no room for anybody: classes of SQLSTATE, and SQLite's result codes.
+_AWAY = ("08", "57P", "53", "58")
+_NO_MEMORY = "53200"  # of one statement, which asks for as much the next time
+_AWAY_SQLITE = frozenset({
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+})  # fmt: skip
 
 _BUSY_TIMEOUT_MS = 30_000
 #: PostgreSQL ends a transaction in which nothing has been asked for so long: a process that stands still (stopped, or
@@ -192,6 +199,23 @@ def passes(fault: Exception) -> bool:
     return not own and str(getattr(fault.orig, "sqlstate", None) or "")[:2] not in _OF_THE_VALUES
 
 
+def is_away(fault: Exception) -> bool:
+    """Whether the database is away, locked or full, and so for everybody, whatever is asked of it.
+
+    False for all that may come of one row, also where the same may succeed later: whoever gives way to it would give
+    way to that row for ever.
+    """
+    if not isinstance(fault, DBAPIError):
+        return isinstance(fault, ConnectionError | TimeoutError | PoolTimeout)
+    if fault.connection_invalidated or isinstance(fault.orig, OSError):
+        return True
+    # The low octet; the others say what it was about.
+    if getattr(fault.orig, "sqlite_errorcode", 0) & 0xFF in _AWAY_SQLITE:
+        return True
+    state = str(getattr(fault.orig, "sqlstate", None) or "")
+    return state.startswith(_AWAY) and state != _NO_MEMORY
+
+
 def _postgresql(url: str, options: dict[str, Any], name: str) -> AsyncEngine:
     options = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True} | options
 
@@ -204,7 +228,9 @@ def _postgresql(url: str, options: dict[str, Any], name: str) -> AsyncEngine:
             return await asyncpg.connect(**how)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             spoken: Any = engine.dialect.dbapi
-            raise spoken.OperationalError(f"{type(error).__name__}: {error}") from error
+            refused = spoken.OperationalError(f"{type(error).__name__}: {error}")
+            refused.sqlstate = "08001"  # a connection that could not be made
+            raise refused from error
 
     patience = {"idle_in_transaction_session_timeout": f"{_STANDS_STILL_S}s", "application_name": name}
     how = {"server_settings": patience, "async_creator_fn": reached}

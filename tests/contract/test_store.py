@@ -6,6 +6,7 @@ import asyncio
 import math
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -191,9 +192,10 @@ async def test_on_postgresql_whoever_sends_sees_at_its_next_look_that_somebody_a
 
 async def test_a_postgresql_that_lets_nobody_in_says_so_as_it_refuses_anything_else(postgres_url: str) -> None:
     nowhere = Store(make_url(postgres_url).set(database="nowhere").render_as_string(hide_password=False))
-    with pytest.raises(database.Refused, match="InvalidCatalogNameError"):
+    with pytest.raises(database.Refused, match="InvalidCatalogNameError") as told:
         async with nowhere.view() as ledger:
             await ledger.all(select(Hop))
+    assert database.is_away(told.value)
     await nowhere.close()
 
 
@@ -206,29 +208,54 @@ async def test_where_no_postgresql_is_reached_that_is_said_in_the_same_way(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("statement", "values", "passing"),
+    ("statement", "values", "passing", "away"),
     [
-        ("SELECT pg_terminate_backend(pg_backend_pid())", {}, True),
-        ("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '40P01'; END $$", {}, True),
-        ("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '53100'; END $$", {}, True),
-        ("SELECT 1 / 0", {}, False),
-        ("SELECT no_such", {}, False),
-        ("SELECT CAST(:one AS integer)", {"one": 2**70}, False),
-        ("SELECT CAST(:one AS text)", {"one": "a\x00b"}, False),
-        ("INSERT INTO notes (name, value) VALUES (NULL, NULL)", {}, False),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", {}, True, True),
+        ("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '53100'; END $$", {}, True, True),
+        ("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '53200'; END $$", {}, True, False),
+        ("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '40P01'; END $$", {}, True, False),
+        ("DO $$ BEGIN RAISE EXCEPTION SQLSTATE 'XX001'; END $$", {}, True, False),
+        ("SELECT 1 / 0", {}, False, False),
+        ("SELECT no_such", {}, False, False),
+        ("SELECT CAST(:one AS integer)", {"one": 2**70}, False, False),
+        ("SELECT CAST(:one AS text)", {"one": "a\x00b"}, False, False),
+        ("INSERT INTO notes (name, value) VALUES (NULL, NULL)", {}, False, False),
     ],
-    ids=["ended", "deadlock", "disk full", "division", "column", "too large", "NUL", "constraint"],
+    ids=["ended", "disk full", "memory", "deadlock", "damaged", "division", "column", "too large", "NUL", "constraint"],
 )
 async def test_a_fault_that_passes_is_told_from_one_of_the_values(
-    postgres_url: str, statement: str, values: dict[str, object], passing: bool
+    postgres_url: str, statement: str, values: dict[str, object], *, passing: bool, away: bool
 ) -> None:
     asked = Store(await fresh_database(postgres_url))
     await migrate(asked)
     with pytest.raises(database.Refused) as found:
         async with asked.act() as ledger:
             await ledger.session.execute(text(statement), values)
-    assert database.passes(found.value) is passing
+    assert (database.passes(found.value), database.is_away(found.value)) == (passing, away)
     await asked.close()
+
+
+async def test_a_sqlite_that_is_locked_or_not_there_is_away_and_one_that_cannot_read_a_row_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_TIMEOUT_MS", 1)
+
+    async def refused(store: Store, statement: str) -> bool:
+        with pytest.raises(database.Refused) as found:
+            async with store.act() as ledger:
+                await ledger.session.execute(text(statement))
+        await store.close()
+        return database.is_away(found.value)
+
+    path = tmp_path / "asked.db"
+    at = f"sqlite+aiosqlite:///{path}"
+    assert not await refused(Store(at), "SELECT no_such")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await refused(Store(at), "SELECT 1")
+    assert await refused(Store(f"sqlite+aiosqlite:///{tmp_path}/nowhere/asked.db"), "SELECT 1")
+    path.write_bytes(b"no database" * 100)
+    assert not await refused(Store(at), "SELECT 1")
 
 
 async def test_a_write_on_a_row_that_somebody_else_changed_is_refused(filled: Store) -> None:

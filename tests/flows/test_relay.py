@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -11,7 +12,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from congvan.acts import waking
 from congvan.house import House
@@ -72,6 +73,9 @@ async def test_a_database_that_is_away_ends_the_round_and_trips_no_hop() -> None
     with apart("hop X", lambda: tripped.append("X")):
         raise ZeroDivisionError
     assert tripped == ["X"]
+    with apart("hop Y", lambda: tripped.append("Y")):
+        raise OperationalError("SELECT 1", {}, sqlite3.DatabaseError("database disk image is malformed"))
+    assert tripped == ["X", "Y"], "rows that cannot be read are that hop's own, and come again each time"
 
 
 async def test_a_fault_of_our_own_is_told_by_its_place_and_tried_again(
@@ -125,6 +129,7 @@ async def test_a_campaign_and_a_hop_that_trip_keep_no_other_from_its_turn(
 
     deployments = Deployments(nothing_to_register)
     monkeypatch.setattr(deployments, "ensure", known)
+    monkeypatch.setattr(deployments, "look_for_all", done)
     runs = Runs(house, cast("PrefectClient", None), deployments)
     monkeypatch.setattr(runs, "compare", done)
     monkeypatch.setattr(runs, "campaigns", done)

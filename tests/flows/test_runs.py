@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -36,6 +37,10 @@ class Prefect:
         self.posted: list[Any] = []
         self.away = False
         self._client = self
+        #: Deployments by name, and the queue from which their runs are taken.
+        self.ids = {name: uuid4() for name in FLOWS}
+        self.queue: UUID | None = None
+        self.flow = uuid4()
 
     def made(
         self, kind: StateType, at: datetime, *, queue: UUID | None = None, deployment: UUID | None = None, **words: str
@@ -66,10 +71,22 @@ class Prefect:
     async def delete_flow_run(self, run_id: UUID) -> None:
         del self.runs[str(run_id)]
 
-    async def create_flow_run_from_deployment(self, _id: UUID, *, state: Any, **_words: Any) -> SimpleNamespace:
+    async def create_flow_run_from_deployment(
+        self, deployment_id: UUID, *, state: Any, **_words: Any
+    ) -> SimpleNamespace:
         run_id = str(uuid4())
-        self.runs[run_id] = SimpleNamespace(id=UUID(run_id), name="a run", state=state, work_queue_id=uuid4())
+        self.runs[run_id] = SimpleNamespace(
+            id=UUID(run_id), name="a run", state=state, work_queue_id=self.queue, deployment_id=deployment_id
+        )
         return self.runs[run_id]
+
+    async def read_deployment(self, deployment_id: UUID) -> SimpleNamespace:
+        if deployment_id not in self.ids.values():
+            raise ObjectNotFound(KeyError(deployment_id))
+        return SimpleNamespace(paused=False, work_queue_id=self.queue, flow_id=self.flow)
+
+    async def read_deployments(self, *, deployment_filter: Any) -> list[SimpleNamespace]:
+        return [SimpleNamespace(id=key) for key in self.ids.values() if key in deployment_filter.id.any_]
 
     async def create_task_run(self, *, flow_run_id: UUID, **_words: Any) -> SimpleNamespace:
         if str(flow_run_id) not in self.runs:
@@ -93,8 +110,12 @@ def prefect() -> Prefect:
 @pytest.fixture
 def runs(house: House, prefect: Prefect) -> Runs:
     """The relay's hands on it."""
-    deployments = Deployments(None)
-    deployments.ids |= {name: uuid4() for name in FLOWS}
+
+    async def register(_client: object) -> dict[str, UUID]:
+        return dict(prefect.ids)
+
+    deployments = Deployments(register, pooled=True)
+    deployments.ids |= prefect.ids
     return Runs(house, cast("PrefectClient", prefect), deployments)
 
 
@@ -165,21 +186,69 @@ async def test_the_runs_of_a_closed_campaign_end_and_are_not_looked_at_again(
 # ------------------------------------------------------------------------------------ who is woken
 
 
-async def test_a_run_that_slept_before_there_was_a_work_pool_is_made_again_in_it(
+POOLS = [None, UUID(int=1), UUID(int=2)]
+
+
+@pytest.mark.parametrize(("before", "now"), list(permutations(POOLS, 2)))
+async def test_a_run_that_slept_in_another_work_pool_or_in_none_is_made_again_where_somebody_comes_by(
+    town: Town, prefect: Prefect, runs: Runs, before: UUID | None, now: UUID | None
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    wall = town.clock.wall()
+    await put(town, Campaign, run_id=prefect.made(StateType.RUNNING, wall))
+    old = prefect.made(StateType.SCHEDULED, wall, queue=before, deployment=prefect.ids["hop"])
+    hop = (await town.all(Hop, Hop.issuer == "UBND-HP"))[0]
+    hop.run_id = old
+    runs.deployments.queue_id = prefect.queue = before
+    await runs.wake([hop])
+    assert old in prefect.runs, "it is where it should be"
+    runs.deployments.queue_id = prefect.queue = now
+    await runs.wake([hop])
+    assert old not in prefect.runs
+    hop = await town.one(Hop, Hop.id == hop.id)
+    assert prefect.runs[str(hop.run_id)].work_queue_id == now
+    await runs.wake([hop])
+    assert str(hop.run_id) in prefect.runs, "once"
+
+
+async def test_hops_whose_queue_was_deleted_are_registered_in_another_one(prefect: Prefect, runs: Runs) -> None:
+    client, deployments = runs.client, runs.deployments
+    prefect.queue = uuid4()
+    assert not await deployments.ensure(client)
+    prefect.queue = None
+    assert await deployments.ensure(client)
+
+
+async def test_a_deployment_that_was_deleted_is_registered_again_and_the_board_stays_as_it_is(
+    house: House, town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    """The board was doubled: every campaign, hop and recipient got another run beside the first."""
+    prefect.queue = uuid4()
+    await put(town, Campaign, run_id="a page")
+    await put(town, Delivery, run_id="a run")
+    assert await prefect_runs.know_prefect(house, await runs.prefect())
+    for name in ("hop", "watch"):
+        prefect.ids[name] = uuid4()
+        await runs.deployments.look_for_all(runs.client)
+        assert await runs.deployments.ensure(runs.client)
+        assert runs.deployments.ids == prefect.ids
+        assert await prefect_runs.know_prefect(house, await runs.prefect())
+    assert (await town.one(Campaign)).run_id == "a page"
+    assert await town.all(Delivery, Delivery.run_id.is_(None)) == []
+    prefect.flow = uuid4()
+    assert not await prefect_runs.know_prefect(house, await runs.prefect()), "another Prefect knows none of them"
+    assert (await town.one(Campaign)).run_id is None
+
+
+async def test_a_hop_whose_deployment_was_deleted_is_woken_in_the_new_one(
     town: Town, prefect: Prefect, runs: Runs
 ) -> None:
     await town.until("2023-12-01", "10:00")
     await put(town, Campaign, run_id=prefect.made(StateType.RUNNING, town.clock.wall()))
-    old = prefect.made(StateType.SCHEDULED, town.clock.wall())
     hop = (await town.all(Hop, Hop.issuer == "UBND-HP"))[0]
-    hop.run_id = old
+    hop.run_id = prefect.made(StateType.SCHEDULED, town.clock.wall(), deployment=uuid4())
     await runs.wake([hop])
-    assert old in prefect.runs, "without a pool it is the runner's"
-    runs.deployments.queue_id = uuid4()
-    await runs.wake([hop])
-    assert old not in prefect.runs
-    (new,) = [key for key, run in prefect.runs.items() if run.work_queue_id]
-    assert (await town.one(Hop, Hop.id == hop.id)).run_id == new
+    assert [run.deployment_id for run in prefect.runs.values()][1:] == [prefect.ids["hop"]]
 
 
 @pytest.mark.parametrize(("kind", "ago_s", "woken"), [("FAILED", 5, False), ("FAILED", 90, True), ("CRASHED", 5, True)])
@@ -346,7 +415,8 @@ async def test_after_a_restore_no_process_is_started_that_could_only_find_that_n
 
     monkeypatch.setattr("flows.relay.reconciling.is_restored", restored)
     monkeypatch.setattr("flows.relay.end_left_behind", nothing)
-    monkeypatch.setattr(runs.deployments, "ensure", nothing)
+    for name in ("ensure", "look_for_all"):
+        monkeypatch.setattr(runs.deployments, name, nothing)
     monkeypatch.setattr(runs, "compare", nothing)
     monkeypatch.setattr(runs, "campaigns", nothing)
     woken: list[object] = []
