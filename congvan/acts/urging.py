@@ -39,20 +39,16 @@ class Prepared:
     round: int
 
 
-async def prepare(house: House, campaign_ids: Sequence[str], now: datetime) -> dict[str, Prepared]:
-    """Draft the next công văn đôn đốc of these campaigns, where one is wanted; nothing is written down yet.
+async def prepare(house: House, campaign_id: str, now: datetime) -> Prepared | None:
+    """Draft the next công văn đôn đốc of a campaign; nothing is written down yet. None: none is wanted.
 
     One is wanted while somebody is silent, none awaits its issue (but for one that was overtaken in the clerk's hands),
     the last date of the one before has passed, and the campaign has rounds left.
     """
-    found = {}
-    for campaign_id in campaign_ids:
-        async with house.store.view() as ledger:
-            campaign = await ledger.get(Campaign, campaign_id)
-            made = await _draft(house, ledger, campaign, now)
-        if made is not None:
-            found[campaign_id] = Prepared(made[0], house.press.render(made[0].sheet), made[1], made[2])
-    return found
+    async with house.store.view() as ledger:
+        campaign = await ledger.get(Campaign, campaign_id)
+        made = await _draft(house, ledger, campaign, now)
+    return Prepared(made[0], house.press.render(made[0].sheet), made[1], made[2]) if made is not None else None
 
 
 async def _draft(house: House, ledger: Ledger, campaign: Campaign, now: datetime) -> tuple[Draft, str, int] | None:

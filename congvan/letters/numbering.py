@@ -29,7 +29,8 @@ STAMPS: dict[Urgency, str] = {
 }
 
 # A stamp of secrecy stands alone on its line, in capitals; "bảo mật" and "bí mật" in running text are words.
-_SECRET = re.compile(r"^[^\w\n]*(?:(?:TUYỆT|TỐI) )?MẬT[^\w\n]*$|\b(?:TUYỆT|TỐI) MẬT\b", re.MULTILINE)
+_SECRET = re.compile(r"^[^\w\n]*(?:(?:TUYỆT|TỐI)\s+)?MẬT[^\w\n]*$|\b(?:TUYỆT|TỐI)\s+MẬT\b", re.MULTILINE)
+_SPOKEN_OF = re.compile(r"\b(?:(?:TUYỆT|TỐI)\s+)?MẬT\b")
 
 
 def padded(number: str) -> str:
@@ -154,4 +155,10 @@ def secret_stamp(text: str) -> str:
     Classified documents never travel by this engine (NĐ 30/2020 Điều 15.2, 16.3, 22.4).
     """
     found = _SECRET.search(text)
-    return found[0].strip() if found else ""
+    return " ".join(found[0].split()) if found else ""
+
+
+def quoted(text: str) -> str:
+    """Somebody else's words within a letter: a stamp of secrecy that they speak of stands in small letters, for the
+    letter that quotes them bears none."""
+    return _SPOKEN_OF.sub(lambda found: found[0].lower(), text)
