@@ -249,13 +249,17 @@ def _lines(letter: LetterText) -> Iterator[Remark]:
                 )
 
 
+#: Capitals at first; small letters follow in TTr, CTr, QyĐ (Phụ lục III).
+_GROUP = "[A-ZÂĂĐÊÔƠƯ0-9][A-ZÂĂĐÊÔƠƯa-zâăđêôơư0-9]*"
+
+
 def _symbols(cascade: Cascade) -> Iterator[Remark]:
     """Số, ký hiệu: a slash after the number, hyphens between groups, no spaces (Phụ lục I, mục II.3)."""
     for number, hop in enumerate(cascade.hops, 1):
         if hop.issue is not Issue.SIGNED:
             continue
         written = hop.symbol.replace("{abbreviation}", "A")
-        if not re.fullmatch(r"\{number\}/[A-ZĐ][A-ZĐ0-9]*(?:[-.&][A-ZĐ0-9]+)*", written):
+        if not re.fullmatch(rf"\{{number\}}/{_GROUP}(?:[-.&/]{_GROUP})*", written):
             yield Remark(
                 "symbol",
                 f"cascade.hops[{number}].symbol",

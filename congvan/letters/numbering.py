@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 
-from congvan.rules.records import Urgency
+from congvan.rules.records import NUMBER, Urgency
 
 #: Vietnam keeps UTC+7 all year; a letter never speaks of another zone.
 VIETNAM = timezone(timedelta(hours=7), "ICT")
@@ -54,8 +54,8 @@ def code(number: str, symbol: str, *, abbreviation: str = "", blank: str = BLANK
 
 
 def is_number(text: str) -> bool:
-    """Whether a clerk may enter this as số: digits, at most one letter after them."""
-    return re.fullmatch(r"\d{1,6}[a-zđ]?", text) is not None
+    """Whether this may stand as số: digits, at most one letter after them; no document has the number 0."""
+    return re.fullmatch(NUMBER, text) is not None
 
 
 def short_day(day: date | None) -> str:

@@ -18,8 +18,8 @@ from congvan.letters import fragment, numbering, writing
 from congvan.letters.fragment import WordsRefused
 from congvan.letters.press import Press
 from congvan.letters.sheet import Appendix, Sheet
-from congvan.rules.records import Urgency
-from tests.protocol.test_letters_kinds import PRESS, ROOT, board, company, report
+from congvan.rules.records import Directive, Urgency
+from tests.protocol.test_letters_kinds import PRESS, ROOT, board, company, report, saying
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,32 @@ def test_a_symbol_is_a_notation_or_a_pattern() -> None:
     assert numbering.code("3", "") == "03"
     assert numbering.is_number("2514")
     assert numbering.is_number("25a")
+    assert numbering.is_number("07đ")
     assert not numbering.is_number("25/BQL")
+    assert not numbering.is_number("00")
+
+
+@pytest.mark.parametrize(
+    "notation",
+    [
+        "QĐ-TTg", "CT-TTg", "CĐ-TTg", "NĐ-CP", "TTr-SXD", "CTr-UBND", "QyĐ-BQL", "KL-TƯ", "CV/TƯ", "TT-BCA(C07)",
+        "UBND-VX", "VP-NCKTGS",
+    ],
+)  # fmt: skip
+def test_a_symbol_from_above_may_have_small_letters_and_stands_on_one_line(notation: str) -> None:
+    made = Directive.model_validate(
+        {"number": "1234", "notation": notation, "issued_on": "2023-11-29", "issuer": "Chính phủ", "subject": "chuyện"}
+    )
+    lines = [f"<p>{'x' * width} thực hiện văn bản của cơ quan cấp trên số {made.code}.</p>" for width in range(1, 60)]
+    reader = PdfReader(io.BytesIO(PRESS.render(saying("".join(lines))).pdf))
+    text = "".join(page.extract_text() for page in reader.pages)
+    assert text.count(made.code) == len(lines), "broken over two lines"
+
+
+@pytest.mark.parametrize("notation", ["qđ-BQL", "QĐ BQL", "-BQL", ""])
+def test_what_is_no_symbol_is_refused(notation: str) -> None:
+    with pytest.raises(ValueError, match="notation"):
+        Directive(number="5", notation=notation, issued_on=date(2023, 11, 29), issuer="A", subject="x")
 
 
 @pytest.mark.parametrize(

@@ -148,8 +148,12 @@ def test_a_symbol_outside_the_form_stops_the_launch(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{number}/BQL-QHXD", "{number}/UBND", "{number}/CĐ-BQL", "{number}/{abbreviation}-TH"]
-)
+    "text",
+    [
+        "{number}/BQL-QHXD", "{number}/UBND", "{number}/CĐ-BQL", "{number}/{abbreviation}-TH", "{number}/TTr-BQL",
+        "{number}/QyĐ-BQL", "{number}/BCĐTƯ-VP",
+    ],
+)  # fmt: skip
 def test_a_symbol_of_the_form_passes(text: str) -> None:
     assert lint(PLAN, symbol(text)) == []
 
