@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from pypdf import PdfWriter
 
-from congvan.acts import closing, letters, numbers, registry, signed_files
+from congvan.acts import clerks, closing, letters, numbers, registry, signed_files
 from congvan.acts.numbers import Series
 from congvan.errors import ActRefused, BadInput
 from congvan.letters import comparing, upload
@@ -385,14 +386,30 @@ async def test_a_number_with_a_letter_is_cited_with_it(town: Town, waiting: Lett
     assert "Công văn số 125a/BQL-QHXD" in town.house.press.render(made.sheet).page
 
 
+async def test_the_number_of_a_letter_that_is_dropped_stays_in_the_register_with_the_reason(
+    town: Town, waiting: Letter
+) -> None:
+    await numbers.reserve(town.house, Series("BQL", "BQL-QHXD", 2023), 5, 9, "Lan")
+    assert await clerks.allocate(town.house, waiting.id, "Lan") == "05/BQL-QHXD"
+    hop = await town.hop("BQL")
+    noted = await town.all(EventRow, EventRow.stream == hop.id, EventRow.kind == "noted")
+    given = [(row.actor, row.data["numbered"]) for row in noted if "numbered" in row.data]
+    assert given == [("Lan", "05/BQL-QHXD")]
+    await closing.close(town.house, town.campaign, "Chu Đức Anh", now_matter_what=True)
+    first, *others = await numbers.register(town.house, "BQL", 2023)
+    assert (first["code"], first["state"]) == ("05/BQL-QHXD", "VOIDED")
+    assert first["why"].startswith("văn bản không ban hành: ")
+    assert {one["state"] for one in others} == {"RESERVED"}
+
+
 async def test_a_number_of_the_reserved_block_is_put_on_the_draft_and_then_issued(
     town: Town, waiting: Letter
 ) -> None:
     series = Series("BQL", "BQL-QHXD", 2023)
     with pytest.raises(ActRefused, match="dành sẵn"):
-        await numbers.allocate(town.house, waiting.id)
+        await clerks.allocate(town.house, waiting.id, "Lan")
     await numbers.reserve(town.house, series, 5, 9, "Lan")
-    assert await numbers.allocate(town.house, waiting.id) == "05/BQL-QHXD"
+    assert await clerks.allocate(town.house, waiting.id, "Lan") == "05/BQL-QHXD"
     other = signed(await drawn(town, waiting, number="6"))
     assert "đã được cấp số 05/BQL-QHXD" in await refused(town, waiting, other, number="6")
     file = signed((await letters.to_sign(town.house, waiting.id, "5", TODAY)).pdf)
@@ -475,6 +492,35 @@ def test_a_missing_line_of_an_appendix_is_shown() -> None:
     approved = comparing.approved(sheet, kinds.PRESS.render(sheet))
     found = comparing.compare(upload.read(kinds.PRESS.render(short).pdf), approved)
     assert [(one.place, one.draft) for one in found] == [("Phụ lục", " ".join(part.rows[-1]))]
+
+
+def test_a_list_of_four_thousand_is_compared_at_once() -> None:
+    sheet = kinds.urge().model_copy(update={"number": "5", "issued_on": TODAY})
+    rendered = kinds.PRESS.render(sheet)
+    rows = [f"{n} Công ty trách nhiệm hữu hạn sản xuất thương mại số {n}" for n in range(4_000)]
+    approved = comparing.approved(sheet, rendered)
+    wanted = (("Phụ lục", f"{row} KCN Mẫu") for row in [*rows, "0 thêm"])
+    approved = replace(approved, around=(*approved.around, *wanted))
+    own = upload.read(rendered.pdf)
+    file = replace(own, pages=(*own.pages, "\n".join(f"{row}\nKCN Mẫu" for row in rows)))
+    began = time.thread_time()
+    found = comparing.compare(file, approved)
+    assert time.thread_time() - began < 5, "two minutes where each row is looked for from each line"
+    assert [one.draft for one in found] == ["0 thêm KCN Mẫu"]
+
+
+def test_a_zero_more_or_less_is_the_same_number_and_the_same_day() -> None:
+    day = date(2024, 3, 5)
+    sheet = kinds.board(number="5", issued_on=day)
+    approved = comparing.approved(sheet, kinds.PRESS.render(sheet))
+    own = upload.read(kinds.PRESS.render(sheet).pdf)
+    for printed, written in (("tháng 3", "tháng 03"), ("ngày 05", "ngày 5"), ("05/B", "5/B"), ("05/B", "005/B")):
+        file = replace(own, pages=tuple(page.replace(printed, written) for page in own.pages))
+        assert file != own
+        assert comparing.compare(file, approved) == []
+    for printed, written in (("tháng 3", "tháng 30"), ("ngày 05", "ngày 50"), ("05/BQL", "50/BQL")):
+        file = replace(own, pages=tuple(page.replace(printed, written) for page in own.pages))
+        assert [one.fatal for one in comparing.compare(file, approved)] == [True]
 
 
 def test_number_and_date_that_the_signing_tool_stamped_are_read_too() -> None:

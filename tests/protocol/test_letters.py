@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import unicodedata
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
@@ -14,7 +15,7 @@ import pdfplumber
 import pytest
 from pypdf import PdfReader
 
-from congvan.letters import fragment, numbering, writing
+from congvan.letters import fragment, numbering, office_words, writing
 from congvan.letters.fragment import WordsRefused
 from congvan.letters.press import Press
 from congvan.letters.sheet import Appendix, Sheet
@@ -118,9 +119,50 @@ def test_every_urgency_has_its_stamp() -> None:
     assert [numbering.STAMPS[one] for one in Urgency] == ["", "KHẨN", "THƯỢNG KHẨN", "HỎA TỐC", "HỎA TỐC HẸN GIỜ"]
 
 
-@pytest.mark.parametrize("text", ["MẬT", "Dòng đầu\n TỐI MẬT \nDòng sau", "văn bản TUYỆT MẬT số 1", "[MẬT]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MẬT", "Dòng đầu\n TỐI MẬT \nDòng sau", "văn bản TUYỆT MẬT số 1", "[MẬT]", "số 1 TỐI  MẬT", "số 1 TỐI\u00a0MẬT",
+        "số 1 TUYỆT\tMẬT",
+    ],
+)  # fmt: skip
 def test_a_secrecy_stamp_is_seen(text: str) -> None:
     assert "MẬT" in numbering.secret_stamp(text)
+    assert numbering.secret_stamp(numbering.quoted(text)) == ""
+
+
+_SHEET = '<x:worksheet xmlns:x="urn:s"><x:sheetData>{cells}</x:sheetData>{margins}</x:worksheet>'
+
+
+@pytest.mark.parametrize(
+    ("part", "written"),
+    [
+        ("word/document.xml", "<w:p><w:r><w:t>TỐI</w:t></w:r><w:r><w:tab/></w:r><w:r><w:t>MẬT</w:t></w:r></w:p>"),
+        ("word/document.xml", "<w:p><w:r><w:t>số 1 TỐI</w:t><w:br/><w:t>MẬT</w:t></w:r></w:p>"),
+        ("word/header1.xml", "<w:p><w:t>MẬT</w:t></w:p>"),
+        ("xl/sharedStrings.xml", "<si><t>Kế hoạch</t></si><si><t>MẬT</t></si>"),
+        (
+            "xl/worksheets/sheet1.xml",
+            _SHEET.format(
+                cells='<x:c t="inlineStr"><x:is><x:t>MẬT</x:t></x:is></x:c><x:c><x:v>1</x:v></x:c>', margins=""
+            ),
+        ),
+        (
+            "xl/worksheets/sheet2.xml",
+            _SHEET.format(
+                cells="",
+                margins="<x:headerFooter><x:oddHeader>&amp;L&amp;&quot;Arial,Bold&quot;&amp;14MẬT&amp;RKế hoạch"
+                "</x:oddHeader></x:headerFooter>",
+            ),
+        ),
+        ("xl/drawings/drawing1.xml", "<a:p><a:r><a:t>MẬT</a:t></a:r></a:p>"),
+    ],
+)
+def test_a_secrecy_stamp_is_seen_wherever_an_office_file_has_it(part: str, written: str) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(part, written)
+    assert numbering.secret_stamp(office_words.words(file.getvalue())).endswith("MẬT")
 
 
 @pytest.mark.parametrize("text", ["bảo mật thông tin", "BẢO MẬT THÔNG TIN", "bí mật", "CÔNG TY MẬT ONG", ""])
