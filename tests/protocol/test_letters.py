@@ -15,7 +15,7 @@ import pdfplumber
 import pytest
 from pypdf import PdfReader
 
-from congvan.letters import fragment, numbering, office_words, writing
+from congvan.letters import faces, fragment, numbering, office_words, writing
 from congvan.letters.fragment import WordsRefused
 from congvan.letters.press import Press
 from congvan.letters.sheet import Appendix, Sheet
@@ -113,6 +113,24 @@ def test_a_copy_says_its_form_its_maker_and_when_it_was_signed_in_vietnam() -> N
         numbering.copy_note("COPY", "Văn phòng Ban", signed_at)
     with pytest.raises(ValueError, match="aware"):
         numbering.signing_time(datetime(2023, 12, 4))  # noqa: DTZ001
+
+
+def test_what_the_first_face_lacks_another_one_prints() -> None:
+    signs = "αβµΩЖ№☐☑✓√∆≈→"
+    with pdfplumber.open(io.BytesIO(PRESS.render(saying(f"Chất {signs} và khí <b>Ω</b>.")).pdf)) as file:
+        printed = [one for one in file.pages[0].chars if one["text"] in signs]
+    assert {one["text"] for one in printed} == set(signs)
+    assert {one["text"] for one in printed if "CVSerif" in one["fontname"]} == set("µ№≈→"), "else it is a box"
+
+
+def test_a_page_says_where_it_has_no_letters_for_what_somebody_wrote_and_shows_no_boxes() -> None:
+    row = ("1", "Công ty LG 한국", "KCN Mẫu", "08/12/2023", "2")
+    part = Appendix(title="DANH SÁCH", columns=("STT", "Tổ chức", "KCN", "Thời hạn", "Số lần nhắc"), rows=(row,))
+    made = PRESS.render(board(appendices=(part,)))
+    assert made.frame["appendices"][0]["rows"] == [["1", "Công ty LG [chữ không in được]", *row[2:]]]
+    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(made.pdf)).pages)
+    assert "chữ không in được" in " ".join(text.split())
+    assert faces.unshown(text + made.page) == ""
 
 
 def test_every_urgency_has_its_stamp() -> None:

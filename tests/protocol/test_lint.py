@@ -84,6 +84,7 @@ WORDING: list[tuple[str, str, CampaignPlan, CampaignPlan, str]] = [
         "letter.requests[1]",
     ),
     ("secret", "error", requests("<p>MẬT</p>\nNội dung."), requests("Bảo mật thông tin."), "letter.requests[1]"),
+    ("typeface", "error", requests("Về 화학."), requests("Về α, Ω, ☐, Общество."), "letter.requests[1]"),
     ("html", "error", requests("<h1>To</h1>"), requests("<b>Đậm</b>"), "letter.requests[1]"),
     ("html", "error", requests("Về {{ letter.subjct }}"), requests("Về {{ letter.subject }}"), "letter.requests[1]"),
     ("html", "error", requests("{% if parks %}Gửi các khu"), requests("<i>Gửi</i> các khu"), "letter.requests[1]"),
