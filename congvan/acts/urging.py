@@ -25,6 +25,8 @@ from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Letter
 
 _COLUMNS = ("STT", "Tổ chức", "Khu công nghiệp", "Thời hạn", "Số lần nhắc")
+#: Why whoever gave the directive stands in Nơi nhận, and gets a copy.
+_TO_REPORT = "để báo cáo"
 #: As many organisations a refusal names.
 _NAMED = 3
 
@@ -100,7 +102,7 @@ async def _sheet(
     return Sheet(
         template="urge", **await letterhead(ledger, speaker), symbol=await papers.symbol_of(ledger, cascade),
         place=plan.letter.place, signer=who_signs(plan.letter.signer, speaker, local(now).date()), urgency=plan.urgency,
-        distribution=("Như trên", f"{city.short_name or city.name} (để báo cáo)", _kept(plan.letter.distribution)),
+        distribution=("Như trên", f"{city.short_name or city.name} ({_TO_REPORT})", _kept(plan.letter.distribution)),
         illustration=campaign.mode != "live",
         context={
             "round": number, "forwarded": papers.cited_of(first), "letter": plan.letter.model_dump(mode="json"),
@@ -193,6 +195,19 @@ async def send(house: House, ledger: Ledger, campaign: Campaign, letter: Letter,
         for row in silent
         if row.address
     ]  # fmt: skip
+    city = await registry.organisation(ledger, cascade_of(campaign).reports_to)
+    boxes = registry.mailboxes(city, local(now).date())
+    if queued and boxes:
+        copy = mails.Mail(
+            kind="copy", step=f"{letter.id}-{mails.of_code(city.code)}", recipient=city.code, address=boxes[0],
+            not_before=house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True),
+            campaign_id=campaign.id, urgent=is_urgent(campaign), enclosures=enclosed,
+            context={
+                "purpose": _TO_REPORT, "name": city.name, "document": wording.document(letter),
+                "subject": letter.subject,
+            },
+        )  # fmt: skip
+        queued.append(copy)
     await mails.queue(house, ledger, queued, now)
     # Looked at once more when its last date has passed.
     last = next_reading(house, datetime.fromisoformat(letter.sheet["due_at"]))

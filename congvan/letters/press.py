@@ -146,6 +146,10 @@ class Press:
     # ------------------------------------------------------------------ words
 
     def _compose(self, sheet: Sheet) -> _Composed:
+        return _Composed(self.frame(sheet), faces.shown(self._tree(sheet)), dict(sheet.images))
+
+    def frame(self, sheet: Sheet) -> dict[str, Any]:
+        """All of the page but its body: what its head and its foot print."""
         head = self._head(sheet.template)
         values = _values(sheet)
 
@@ -153,8 +157,8 @@ class Press:
             written = self._lines.from_string(line).render(**values, **more) if "{" in line else line
             return " ".join(written.split())
 
-        frame = frame_of(sheet, head, self._profile(head.profile), fill)
-        return _Composed(faces.shown(frame), faces.shown(self._tree(sheet)), dict(sheet.images))
+        framed: dict[str, Any] = faces.shown(frame_of(sheet, head, self._profile(head.profile), fill))
+        return framed
 
     def _tree(self, sheet: Sheet) -> fragment.Tree:
         template = self._words.get_template(f"{sheet.template}.html")

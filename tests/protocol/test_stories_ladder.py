@@ -104,6 +104,9 @@ async def test_nothing_leaves_before_the_clerk_issues_it_and_then_it_goes_to_who
     row = await town.delivery("T-OUT")
     (event,) = await town.all(EventRow, EventRow.stream == row.id, EventRow.kind == "urged")
     assert (row.urged, event.data["round"], event.data["code"]) == (1, 1, "2600/BQL-QHXD")
+    (copy,) = [mail for mail in town.postbox.to(address("UBND-HP")) if "2600/BQL-QHXD" in str(mail["Subject"])]
+    assert names(copy)[0] == "2600_BQL-QHXD.pdf"
+    assert "để báo cáo" in text_of(copy), "as its Nơi nhận says"
     mail = town.postbox.to(address("T-OUT"))[-1]
     assert names(mail) == ["2600_BQL-QHXD.pdf", "2514_BQL-QHXD.pdf", "8184.pdf"]
     assert "17 giờ 00 ngày 15/12/2023" in text_of(mail)
