@@ -72,7 +72,8 @@ async def register(house: House, kind: str, year: int, *, exercises: bool = Fals
         now = await house.clock.now()
         return Register(
             kind, title, year, office.name, (parent.short_name or parent.name) if parent else "",
-            any(one.mode != "live" for one in campaigns), columns, await read(house, ledger, campaigns, code, year, now),
+            any(one.mode != "live" for one in campaigns), columns,
+            await read(house, ledger, campaigns, code, year, now),
         )  # fmt: skip
 
 

@@ -98,10 +98,10 @@ async def _sheet(
     plan, cascade = plan_of(campaign), cascade_of(campaign)
     speaker = await registry.organisation(ledger, cascade.speaks_for)
     city = await registry.organisation(ledger, cascade.reports_to)
-    parks = await registry.park_names(ledger)
+    parks, today = await registry.park_names(ledger), local(now).date()
     return Sheet(
-        template="urge", **await letterhead(ledger, speaker), symbol=await papers.symbol_of(ledger, cascade),
-        place=plan.letter.place, signer=who_signs(plan.letter.signer, speaker, local(now).date()), urgency=plan.urgency,
+        template="urge", **await letterhead(ledger, speaker, today), symbol=await papers.symbol_of(ledger, cascade),
+        place=plan.letter.place, signer=who_signs(plan.letter.signer, speaker, today), urgency=plan.urgency,
         distribution=("Như trên", f"{city.short_name or city.name} ({_TO_REPORT})", _kept(plan.letter.distribution)),
         illustration=campaign.mode != "live",
         context={

@@ -369,11 +369,49 @@ async def test_who_came_in_the_place_of_the_planned_signer_signs_what_waits(town
     assert "<b>Chu Đức Anh</b>" in (await letters.to_sign(town.house, letter.id, NUMBER, TODAY)).page
     day = date(2023, 12, 4)
     town.clock.set(at("2023-12-04", "09:00"))
+    assert "<b>Lê Thị Mới</b>" in (await letters.to_sign(town.house, letter.id)).page, "without a date: today's"
+    made_now = await letters.draft(town.house, (await town.hop("BQL")).id)
+    assert made_now.sheet.signer == new
     made = await letters.to_sign(town.house, letter.id, NUMBER, day)
     assert "<b>Lê Thị Mới</b>" in made.page
     assert "<b>Chu Đức Anh</b>" not in made.page
     issued = await letters.issue(town.house, letter.id, entered(signed(made.pdf), day=day))
     assert issued.sheet["signer"]["name"] == "Lê Thị Mới"
+
+
+async def test_a_letter_is_not_issued_with_a_date_that_has_passed_but_drafted_anew(
+    town: Town, waiting: Letter
+) -> None:
+    town.clock.set(at("2023-12-08", "16:00"))
+    old = await letters.to_sign(town.house, waiting.id, NUMBER, TODAY)
+    assert "trước 17 giờ 00 ngày 08/12/2023" in old.text
+    town.clock.set(at("2023-12-08", "17:00"))
+    with pytest.raises(ActRefused, match="hệ thống đã dự thảo lại với thời hạn mới"):
+        await letters.issue(town.house, waiting.id, entered(signed(old.pdf)))
+    day = date(2023, 12, 8)
+    new = await letters.to_sign(town.house, waiting.id, NUMBER, day)
+    assert "trước 17 giờ 00 ngày 15/12/2023" in new.text
+    await letters.issue(town.house, waiting.id, entered(signed(new.pdf), day=day))
+    await town.work()
+    assert (await town.delivery("INV-A")).due_at == at("2023-12-15", "17:00")
+
+
+async def test_a_draft_that_nobody_issues_for_weeks_asks_for_an_answer_in_time(town: Town, waiting: Letter) -> None:
+    await town.until("2023-12-20", "09:00")
+    assert "trước 17 giờ 00 ngày 22/12/2023" in (await letters.to_sign(town.house, waiting.id)).text
+
+
+async def test_a_letterhead_shows_the_telephone_of_an_office_that_is_in_use(town: Town) -> None:
+    gone = Contact(
+        email="a@inv-a.example", name="Ông Cũ", phone="0900 000 001", valid_until=date(2020, 1, 1), order=1
+    )
+    person = Contact(email="b@inv-a.example", name="Bà Mới", phone="0900 000 002", order=2)
+    office = Contact(email="c@inv-a.example", role="Văn thư", phone="0225 111 222", order=3)
+    await town.launch(people=register(INV_A={"contacts": (gone, person, office)}))
+    await town.work()
+    await town.say("BQL")
+    await town.work()
+    assert (await town.letter("INV-A")).sheet["issuer_phone"] == "0225 111 222"
 
 
 async def test_a_number_with_a_letter_is_cited_with_it(town: Town, waiting: Letter) -> None:
