@@ -49,8 +49,10 @@ async def examine(house: House, letter_id: str, entered: Issued) -> dict[str, An
     evidence = await signed_files.checked(made, rendered, entered)
     async with house.store.view() as ledger:
         await validity.refuse_outside(ledger, campaign, letter.issuer, made.sheet.signer, entered.day)
-        symbol = made.sheet.code if entered.number else ""
-        await _refuse_taken(ledger, letter, symbol, numbers.year_of(entered.day, campaign.mode))
+        if entered.number:
+            year = numbers.year_of(entered.day, campaign.mode)
+            await numbers.look_at(ledger, numbers.series_of(letter, year), entered.number, letter.id)
+            await _refuse_taken(ledger, letter, made.sheet.code, year)
     return evidence
 
 

@@ -94,9 +94,10 @@ async def chase(house: House, hop_id: str) -> None:
     """Remind whoever has a letter in hand that should have been issued: clerk, drafting unit, head of the office."""
     now = await house.clock.now()
     async with house.store.view() as ledger:
-        key = (await ledger.get(Hop, hop_id)).letter_id
-    if key is not None:
-        await renewing.renew(house, key)
+        letter = await ledger.get(Letter, (await ledger.get(Hop, hop_id)).letter_id)
+    if letter.state != "PENDING_ISSUE" or letter.awaits_until is None or letter.awaits_until > now:
+        return
+    await renewing.renew(house, letter.id)
     async with house.store.act() as ledger:
         hop = await ledger.take(Hop, hop_id)
         letter = await ledger.take(Letter, hop.letter_id)

@@ -102,6 +102,18 @@ async def claim(ledger: Ledger, series: Series, entered: str, letter_id: str, no
     behind it ("125a"), which stands between two of a series; where the engine counts itself it has to know.
     """
     await _lock(ledger, series)
+    row = await look_at(ledger, series, entered, letter_id)
+    if not entered.isdigit():
+        return
+    number = int(entered)
+    if row is None and series.year < 0:
+        await _take(ledger, series, number, letter_id, now)
+    elif row is not None and row.letter_id is None:
+        await ledger.change(Number, *_in(series), Number.number == number, letter_id=letter_id, taken_at=now)
+
+
+async def look_at(ledger: Ledger, series: Series, entered: str, letter_id: str) -> Number | None:
+    """What the register has of a number that a person entered; raise ActRefused where his letter cannot have it."""
     number = int(entered) if entered.isdigit() else None
     own = await own_of(ledger, letter_id)
     if own is not None and _series(own) != series:
@@ -111,18 +123,12 @@ async def claim(ledger: Ledger, series: Series, entered: str, letter_id: str, no
             f"văn bản này đã được cấp số {series.code(own.number)}; ghi số ấy, hoặc hủy số ấy kèm lý do trước khi cấp "
             "số khác"
         )
-    if number is None:
-        return
-    row = await ledger.find(Number, _key(series, number))
-    if row is None and series.year < 0:
-        await _take(ledger, series, number, letter_id, now)
-    if row is None or (row.letter_id == letter_id and row.voided_why is None):
-        return
-    if row.voided_why is not None:
-        raise ActRefused(f"số {series.code(number)} đã hủy ({row.voided_why}); cấp số khác")
-    if row.letter_id is not None:
-        raise ActRefused(f"số {series.code(number)} đã cấp cho văn bản khác; cấp số khác")
-    await ledger.change(Number, *_in(series), Number.number == number, letter_id=letter_id, taken_at=now)
+    row: Number | None = await ledger.find(Number, _key(series, number)) if number is not None else None
+    if row is not None and row.voided_why is not None:
+        raise ActRefused(f"số {series.code(row.number)} đã hủy ({row.voided_why}); cấp số khác")
+    if row is not None and row.letter_id not in (None, letter_id):
+        raise ActRefused(f"số {series.code(row.number)} đã cấp cho văn bản khác; cấp số khác")
+    return row
 
 
 async def _take(ledger: Ledger, series: Series, number: int, letter_id: str, now: datetime) -> None:

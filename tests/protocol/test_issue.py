@@ -440,6 +440,23 @@ async def test_the_number_of_a_letter_that_is_dropped_stays_in_the_register_with
     assert {one["state"] for one in others} == {"RESERVED"}
 
 
+async def test_a_number_that_cannot_be_had_is_refused_to_the_first_of_two_who_have_to_say_yes(
+    town: Town, waiting: Letter
+) -> None:
+    series = Series("BQL", "BQL-QHXD", 2023)
+    town.house.settings = town.house.settings.model_copy(update={"issue_needs_two": True})
+    await numbers.reserve(town.house, series, 100, 101, "Lan")
+    await numbers.void(town.house, series, 100, "hỏng bản in", "Lan")
+    first, second = [
+        entered(signed((await letters.to_sign(town.house, waiting.id, number, TODAY)).pdf), number=number)
+        for number in ("100", "101")
+    ]
+    with pytest.raises(ActRefused, match="đã hủy"):
+        await clerks.enter(town.house, waiting.id, first)
+    assert await clerks.enter(town.house, waiting.id, second) is None
+    assert (await clerks.approve(town.house, waiting.id, "Hoa")).symbol == "101/BQL-QHXD"
+
+
 async def test_a_number_of_the_reserved_block_is_put_on_the_draft_and_then_issued(
     town: Town, waiting: Letter
 ) -> None:
