@@ -135,7 +135,7 @@ async def _context(
         "forwarded": await _forwarded(ledger, campaign, hop, speaker),
         "parks": list(parks),
         "authority": speaker.name,
-        "leader": f"{spoken(plan.letter.signer.position)} {plan.letter.signer.name}",
+        "leader": f"{spoken(plan.letter.signer.position, (speaker.name, plan.letter.place))} {plan.letter.signer.name}",
         "unit": unit.name if unit else speaker.name,
     }
 

@@ -17,6 +17,7 @@ from congvan.acts.frozen import cascade_of, plan_of, policy_of, rule_of, upwards
 from congvan.acts.mails import LETTERS
 from congvan.house import House
 from congvan.letters import numbering
+from congvan.letters.filters import uncapital
 from congvan.letters.sheet import Sheet
 from congvan.links import Link
 from congvan.mail import contexts as say
@@ -191,8 +192,8 @@ def document(letter: Letter | None) -> str:
 
 def cited(directive: Directive) -> str:
     """How the document from above is cited."""
-    name = directive.kind[:1].lower() + directive.kind[1:]
-    return f"{name} số {directive.code} ngày {numbering.short_day(directive.issued_on)} của {directive.issuer}"
+    day = numbering.short_day(directive.issued_on)
+    return f"{uncapital(directive.kind)} số {directive.code} ngày {day} của {directive.issuer}"
 
 
 def all_cited(directives: Sequence[Directive]) -> str:

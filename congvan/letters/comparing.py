@@ -19,6 +19,7 @@ from congvan.letters import numbering
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
 from congvan.letters.upload import Upload
+from congvan.rules.names import padded
 
 #: How many words stand before a difference, so that it can be found on the page.
 _BEFORE = 4
@@ -108,8 +109,8 @@ def _number(upload: Upload, approved: Approved) -> Iterator[Difference]:
         return
     seen = list(dict.fromkeys(_codes(upload)))
     number, _, symbol = approved.code.partition("/")
-    stamped = number in map(numbering.padded, re.findall(r"\w+", upload.stamps))
-    if approved.code not in map(numbering.padded, seen) and not (f"/{symbol}" in seen and stamped):
+    stamped = number in map(padded, re.findall(r"\w+", upload.stamps))
+    if approved.code not in map(padded, seen) and not (f"/{symbol}" in seen and stamped):
         yield Difference("trang 1, số và ký hiệu", approved.code, seen[0] if seen else "", fatal=True)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 
+from congvan.rules.names import padded
 from congvan.rules.records import NUMBER, Urgency
 
 #: Vietnam keeps UTC+7 all year; a letter never speaks of another zone.
@@ -31,14 +32,6 @@ STAMPS: dict[Urgency, str] = {
 # A stamp of secrecy stands alone on its line, in capitals; "bảo mật" and "bí mật" in running text are words.
 _SECRET = re.compile(r"^[^\w\n]*(?:(?:TUYỆT|TỐI)\s+)?MẬT[^\w\n]*$|\b(?:TUYỆT|TỐI)\s+MẬT\b", re.MULTILINE)
 _SPOKEN_OF = re.compile(r"\b(?:(?:TUYỆT|TỐI)\s+)?MẬT\b")
-
-
-def padded(number: str) -> str:
-    """A number below 10 gets a leading zero: "5" → "05" (Phụ lục I, mục II.3); letters after it stay."""
-    digits = re.match(r"\d+", number)
-    if digits is None:
-        return number
-    return f"{int(digits[0]):02d}{number[digits.end() :]}"
 
 
 def code(number: str, symbol: str, *, abbreviation: str = "", blank: str = BLANK) -> str:
@@ -78,43 +71,12 @@ def date_line(place: str, day: date | None) -> str:
     return f"{place}, {written}" if place else written
 
 
-def moment(instant: datetime, *, weekday: bool = False) -> str:
+def moment(instant: datetime) -> str:
     """ "17 giờ 00 ngày 08/12/2023", in Vietnam. Raise ValueError for a naive instant."""
     if instant.tzinfo is None:
         raise ValueError("a deadline is an aware instant")
     local = instant.astimezone(VIETNAM)
-    name = f" {WEEKDAYS[local.weekday()]}," if weekday else ""
-    return f"{local.hour:02d} giờ {local.minute:02d}{name} ngày {short_day(local.date())}"
-
-
-def signing_time(instant: datetime) -> str:
-    """ "04/12/2023 10:12:33 +07:00": date, hour and zone (ISO 8601) as Phụ lục I, mục III.1d asks."""
-    if instant.tzinfo is None:
-        raise ValueError("a signing time is an aware instant")
-    local = instant.astimezone(VIETNAM)
-    return f"{short_day(local.date())} {local:%H:%M:%S} +07:00"
-
-
-#: Forms of a copy (Nghị định 30/2020/NĐ-CP Điều 25).
-COPIES = ("SAO Y", "SAO LỤC", "TRÍCH SAO")
-
-
-def copy_note(form: str, agency: str, signed_at: datetime) -> tuple[str, ...]:
-    """Ô số 14 of an electronic copy: its form, who made it and when it was signed.
-
-    Raise ValueError for a form that the decree does not know.
-    """
-    if form not in COPIES:
-        raise ValueError(f"a copy is one of {', '.join(COPIES)}")
-    return (f"{form}; {agency}", signing_time(signed_at))
-
-
-def attachment_note(code_of_letter: str, signed_at: datetime) -> tuple[str, ...]:
-    """Ô số 14 of an attachment in a file of its own: the letter's số, ký hiệu and its signing time."""
-    return (f"Số: {code_of_letter}", signing_time(signed_at))
-
-
-WEEKDAYS = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "thứ Bảy", "Chủ nhật")
+    return f"{local.hour:02d} giờ {local.minute:02d} ngày {short_day(local.date())}"
 
 
 def point(index: int) -> str:

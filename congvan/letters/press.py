@@ -103,10 +103,6 @@ class Press:
             frame=composed.frame,
         )
 
-    def render_page(self, sheet: Sheet) -> str:
-        """The whole letter as HTML, without a PDF."""
-        return self._page(self._compose(sheet))
-
     def render_fragment(self, sheet: Sheet) -> str:
         """The words alone as HTML of the small vocabulary, without header and signature."""
         return writing.html(self._tree(sheet), sheet.images)

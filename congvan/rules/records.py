@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from congvan.rules.names import one_line
+from congvan.rules.names import one_line, padded
 from congvan.rules.requirements import Question
 
 
@@ -307,7 +307,7 @@ class Directive(Record):
     @property
     def code(self) -> str:
         """Số/ký hiệu: "05/UBND-VX"."""
-        return f"{self.number}/{self.notation}"
+        return f"{padded(self.number)}/{self.notation}"
 
 
 class LetterText(Record):

@@ -15,19 +15,19 @@ import pdfplumber
 import pytest
 from pypdf import PdfReader
 
+from congvan.acts import wording
 from congvan.letters import faces, fragment, numbering, office_words, writing
 from congvan.letters.fragment import WordsRefused
 from congvan.letters.press import Press
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.records import Directive, Urgency
-from tests.protocol.test_letters_kinds import PRESS, ROOT, board, company, report, saying
+from tests.protocol.test_letters_kinds import PRESS, ROOT, board, company, correction, report, saying
 
 
 @pytest.mark.parametrize(
     ("number", "written"), [("5", "05"), ("05", "05"), ("10", "10"), ("2514", "2514"), ("7a", "07a")]
 )
 def test_a_number_below_ten_gets_a_leading_zero(number: str, written: str) -> None:
-    assert numbering.padded(number) == written
     assert numbering.code(number, "BQL-QHXD") == f"{written}/BQL-QHXD"
 
 
@@ -103,18 +103,6 @@ def test_lists_and_figures_are_written_as_vietnamese_does() -> None:
     assert numbering.thousands(1234.5) == "1.234,5"
 
 
-def test_a_copy_says_its_form_its_maker_and_when_it_was_signed_in_vietnam() -> None:
-    signed_at = datetime(2023, 12, 4, 3, 12, 33, tzinfo=UTC)
-    assert numbering.copy_note("SAO Y", "Văn phòng Ban", signed_at) == (
-        "SAO Y; Văn phòng Ban", "04/12/2023 10:12:33 +07:00",
-    )  # fmt: skip
-    assert numbering.attachment_note("05/BQL-QHXD", signed_at)[0] == "Số: 05/BQL-QHXD"
-    with pytest.raises(ValueError, match="SAO Y"):
-        numbering.copy_note("COPY", "Văn phòng Ban", signed_at)
-    with pytest.raises(ValueError, match="aware"):
-        numbering.signing_time(datetime(2023, 12, 4))  # noqa: DTZ001
-
-
 def test_what_the_first_face_lacks_another_one_prints() -> None:
     signs = "αβµΩЖ№☐☑✓√∆≈→"
     with pdfplumber.open(io.BytesIO(PRESS.render(saying(f"Chất {signs} và khí <b>Ω</b>.")).pdf)) as file:
@@ -131,6 +119,38 @@ def test_a_page_says_where_it_has_no_letters_for_what_somebody_wrote_and_shows_n
     text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(made.pdf)).pages)
     assert "chữ không in được" in " ".join(text.split())
     assert faces.unshown(text + made.page) == ""
+
+
+def test_points_go_on_after_y_and_what_stands_within_one_stays_behind_its_letter() -> None:
+    items = "".join(f"<li>mục {number}</li>" for number in range(25))
+    made = PRESS.render(saying(f'<ol type="a">{items}</ol>'))
+    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(made.pdf)).pages)
+    for line in ("y) mục 22", "aa) mục 23", "ab) mục 24"):
+        assert line in text
+        assert line in made.body
+    nested = '<ol type="a"><li>một<ul><li>x</li></ul></li><li><p>p1</p><p>p2</p></li></ol>'
+    assert writing.html(fragment.read(nested)).splitlines() == [
+        "<p>a) một</p>", "<ul><li>x</li></ul>", "<p>b) p1</p>", "<p>p2</p>",
+    ]  # fmt: skip
+
+
+def test_a_name_that_ends_in_an_abbreviation_keeps_its_dot() -> None:
+    names = ("Công ty LG Electronics Co., Ltd.", "Các đơn vị;", "Nomura Corp.")
+    assert PRESS.render(board(addressees=names)).frame["addressees"] == [
+        "Công ty LG Electronics Co., Ltd.;", "Các đơn vị;", "Nomura Corp.",
+    ]  # fmt: skip
+
+
+def test_a_reason_that_ends_in_a_dot_is_printed_with_one() -> None:
+    sheet = correction()
+    said = sheet.model_copy(update={"context": {**sheet.context, "why": "Do sơ suất khi soạn thảo."}})
+    assert "soạn thảo.</p>" in PRESS.render(said).html
+
+
+def test_mails_cite_a_document_from_above_as_letters_do() -> None:
+    one = Directive(number="5", notation="UBND-VX", issued_on=date(2024, 1, 2), issuer="A", subject="x", kind="Chỉ thị")
+    assert wording.cited(one) == "Chỉ thị số 05/UBND-VX ngày 02/01/2024 của A"
+    assert wording.cited(one.model_copy(update={"kind": "Văn bản"})).startswith("văn bản số 05/UBND-VX")
 
 
 def test_every_urgency_has_its_stamp() -> None:
