@@ -10,7 +10,7 @@ from congvan.letters.lint_words import CAPITALISED
 
 #: What keeps its capitals inside a title.
 _CAPITALS = ("Tổng Giám đốc", "Giám đốc", "Văn phòng", "Ủy ban", "Hội đồng", "Chủ tịch")
-#: A Vietnamese syllable without its marks; a word that is none ("QHXD", "UBND", "KKT") is an abbreviation.
+#: A Vietnamese syllable without its marks; a word that is none ("UBND", "HĐQT") is an abbreviation.
 _SYLLABLE = re.compile(
     r"(?:b|ch?|d|đ|gh?|gi|h|kh?|l|m|ngh?|nh?|ph?|qu|r|s|th?|tr|v|x)?[aeiouy]+(?:c|ch|m|n|ng|nh|p|t)?", re.IGNORECASE
 )
