@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from congvan.almanac import build as build_calendars
 from congvan.almanac import read_calendar_file
@@ -40,6 +40,10 @@ class Typesetter(Protocol):
 
     def render(self, sheet: Sheet) -> Rendered:
         """The letter as PDF, HTML and text."""
+        ...
+
+    def frame(self, sheet: Sheet) -> dict[str, Any]:
+        """All of the page but its body."""
         ...
 
     def render_fragment(self, sheet: Sheet) -> str:

@@ -71,11 +71,12 @@ async def correct(house: House, letter_id: str, slips: Sequence[Slip], by: str, 
         plan = plan_of(campaign)
         issuer = await registry.organisation(ledger, old.issuer)
         due = await house.clock.now()
+        today = local(due).date()
         sheet = Sheet(
-            template="correction", **await letterhead(ledger, issuer), symbol=old.sheet["symbol"],
+            template="correction", **await letterhead(ledger, issuer, today), symbol=old.sheet["symbol"],
             place=plan.letter.place, addressees=tuple(old.sheet["addressees"]),
             distribution=tuple(old.sheet["distribution"]), urgency=plan.urgency,
-            signer=who_signs(plan.letter.signer, issuer, local(due).date()),
+            signer=who_signs(plan.letter.signer, issuer, today),
             illustration=campaign.mode != "live",
             context={
                 "corrects": cited_of(old), "slips": [{"wrong": one.wrong, "right": one.right} for one in slips],

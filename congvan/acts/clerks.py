@@ -16,11 +16,11 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from congvan.acts import issuing
+from congvan.acts import issuing, numbers, urging
 from congvan.acts.frozen import rule_of
 from congvan.acts.papers import file_name
 from congvan.acts.signed_files import Issued
-from congvan.errors import ActRefused, BadInput, NotFound
+from congvan.errors import ActRefused, NotFound
 from congvan.house import House
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Issue
@@ -114,6 +114,31 @@ async def stored(house: House, letter_id: str, *, entered: bool = False) -> tupl
 # ------------------------------------------------------------------------------------ issuing
 
 
+async def allocate(house: House, letter_id: str, by: str) -> str:
+    """Give a waiting letter the next number of its series, in a live campaign of the reserved block: số và ký hiệu.
+
+    It is then signed and issued under that number. Raise ActRefused where no number is reserved, and for a letter that
+    was overtaken and is not to be issued any more.
+    """
+    if not by.strip():
+        raise ActRefused("cấp số phải có họ tên văn thư")
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        letter = await ledger.take(Letter, letter_id)
+        campaign = await ledger.get(Campaign, letter.campaign_id)
+        if letter.state != "PENDING_ISSUE":
+            raise ActRefused("chỉ văn bản đang chờ ban hành mới được cấp số")
+        if why := await urging.overtaken(ledger, letter, now):
+            raise ActRefused(why)
+        before = await numbers.own_of(ledger, letter_id)
+        series = numbers.series_of(letter, numbers.year_of(now, campaign.mode))
+        number = await numbers.next_number(ledger, series, letter_id, now, from_block=campaign.mode == "live")
+        code = series.code(number)
+        if before is None or (before.year, before.number) != (series.year, number):
+            await _note(ledger, letter_id, now, by, {"numbered": code})
+        return code
+
+
 async def enter(house: House, letter_id: str, what: Issued) -> Letter | None:
     """Issue a letter, or keep what was entered for whoever has to say yes; None: it waits.
 
@@ -123,12 +148,8 @@ async def enter(house: House, letter_id: str, what: Issued) -> Letter | None:
     """
     # Who accepts differences is whoever is shown them, afterwards.
     what = replace(what, accept_differences_by="")
-    try:
-        await issuing.examine(house, letter_id, what)
-        differences: list[str] = []
-    except BadInput:
-        seen = Issued(what.number, what.day, what.by, what.signed, what.paper_scan, _SOMEBODY)
-        differences = list((await issuing.examine(house, letter_id, seen)).get("differences", []))
+    seen = replace(what, accept_differences_by=_SOMEBODY)
+    differences = list((await issuing.examine(house, letter_id, seen)).get("differences", []))
     if not differences and not house.settings.issue_needs_two:
         return await _issue(house, letter_id, what)
     now = await house.clock.now()

@@ -48,6 +48,8 @@ class Composer:
         self._moulds = moulds.Moulds(house)
         #: With the letters that they were read with, for one may be issued while a round lasts.
         self._scenes: dict[str, tuple[tuple[str, ...], wording.Scene]] = {}
+        #: Of the files that were wanted so far; a file never changes.
+        self._sizes: dict[str, int] = {}
         self._signer = dkim_signer(house.settings)
         self._now: datetime | None = None
 
@@ -94,7 +96,10 @@ class Composer:
         if not wanted:
             return {}
         scenes: dict[str, wording.Scene] = {}
+        files = {one["sha256"] for work in works for one in work.message.enclosures} - self._sizes.keys()
         async with self._house.store.view() as ledger:
+            if files:
+                self._sizes |= await wording.sizes_of(ledger, files)
             for key, work in wanted.items():
                 letters = await self._letters(ledger, work)
                 known = self._scenes.get(key)
@@ -116,7 +121,7 @@ class Composer:
     async def _scene(self, ledger: Ledger, work: Work, now: datetime) -> wording.Scene:
         assert work.campaign is not None, "only mail of a campaign has a scene"
         hop = await ledger.find(Hop, work.message.hop_id) if work.message.hop_id else None
-        return await wording.scene(self._house, ledger, work.campaign, hop, now)
+        return await wording.scene(self._house, ledger, work.campaign, hop, now, self._sizes)
 
     def words(self, work: Work) -> Mail:
         """The words of a message of the last batch."""

@@ -58,7 +58,7 @@ async def draft(
         plan = plan_of(campaign)
         if instead is not None:
             plan = plan.model_copy(update={"letter": instead.words})
-        sheet = await _sheet(ledger, campaign, hop, plan, dues, number, day)
+        sheet = await _sheet(ledger, campaign, hop, plan, dues, number, day, local(now).date())
         if instead is not None:
             sheet = sheet.model_copy(update={"context": sheet.context | {"replaces": dict(instead.old)}})
         return Draft(sheet, max(dues.values()), dues)
@@ -66,14 +66,14 @@ async def draft(
 
 async def _sheet(
     ledger: Ledger, campaign: Campaign, hop: Hop, plan: CampaignPlan, dues: Mapping[str, datetime], number: str,
-    day: date | None,
+    day: date | None, today: date,
 ) -> Sheet:  # fmt: skip
     rule = rule_of(campaign, hop)
     issuer = await registry.organisation(ledger, await _author(ledger, hop, rule))
-    head = await letterhead(ledger, issuer)
+    signed_on = day or today
+    head = await letterhead(ledger, issuer, signed_on)
     own_words = rule.issue is Issue.SIGNED and issuer.code == cascade_of(campaign).speaks_for
     words = plan.letter
-    signed_on = day or local(campaign.launched_at).date()
     signer = who_signs(words.signer, issuer, signed_on) if own_words else registered(issuer, signed_on)
     return Sheet(
         template=rule.template,
@@ -100,10 +100,14 @@ async def _author(ledger: Ledger, hop: Hop, rule: HopRule) -> str:
     return str(await ledger.first(select(Delivery.recipient).where(Delivery.hop_id == hop.id)))
 
 
-async def letterhead(ledger: Ledger, issuer: Organisation) -> dict[str, Any]:
-    """What a sheet says of its issuer at the top and the foot of the page."""
+async def letterhead(ledger: Ledger, issuer: Organisation, day: date) -> dict[str, Any]:
+    """What a sheet says of its issuer at the top and the foot of the page on that day.
+
+    The telephone is that of an office before that of a person.
+    """
     parent = await registry.organisation(ledger, issuer.parent) if issuer.parent else None
-    phone = next((contact.phone for contact in issuer.contacts if contact.phone), "")
+    reached = [one for one in issuer.contacts if one.phone and registry.in_use(one, day)]
+    phone = min(reached, key=lambda one: (bool(one.name), one.order)).phone if reached else ""
     return {
         "issuer": issuer.name, "issuer_name_en": issuer.name_en,
         "parent_authority": (parent.short_name or parent.name) if parent else "",
@@ -131,7 +135,7 @@ async def _context(
         "forwarded": await _forwarded(ledger, campaign, hop, speaker),
         "parks": list(parks),
         "authority": speaker.name,
-        "leader": f"{spoken(plan.letter.signer.position)} {plan.letter.signer.name}",
+        "leader": f"{spoken(plan.letter.signer.position, (speaker.name, plan.letter.place))} {plan.letter.signer.name}",
         "unit": unit.name if unit else speaker.name,
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import consequences, mails, numbers, papers, signed_files, urging, validity
+from congvan.acts import consequences, mails, numbers, papers, renewing, signed_files, urging, validity
 from congvan.acts.drafting import Draft, as_json, draft, insert, reread
 from congvan.acts.signed_files import Issued
 from congvan.errors import ActRefused
@@ -49,8 +49,10 @@ async def examine(house: House, letter_id: str, entered: Issued) -> dict[str, An
     evidence = await signed_files.checked(made, rendered, entered)
     async with house.store.view() as ledger:
         await validity.refuse_outside(ledger, campaign, letter.issuer, made.sheet.signer, entered.day)
-        symbol = made.sheet.code if entered.number else ""
-        await _refuse_taken(ledger, letter, symbol, numbers.year_of(entered.day, campaign.mode))
+        if entered.number:
+            year = numbers.year_of(entered.day, campaign.mode)
+            await numbers.look_at(ledger, numbers.series_of(letter, year), entered.number, letter.id)
+            await _refuse_taken(ledger, letter, made.sheet.code, year)
     return evidence
 
 
@@ -65,6 +67,8 @@ async def _refuse(house: House, letter: Letter, campaign: Campaign, entered: Iss
     async with house.store.view() as ledger:
         if why := await urging.overtaken(ledger, letter, await house.clock.now()):
             raise ActRefused(why)
+    if entered.signed is not None and (why := await renewing.renew(house, letter.id)):
+        raise ActRefused(why)
     if campaign.mode == "live" and entered.signed is None:
         raise ActRefused("Văn bản của cơ quan chỉ được ban hành bằng tệp PDF đã ký (--signed).")
     await _refuse_day(house, entered.day)
@@ -99,15 +103,20 @@ async def to_sign(house: House, letter_id: str, number: str = "", day: date | No
 
 
 async def sheet_to_sign(house: House, letter_id: str, number: str = "", day: date | None = None) -> Sheet:
-    """The same as a sheet, for other renditions; raise ActRefused for a day outside its signer or units."""
+    """The same as a sheet, for other renditions; raise ActRefused for a day outside its signer or units.
+
+    Without a day it is put before whoever may sign today.
+    """
     async with house.store.view() as ledger:
         letter = await ledger.get(Letter, letter_id)
         campaign = await ledger.get(Campaign, letter.campaign_id)
         sheet = reread(letter).sheet
-        if day is not None:
-            signer = await validity.with_signer(ledger, letter.issuer, sheet.signer, day)
+        if letter.state == "PENDING_ISSUE":
+            on = day or local(await house.clock.now()).date()
+            signer = await validity.with_signer(ledger, letter.issuer, sheet.signer, on)
             sheet = sheet.model_copy(update={"signer": signer})
-            await validity.refuse_outside(ledger, campaign, letter.issuer, signer, day)
+        if day is not None:
+            await validity.refuse_outside(ledger, campaign, letter.issuer, sheet.signer, day)
     return sheet.model_copy(update={"number": number, "issued_on": day})
 
 

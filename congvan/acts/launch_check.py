@@ -14,7 +14,7 @@ from congvan.acts.launches import Launch, plan_sha256
 from congvan.acts.signed_files import refuse_secret_file
 from congvan.errors import BadInput, Fault
 from congvan.house import House
-from congvan.letters import rehearsal
+from congvan.letters import faces, rehearsal
 from congvan.letters.lint import Remark, lint
 from congvan.letters.sheet import Sheet
 from congvan.plan_check import check
@@ -59,7 +59,7 @@ async def refuse_faulty(house: House, order: Launch, text: str, warn: Warn | Non
     faults = list({(one.file, one.field, one.message): one for one in found}.values())
     if faults:
         raise BadInput(faults)
-    for remark in [*remarks, *unreachable(order, register, now)]:
+    for remark in [*remarks, *unreachable(order, register, now), *_unshown(order, register, now)]:
         if warn is not None:
             warn(remark)
 
@@ -73,6 +73,17 @@ def unreachable(order: Launch, register: Register, now: datetime) -> Iterator[Re
             yield Remark(
                 "mailbox", "audience", f"{known[code].name} ({code}) không có hộp thư còn hiệu lực",
                 "thêm hộp thư ở bảng «Đầu mối» của danh bạ; nếu không, phải liên hệ bằng cách khác", "warning",
+            )  # fmt: skip
+
+
+def _unshown(order: Launch, register: Register, now: datetime) -> Iterator[Remark]:
+    """A warning for each organisation on the route whose name no letter can print as it stands."""
+    known = {one.code: one for one in register.organisations}
+    for code in sorted(route(register, order.cascade, order.plan, local(now).date()).recipients()):
+        if letters := faces.unshown(known[code].name):
+            yield Remark(
+                "typeface", "audience", f"tên của {code} có chữ không in được: «{letters}»",
+                "ghi tên bằng chữ Latinh trong danh bạ", "warning",
             )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import demo, mails, registry
+from congvan.acts import demo, mails, registry, renewing
 from congvan.acts.drafting import Draft, draft, insert, prepare
 from congvan.acts.frozen import cascade_of, is_urgent, rule_of, upwards
 from congvan.acts.issuing import company_letter, issue, issue_company, play_issue, sheet_to_sign, to_sign
@@ -93,6 +93,11 @@ async def _await_issue(
 async def chase(house: House, hop_id: str) -> None:
     """Remind whoever has a letter in hand that should have been issued: clerk, drafting unit, head of the office."""
     now = await house.clock.now()
+    async with house.store.view() as ledger:
+        letter = await ledger.get(Letter, (await ledger.get(Hop, hop_id)).letter_id)
+    if letter.state != "PENDING_ISSUE" or letter.awaits_until is None or letter.awaits_until > now:
+        return
+    await renewing.renew(house, letter.id)
     async with house.store.act() as ledger:
         hop = await ledger.take(Hop, hop_id)
         letter = await ledger.take(Letter, hop.letter_id)

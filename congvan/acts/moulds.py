@@ -21,7 +21,6 @@ from congvan.mail.fragment import plain
 from congvan.mail.words import Carried, Mail, Mould
 from congvan.rules.calendar import local
 from congvan.rules.cascade import bears
-from congvan.rules.deadlines import working_days_late
 from congvan.store.tables import Delivery, Message
 
 if TYPE_CHECKING:
@@ -121,11 +120,13 @@ def _bypass(_house: House, message: Message, delivery: Delivery, scene: Scene, _
 
 
 def _slip(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    directive = scene.plan.directives[0]
+    several, directive = scene.plan.directives, scene.plan.directives[0]
     return say.SlipMail(
-        head=scene.head, recipient=delivery.name, issuer=directive.issuer, subject=directive.subject,
-        document=f"{directive.kind} số {directive.code} ngày {numbering.short_day(directive.issued_on)}",
-        arrived_on=numbering.short_day(directive.arrived_on), arrival_number=directive.arrival_number,
+        head=scene.head, recipient=delivery.name, subject=directive.subject,
+        issuer="; ".join(dict.fromkeys(one.issuer for one in several)),
+        document="; ".join(f"{one.kind} số {one.code} ngày {numbering.short_day(one.issued_on)}" for one in several),
+        arrived_on=numbering.short_day(directive.arrived_on),
+        arrival_number=", ".join(one.arrival_number for one in several if one.arrival_number),
         resolver=scene.head.unit, urgency=scene.stamp, link="", code=delivery.code, files=files_of(message, scene),
         **_deadlines(delivery),
     )  # fmt: skip
@@ -133,7 +134,9 @@ def _slip(_house: House, message: Message, delivery: Delivery, scene: Scene, _no
 
 def _reminder(house: House, message: Message, delivery: Delivery, scene: Scene, now: datetime) -> say.Context:
     assert delivery.due_at is not None, "only an opened delivery is reminded"
-    left = house.calendars.state.count(local(now).date(), local(delivery.due_at).date())
+    today, last = local(now).date(), local(delivery.due_at).date()
+    # As the steps are counted: on a make-up Saturday enterprises do not work.
+    left = max(house.calendars.named("both").count(today, last), int(last > today))
     return say.ReminderMail(
         head=scene.head, recipient=delivery.name, step=int(message.context.get("ordinal", 1)),
         document=scene.document, subject=scene.subject, link="", code=delivery.code, asked=_asked(delivery),
@@ -146,7 +149,7 @@ def _reminder(house: House, message: Message, delivery: Delivery, scene: Scene, 
 
 def _overdue(house: House, message: Message, delivery: Delivery, scene: Scene, now: datetime) -> say.Context:
     assert delivery.due_at is not None, "only an opened delivery is overdue"
-    passed = max(1, working_days_late(delivery.due_at, now, house.calendars))
+    passed = max(1, house.calendars.named("both").count(local(delivery.due_at).date(), local(now).date()))
     return say.OverdueMail(
         head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject, link="",
         code=delivery.code, asked=_asked(delivery), on_behalf_of=scene.on_behalf_of,

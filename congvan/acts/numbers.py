@@ -18,7 +18,7 @@ from congvan.house import House
 from congvan.letters import numbering
 from congvan.rules.calendar import local
 from congvan.store.ledger import Ledger
-from congvan.store.tables import Campaign, Letter, Number
+from congvan.store.tables import Letter, Number
 
 #: More than an office of this size issues in a year is a slip of the pen.
 LARGEST_BLOCK = 1000
@@ -64,7 +64,7 @@ async def next_number(
     number of another year's real book. One of an illustration is voided.
     """
     await _lock(ledger, series)
-    own = await _own(ledger, letter_id)
+    own = await own_of(ledger, letter_id)
     if own is not None and _series(own) == series:
         return own.number
     if own is not None:
@@ -102,8 +102,20 @@ async def claim(ledger: Ledger, series: Series, entered: str, letter_id: str, no
     behind it ("125a"), which stands between two of a series; where the engine counts itself it has to know.
     """
     await _lock(ledger, series)
+    row = await look_at(ledger, series, entered, letter_id)
+    if not entered.isdigit():
+        return
+    number = int(entered)
+    if row is None and series.year < 0:
+        await _take(ledger, series, number, letter_id, now)
+    elif row is not None and row.letter_id is None:
+        await ledger.change(Number, *_in(series), Number.number == number, letter_id=letter_id, taken_at=now)
+
+
+async def look_at(ledger: Ledger, series: Series, entered: str, letter_id: str) -> Number | None:
+    """What the register has of a number that a person entered; raise ActRefused where his letter cannot have it."""
     number = int(entered) if entered.isdigit() else None
-    own = await _own(ledger, letter_id)
+    own = await own_of(ledger, letter_id)
     if own is not None and _series(own) != series:
         raise ActRefused(_of_another_book(own, series))
     if own is not None and own.number != number:
@@ -111,18 +123,12 @@ async def claim(ledger: Ledger, series: Series, entered: str, letter_id: str, no
             f"văn bản này đã được cấp số {series.code(own.number)}; ghi số ấy, hoặc hủy số ấy kèm lý do trước khi cấp "
             "số khác"
         )
-    if number is None:
-        return
-    row = await ledger.find(Number, _key(series, number))
-    if row is None and series.year < 0:
-        await _take(ledger, series, number, letter_id, now)
-    if row is None or (row.letter_id == letter_id and row.voided_why is None):
-        return
-    if row.voided_why is not None:
-        raise ActRefused(f"số {series.code(number)} đã hủy ({row.voided_why}); cấp số khác")
-    if row.letter_id is not None:
-        raise ActRefused(f"số {series.code(number)} đã cấp cho văn bản khác; cấp số khác")
-    await ledger.change(Number, *_in(series), Number.number == number, letter_id=letter_id, taken_at=now)
+    row: Number | None = await ledger.find(Number, _key(series, number)) if number is not None else None
+    if row is not None and row.voided_why is not None:
+        raise ActRefused(f"số {series.code(row.number)} đã hủy ({row.voided_why}); cấp số khác")
+    if row is not None and row.letter_id not in (None, letter_id):
+        raise ActRefused(f"số {series.code(row.number)} đã cấp cho văn bản khác; cấp số khác")
+    return row
 
 
 async def _take(ledger: Ledger, series: Series, number: int, letter_id: str, now: datetime) -> None:
@@ -132,7 +138,8 @@ async def _take(ledger: Ledger, series: Series, number: int, letter_id: str, now
     )  # fmt: skip
 
 
-async def _own(ledger: Ledger, letter_id: str) -> Number | None:
+async def own_of(ledger: Ledger, letter_id: str) -> Number | None:
+    """The number that was given to a letter and is still its own."""
     query = select(Number).where(Number.letter_id == letter_id, Number.voided_why.is_(None))
     found: Number | None = await ledger.first(query)
     return found
@@ -148,6 +155,12 @@ def _of_another_book(own: Number, series: Series) -> str:
         f"văn bản này đã được cấp số {code} của năm {abs(own.year)}; mỗi năm một sổ (Điều 15): hủy số ấy kèm lý do, "
         f"rồi cấp số của năm {abs(series.year)}"
     )
+
+
+async def void_of_dropped(ledger: Ledger, letter: Letter) -> None:
+    """The number of a letter that will not be issued: it may stand on paper by now, so nobody else gets it."""
+    why = f"văn bản không ban hành: {letter.subject}" if letter.subject else "văn bản không ban hành"
+    await ledger.change(Number, Number.letter_id == letter.id, Number.voided_why.is_(None), voided_why=why)
 
 
 async def _lock(ledger: Ledger, series: Series) -> None:
@@ -206,22 +219,6 @@ async def _refuse_taken(ledger: Ledger, series: Series, first: int, last: int) -
     found = sorted({*taken, *(symbols[one] for one in borne if one in symbols)})
     if found:
         raise ActRefused(f"số {series.code(found[0])} đã dùng hoặc đã dành; chọn dải số khác")
-
-
-async def allocate(house: House, letter_id: str) -> str:
-    """Give a waiting letter of a live campaign the next number of the reserved block: số và ký hiệu.
-
-    It is then signed and issued under that number. Raise ActRefused where no number is reserved.
-    """
-    now = await house.clock.now()
-    async with house.store.act() as ledger:
-        letter = await ledger.take(Letter, letter_id)
-        campaign = await ledger.get(Campaign, letter.campaign_id)
-        if letter.state != "PENDING_ISSUE":
-            raise ActRefused("chỉ văn bản đang chờ ban hành mới được cấp số")
-        series = series_of(letter, year_of(now, campaign.mode))
-        number = await next_number(ledger, series, letter_id, now, from_block=campaign.mode == "live")
-        return series.code(number)
 
 
 async def void(house: House, series: Series, number: int, why: str, by: str) -> None:

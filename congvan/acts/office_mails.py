@@ -27,8 +27,9 @@ def context_of(house: House, message: Message, scene: Scene, now: datetime) -> s
         return say.CHANGES[message.kind](**fields)
     if message.kind == "copy":
         return say.CopyMail(
-            head=scene.head, recipient=context["name"], document=scene.document, subject=scene.subject,
-            directive=scene.directive, purpose=context["purpose"] or "để biết", fragment=scene.fragment,
+            head=scene.head, recipient=context["name"], document=context.get("document") or scene.document,
+            subject=context.get("subject") or scene.subject, directive=scene.directive,
+            purpose=context["purpose"] or "để biết", fragment="" if "document" in context else scene.fragment,
             files=files_of(message, scene),
         )  # fmt: skip
     if message.kind == "report":

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, or_, select
 
-from congvan.acts import mails, played, registry
+from congvan.acts import mails, numbers, played, registry
 from congvan.acts.drafting import Draft, as_json
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.house import House
@@ -231,7 +231,8 @@ async def drop(ledger: Ledger, letters: Sequence[Letter]) -> None:
     """Letters that are not wanted any more before they were issued."""
     for row in letters:
         guard = Letter.id == row.id, Letter.state == "PENDING_ISSUE"
-        await ledger.change(Letter, *guard, state="CANCELLED", awaits=None, awaits_until=None)
+        if await ledger.change(Letter, *guard, state="CANCELLED", awaits=None, awaits_until=None):
+            await numbers.void_of_dropped(ledger, row)
         await chase_no_more(ledger, row.id)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from congvan.acts import registry, results
+from congvan.acts.drafting import reread
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.house import House
 from congvan.letters import numbering
@@ -71,7 +72,8 @@ async def register(house: House, kind: str, year: int, *, exercises: bool = Fals
         now = await house.clock.now()
         return Register(
             kind, title, year, office.name, (parent.short_name or parent.name) if parent else "",
-            any(one.mode != "live" for one in campaigns), columns, await read(ledger, campaigns, code, year, now),
+            any(one.mode != "live" for one in campaigns), columns,
+            await read(house, ledger, campaigns, code, year, now),
         )  # fmt: skip
 
 
@@ -85,7 +87,7 @@ def _day(day: date | datetime | None) -> str:
 
 
 async def _outgoing(
-    ledger: Ledger, campaigns: Sequence[Campaign], issuer: str, year: int, _now: datetime
+    house: House, ledger: Ledger, campaigns: Sequence[Campaign], issuer: str, year: int, _now: datetime
 ) -> list[list[str]]:
     by_id = {one.id: one for one in campaigns}
     letters: list[Letter] = await ledger.all(
@@ -98,26 +100,27 @@ async def _outgoing(
     rows = [
         (
             (one.issued_on or date.min, one.number or 0, one.symbol),
-            _out(one, by_id[one.campaign_id], *went.get(one.id, (1, None if one.hop_id else one.issued_at))),
+            _out(house, one, by_id[one.campaign_id], *went.get(one.id, (1, None if one.hop_id else one.issued_at))),
         )
         for one in letters
     ]
+    years = {year if campaign.mode == "live" else -year for campaign in campaigns}
     rows += [
-        ((local(one.taken_at).date(), one.number, one.series), _voided(one))
+        ((_beside(one, letters), one.number, one.series), _voided(one))
         for one in await ledger.all(
-            select(Number).where(Number.issuer == issuer, Number.year == year, Number.voided_why.is_not(None))
+            select(Number).where(Number.issuer == issuer, Number.year.in_(years), Number.voided_why.is_not(None))
         )
     ]
     return [row for _key, row in sorted(rows, key=lambda pair: pair[0])]
 
 
-def _out(letter: Letter, campaign: Campaign, copies: int, left: datetime | None) -> list[str]:
-    sheet = letter.sheet
-    lines = [str(line) for line in sheet.get("distribution") or ()] or list(plan_of(campaign).letter.distribution)
+def _out(house: House, letter: Letter, campaign: Campaign, copies: int, left: datetime | None) -> list[str]:
+    # Where the sheet names nobody, the head of its template does.
+    printed, sheet = house.press.frame(reread(letter).sheet), letter.sheet
+    lines = [str(line) for line in printed["distribution"]]
     kept = next((found[1] for line in lines if (found := _KEPT.match(line))), "VT")
     others = [line.strip(" -;.") for line in lines if not _KEPT.match(line)]
-    addressees = [str(one) for one in sheet.get("addressees") or ()]
-    to = [*addressees, *(one for one in others if one != "Như trên")]
+    to = [*(str(one).rstrip(" ;.") for one in printed["addressees"]), *(one for one in others if one != "Như trên")]
     notes = [_REST.get(letter.state, ""), "diễn tập" if campaign.mode != "live" else "", campaign.code]
     return [
         letter.symbol, _day(letter.issued_on), f"{_KINDS.get(letter.kind, 'Công văn')} {letter.subject}".strip(),
@@ -126,15 +129,30 @@ def _out(letter: Letter, campaign: Campaign, copies: int, left: datetime | None)
     ]  # fmt: skip
 
 
+def _beside(one: Number, letters: Sequence[Letter]) -> date:
+    """The day under which a voided number stands: that of the number before it that was issued, else of the next."""
+    issued = sorted(
+        (letter.number, letter.issued_on)
+        for letter in letters
+        if letter.number and letter.issued_on and letter.year == one.year
+        and letter.symbol.partition("/")[2] == one.series
+    )  # fmt: skip
+    before = [day for number, day in issued if number < one.number]
+    return before[-1] if before else issued[0][1] if issued else local(one.taken_at).date()
+
+
 def _voided(one: Number) -> list[str]:
-    code = f"{one.number:02d}/{one.series}"
-    return [code, _day(one.taken_at), "Số hủy", *[""] * (len(OUTGOING) - 4), one.voided_why or ""]
+    """It bears no date: no document was issued under it."""
+    code = numbering.code(str(one.number), one.series)
+    notes = [one.voided_why or "", "diễn tập" if one.year < 0 else ""]
+    return [code, "", "Số hủy", *[""] * (len(OUTGOING) - 4), "; ".join(note for note in notes if note)]
 
 
 async def _went(ledger: Ledger, letters: Sequence[Letter]) -> dict[str, tuple[int, datetime | None]]:
-    """To how many mailboxes each letter of a hop went, and when it first left.
+    """To how many mailboxes each letter went, and when it first left.
 
-    A replacement stands at the same hop as the letter whose place it took, and left in mails of its own kind.
+    The first letter of a hop is what the mails of that hop carried. A replacement stands at the same hop, and left, as
+    every letter of no hop, in mails of its own kind, of which it is the first file.
     """
     first: dict[str, str] = {}
     for one in sorted(letters, key=lambda one: one.issued_at or datetime.max.replace(tzinfo=UTC)):
@@ -144,15 +162,17 @@ async def _went(ledger: Ledger, letters: Sequence[Letter]) -> dict[str, tuple[in
     of_hops = Message.hop_id.in_(first), Message.kind.in_(("letter", "bypass", "copy")), Message.state == "SENT"
     rows = await ledger.rows(select(Message.hop_id, number, at).where(*of_hops).group_by(Message.hop_id))
     found = {first[hop]: (int(copies), left) for hop, copies, left in rows}
-    new = {one.sha256: one.id for one in letters if one.hop_id and one.about}
-    theirs = Message.campaign_id.in_({one.campaign_id for one in letters if one.about}), Message.kind == "replacement"
+    own = {one.sha256: one.id for one in letters if one.id not in first.values()}
+    theirs = Message.campaign_id.in_({one.campaign_id for one in letters if one.id not in first.values()})
+    of_no_hop = Message.hop_id.is_(None) & Message.kind.in_(("replacement", "correction", "urge", "report", "copy"))
+    kinds = of_no_hop | (Message.kind == "replacement")
     rows = await ledger.rows(
-        select(Message.enclosures, Message.recipient, Message.sent_at).where(*theirs, Message.state == "SENT")
-    ) if new else []
+        select(Message.enclosures, Message.recipient, Message.sent_at).where(theirs, kinds, Message.state == "SENT")
+    ) if own else []
     whom: dict[str, set[str]] = defaultdict(set)
     when: dict[str, datetime] = {}
     for enclosures, recipient, sent_at in rows:
-        for letter in {new[one["sha256"]] for one in enclosures if one["sha256"] in new}:
+        if letter := own.get(enclosures[0]["sha256"] if enclosures else ""):
             whom[letter].add(recipient)
             when[letter] = min(sent_at, when.get(letter, sent_at))
     return found | {letter: (len(those), when[letter]) for letter, those in whom.items()}
@@ -162,18 +182,22 @@ async def _went(ledger: Ledger, letters: Sequence[Letter]) -> dict[str, tuple[in
 
 
 def _directives(campaigns: Sequence[Campaign], year: int) -> list[tuple[Directive, Campaign]]:
-    """Each document that came in that year once, by its number of arrival."""
-    found: dict[tuple[str, date], tuple[Directive, Campaign]] = {}
+    """Each document that came in that year once, by its number of arrival: two offices may give the same số, ký hiệu
+    on the same day, and what came twice was entered twice."""
+    found: dict[tuple[str, date, str], dict[str, tuple[Directive, Campaign]]] = {}
     for campaign in campaigns:
         for one in plan_of(campaign).directives:
             arrived = one.arrived_on or local(campaign.launched_at).date()
             if arrived.year == year:
-                found.setdefault((one.code, one.issued_on), (one, campaign))
-    return sorted(found.values(), key=lambda pair: (int(pair[0].arrival_number or 0), pair[0].issued_on))
+                same = found.setdefault((one.code, one.issued_on, one.issuer.casefold()), {})
+                same.setdefault(one.arrival_number, (one, campaign))
+    # A plan that does not say under which number it came means the one that came.
+    came = [pair for same in found.values() for number, pair in same.items() if number or len(same) == 1]
+    return sorted(came, key=lambda pair: (int(pair[0].arrival_number or 0), pair[0].issued_on))
 
 
 async def _incoming(
-    ledger: Ledger, campaigns: Sequence[Campaign], _issuer: str, year: int, _now: datetime
+    _house: House, ledger: Ledger, campaigns: Sequence[Campaign], _issuer: str, year: int, _now: datetime
 ) -> list[list[str]]:
     rows = []
     for one, campaign in _directives(campaigns, year):
@@ -193,7 +217,7 @@ async def _incoming(
 
 
 async def _tracking(
-    ledger: Ledger, campaigns: Sequence[Campaign], issuer: str, year: int, now: datetime
+    _house: House, ledger: Ledger, campaigns: Sequence[Campaign], issuer: str, year: int, now: datetime
 ) -> list[list[str]]:
     rows = []
     for one, campaign in _directives(campaigns, year):

@@ -13,6 +13,7 @@ from congvan.acts.frozen import cascade_of, plan_of
 from congvan.acts.results import SAYS, OpenOne, Results, Tally
 from congvan.acts.validity import who_signs
 from congvan.house import House
+from congvan.letters import numbering
 from congvan.letters.chart import answers_over_time
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.calendar import local
@@ -124,7 +125,7 @@ def _rows(open_ones: Sequence[OpenOne]) -> list[tuple[str, ...]]:
     return [
         (
             str(number), one.name, one.park or "–",
-            SAYS[one.kind] + (f": {one.reason}" if one.reason else ""), one.done or "–",
+            SAYS[one.kind] + (f": {numbering.quoted(one.reason)}" if one.reason else ""), one.done or "–",
         )
         for number, one in enumerate(open_ones, 1)
     ]  # fmt: skip

@@ -6,6 +6,7 @@ once a round. Silent, undeliverable and rejected are never mixed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
@@ -28,20 +29,26 @@ from congvan.store.bulk import among
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Digest, Letter
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
+
+@dataclass
 class _Ready:
-    """What was drafted and set before the digests are written down, by campaign; and the đôn đốc looked at."""
+    """What was drafted and set before the digests are written down, by campaign; and the đôn đốc looked at.
 
-    urges: Mapping[str, urging.Prepared] = field(default_factory=dict)
-    reports: Mapping[str, tuple[Draft, Rendered]] = field(default_factory=dict)
+    faults: why the page of a campaign could not be set.
+    """
+
+    urges: dict[str, urging.Prepared] = field(default_factory=dict)
+    reports: dict[str, tuple[Draft, Rendered]] = field(default_factory=dict)
     passed: Sequence[Letter] = ()
+    faults: dict[str, Exception] = field(default_factory=dict)
 
     @property
     def unwanted(self) -> list[Letter]:
         """Drafts that were overtaken and need no other in their place: nobody whom they would urge is left."""
         waiting = [one for one in self.passed if one.state == "PENDING_ISSUE"]
-        return [one for one in waiting if one.campaign_id not in self.urges]
+        return [one for one in waiting if one.campaign_id not in self.urges and one.campaign_id not in self.faults]
 
 
 async def tell(house: House) -> list[str]:
@@ -54,6 +61,8 @@ async def tell(house: House) -> list[str]:
        What is not urgent waits for the owner's next reading: at night, on days off, after the day's digest.
     4. One digest, its table and its mail for each owner; each delivery's log names the digest.
     5. Who has a letter of no hop in hand that should have been issued is reminded of it as well.
+    6. A campaign whose page cannot be set keeps nothing from the others: it is tried again with the next digest, and
+       what was wrong is raised at the end.
     """
     now = await house.clock.now()
     async with house.store.view() as ledger:
@@ -64,6 +73,7 @@ async def tell(house: House) -> list[str]:
     submitted: list[str] = []
     async with house.store.act() as ledger:
         due = await _due_cases(ledger, now)
+        due = await _without_the_unset(house, ledger, due, ready, now)
         await papers.drop(ledger, ready.unwanted)
         keys = {delivery.campaign_id for _, delivery in due}
         campaigns = {one.id: one for one in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
@@ -83,6 +93,8 @@ async def tell(house: House) -> list[str]:
     for letter_id in submitted:
         # Nobody else plays the clerk of an exercise.
         await play_issue(house, letter_id, "exercise")
+    for fault in ready.faults.values():
+        raise fault
     return made
 
 
@@ -90,8 +102,11 @@ async def _next_round(house: House, ledger: Ledger, ready: _Ready, now: datetime
     """Where the last date of a đôn đốc has passed and somebody is still silent, the next one goes to the clerk."""
     played = []
     for letter in ready.passed:
-        campaign = await ledger.take(Campaign, letter.campaign_id)
         guard = Letter.id == letter.id, Letter.awaits_until.is_not(None)
+        if letter.campaign_id in ready.faults:
+            await ledger.change(Letter, *guard, awaits_until=_tomorrow(house, now))
+            continue
+        campaign = await ledger.take(Campaign, letter.campaign_id)
         overtaken = letter.state == "PENDING_ISSUE"
         if (overtaken or await ledger.change(Letter, *guard, awaits_until=None) == 1) and campaign.id in ready.urges:
             letter_id = await urging.submit(house, ledger, campaign, ready.urges[campaign.id], now, tell=True)
@@ -105,22 +120,57 @@ async def _prepare(house: House, now: datetime) -> _Ready:
     async with house.store.view() as ledger:
         for case, _delivery in await _due_cases(ledger, now):
             campaign = await ledger.get(Campaign, case.campaign_id)
-            ladder = cascade_of(campaign).ladder
-            if ladder[min(case.rung, len(ladder) - 1)].template == "report":
+            if _is_report(campaign, case):
                 reported.add(case.campaign_id)
             elif case.kind == "silent":
                 urged.add(case.campaign_id)
-        passed = await urging.passed(ledger, now)
-    reports = {}
-    for campaign_id in sorted(reported):
-        async with house.store.view() as ledger:
-            campaign = await ledger.get(Campaign, campaign_id)
-            if await _reported(ledger, campaign):
-                continue
-            sheet = await reporting.report_sheet(house, ledger, campaign, now, interim=True)
-        reports[campaign_id] = Draft(sheet, now), house.press.render(sheet)
-    urged |= {letter.campaign_id for letter in passed}
-    return _Ready(await urging.prepare(house, sorted(urged), now), reports, passed)
+        ready = _Ready(passed=await urging.passed(ledger, now))
+    urged |= {letter.campaign_id for letter in ready.passed}
+    for campaign_id in sorted(reported | urged):
+        try:
+            await _set(house, campaign_id, ready, now, reported=campaign_id in reported, urged=campaign_id in urged)
+        except Exception as fault:
+            # One page that trips us must not keep every other campaign from being told. Its traceback could quote
+            # what recipients have written.
+            log.error("%s: a page of campaign %s cannot be set", type(fault).__name__, campaign_id)
+            ready.faults[campaign_id] = fault
+    return ready
+
+
+async def _set(house: House, campaign_id: str, ready: _Ready, now: datetime, *, reported: bool, urged: bool) -> None:
+    if urged and (urge := await urging.prepare(house, campaign_id, now)) is not None:
+        ready.urges[campaign_id] = urge
+    if not reported:
+        return
+    async with house.store.view() as ledger:
+        campaign = await ledger.get(Campaign, campaign_id)
+        if await _reported(ledger, campaign):
+            return
+        sheet = await reporting.report_sheet(house, ledger, campaign, now, interim=True)
+    ready.reports[campaign_id] = Draft(sheet, now), house.press.render(sheet)
+
+
+def _is_report(campaign: Campaign, case: Case) -> bool:
+    ladder = cascade_of(campaign).ladder
+    return ladder[min(case.rung, len(ladder) - 1)].template == "report"
+
+
+async def _without_the_unset(
+    house: House, ledger: Ledger, due: Sequence[tuple[Case, Delivery]], ready: _Ready, now: datetime
+) -> list[tuple[Case, Delivery]]:
+    """All but those whose rung is a Báo cáo that could not be set: they are due again with the next digest."""
+    left = []
+    for case, delivery in due:
+        if case.campaign_id in ready.faults and _is_report(await ledger.get(Campaign, case.campaign_id), case):
+            await ledger.change(Case, Case.id == case.id, tell_at=_tomorrow(house, now))
+        else:
+            left.append((case, delivery))
+    return left
+
+
+def _tomorrow(house: House, now: datetime) -> datetime:
+    """When the owner of a rung reads the digest after today's."""
+    return next_reading(house, instant(local(now).date() + timedelta(days=1), time()))
 
 
 async def _reported(ledger: Ledger, campaign: Campaign) -> bool:
@@ -170,7 +220,7 @@ async def _put_off(
     wall, state = local(now), house.calendars.state
     had = Digest.owner == owner, Digest.day == wall.date(), Digest.ordinal == 0
     if await ledger.first(select(Digest.id).where(*had)) is not None:
-        later = next_reading(house, instant(wall.date() + timedelta(days=1), time()))
+        later = _tomorrow(house, now)
     elif state.is_working(wall.date()) and DIGEST_AT <= wall.time() < state.closes:
         return list(members)
     else:

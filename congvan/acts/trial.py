@@ -122,7 +122,8 @@ async def _outgoing(house: House, work: Work, to: str, now: datetime) -> Outgoin
     async with house.store.view() as ledger:
         assert work.campaign is not None, "a trial is of a campaign"
         hop = await ledger.get(Hop, message.hop_id)
-        scene = await wording.scene(house, ledger, work.campaign, hop, now)
+        sizes = await wording.sizes_of(ledger, [one["sha256"] for one in message.enclosures])
+        scene = await wording.scene(house, ledger, work.campaign, hop, now, sizes)
         files = [await _enclosure(ledger, one) for one in wording.attached(message, scene)]
     assert work.delivery is not None, "a trial has a recipient"
     words = _marked(moulds.Moulds(house).words(work, scene, now), work.delivery.name)

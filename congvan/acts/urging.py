@@ -25,6 +25,8 @@ from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Letter
 
 _COLUMNS = ("STT", "Tổ chức", "Khu công nghiệp", "Thời hạn", "Số lần nhắc")
+#: Why whoever gave the directive stands in Nơi nhận, and gets a copy.
+_TO_REPORT = "để báo cáo"
 #: As many organisations a refusal names.
 _NAMED = 3
 
@@ -39,20 +41,16 @@ class Prepared:
     round: int
 
 
-async def prepare(house: House, campaign_ids: Sequence[str], now: datetime) -> dict[str, Prepared]:
-    """Draft the next công văn đôn đốc of these campaigns, where one is wanted; nothing is written down yet.
+async def prepare(house: House, campaign_id: str, now: datetime) -> Prepared | None:
+    """Draft the next công văn đôn đốc of a campaign; nothing is written down yet. None: none is wanted.
 
     One is wanted while somebody is silent, none awaits its issue (but for one that was overtaken in the clerk's hands),
     the last date of the one before has passed, and the campaign has rounds left.
     """
-    found = {}
-    for campaign_id in campaign_ids:
-        async with house.store.view() as ledger:
-            campaign = await ledger.get(Campaign, campaign_id)
-            made = await _draft(house, ledger, campaign, now)
-        if made is not None:
-            found[campaign_id] = Prepared(made[0], house.press.render(made[0].sheet), made[1], made[2])
-    return found
+    async with house.store.view() as ledger:
+        campaign = await ledger.get(Campaign, campaign_id)
+        made = await _draft(house, ledger, campaign, now)
+    return Prepared(made[0], house.press.render(made[0].sheet), made[1], made[2]) if made is not None else None
 
 
 async def _draft(house: House, ledger: Ledger, campaign: Campaign, now: datetime) -> tuple[Draft, str, int] | None:
@@ -100,11 +98,11 @@ async def _sheet(
     plan, cascade = plan_of(campaign), cascade_of(campaign)
     speaker = await registry.organisation(ledger, cascade.speaks_for)
     city = await registry.organisation(ledger, cascade.reports_to)
-    parks = await registry.park_names(ledger)
+    parks, today = await registry.park_names(ledger), local(now).date()
     return Sheet(
-        template="urge", **await letterhead(ledger, speaker), symbol=await papers.symbol_of(ledger, cascade),
-        place=plan.letter.place, signer=who_signs(plan.letter.signer, speaker, local(now).date()), urgency=plan.urgency,
-        distribution=("Như trên", f"{city.short_name or city.name} (để báo cáo)", _kept(plan.letter.distribution)),
+        template="urge", **await letterhead(ledger, speaker, today), symbol=await papers.symbol_of(ledger, cascade),
+        place=plan.letter.place, signer=who_signs(plan.letter.signer, speaker, today), urgency=plan.urgency,
+        distribution=("Như trên", f"{city.short_name or city.name} ({_TO_REPORT})", _kept(plan.letter.distribution)),
         illustration=campaign.mode != "live",
         context={
             "round": number, "forwarded": papers.cited_of(first), "letter": plan.letter.model_dump(mode="json"),
@@ -197,6 +195,19 @@ async def send(house: House, ledger: Ledger, campaign: Campaign, letter: Letter,
         for row in silent
         if row.address
     ]  # fmt: skip
+    city = await registry.organisation(ledger, cascade_of(campaign).reports_to)
+    boxes = registry.mailboxes(city, local(now).date())
+    if queued and boxes:
+        copy = mails.Mail(
+            kind="copy", step=f"{letter.id}-{mails.of_code(city.code)}", recipient=city.code, address=boxes[0],
+            not_before=house.calendars.state.sending_time(now, urgent=is_urgent(campaign), first_letter=True),
+            campaign_id=campaign.id, urgent=is_urgent(campaign), enclosures=enclosed,
+            context={
+                "purpose": _TO_REPORT, "name": city.name, "document": wording.document(letter),
+                "subject": letter.subject,
+            },
+        )  # fmt: skip
+        queued.append(copy)
     await mails.queue(house, ledger, queued, now)
     # Looked at once more when its last date has passed.
     last = next_reading(house, datetime.fromisoformat(letter.sheet["due_at"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -17,6 +17,7 @@ from congvan.acts.frozen import cascade_of, plan_of, policy_of, rule_of, upwards
 from congvan.acts.mails import LETTERS
 from congvan.house import House
 from congvan.letters import numbering
+from congvan.letters.filters import uncapital
 from congvan.letters.sheet import Sheet
 from congvan.links import Link
 from congvan.mail import contexts as say
@@ -25,6 +26,7 @@ from congvan.rules.calendar import local
 from congvan.rules.names import one_line
 from congvan.rules.protocol import State
 from congvan.rules.records import CampaignPlan, Directive, Issue, Organisation
+from congvan.store.bulk import among
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, File, Hop, Letter, Message
 
@@ -62,8 +64,10 @@ class Scene:
         return one_line(self.head.authority)
 
 
-async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | None, now: datetime) -> Scene:
-    """Read what the mails of a hop have in common, as it is now."""
+async def scene(
+    house: House, ledger: Ledger, campaign: Campaign, hop: Hop | None, now: datetime, sizes: Mapping[str, int]
+) -> Scene:
+    """Read what the mails of a hop have in common, as it is now. sizes: of their files, in bytes (`sizes_of`)."""
     plan, cascade = plan_of(campaign), cascade_of(campaign)
     speaker = await registry.organisation(ledger, cascade.speaks_for)
     unit = await registry.organisation(ledger, cascade.drafting_unit) if cascade.drafting_unit else None
@@ -85,7 +89,7 @@ async def scene(house: House, ledger: Ledger, campaign: Campaign, hop: Hop | Non
         on_behalf_of=company.name if company else "",
         issuer_mailbox=reached[0] if reached else "",
         stamp=numbering.STAMPS[plan.urgency],
-        sizes=await _sizes(ledger),
+        sizes=sizes,
         mail_max_bytes=house.settings.mail_max_bytes,
         bypassed=hop.issuer_name if hop and hop.bypassed_at else "",
         bypassed_why=await _bypassed_why(ledger, hop) if hop and hop.bypassed_at else "",
@@ -131,13 +135,15 @@ def _inside(name: str) -> str:
     return name[:1].lower() + name[1:] if name.startswith(("Phòng", "Văn phòng", "Trung tâm")) else name
 
 
-async def _sizes(ledger: Ledger) -> dict[str, int]:
-    return {row.sha256: row.size for row in await ledger.session.execute(_sizes_of_files(), {})}
+async def sizes_of(ledger: Ledger, keys: Iterable[str]) -> dict[str, int]:
+    """What these files weigh, in bytes."""
+    rows = await ledger.session.execute(_sizes_of_files(ledger.is_sqlite), {"keys": sorted(set(keys))})
+    return {row.sha256: row.size for row in rows}
 
 
 @cache
-def _sizes_of_files() -> Select[tuple[str, int]]:
-    return select(File.sha256, File.size)
+def _sizes_of_files(is_sqlite: bool) -> Select[tuple[str, int]]:
+    return select(File.sha256, File.size).where(among(File.sha256, "keys", is_sqlite))
 
 
 async def shown_letter(ledger: Ledger, campaign: Campaign, hop: Hop) -> Letter | None:
@@ -186,8 +192,8 @@ def document(letter: Letter | None) -> str:
 
 def cited(directive: Directive) -> str:
     """How the document from above is cited."""
-    name = directive.kind[:1].lower() + directive.kind[1:]
-    return f"{name} số {directive.code} ngày {numbering.short_day(directive.issued_on)} của {directive.issuer}"
+    day = numbering.short_day(directive.issued_on)
+    return f"{uncapital(directive.kind)} số {directive.code} ngày {day} của {directive.issuer}"
 
 
 def all_cited(directives: Sequence[Directive]) -> str:

@@ -44,18 +44,20 @@ async def reserve(
 
 
 @app.command
-async def allocate(letter: str, /) -> None:
+async def allocate(letter: str, /, *, by: str) -> None:
     """Cấp số kế tiếp của dải đã dành cho một văn bản đang chờ ban hành.
 
     Parameters
     ----------
     letter
         Mã của văn bản, xem ở congvan letters.
+    by
+        Họ tên văn thư.
     """
-    from congvan.acts import numbers
+    from congvan.acts import clerks
 
     async with opened() as house:
-        print(await numbers.allocate(house, letter))
+        print(await clerks.allocate(house, letter, given.person(by)))
 
 
 @app.command

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import date
 from difflib import SequenceMatcher
 from html import unescape
+from itertools import accumulate
 
 from congvan.letters import numbering
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
 from congvan.letters.upload import Upload
+from congvan.rules.names import padded
 
 #: How many words stand before a difference, so that it can be found on the page.
 _BEFORE = 4
@@ -107,8 +109,8 @@ def _number(upload: Upload, approved: Approved) -> Iterator[Difference]:
         return
     seen = list(dict.fromkeys(_codes(upload)))
     number, _, symbol = approved.code.partition("/")
-    stamped = number in re.findall(r"\w+", upload.stamps)
-    if approved.code not in seen and not (f"/{symbol}" in seen and stamped):
+    stamped = number in map(padded, re.findall(r"\w+", upload.stamps))
+    if approved.code not in map(padded, seen) and not (f"/{symbol}" in seen and stamped):
         yield Difference("trang 1, số và ký hiệu", approved.code, seen[0] if seen else "", fatal=True)
 
 
@@ -120,14 +122,19 @@ def _codes(upload: Upload) -> Iterator[str]:
 
 
 def _date(upload: Upload, approved: Approved) -> Iterator[Difference]:
-    wanted = numbering.long_day(approved.day)
+    wanted = approved.day.day, approved.day.month, approved.day.year
     seen = list(_days(upload, approved.place))
-    if wanted in seen:
+    if wanted in (_figures(day) for day in seen):
         return
-    numbers = re.findall(r"\d+", upload.stamps)
     blank = any(not re.search(r"ngày \d", day) for day in seen)
-    if not (blank and set(re.findall(r"\d+", wanted)) <= {*numbers, str(approved.day.year)}):
-        yield Difference("trang 1, ngày ban hành", wanted, seen[0] if seen else "", fatal=True)
+    if not (blank and {*wanted} <= {*_figures(upload.stamps), approved.day.year}):
+        draft = numbering.long_day(approved.day)
+        yield Difference("trang 1, ngày ban hành", draft, seen[0] if seen else "", fatal=True)
+
+
+def _figures(text: str) -> tuple[int, ...]:
+    """Its numbers: who writes "tháng 03" means the same month."""
+    return tuple(int(figure) for figure in re.findall(r"[0-9]+", text))
 
 
 def _days(upload: Upload, place: str) -> Iterator[str]:
@@ -142,7 +149,7 @@ def _days(upload: Upload, place: str) -> Iterator[str]:
 
 def _subject(upload: Upload, approved: Approved) -> Iterator[Difference]:
     """The subject fills whole lines of the first page: one word more is another subject."""
-    if _fills(_lines(upload.pages[:1]), approved.subject):
+    if _Lines(upload.pages[:1]).hold(approved.subject):
         return
     found = re.search(r"\bV/v\b.*", upload.pages[0], re.DOTALL)
     shown = found[0].split()[: len(approved.subject.split()) + _BEFORE] if found else []
@@ -159,30 +166,36 @@ class _Word:
 
 
 def _around(upload: Upload, approved: Approved) -> Iterator[Difference]:
-    lines = _lines(upload.pages)
+    lines = _Lines(upload.pages)
     for name, text in approved.around:
-        if not _fills(lines, text):
+        if not lines.hold(text):
             yield Difference(name, text, "")
 
 
-def _lines(pages: Sequence[str]) -> list[str]:
-    """Lines without blanks, without the dash of a list and without "Kính gửi:"."""
-    lines = (_squeezed(line) for page in pages for line in page.splitlines())
-    return [re.sub(r"^(?:[-–]|Kínhgửi:)(?=.)", "", line) for line in lines if line]
+class _Lines:
+    """The lines of pages without blanks, without the dash of a list and without "Kính gửi:", one behind the other."""
 
+    def __init__(self, pages: Sequence[str]) -> None:
+        lines = [_squeezed(line) for page in pages for line in page.splitlines()]
+        lines = [re.sub(r"^(?:[-–]|Kínhgửi:)(?=.)", "", line) for line in lines]
+        self._text = "".join(lines)
+        self._edges = {0, *accumulate(map(len, lines))}
+        self._last = 0
 
-def _fills(lines: Sequence[str], text: str) -> bool:
-    """Whether a text fills whole lines that follow each other: one word more is another text."""
-    wanted = re.sub(r"^[-–]", "", _squeezed(text))
-    for start in range(len(lines)):
-        joined = ""
-        for line in lines[start:]:
-            joined += line
-            if joined == wanted:
+    def hold(self, text: str) -> bool:
+        """Whether a text fills whole lines that follow each other: one word more is another text."""
+        wanted = re.sub(r"^[-–]", "", _squeezed(text))
+        # The rows of an appendix stand in their order: each is looked for from the one before.
+        return bool(wanted) and (self._from(self._last, wanted) or self._from(0, wanted))
+
+    def _from(self, start: int, wanted: str) -> bool:
+        while (start := self._text.find(wanted, start)) >= 0:
+            end = start + len(wanted)
+            if start in self._edges and end in self._edges:
+                self._last = end
                 return True
-            if not wanted.startswith(joined):
-                break
-    return False
+            start += 1
+        return False
 
 
 def _body(upload: Upload, approved: Approved) -> Iterator[Difference]:

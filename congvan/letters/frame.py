@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
@@ -13,6 +14,8 @@ from congvan.rules.records import Code, Record, Text
 
 #: Columns that only count the rows.
 COUNTERS = frozenset({"STT", "TT", "Số TT", "No."})
+
+_ABBREVIATED = re.compile(r"\b(?:Ltd|Co|Corp|Inc|Pte|Plc|Bhd|S\.A|B\.V|N\.V)\.$", re.IGNORECASE)
 
 
 class Fill(Protocol):
@@ -119,10 +122,18 @@ def _number(sheet: Sheet, labels: Mapping[str, str]) -> str:
 
 def _addressees(names: tuple[str, ...]) -> list[str]:
     """Each ends with ";", the last with "."; a single one stands bare (Phụ lục I, mục II.9a)."""
-    bare = [name.rstrip(" ;.,") if name.endswith((";", ".", ",")) else name for name in names]
-    if len(bare) < 2:
-        return bare
-    return [f"{name};" for name in bare[:-1]] + [f"{bare[-1]}."]
+    bare = [_bare(name) for name in names]
+    return bare if len(bare) < 2 else [f"{name};" for name in bare[:-1]] + [_stopped(bare[-1])]
+
+
+def _bare(name: str) -> str:
+    """A name without the mark that ends its line; "Co., Ltd." keeps the dot that is its own."""
+    name = name.rstrip(" ;,")
+    return name if _ABBREVIATED.search(name) else name.rstrip(" ;.,")
+
+
+def _stopped(name: str) -> str:
+    return name if name.endswith(".") else f"{name}."
 
 
 def _closing(sheet: Sheet, head: Head, fill: Fill) -> dict[str, Any]:
@@ -132,7 +143,7 @@ def _closing(sheet: Sheet, head: Head, fill: Fill) -> dict[str, Any]:
         "authority": signer.authority.upper() if signer else "",
         "position": signer.position.upper() if signer else "",
         "signer": signer.name if signer else "",
-        "distribution": _addressees(lines) if len(lines) > 1 else [f"{line.rstrip(' ;.')}." for line in lines],
+        "distribution": _addressees(lines) if len(lines) > 1 else [_stopped(_bare(line)) for line in lines],
         "drafter": sheet.drafter if head.closes else "",
     }
 

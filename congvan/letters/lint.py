@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from congvan.letters import numbering, rehearsal
+from congvan.letters import faces, numbering, rehearsal
 from congvan.letters.filters import DEADLINE
 from congvan.letters.lint_words import WORD_RULES
 from congvan.rules.records import CampaignPlan, Cascade, Issue, LetterText
@@ -46,7 +46,7 @@ class Remark:
 def lint(plan: CampaignPlan, cascade: Cascade, source: str = "") -> list[Remark]:
     """Every remark on this plan, errors first; source: the file as written, where its letters' form matters."""
     official = any(hop.issue is Issue.SIGNED for hop in cascade.hops)
-    remarks = [*_source(source), *_secrets(plan), *_html(plan), *_words(plan), *_promises(plan)]
+    remarks = [*_source(source), *_secrets(plan), *_unshown(plan), *_html(plan), *_words(plan), *_promises(plan)]
     if official:
         remarks += [*_signer(plan), *_file_copy(plan.letter), *_ending(plan.letter), *_lines(plan.letter)]
         remarks += _symbols(cascade)
@@ -106,6 +106,18 @@ def _secrets(plan: CampaignPlan) -> Iterator[Remark]:
                 "chuyển theo đường văn thư mật; hệ thống này không gửi văn bản mật",
                 "error",
             )
+
+
+def _unshown(plan: CampaignPlan) -> Iterator[Remark]:
+    above = [
+        (f"directives[{number}].{field}", getattr(one, field))
+        for number, one in enumerate(plan.directives, 1)
+        for field in ("kind", "issuer", "authority", "subject")
+    ]
+    for place, text in [*texts(plan), *above]:
+        if letters := faces.unshown(text):
+            message = f"phông chữ của văn bản không có «{letters}»"
+            yield Remark("typeface", place, message, "viết bằng chữ Latinh", "error")
 
 
 def _html(plan: CampaignPlan) -> Iterator[Remark]:
@@ -249,13 +261,17 @@ def _lines(letter: LetterText) -> Iterator[Remark]:
                 )
 
 
+#: Capitals at first; small letters follow in TTr, CTr, QyĐ (Phụ lục III).
+_GROUP = "[A-ZÂĂĐÊÔƠƯ0-9][A-ZÂĂĐÊÔƠƯa-zâăđêôơư0-9]*"
+
+
 def _symbols(cascade: Cascade) -> Iterator[Remark]:
     """Số, ký hiệu: a slash after the number, hyphens between groups, no spaces (Phụ lục I, mục II.3)."""
     for number, hop in enumerate(cascade.hops, 1):
         if hop.issue is not Issue.SIGNED:
             continue
         written = hop.symbol.replace("{abbreviation}", "A")
-        if not re.fullmatch(r"\{number\}/[A-ZĐ][A-ZĐ0-9]*(?:[-.&][A-ZĐ0-9]+)*", written):
+        if not re.fullmatch(rf"\{{number\}}/{_GROUP}(?:[-.&/]{_GROUP})*", written):
             yield Remark(
                 "symbol",
                 f"cascade.hops[{number}].symbol",

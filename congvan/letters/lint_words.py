@@ -14,7 +14,7 @@ _REDUPLICATED = frozenset(
     {"luôn", "ngày", "đêm", "người", "nhà", "nơi", "đời", "lần", "từ", "dần", "mãi", "thường", "ai", "đâu", "chầm"}
 )
 #: Agency and office names as Phụ lục II capitalises them; also feasts of the lunar year.
-_CAPITALISED = (
+CAPITALISED = (
     "Ủy ban nhân dân",
     "Hội đồng nhân dân",
     "Ban Quản lý Khu kinh tế",
@@ -74,7 +74,7 @@ def _old_tone(word: str) -> str:
 
 def capitals(text: str) -> Found:
     """Agency names with other capitals than Phụ lục II gives them; whole capitals are a heading."""
-    for name in _CAPITALISED:
+    for name in CAPITALISED:
         for seen in re.finditer(re.escape(name), text, re.IGNORECASE):
             if seen[0] not in {name, name.upper()}:
                 yield f"«{seen[0]}» sai chữ hoa", f"viết «{name}» (NĐ 30/2020, Phụ lục II)"

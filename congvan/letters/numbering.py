@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 
-from congvan.rules.records import Urgency
+from congvan.rules.names import padded
+from congvan.rules.records import NUMBER, Urgency
 
 #: Vietnam keeps UTC+7 all year; a letter never speaks of another zone.
 VIETNAM = timezone(timedelta(hours=7), "ICT")
@@ -29,15 +30,8 @@ STAMPS: dict[Urgency, str] = {
 }
 
 # A stamp of secrecy stands alone on its line, in capitals; "bảo mật" and "bí mật" in running text are words.
-_SECRET = re.compile(r"^[^\w\n]*(?:(?:TUYỆT|TỐI) )?MẬT[^\w\n]*$|\b(?:TUYỆT|TỐI) MẬT\b", re.MULTILINE)
-
-
-def padded(number: str) -> str:
-    """A number below 10 gets a leading zero: "5" → "05" (Phụ lục I, mục II.3); letters after it stay."""
-    digits = re.match(r"\d+", number)
-    if digits is None:
-        return number
-    return f"{int(digits[0]):02d}{number[digits.end() :]}"
+_SECRET = re.compile(r"^[^\w\n]*(?:(?:TUYỆT|TỐI)\s+)?MẬT[^\w\n]*$|\b(?:TUYỆT|TỐI)\s+MẬT\b", re.MULTILINE)
+_SPOKEN_OF = re.compile(r"\b(?:(?:TUYỆT|TỐI)\s+)?MẬT\b")
 
 
 def code(number: str, symbol: str, *, abbreviation: str = "", blank: str = BLANK) -> str:
@@ -53,8 +47,8 @@ def code(number: str, symbol: str, *, abbreviation: str = "", blank: str = BLANK
 
 
 def is_number(text: str) -> bool:
-    """Whether a clerk may enter this as số: digits, at most one letter after them."""
-    return re.fullmatch(r"\d{1,6}[a-zđ]?", text) is not None
+    """Whether this may stand as số: digits, at most one letter after them; no document has the number 0."""
+    return re.fullmatch(NUMBER, text) is not None
 
 
 def short_day(day: date | None) -> str:
@@ -77,43 +71,12 @@ def date_line(place: str, day: date | None) -> str:
     return f"{place}, {written}" if place else written
 
 
-def moment(instant: datetime, *, weekday: bool = False) -> str:
+def moment(instant: datetime) -> str:
     """ "17 giờ 00 ngày 08/12/2023", in Vietnam. Raise ValueError for a naive instant."""
     if instant.tzinfo is None:
         raise ValueError("a deadline is an aware instant")
     local = instant.astimezone(VIETNAM)
-    name = f" {WEEKDAYS[local.weekday()]}," if weekday else ""
-    return f"{local.hour:02d} giờ {local.minute:02d}{name} ngày {short_day(local.date())}"
-
-
-def signing_time(instant: datetime) -> str:
-    """ "04/12/2023 10:12:33 +07:00": date, hour and zone (ISO 8601) as Phụ lục I, mục III.1d asks."""
-    if instant.tzinfo is None:
-        raise ValueError("a signing time is an aware instant")
-    local = instant.astimezone(VIETNAM)
-    return f"{short_day(local.date())} {local:%H:%M:%S} +07:00"
-
-
-#: Forms of a copy (Nghị định 30/2020/NĐ-CP Điều 25).
-COPIES = ("SAO Y", "SAO LỤC", "TRÍCH SAO")
-
-
-def copy_note(form: str, agency: str, signed_at: datetime) -> tuple[str, ...]:
-    """Ô số 14 of an electronic copy: its form, who made it and when it was signed.
-
-    Raise ValueError for a form that the decree does not know.
-    """
-    if form not in COPIES:
-        raise ValueError(f"a copy is one of {', '.join(COPIES)}")
-    return (f"{form}; {agency}", signing_time(signed_at))
-
-
-def attachment_note(code_of_letter: str, signed_at: datetime) -> tuple[str, ...]:
-    """Ô số 14 of an attachment in a file of its own: the letter's số, ký hiệu and its signing time."""
-    return (f"Số: {code_of_letter}", signing_time(signed_at))
-
-
-WEEKDAYS = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "thứ Bảy", "Chủ nhật")
+    return f"{local.hour:02d} giờ {local.minute:02d} ngày {short_day(local.date())}"
 
 
 def point(index: int) -> str:
@@ -154,4 +117,10 @@ def secret_stamp(text: str) -> str:
     Classified documents never travel by this engine (NĐ 30/2020 Điều 15.2, 16.3, 22.4).
     """
     found = _SECRET.search(text)
-    return found[0].strip() if found else ""
+    return " ".join(found[0].split()) if found else ""
+
+
+def quoted(text: str) -> str:
+    """Somebody else's words within a letter: a stamp of secrecy that they speak of stands in small letters, for the
+    letter that quotes them bears none."""
+    return _SPOKEN_OF.sub(lambda found: found[0].lower(), text)

@@ -8,11 +8,18 @@ import zipfile
 import zlib
 from html import unescape
 
-#: Where the words stand: the text itself and what is printed above and below it; the cells of all sheets.
-_PARTS = re.compile(r"word/(?:document|header\d*|footer\d*)\.xml|xl/sharedStrings\.xml")
+#: Where the words stand: the text itself and what is printed above and below it; the cells of all sheets, which share
+#: their words or hold them, and what is drawn over them.
+_PARTS = re.compile(
+    r"word/(?:document|header\d*|footer\d*)\.xml|xl/(?:sharedStrings|worksheets/[^/]+|drawings/drawing\d*)\.xml"
+)
 _MOST_PARTS, _MOST_BYTES = 40, 4 * 1024 * 1024
-_LINE = re.compile(r"</(?:w:p|si)>|<w:br[ />]")
+_LINE = re.compile(r"</(?:\w+:)?(?:p|si|c|(?:odd|even|first)(?:Header|Footer))>|<(?:\w+:)?(?:br|cr)[ />]")
+_TAB = re.compile(r"<(?:\w+:)?tab ?/>")
 _TAG = re.compile(r"<[^<>]*>")
+#: How the header of a sheet says which part, typeface, colour and size what follows has (ECMA-376 Part 1, 18.3.1.39).
+_MARGIN = re.compile(r"(<(?:\w+:)?(?:odd|even|first)(?:Header|Footer)\b[^>]*>)([^<]*)")
+_CODE = re.compile(r"&amp;(?:&quot;.*?&quot;|\"[^\"]*\"|K[0-9A-F]{6}|K\d\d[+-]\d{3}|\d+|[A-Z])")
 
 
 def words(data: bytes) -> str:
@@ -31,4 +38,5 @@ def words(data: bytes) -> str:
 def _plain(archive: zipfile.ZipFile, name: str) -> str:
     with archive.open(name) as part:
         text = part.read(_MOST_BYTES).decode("utf-8", "replace")
-    return unescape(_TAG.sub("", _LINE.sub("\n", text)))
+    text = _MARGIN.sub(lambda found: found[1] + _CODE.sub("\n", found[2]), text)
+    return unescape(_TAG.sub("", _TAB.sub(" ", _LINE.sub("\n", text))))

@@ -20,7 +20,7 @@ import yaml
 from markupsafe import Markup
 
 from congvan.errors import NothingInstalled
-from congvan.letters import fragment, numbering, writing
+from congvan.letters import faces, fragment, numbering, writing
 from congvan.letters.filters import environment
 from congvan.letters.frame import Head, frame_of
 from congvan.letters.sheet import Sheet
@@ -75,8 +75,8 @@ class Press:
         self._words = environment(loader, autoescape=True)
         self._lines = environment(loader, autoescape=False)
         fonts = [str(folder / "fonts") for folder in self._folders if (folder / "fonts").is_dir()]
-        # Only our own faces: on a machine with other fonts the bytes would differ.
-        self._fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=fonts)
+        # Only our own faces and those within Typst: on a machine with other fonts the bytes would differ.
+        self._fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=fonts)
         self._local = threading.local()
         self._head = lru_cache(maxsize=64)(self._read_head)
         self._profile = lru_cache(maxsize=8)(self._read_profile)
@@ -103,10 +103,6 @@ class Press:
             frame=composed.frame,
         )
 
-    def render_page(self, sheet: Sheet) -> str:
-        """The whole letter as HTML, without a PDF."""
-        return self._page(self._compose(sheet))
-
     def render_fragment(self, sheet: Sheet) -> str:
         """The words alone as HTML of the small vocabulary, without header and signature."""
         return writing.html(self._tree(sheet), sheet.images)
@@ -118,7 +114,7 @@ class Press:
 
     def register(self, data: Mapping[str, Any]) -> bytes:
         """A register as PDF, A4 across: title, year, issuer, parent, illustration, columns, widths, rows."""
-        written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        written = json.dumps(faces.shown(data), ensure_ascii=False, separators=(",", ":"))
         main = _REGISTER % written.replace("\\", "\\\\").replace('"', '\\"')
         pdf = self._compiler().compile(main.encode(), format="pdf", timestamp=0)
         if not isinstance(pdf, bytes):
@@ -146,6 +142,10 @@ class Press:
     # ------------------------------------------------------------------ words
 
     def _compose(self, sheet: Sheet) -> _Composed:
+        return _Composed(self.frame(sheet), faces.shown(self._tree(sheet)), dict(sheet.images))
+
+    def frame(self, sheet: Sheet) -> dict[str, Any]:
+        """All of the page but its body: what its head and its foot print."""
         head = self._head(sheet.template)
         values = _values(sheet)
 
@@ -153,8 +153,8 @@ class Press:
             written = self._lines.from_string(line).render(**values, **more) if "{" in line else line
             return " ".join(written.split())
 
-        frame = frame_of(sheet, head, self._profile(head.profile), fill)
-        return _Composed(frame, self._tree(sheet), dict(sheet.images))
+        framed: dict[str, Any] = faces.shown(frame_of(sheet, head, self._profile(head.profile), fill))
+        return framed
 
     def _tree(self, sheet: Sheet) -> fragment.Tree:
         template = self._words.get_template(f"{sheet.template}.html")

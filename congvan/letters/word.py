@@ -7,35 +7,33 @@ replaces with its own; a folder before the shipped one wins.
 from __future__ import annotations
 
 import io
-import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2.sandbox import SandboxedEnvironment
 
-from congvan.errors import NothingInstalled
+from congvan.errors import ActRefused, NothingInstalled
 from congvan.letters.fragment import Node, Tree
-from congvan.letters.frame import COUNTERS
 from congvan.letters.numbering import point
 from congvan.letters.press import Press
 from congvan.letters.sheet import Sheet
+from congvan.letters.word_layout import Table, fit, sections, width_mm
 
 TEMPLATE = "word/letter.docx"
 #: Before the name of a drawing, where it is to stand; a private-use character, which no letter holds.
 _MARK = "\ue000"
-#: A cell that holds a number and nothing else.
-_FIGURE = re.compile(r"\d[\d.]*")
-#: A column that only counts the rows.
-_COUNTER_MM = 14.0
 #: What python-docx takes for a property of the file; a trích yếu may have 500 characters.
 _LONGEST_PROPERTY = 255
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
 def document(press: Press, sheet: Sheet, template: Path | None = None) -> bytes:
-    """The letter as .docx; equal sheets give equal bytes. Raise NothingInstalled without a template."""
+    """The letter as .docx; equal sheets give equal bytes.
+
+    Raise NothingInstalled without a template, ActRefused for what is no authority's letter: the template has its head.
+    """
     # Loaded where it is used: few processes write a Word file.
     from docxtpl import DocxTemplate
 
@@ -43,13 +41,18 @@ def document(press: Press, sheet: Sheet, template: Path | None = None) -> bytes:
     if source is None:
         raise NothingInstalled(f"không có {TEMPLATE} trong thư mục mẫu văn bản")
     frame, tree = press.composed(sheet)
+    if frame["frame"] != "authority":
+        raise ActRefused("bản Word chỉ làm được cho văn bản của cơ quan; ghi tệp .pdf")
     made = DocxTemplate(source)
-    made.render(_context(frame, tree), jinja_env=SandboxedEnvironment(autoescape=True))
-    _draw(made.docx, press, sheet.images, _width_mm(frame["profile"]["page"]))
-    # Tables of the words come before those of the appendices, each in its order.
-    shares: Iterator[list[str]] = iter([node["widths"] for node in tree if node["t"] == "table"])
-    for table in _tables(made.docx):
-        _fit(table, _width_mm(frame["profile"]["page"]), next(shares, []))
+    context = _context(frame, tree)
+    made.render(context, jinja_env=SandboxedEnvironment(autoescape=True))
+    page = frame["profile"]["page"]
+    _draw(made.docx, press, sheet.images, width_mm(page))
+    tables = [Table(one["widths"], one["spans"], width_mm(page)) for one in context["body"] if one["kind"] == "table"]
+    for part in frame["appendices"]:
+        tables.append(Table(part["widths"], room_mm=width_mm(page, landscape=part["landscape"])))
+    fit(made.docx, tables)
+    sections(made.docx, [part["landscape"] for part in frame["appendices"]])
     core = made.docx.core_properties
     core.title, core.subject = _short(frame["document"]["title"]), _short(frame["document"]["subject"])
     core.author, core.language = _short(frame["document"]["author"]), str(frame["language"])
@@ -76,50 +79,6 @@ def _draw(made: Any, press: Press, images: Mapping[str, str], width_mm: float) -
                 element.remove(run._r)
             picture = io.BytesIO(press.picture(images[name], width_mm))
             paragraph.add_run().add_picture(picture, width=Mm(width_mm))
-
-
-def _width_mm(page: Mapping[str, float]) -> float:
-    return page["width_mm"] - page["left_mm"] - page["right_mm"]
-
-
-def _tables(made: Any) -> Iterator[Any]:
-    """The tables with lines. Read from the tree: python-docx still knows the body that was replaced."""
-    from docx.oxml.ns import qn
-    from docx.table import Table
-
-    for element in made.element.body.iter(qn("w:tbl")):
-        table = Table(element, made)
-        if table.style is not None and table.style.name == "Table Grid":
-            yield table
-
-
-def _fit(table: Any, width_mm: float, shares: Sequence[str]) -> None:
-    """Widths for the columns that the letter has, of which the template's table knows none; numbers to the right."""
-    from docx.enum.text import WD_ALIGN_PARAGRAPH
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-    from docx.shared import Mm
-
-    rows = [row._tr.tc_lst for row in table.rows]
-    heads = ["".join(text.text or "" for text in cell.iter(qn("w:t"))) for cell in rows[0]] if rows else []
-    narrow = [_COUNTER_MM if head in COUNTERS else 0 for head in heads]
-    share = (width_mm - sum(narrow)) / max(1, narrow.count(0))
-    widths = [Mm(one or share) for one in narrow]
-    if len(shares) == len(heads) and all(shares):
-        widths = [Mm(width_mm * float(one.strip("%")) / 100) for one in shares]
-    grid = table._tbl.tblGrid
-    for old in list(grid):
-        grid.remove(old)
-    for width in widths:
-        column = OxmlElement("w:gridCol")
-        column.set(qn("w:w"), str(int(width.twips)))
-        grid.append(column)
-    for row in rows:
-        for cell, width in zip(row, widths, strict=False):
-            cell.width = width
-            if _FIGURE.fullmatch("".join(text.text or "" for text in cell.iter(qn("w:t")))):
-                for paragraph in cell.iter(qn("w:p")):
-                    paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
 
 
 def _settled(data: bytes) -> bytes:
@@ -158,7 +117,11 @@ def _blocks(tree: Tree, small: float) -> Iterator[dict[str, Any]]:
         elif tag in {"ul", "ol"}:
             yield from _items(node, small)
         elif tag == "table":
-            yield {"kind": "table", "rows": [[_cell(cell, small) for cell in row["c"]] for row in node["c"]]}
+            yield {
+                "kind": "table", "rows": [[_cell(cell, small) for cell in row["c"]] for row in node["c"]],
+                "widths": node["widths"],
+                "spans": [[int(cell.get("colspan", "1")) for cell in row["c"]] for row in node["c"]],
+            }  # fmt: skip
         elif tag == "hr":
             yield {"kind": "p", "text": _rich(["…" * 54]), "align": "left"}
         elif tag == "img":

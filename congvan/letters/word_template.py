@@ -255,7 +255,7 @@ def margins(sheet: Sheet) -> None:
     section = sheet.doc.sections[0]
     section.header_distance = Mm(sheet.profile["page_number"]["baseline_mm"] - 4)
     for header in (section.first_page_header, section.header):
-        marks = sheet.line(header, "{{ illustration }}{{ internal }}", "mark", LEFT, first=True)
+        marks = sheet.line(header, "{{ [illustration, internal] | select | join(' ') }}", "mark", LEFT, first=True)
         marks.paragraph_format.space_after = Pt(0)
     number = section.header.add_paragraph()
     number.alignment = CENTRE

@@ -29,8 +29,15 @@ def _html(node: Any, images: Mapping[str, str]) -> str:
         return _image(node, images)
     if tag == "ol" and node.get("type") == "a":
         # Browsers count a, b, c, d, e; Vietnamese has đ between them, so the points are written out.
-        return "\n".join(f"<p>{point(at)}) {_inner(item, images)}</p>" for at, item in _numbered(node))
+        return "\n".join(_point(at, item, images) for at, item in _numbered(node))
     return f"<{tag}{_attributes(node)}>{_columns(node)}{_inner(node, images)}</{tag}>"
+
+
+def _point(at: int, item: Node, images: Mapping[str, str]) -> str:
+    """A point: its letter stands in its first paragraph, and what follows within it behind."""
+    first, rest = (item["c"][0]["c"], item["c"][1:]) if item["c"] and item["c"][0]["t"] == "p" else ([], item["c"])
+    lead = f"<p>{point(at)}) {''.join(_html(child, images) for child in first)}".rstrip() + "</p>"
+    return "\n".join([lead, *(_html(child, images) for child in rest)])
 
 
 def _inner(node: Node, images: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from congvan.acts.confirmations import Answer
 from congvan.acts.obligations import Obligation
 from congvan.acts.passing_on import PassOn
 from congvan.errors import LetterRefused
+from congvan.letters.numbering import is_number
 from congvan.mail.address import parse_address
 from congvan.rules import requirements, uploads
 from congvan.rules.names import composed
@@ -36,7 +37,6 @@ _LONGEST_LINE = 120
 _FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 #: Names of fields are part of what is asked of the database.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_NUMBER = re.compile(r"[1-9]\d{0,5}[a-zđ]?|0\d{1,5}")
 
 _WAITING = frozenset({State.QUEUED, State.SENT, State.DELIVERED, State.UNDELIVERABLE, State.REJECTED})
 
@@ -150,7 +150,7 @@ def pass_on(sent: Mapping[str, str], page: Obligation, files: Mapping[str, Uploa
     """As to confirm, with the company's own number and its own PDF, both optional."""
     filled = _tick(fill(sent, ("name", "position", "number", "segment"), ("name", "position")), page)
     faults = dict(filled.faults)
-    if filled.values["number"] and not _NUMBER.fullmatch(filled.values["number"]):
+    if filled.values["number"] and not is_number(filled.values["number"]):
         faults["number"] = "bad_number"
     own = {}
     if OWN_PDF in files:

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from congvan.rules.records import NOTATION, NUMBER
+
 _Wording = tuple[str, str]
 
 
@@ -124,8 +126,8 @@ _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$": (
         "mã chỉ gồm chữ không dấu, chữ số, dấu chấm, gạch ngang và gạch dưới; không quá 40 ký tự"
     ),
-    r"^\d{1,6}[a-z]?$": "số văn bản gồm 1–6 chữ số, có thể thêm một chữ thường, ví dụ 125 hoặc 125a",
-    r"^[A-ZĐ][A-ZĐ0-9&._/-]*$": "ký hiệu viết hoa, không có dấu cách, ví dụ VP-TH",
+    NUMBER: "số văn bản gồm 1–6 chữ số, có thể thêm một chữ thường, ví dụ 125 hoặc 125a",
+    NOTATION: "ký hiệu bắt đầu bằng chữ in hoa, không có dấu cách, ví dụ VP-TH hoặc QĐ-TTg",
     r"^\d{0,10}$": "số đến chỉ gồm chữ số",
 }
 

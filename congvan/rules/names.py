@@ -35,6 +35,14 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def padded(number: str) -> str:
+    """A number below 10 gets a leading zero: "5" → "05" (NĐ 30/2020 Phụ lục I, mục II.3); letters after it stay."""
+    digits = re.match(r"\d+", number)
+    if digits is None:
+        return number
+    return f"{int(digits[0]):02d}{number[digits.end() :]}"
+
+
 # A sheet's headings are asked about for every kind of table and every delimiter that it might have.
 @lru_cache(maxsize=1024)
 def fold(text: str) -> str:

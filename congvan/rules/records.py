@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from congvan.rules.names import one_line
+from congvan.rules.names import one_line, padded
 from congvan.rules.requirements import Question
 
 
@@ -280,14 +280,20 @@ class Cascade(Record):
 # ---------------------------------------------------------------------------- the plan
 
 
+#: Số: digits, at most one letter after them; no document has the number 0.
+NUMBER = r"^0{0,5}[1-9][0-9]{0,5}[a-zđ]?$"
+#: Ký hiệu: capitals at first, small letters as in TTr, QyĐ (NĐ 30/2020 Phụ lục III), TTg, TƯ.
+NOTATION = r"^[A-ZÂĂĐÊÔƠƯ][A-ZÂĂĐÊÔƠƯa-zâăđêôơư0-9&._/()-]*$"
+
+
 class Directive(Record):
     """A document from above that this campaign implements.
 
     number, notation, issued_on, issuer, subject and SignerInfo follow NĐ 30/2020 Phụ lục VI.
     """
 
-    number: Annotated[str, Field(pattern=r"^\d{1,6}[a-z]?$", max_length=11)]
-    notation: Annotated[str, Field(pattern=r"^[A-ZĐ][A-ZĐ0-9&._/-]*$", max_length=30), BeforeValidator(nfc)]
+    number: Annotated[str, Field(pattern=NUMBER, max_length=11)]
+    notation: Annotated[str, Field(pattern=NOTATION, max_length=30), BeforeValidator(nfc)]
     issued_on: date
     issuer: Annotated[str, BeforeValidator(nfc), Field(min_length=1, max_length=200)]
     #: Whose instruction it carries: "chỉ đạo của ‹authority› tại văn bản số …".
@@ -303,7 +309,7 @@ class Directive(Record):
     @property
     def code(self) -> str:
         """Số/ký hiệu: "05/UBND-VX"."""
-        return f"{self.number}/{self.notation}"
+        return f"{padded(self.number)}/{self.notation}"
 
 
 class LetterText(Record):

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from congvan.almanac import CalendarFile, Window
 from congvan.almanac import build as build_calendars
@@ -43,6 +44,10 @@ class QuickPress:
         subject = sheet.subject or f"chuyển tiếp văn bản ({sheet.template})"
         html = f"<p>{escape(subject)}</p>"
         return Rendered(pdf, html, subject, hashlib.sha256(pdf).hexdigest(), subject, html)
+
+    def frame(self, sheet: Sheet) -> dict[str, Any]:
+        """To whom it goes, as its sheet has it."""
+        return {"addressees": list(sheet.addressees), "distribution": list(sheet.distribution)}
 
     def render_fragment(self, sheet: Sheet) -> str:
         """The subject as a paragraph."""

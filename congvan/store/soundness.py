@@ -159,6 +159,11 @@ _PAPERS = {
         " WHERE l.number IS NOT NULL AND l.symbol <> '' GROUP BY l.issuer, l.year, l.symbol HAVING count(*) > 1",
         "hai văn bản cùng số và ký hiệu",
     ),
+    "number of a letter that was dropped": Question(
+        "SELECT l.campaign_id campaign, l.id place FROM numbers n JOIN letters l ON l.id = n.letter_id"
+        " WHERE n.voided_why IS NULL AND l.state = 'CANCELLED' AND l.issued_at IS NULL",
+        "văn bản không ban hành mà số của nó chưa hủy",
+    ),
     "number without a letter": Question(
         "SELECT NULL campaign, n.issuer place FROM numbers n LEFT JOIN letters l ON l.id = n.letter_id"
         " WHERE n.letter_id IS NOT NULL AND n.voided_why IS NULL AND l.id IS NULL",

@@ -399,10 +399,10 @@ def test_a_file_that_differs_from_the_draft_is_refused_by_place_until_a_named_pe
 def test_numbers_are_reserved_allocated_voided_and_listed(desk: Desk) -> None:
     letter = live(desk)
     year = str(datetime.now(VIETNAM).year)
-    assert desk.run("number", "allocate", letter).status == 1
+    assert desk.run("number", "allocate", letter, "--by", "Lan").status == 1
     desk.must("number", "reserve", "BO-TM", "BTM-VPB", "--first", "5", "--last", "7", "--year", year, "--by", "Hoa")
     desk.must("number", "void", "BO-TM", "BTM-VPB", "5", "--year", year, "--why", "hỏng bản in", "--by", "Hoa")
-    assert desk.must("number", "allocate", letter).out.strip() == "06/BTM-VPB"
+    assert desk.must("number", "allocate", letter, "--by", "Lan").out.strip() == "06/BTM-VPB"
     found = desk.must("number", "register", "BO-TM", "--year", year, "--json").json
     assert [(one["code"], one["state"]) for one in found] == [
         ("05/BTM-VPB", "VOIDED"), ("06/BTM-VPB", "ALLOCATED"), ("07/BTM-VPB", "RESERVED"),

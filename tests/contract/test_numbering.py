@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import numbers
+from congvan.acts import clerks, numbers
 from congvan.acts.numbers import Series
 from congvan.clock import HandClock
 from congvan.errors import ActRefused
@@ -99,7 +99,7 @@ async def test_a_letter_that_asks_again_keeps_its_number(store: Store) -> None:
 async def test_a_reserved_block_is_given_out_whole_and_nothing_beyond_it(house: House) -> None:
     await numbers.reserve(house, SERIES, 95, 104, "Nguyễn Thị Văn Thư")
     keys = await letters(house.store, 13)
-    given = await asyncio.gather(*(numbers.allocate(house, key) for key in keys), return_exceptions=True)
+    given = await asyncio.gather(*(clerks.allocate(house, key, "Lan") for key in keys), return_exceptions=True)
     codes = sorted(one for one in given if isinstance(one, str))
     assert codes == sorted(f"{number:02d}/BQL-QHXD" for number in range(95, 105))
     refused = [one for one in given if isinstance(one, ActRefused)]
@@ -132,13 +132,13 @@ async def test_a_block_that_makes_no_sense_is_refused(house: House, first: int, 
 async def test_a_voided_number_stays_in_the_register_with_its_reason_and_is_never_given_again(house: House) -> None:
     await numbers.reserve(house, SERIES, 1, 4, "Lan")
     first, second, third = await letters(house.store, 3)
-    assert await numbers.allocate(house, first) == "01/BQL-QHXD"
+    assert await clerks.allocate(house, first, "Lan") == "01/BQL-QHXD"
     await numbers.void(house, SERIES, 1, "ghi nhầm trích yếu", "Lan")
     await numbers.void(house, SERIES, 2, "hỏng bản in", "Lan")
-    assert await numbers.allocate(house, first) == "03/BQL-QHXD", "its own number was voided: it gets another"
-    assert await numbers.allocate(house, second) == "04/BQL-QHXD"
+    assert await clerks.allocate(house, first, "Lan") == "03/BQL-QHXD", "its own number was voided: it gets another"
+    assert await clerks.allocate(house, second, "Lan") == "04/BQL-QHXD"
     with pytest.raises(ActRefused, match="dành sẵn"):
-        await numbers.allocate(house, third)
+        await clerks.allocate(house, third, "Lan")
     register = await numbers.register(house, "BQL", 2023)
     assert [(one["code"], one["state"]) for one in register] == [
         ("01/BQL-QHXD", "VOIDED"), ("02/BQL-QHXD", "VOIDED"), ("03/BQL-QHXD", "ALLOCATED"),
@@ -162,7 +162,7 @@ async def test_an_entered_number_takes_its_place_in_the_block_and_no_other_lette
     async with house.store.act() as ledger:
         await numbers.claim(ledger, SERIES, "1", first, NOW)
         await numbers.claim(ledger, SERIES, "77", third, NOW)  # of the clerk's own register
-    assert await numbers.allocate(house, second) == "02/BQL-QHXD"
+    assert await clerks.allocate(house, second, "Lan") == "02/BQL-QHXD"
     for number, letter, why in (
         ("1", second, "đã được cấp số 02"), ("2a", second, "đã được cấp số 02"), ("1", third, "văn bản khác"),
     ):  # fmt: skip
@@ -183,7 +183,7 @@ async def test_what_a_person_entered_in_an_exercise_the_engine_gives_to_no_other
     first, second = await letters(house.store, 2, "exercise")
     async with house.store.act() as ledger:
         await numbers.claim(ledger, ILLUSTRATED, "1", first, NOW)
-    assert await numbers.allocate(house, second) == "02/BQL-QHXD"
+    assert await clerks.allocate(house, second, "Lan") == "02/BQL-QHXD"
 
 
 async def test_a_number_belongs_to_the_book_of_its_year(house: House) -> None:
@@ -191,23 +191,23 @@ async def test_a_number_belongs_to_the_book_of_its_year(house: House) -> None:
     await numbers.reserve(house, SERIES, 3000, 3000, "Lan")
     await numbers.reserve(house, next_year, 5, 5, "Lan")
     (letter,) = await letters(house.store, 1)
-    assert await numbers.allocate(house, letter) == "3000/BQL-QHXD"
+    assert await clerks.allocate(house, letter, "Lan") == "3000/BQL-QHXD"
     house.clock.set(datetime(2024, 1, 2, 1, tzinfo=UTC))  # type: ignore[attr-defined]
     with pytest.raises(ActRefused, match="3000/BQL-QHXD của năm 2023"):
-        await numbers.allocate(house, letter)
+        await clerks.allocate(house, letter, "Lan")
     for number in ("3000", "5"):
         with pytest.raises(ActRefused, match="3000/BQL-QHXD của năm 2023"):
             async with house.store.act() as ledger:
                 await numbers.claim(ledger, next_year, number, letter, NOW)
     await numbers.void(house, SERIES, 3000, "sang năm mới", "Lan")
-    assert await numbers.allocate(house, letter) == "05/BQL-QHXD"
+    assert await clerks.allocate(house, letter, "Lan") == "05/BQL-QHXD"
 
 
 async def test_an_exercise_that_goes_on_into_the_new_year_takes_a_new_number_by_itself(house: House) -> None:
     (letter,) = await letters(house.store, 1, "exercise")
-    assert await numbers.allocate(house, letter) == "01/BQL-QHXD"
+    assert await clerks.allocate(house, letter, "Lan") == "01/BQL-QHXD"
     house.clock.set(datetime(2024, 1, 2, 1, tzinfo=UTC))  # type: ignore[attr-defined]
-    assert await numbers.allocate(house, letter) == "01/BQL-QHXD"
+    assert await clerks.allocate(house, letter, "Lan") == "01/BQL-QHXD"
     assert [one["state"] for one in await numbers.register(house, "BQL", -2023)] == ["VOIDED"]
 
 
@@ -215,7 +215,7 @@ async def test_an_exercise_that_goes_on_into_the_new_year_takes_a_new_number_by_
 async def test_the_number_of_a_letter_that_was_issued_is_never_voided(house: House, state: str) -> None:
     await numbers.reserve(house, SERIES, 1, 1, "Lan")
     (letter,) = await letters(house.store, 1)
-    await numbers.allocate(house, letter)
+    await clerks.allocate(house, letter, "Lan")
     async with house.store.act() as ledger:
         await ledger.change(Letter, Letter.id == letter, state=state, issued_at=NOW)
     with pytest.raises(ActRefused, match="đã ban hành"):
@@ -228,10 +228,10 @@ async def test_the_series_begins_anew_at_midnight_in_vietnam(house: House) -> No
     clock = house.clock
     assert isinstance(clock, HandClock)
     clock.set(datetime(2023, 12, 31, 16, 59, 59, tzinfo=UTC))
-    assert await numbers.allocate(house, keys[0]) == "01/BQL-QHXD"
-    assert await numbers.allocate(house, keys[1]) == "02/BQL-QHXD"
+    assert await clerks.allocate(house, keys[0], "Lan") == "01/BQL-QHXD"
+    assert await clerks.allocate(house, keys[1], "Lan") == "02/BQL-QHXD"
     clock.set(datetime(2023, 12, 31, 17, 0, 0, tzinfo=UTC))
-    assert await numbers.allocate(house, keys[2]) == "01/BQL-QHXD"
+    assert await clerks.allocate(house, keys[2], "Lan") == "01/BQL-QHXD"
     async with house.store.view() as ledger:
         years = await ledger.all(select(Number.year).order_by(Number.year))
     assert years == [-2024, -2023, -2023], "an illustration takes no number of the real register"
@@ -239,5 +239,5 @@ async def test_the_series_begins_anew_at_midnight_in_vietnam(house: House) -> No
 
 async def test_numbers_below_ten_bear_a_zero_and_larger_ones_none(house: House) -> None:
     await numbers.reserve(house, SERIES, 9, 11, "Lan")
-    given = [await numbers.allocate(house, key) for key in await letters(house.store, 3)]
+    given = [await clerks.allocate(house, key, "Lan") for key in await letters(house.store, 3)]
     assert given == ["09/BQL-QHXD", "10/BQL-QHXD", "11/BQL-QHXD"]

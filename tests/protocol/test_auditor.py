@@ -159,6 +159,10 @@ HANDS: dict[str, tuple[list[str], str]] = {
          "(SELECT letter_id FROM hops WHERE issuer IN ('BQL', 'INV-A'))"],
         "number twice",
     ),
+    "a letter was dropped and its number is neither void nor free": (
+        ["UPDATE letters SET state = 'CANCELLED', issued_at = NULL WHERE id = (SELECT letter_id FROM numbers LIMIT 1)"],
+        "number of a letter that was dropped",
+    ),
     "a number belongs to no letter": (["UPDATE numbers SET letter_id = 'gone'"], "number without a letter"),
     "a series has a gap": (["UPDATE numbers SET number = 90 WHERE number = 1"], "gap in a series"),
     "a letter's mail belongs to nobody": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from pypdf import PdfWriter
 
-from congvan.acts import closing, letters, numbers, registry, signed_files
+from congvan.acts import clerks, closing, letters, numbers, registry, signed_files
 from congvan.acts.numbers import Series
 from congvan.errors import ActRefused, BadInput
 from congvan.letters import comparing, upload
@@ -368,11 +369,49 @@ async def test_who_came_in_the_place_of_the_planned_signer_signs_what_waits(town
     assert "<b>Chu Đức Anh</b>" in (await letters.to_sign(town.house, letter.id, NUMBER, TODAY)).page
     day = date(2023, 12, 4)
     town.clock.set(at("2023-12-04", "09:00"))
+    assert "<b>Lê Thị Mới</b>" in (await letters.to_sign(town.house, letter.id)).page, "without a date: today's"
+    made_now = await letters.draft(town.house, (await town.hop("BQL")).id)
+    assert made_now.sheet.signer == new
     made = await letters.to_sign(town.house, letter.id, NUMBER, day)
     assert "<b>Lê Thị Mới</b>" in made.page
     assert "<b>Chu Đức Anh</b>" not in made.page
     issued = await letters.issue(town.house, letter.id, entered(signed(made.pdf), day=day))
     assert issued.sheet["signer"]["name"] == "Lê Thị Mới"
+
+
+async def test_a_letter_is_not_issued_with_a_date_that_has_passed_but_drafted_anew(
+    town: Town, waiting: Letter
+) -> None:
+    town.clock.set(at("2023-12-08", "16:00"))
+    old = await letters.to_sign(town.house, waiting.id, NUMBER, TODAY)
+    assert "trước 17 giờ 00 ngày 08/12/2023" in old.text
+    town.clock.set(at("2023-12-08", "17:00"))
+    with pytest.raises(ActRefused, match="hệ thống đã dự thảo lại với thời hạn mới"):
+        await letters.issue(town.house, waiting.id, entered(signed(old.pdf)))
+    day = date(2023, 12, 8)
+    new = await letters.to_sign(town.house, waiting.id, NUMBER, day)
+    assert "trước 17 giờ 00 ngày 15/12/2023" in new.text
+    await letters.issue(town.house, waiting.id, entered(signed(new.pdf), day=day))
+    await town.work()
+    assert (await town.delivery("INV-A")).due_at == at("2023-12-15", "17:00")
+
+
+async def test_a_draft_that_nobody_issues_for_weeks_asks_for_an_answer_in_time(town: Town, waiting: Letter) -> None:
+    await town.until("2023-12-20", "09:00")
+    assert "trước 17 giờ 00 ngày 22/12/2023" in (await letters.to_sign(town.house, waiting.id)).text
+
+
+async def test_a_letterhead_shows_the_telephone_of_an_office_that_is_in_use(town: Town) -> None:
+    gone = Contact(
+        email="a@inv-a.example", name="Ông Cũ", phone="0900 000 001", valid_until=date(2020, 1, 1), order=1
+    )
+    person = Contact(email="b@inv-a.example", name="Bà Mới", phone="0900 000 002", order=2)
+    office = Contact(email="c@inv-a.example", role="Văn thư", phone="0225 111 222", order=3)
+    await town.launch(people=register(INV_A={"contacts": (gone, person, office)}))
+    await town.work()
+    await town.say("BQL")
+    await town.work()
+    assert (await town.letter("INV-A")).sheet["issuer_phone"] == "0225 111 222"
 
 
 async def test_a_number_with_a_letter_is_cited_with_it(town: Town, waiting: Letter) -> None:
@@ -385,14 +424,47 @@ async def test_a_number_with_a_letter_is_cited_with_it(town: Town, waiting: Lett
     assert "Công văn số 125a/BQL-QHXD" in town.house.press.render(made.sheet).page
 
 
+async def test_the_number_of_a_letter_that_is_dropped_stays_in_the_register_with_the_reason(
+    town: Town, waiting: Letter
+) -> None:
+    await numbers.reserve(town.house, Series("BQL", "BQL-QHXD", 2023), 5, 9, "Lan")
+    assert await clerks.allocate(town.house, waiting.id, "Lan") == "05/BQL-QHXD"
+    hop = await town.hop("BQL")
+    noted = await town.all(EventRow, EventRow.stream == hop.id, EventRow.kind == "noted")
+    given = [(row.actor, row.data["numbered"]) for row in noted if "numbered" in row.data]
+    assert given == [("Lan", "05/BQL-QHXD")]
+    await closing.close(town.house, town.campaign, "Chu Đức Anh", now_matter_what=True)
+    first, *others = await numbers.register(town.house, "BQL", 2023)
+    assert (first["code"], first["state"]) == ("05/BQL-QHXD", "VOIDED")
+    assert first["why"].startswith("văn bản không ban hành: ")
+    assert {one["state"] for one in others} == {"RESERVED"}
+
+
+async def test_a_number_that_cannot_be_had_is_refused_to_the_first_of_two_who_have_to_say_yes(
+    town: Town, waiting: Letter
+) -> None:
+    series = Series("BQL", "BQL-QHXD", 2023)
+    town.house.settings = town.house.settings.model_copy(update={"issue_needs_two": True})
+    await numbers.reserve(town.house, series, 100, 101, "Lan")
+    await numbers.void(town.house, series, 100, "hỏng bản in", "Lan")
+    first, second = [
+        entered(signed((await letters.to_sign(town.house, waiting.id, number, TODAY)).pdf), number=number)
+        for number in ("100", "101")
+    ]
+    with pytest.raises(ActRefused, match="đã hủy"):
+        await clerks.enter(town.house, waiting.id, first)
+    assert await clerks.enter(town.house, waiting.id, second) is None
+    assert (await clerks.approve(town.house, waiting.id, "Hoa")).symbol == "101/BQL-QHXD"
+
+
 async def test_a_number_of_the_reserved_block_is_put_on_the_draft_and_then_issued(
     town: Town, waiting: Letter
 ) -> None:
     series = Series("BQL", "BQL-QHXD", 2023)
     with pytest.raises(ActRefused, match="dành sẵn"):
-        await numbers.allocate(town.house, waiting.id)
+        await clerks.allocate(town.house, waiting.id, "Lan")
     await numbers.reserve(town.house, series, 5, 9, "Lan")
-    assert await numbers.allocate(town.house, waiting.id) == "05/BQL-QHXD"
+    assert await clerks.allocate(town.house, waiting.id, "Lan") == "05/BQL-QHXD"
     other = signed(await drawn(town, waiting, number="6"))
     assert "đã được cấp số 05/BQL-QHXD" in await refused(town, waiting, other, number="6")
     file = signed((await letters.to_sign(town.house, waiting.id, "5", TODAY)).pdf)
@@ -475,6 +547,35 @@ def test_a_missing_line_of_an_appendix_is_shown() -> None:
     approved = comparing.approved(sheet, kinds.PRESS.render(sheet))
     found = comparing.compare(upload.read(kinds.PRESS.render(short).pdf), approved)
     assert [(one.place, one.draft) for one in found] == [("Phụ lục", " ".join(part.rows[-1]))]
+
+
+def test_a_list_of_four_thousand_is_compared_at_once() -> None:
+    sheet = kinds.urge().model_copy(update={"number": "5", "issued_on": TODAY})
+    rendered = kinds.PRESS.render(sheet)
+    rows = [f"{n} Công ty trách nhiệm hữu hạn sản xuất thương mại số {n}" for n in range(4_000)]
+    approved = comparing.approved(sheet, rendered)
+    wanted = (("Phụ lục", f"{row} KCN Mẫu") for row in [*rows, "0 thêm"])
+    approved = replace(approved, around=(*approved.around, *wanted))
+    own = upload.read(rendered.pdf)
+    file = replace(own, pages=(*own.pages, "\n".join(f"{row}\nKCN Mẫu" for row in rows)))
+    began = time.thread_time()
+    found = comparing.compare(file, approved)
+    assert time.thread_time() - began < 5, "two minutes where each row is looked for from each line"
+    assert [one.draft for one in found] == ["0 thêm KCN Mẫu"]
+
+
+def test_a_zero_more_or_less_is_the_same_number_and_the_same_day() -> None:
+    day = date(2024, 3, 5)
+    sheet = kinds.board(number="5", issued_on=day)
+    approved = comparing.approved(sheet, kinds.PRESS.render(sheet))
+    own = upload.read(kinds.PRESS.render(sheet).pdf)
+    for printed, written in (("tháng 3", "tháng 03"), ("ngày 05", "ngày 5"), ("05/B", "5/B"), ("05/B", "005/B")):
+        file = replace(own, pages=tuple(page.replace(printed, written) for page in own.pages))
+        assert file != own
+        assert comparing.compare(file, approved) == []
+    for printed, written in (("tháng 3", "tháng 30"), ("ngày 05", "ngày 50"), ("05/BQL", "50/BQL")):
+        file = replace(own, pages=tuple(page.replace(printed, written) for page in own.pages))
+        assert [one.fatal for one in comparing.compare(file, approved)] == [True]
 
 
 def test_number_and_date_that_the_signing_tool_stamped_are_read_too() -> None:

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import unicodedata
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
@@ -14,19 +15,19 @@ import pdfplumber
 import pytest
 from pypdf import PdfReader
 
-from congvan.letters import fragment, numbering, writing
+from congvan.acts import wording
+from congvan.letters import faces, fragment, numbering, office_words, writing
 from congvan.letters.fragment import WordsRefused
 from congvan.letters.press import Press
 from congvan.letters.sheet import Appendix, Sheet
-from congvan.rules.records import Urgency
-from tests.protocol.test_letters_kinds import PRESS, ROOT, board, company, report
+from congvan.rules.records import Directive, Urgency
+from tests.protocol.test_letters_kinds import PRESS, ROOT, board, company, correction, report, saying
 
 
 @pytest.mark.parametrize(
     ("number", "written"), [("5", "05"), ("05", "05"), ("10", "10"), ("2514", "2514"), ("7a", "07a")]
 )
 def test_a_number_below_ten_gets_a_leading_zero(number: str, written: str) -> None:
-    assert numbering.padded(number) == written
     assert numbering.code(number, "BQL-QHXD") == f"{written}/BQL-QHXD"
 
 
@@ -36,7 +37,32 @@ def test_a_symbol_is_a_notation_or_a_pattern() -> None:
     assert numbering.code("3", "") == "03"
     assert numbering.is_number("2514")
     assert numbering.is_number("25a")
+    assert numbering.is_number("07đ")
     assert not numbering.is_number("25/BQL")
+    assert not numbering.is_number("00")
+
+
+@pytest.mark.parametrize(
+    "notation",
+    [
+        "QĐ-TTg", "CT-TTg", "CĐ-TTg", "NĐ-CP", "TTr-SXD", "CTr-UBND", "QyĐ-BQL", "KL-TƯ", "CV/TƯ", "TT-BCA(C07)",
+        "UBND-VX", "VP-NCKTGS",
+    ],
+)  # fmt: skip
+def test_a_symbol_from_above_may_have_small_letters_and_stands_on_one_line(notation: str) -> None:
+    made = Directive.model_validate(
+        {"number": "1234", "notation": notation, "issued_on": "2023-11-29", "issuer": "Chính phủ", "subject": "chuyện"}
+    )
+    lines = [f"<p>{'x' * width} thực hiện văn bản của cơ quan cấp trên số {made.code}.</p>" for width in range(1, 60)]
+    reader = PdfReader(io.BytesIO(PRESS.render(saying("".join(lines))).pdf))
+    text = "".join(page.extract_text() for page in reader.pages)
+    assert text.count(made.code) == len(lines), "broken over two lines"
+
+
+@pytest.mark.parametrize("notation", ["qđ-BQL", "QĐ BQL", "-BQL", ""])
+def test_what_is_no_symbol_is_refused(notation: str) -> None:
+    with pytest.raises(ValueError, match="notation"):
+        Directive(number="5", notation=notation, issued_on=date(2023, 11, 29), issuer="A", subject="x")
 
 
 @pytest.mark.parametrize(
@@ -77,25 +103,104 @@ def test_lists_and_figures_are_written_as_vietnamese_does() -> None:
     assert numbering.thousands(1234.5) == "1.234,5"
 
 
-def test_a_copy_says_its_form_its_maker_and_when_it_was_signed_in_vietnam() -> None:
-    signed_at = datetime(2023, 12, 4, 3, 12, 33, tzinfo=UTC)
-    assert numbering.copy_note("SAO Y", "Văn phòng Ban", signed_at) == (
-        "SAO Y; Văn phòng Ban", "04/12/2023 10:12:33 +07:00",
-    )  # fmt: skip
-    assert numbering.attachment_note("05/BQL-QHXD", signed_at)[0] == "Số: 05/BQL-QHXD"
-    with pytest.raises(ValueError, match="SAO Y"):
-        numbering.copy_note("COPY", "Văn phòng Ban", signed_at)
-    with pytest.raises(ValueError, match="aware"):
-        numbering.signing_time(datetime(2023, 12, 4))  # noqa: DTZ001
+def test_what_the_first_face_lacks_another_one_prints() -> None:
+    signs = "αβµΩЖ№☐☑✓√∆≈→"
+    with pdfplumber.open(io.BytesIO(PRESS.render(saying(f"Chất {signs} và khí <b>Ω</b>.")).pdf)) as file:
+        printed = [one for one in file.pages[0].chars if one["text"] in signs]
+    assert {one["text"] for one in printed} == set(signs)
+    assert {one["text"] for one in printed if "CVSerif" in one["fontname"]} == set("µ№≈→"), "else it is a box"
+
+
+def test_a_page_says_where_it_has_no_letters_for_what_somebody_wrote_and_shows_no_boxes() -> None:
+    row = ("1", "Công ty LG 한국", "KCN Mẫu", "08/12/2023", "2")
+    part = Appendix(title="DANH SÁCH", columns=("STT", "Tổ chức", "KCN", "Thời hạn", "Số lần nhắc"), rows=(row,))
+    made = PRESS.render(board(appendices=(part,)))
+    assert made.frame["appendices"][0]["rows"] == [["1", "Công ty LG [chữ không in được]", *row[2:]]]
+    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(made.pdf)).pages)
+    assert "chữ không in được" in " ".join(text.split())
+    assert faces.unshown(text + made.page) == ""
+
+
+def test_points_go_on_after_y_and_what_stands_within_one_stays_behind_its_letter() -> None:
+    items = "".join(f"<li>mục {number}</li>" for number in range(25))
+    made = PRESS.render(saying(f'<ol type="a">{items}</ol>'))
+    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(made.pdf)).pages)
+    for line in ("y) mục 22", "aa) mục 23", "ab) mục 24"):
+        assert line in text
+        assert line in made.body
+    nested = '<ol type="a"><li>một<ul><li>x</li></ul></li><li><p>p1</p><p>p2</p></li></ol>'
+    assert writing.html(fragment.read(nested)).splitlines() == [
+        "<p>a) một</p>", "<ul><li>x</li></ul>", "<p>b) p1</p>", "<p>p2</p>",
+    ]  # fmt: skip
+
+
+def test_a_name_that_ends_in_an_abbreviation_keeps_its_dot() -> None:
+    names = ("Công ty LG Electronics Co., Ltd.", "Các đơn vị;", "Nomura Corp.")
+    assert PRESS.render(board(addressees=names)).frame["addressees"] == [
+        "Công ty LG Electronics Co., Ltd.;", "Các đơn vị;", "Nomura Corp.",
+    ]  # fmt: skip
+
+
+def test_a_reason_that_ends_in_a_dot_is_printed_with_one() -> None:
+    sheet = correction()
+    said = sheet.model_copy(update={"context": {**sheet.context, "why": "Do sơ suất khi soạn thảo."}})
+    assert "soạn thảo.</p>" in PRESS.render(said).html
+
+
+def test_mails_cite_a_document_from_above_as_letters_do() -> None:
+    one = Directive(number="5", notation="UBND-VX", issued_on=date(2024, 1, 2), issuer="A", subject="x", kind="Chỉ thị")
+    assert wording.cited(one) == "Chỉ thị số 05/UBND-VX ngày 02/01/2024 của A"
+    assert wording.cited(one.model_copy(update={"kind": "Văn bản"})).startswith("văn bản số 05/UBND-VX")
 
 
 def test_every_urgency_has_its_stamp() -> None:
     assert [numbering.STAMPS[one] for one in Urgency] == ["", "KHẨN", "THƯỢNG KHẨN", "HỎA TỐC", "HỎA TỐC HẸN GIỜ"]
 
 
-@pytest.mark.parametrize("text", ["MẬT", "Dòng đầu\n TỐI MẬT \nDòng sau", "văn bản TUYỆT MẬT số 1", "[MẬT]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MẬT", "Dòng đầu\n TỐI MẬT \nDòng sau", "văn bản TUYỆT MẬT số 1", "[MẬT]", "số 1 TỐI  MẬT", "số 1 TỐI\u00a0MẬT",
+        "số 1 TUYỆT\tMẬT",
+    ],
+)  # fmt: skip
 def test_a_secrecy_stamp_is_seen(text: str) -> None:
     assert "MẬT" in numbering.secret_stamp(text)
+    assert numbering.secret_stamp(numbering.quoted(text)) == ""
+
+
+_SHEET = '<x:worksheet xmlns:x="urn:s"><x:sheetData>{cells}</x:sheetData>{margins}</x:worksheet>'
+
+
+@pytest.mark.parametrize(
+    ("part", "written"),
+    [
+        ("word/document.xml", "<w:p><w:r><w:t>TỐI</w:t></w:r><w:r><w:tab/></w:r><w:r><w:t>MẬT</w:t></w:r></w:p>"),
+        ("word/document.xml", "<w:p><w:r><w:t>số 1 TỐI</w:t><w:br/><w:t>MẬT</w:t></w:r></w:p>"),
+        ("word/header1.xml", "<w:p><w:t>MẬT</w:t></w:p>"),
+        ("xl/sharedStrings.xml", "<si><t>Kế hoạch</t></si><si><t>MẬT</t></si>"),
+        (
+            "xl/worksheets/sheet1.xml",
+            _SHEET.format(
+                cells='<x:c t="inlineStr"><x:is><x:t>MẬT</x:t></x:is></x:c><x:c><x:v>1</x:v></x:c>', margins=""
+            ),
+        ),
+        (
+            "xl/worksheets/sheet2.xml",
+            _SHEET.format(
+                cells="",
+                margins="<x:headerFooter><x:oddHeader>&amp;L&amp;&quot;Arial,Bold&quot;&amp;14MẬT&amp;RKế hoạch"
+                "</x:oddHeader></x:headerFooter>",
+            ),
+        ),
+        ("xl/drawings/drawing1.xml", "<a:p><a:r><a:t>MẬT</a:t></a:r></a:p>"),
+    ],
+)
+def test_a_secrecy_stamp_is_seen_wherever_an_office_file_has_it(part: str, written: str) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(part, written)
+    assert numbering.secret_stamp(office_words.words(file.getvalue())).endswith("MẬT")
 
 
 @pytest.mark.parametrize("text", ["bảo mật thông tin", "BẢO MẬT THÔNG TIN", "bí mật", "CÔNG TY MẬT ONG", ""])

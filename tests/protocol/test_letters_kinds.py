@@ -72,6 +72,11 @@ def board(**changes: Any) -> Sheet:
     return Sheet(**(values | changes))
 
 
+def saying(opening: str, **changes: Any) -> Sheet:
+    """The Board's letter with these words at its beginning."""
+    return board(context=context(letter=PLAN.letter.model_dump(mode="json") | {"opening": opening}), **changes)
+
+
 def plain_frame(template: str, **changes: Any) -> Sheet:
     """A sheet whose subject, addressees and Nơi nhận the template supplies."""
     return board(template=template, subject="", addressees=(), distribution=(), **changes)

@@ -84,6 +84,7 @@ WORDING: list[tuple[str, str, CampaignPlan, CampaignPlan, str]] = [
         "letter.requests[1]",
     ),
     ("secret", "error", requests("<p>MẬT</p>\nNội dung."), requests("Bảo mật thông tin."), "letter.requests[1]"),
+    ("typeface", "error", requests("Về 화학."), requests("Về α, Ω, ☐, Общество."), "letter.requests[1]"),
     ("html", "error", requests("<h1>To</h1>"), requests("<b>Đậm</b>"), "letter.requests[1]"),
     ("html", "error", requests("Về {{ letter.subjct }}"), requests("Về {{ letter.subject }}"), "letter.requests[1]"),
     ("html", "error", requests("{% if parks %}Gửi các khu"), requests("<i>Gửi</i> các khu"), "letter.requests[1]"),
@@ -148,8 +149,12 @@ def test_a_symbol_outside_the_form_stops_the_launch(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{number}/BQL-QHXD", "{number}/UBND", "{number}/CĐ-BQL", "{number}/{abbreviation}-TH"]
-)
+    "text",
+    [
+        "{number}/BQL-QHXD", "{number}/UBND", "{number}/CĐ-BQL", "{number}/{abbreviation}-TH", "{number}/TTr-BQL",
+        "{number}/QyĐ-BQL", "{number}/BCĐTƯ-VP",
+    ],
+)  # fmt: skip
 def test_a_symbol_of_the_form_passes(text: str) -> None:
     assert lint(PLAN, symbol(text)) == []
 

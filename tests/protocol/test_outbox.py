@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 import pytest
 
-from congvan.acts import amending, campaigns, deliveries, hops, mails, outbox, recalls, telling
+from congvan.acts import amending, campaigns, deliveries, hops, mails, outbox, recalls, telling, wording
 from congvan.acts.composing import Composer
 from congvan.house import House
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import Event, State
-from congvan.store.tables import Attempt, Delivery, Letter, Message
+from congvan.store.ledger import Ledger
+from congvan.store.tables import Attempt, Delivery, File, Letter, Message
 from tests.conftest import Postbox, at
 from tests.protocol.world import PLAN, Town, address
 
@@ -543,3 +544,21 @@ async def test_a_name_that_stands_on_two_lines_in_the_book_holds_up_no_mail(town
     (mail,) = town.postbox.to(address("VP"))
     assert str(mail["To"]) == f"Văn phòng Ban Quản lý <{address('VP')}>"
     assert (await town.delivery("VP")).state == "SENT"
+
+
+async def test_of_all_files_only_those_that_travel_are_weighed(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    hop_id = await opening(town)
+    weighed: list[set[str]] = []
+    weigh = wording.sizes_of
+
+    async def noted(ledger: Ledger, keys: Iterable[str]) -> dict[str, int]:
+        weighed.append(set(keys))
+        return await weigh(ledger, weighed[-1])
+
+    monkeypatch.setattr(wording, "sizes_of", noted)
+    await outbox.dispatch(town.house, town.postbox, hop_id)
+    travelled = {one["sha256"] for row in await town.all(Message, Message.hop_id == hop_id) for one in row.enclosures}
+    assert weighed == [travelled], "once, and nothing else"
+    assert len(await town.all(File)) > len(travelled)
+    (mail,) = town.postbox.to(address("T-OUT"))
+    assert " 0 kB" not in str(mail.get_body(("plain",)))

@@ -6,6 +6,7 @@ import io
 import random
 from collections import Counter
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pdfplumber
@@ -19,6 +20,8 @@ from congvan.acts import (
     campaigns,
     closing,
     figures,
+    letters,
+    numbers,
     recalls,
     registers,
     registry,
@@ -26,6 +29,7 @@ from congvan.acts import (
     results,
     seals,
 )
+from congvan.acts.numbers import Series
 from congvan.commands.reports import _data
 from congvan.commands.workbook import workbook
 from congvan.letters import word
@@ -34,9 +38,11 @@ from congvan.rules.protocol import Event, State, settled, settling_states
 from congvan.rules.records import Settles
 from congvan.store.tables import Campaign, Case, Delivery, Letter, OrganisationRow, ParkRow
 from tests.conftest import at
+from tests.protocol.test_issue import entered, go_live
 from tests.protocol.test_requirements import GOOD, asking
 from tests.protocol.test_stories_changes import board_letter, replaced
-from tests.protocol.world import PARKS, Town
+from tests.protocol.world import PARKS, PLAN, Town
+from tests.signing import signed
 
 NUMBER = 5_000
 
@@ -257,6 +263,50 @@ async def test_the_registers_of_documents_in_and_of_their_answers(opened: Town) 
     assert row["Thời hạn giải quyết"] == "17:00 08/12/2023"
     assert "đã hoàn thành 1/" in row["Tiến độ giải quyết"]
     assert row["Số, ký hiệu văn bản trả lời"] == "01/BQL-QHXD"
+
+
+async def test_two_offices_may_give_the_same_symbol_on_the_same_day_and_both_stand_in_the_register(town: Town) -> None:
+    one = PLAN.directives[0].model_copy(update={"issuer": "UBND quận Hải An", "arrival_number": "3001"})
+    other = one.model_copy(update={"issuer": "UBND huyện An Dương", "arrival_number": "3002"})
+    again = one.model_copy(update={"arrival_number": ""})
+    await town.launch(directives=(one, other, again))
+    for kind in ("incoming", "tracking"):
+        found = await registers.register(town.house, kind, 2023, exercises=True)
+        assert [row[0 if kind == "tracking" else 1] for row in found.rows] == ["3001", "3002"]
+
+
+async def test_the_register_says_of_a_report_and_of_an_urging_letter_what_they_print_and_how_many_left(
+    opened: Town,
+) -> None:
+    await opened.until("2023-12-22", "09:00")
+    (report,) = await opened.all(Letter, Letter.kind == "report")
+    await letters.play_issue(opened.house, report.id, "Văn thư")
+    await opened.until("2023-12-25", "09:00")
+    found = await registers.register(opened.house, "outgoing", 2023, exercises=True)
+    rows = {row["Số, ký hiệu văn bản"]: row for row in (_row(found, at) for at in range(len(found.rows)))}
+    urge, report_row = rows["02/BQL-QHXD"], rows["01/BC-BQL"]
+    assert urge["Nơi nhận văn bản"] == "Các đơn vị có tên trong Phụ lục kèm theo; Tổ chức UBND-HP (để báo cáo)"
+    urged = {line.split()[2] for line in await opened.diary("urge") if line.startswith("12/12")}
+    assert int(urge["Số lượng bản"]) == len(urged) + 1, "and whoever stands in Nơi nhận"
+    assert urge["Ngày chuyển"] == "12/12/2023"
+    assert (report_row["Nơi nhận văn bản"], report_row["Đơn vị, người nhận bản lưu"]) == ("Tổ chức UBND-HP", "VT")
+    assert (report_row["Số lượng bản"], report_row["Ngày chuyển"]) == ("1", "22/12/2023")
+
+
+async def test_a_voided_number_has_no_date_and_stands_beside_its_neighbours(town: Town, tmp_path: Path) -> None:
+    waiting = await go_live(town, tmp_path)
+    series = Series("BQL", "BQL-QHXD", 2023)
+    await numbers.reserve(town.house, series, 99, 102, "Lan")
+    await town.until("2023-12-05", "09:00")
+    day = date(2023, 12, 5)
+    made = await letters.to_sign(town.house, waiting.id, "100", day)
+    await letters.issue(town.house, waiting.id, entered(signed(made.pdf), number="100", day=day))
+    for number in (101, 99):
+        await numbers.void(town.house, series, number, "hỏng bản in", "Lan")
+    found = await registers.register(town.house, "outgoing", 2023)
+    assert [(row[0], row[1]) for row in found.rows] == [
+        ("99/BQL-QHXD", ""), ("100/BQL-QHXD", "05/12/2023"), ("101/BQL-QHXD", ""),
+    ]  # fmt: skip
 
 
 async def test_exercises_and_other_years_stand_in_no_register_of_the_office(opened: Town) -> None:

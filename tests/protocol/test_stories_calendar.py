@@ -132,3 +132,17 @@ def test_a_term_over_the_swapped_days_of_january_2026_is_the_one_that_was_announ
     due, start = at("2026-01-07", "17:00"), at("2025-12-30", "09:00")
     term = Deadline(working_days=5, calendar="state")
     assert reckoned_anew(due, start, term, old, new) == at("2026-01-08", "17:00")
+
+
+async def test_a_reminder_counts_the_days_on_which_its_reader_works(town: Town) -> None:
+    town.clock.set(at("2024-04-26"))
+    await town.launch(audience=to("T-OUT"))
+    await town.work()
+    await town.say("BQL")
+    await town.until("2024-05-03", "09:00")
+    assert (await town.delivery("T-OUT")).due_at == at("2024-05-07", "17:00")
+    mail = town.postbox.to(address("T-OUT"))[-1]
+    body = mail.get_body(("plain",))
+    assert body is not None
+    said = str(body.get_content())
+    assert "Còn 02 ngày làm việc" in said, "the make-up Saturday of 04/5 is the State's alone"

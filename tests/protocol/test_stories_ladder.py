@@ -6,15 +6,21 @@ import io
 import re
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pypdf import PdfReader
 
-from congvan.acts import campaigns, closing, escalations, letters
+from congvan.acts import campaigns, closing, escalations, letters, reporting, signed_files, telling
 from congvan.errors import ActRefused
+from congvan.house import House
+from congvan.letters import upload
+from congvan.letters.fragment import WordsRefused
+from congvan.letters.sheet import Sheet
 from congvan.rules.protocol import Event
 from congvan.rules.records import Contact, Rung
-from congvan.store.tables import Case, EventRow, Letter
+from congvan.store.ledger import Ledger
+from congvan.store.tables import Campaign, Case, EventRow, Letter
 from tests.conftest import at
 from tests.protocol.test_issue import drawn, entered, go_live
 from tests.protocol.test_stories_silence import codes, sheets
@@ -113,6 +119,9 @@ async def test_nothing_leaves_before_the_clerk_issues_it_and_then_it_goes_to_who
     row = await town.delivery("T-OUT")
     (event,) = await town.all(EventRow, EventRow.stream == row.id, EventRow.kind == "urged")
     assert (row.urged, event.data["round"], event.data["code"]) == (1, 1, "2600/BQL-QHXD")
+    (copy,) = [mail for mail in town.postbox.to(address("UBND-HP")) if "2600/BQL-QHXD" in str(mail["Subject"])]
+    assert names(copy)[0] == "2600_BQL-QHXD.pdf"
+    assert "để báo cáo" in text_of(copy), "as its Nơi nhận says"
     mail = town.postbox.to(address("T-OUT"))[-1]
     assert names(mail) == ["2600_BQL-QHXD.pdf", "2514_BQL-QHXD.pdf", "8184.pdf"]
     assert "17 giờ 00 ngày 15/12/2023" in text_of(mail)
@@ -224,6 +233,46 @@ async def test_the_report_of_the_closing_takes_the_place_of_the_one_that_the_lad
     assert states == {"CANCELLED", "PENDING_ISSUE"}
     await outside.until("2023-12-29", "09:00")
     assert (await outside.diary("issue_wanted"))[-1].endswith("issue_wanted"), "the report of the closing is chased"
+
+
+async def test_a_reason_that_names_a_stamp_of_secrecy_stands_in_the_report(opened: Town) -> None:
+    await opened.say("T-OUT", Event.REJECTED, reason="Văn bản cấp trên đóng dấu TỐI  MẬT, không nhận qua thư điện tử")
+    await opened.until("2023-12-22", "09:00")
+    await closing.close(opened.house, opened.campaign, BY, now_matter_what=True)
+    report = await opened.one(Letter, Letter.kind == "report", Letter.state == "PENDING_ISSUE")
+    sheet = Sheet.model_validate({key: value for key, value in report.sheet.items() if key not in ("due_at", "dues")})
+    file = opened.house.press.render(sheet).pdf
+    assert "đóng dấu tối mật" in " ".join(upload.read(file).text.split())
+    signed_files.refuse_secret_file(file, "báo cáo")
+
+
+async def test_a_report_that_cannot_be_printed_keeps_no_other_campaign_from_being_told(
+    outside: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = outside.campaign
+    second = await outside.launch(code="9999", audience=to("T-OUT"))
+    await outside.work()
+    await outside.say("BQL")
+    await outside.until("2023-12-22", "07:59")
+    sheet_of = reporting.report_sheet
+
+    async def unprintable(house: House, ledger: Ledger, campaign: Campaign, *given: Any, **more: Any) -> Sheet:
+        if campaign.id == first:
+            raise WordsRefused("thẻ <x> không dùng trong văn bản")
+        return await sheet_of(house, ledger, campaign, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reporting, "report_sheet", unprintable)
+        outside.clock.set(at("2023-12-22", "08:00"))
+        with pytest.raises(WordsRefused):
+            await telling.tell(outside.house)
+        assert await telling.tell(outside.house) == [], "nothing stays due"
+    report = await outside.one(Letter, Letter.kind == "report")
+    assert report.campaign_id == second
+    rungs = {case.campaign_id: (case.rung, case.tell_at) for case in await outside.all(Case)}
+    assert rungs == {first: (2, at("2023-12-25")), second: (3, None)}
+    await outside.until("2023-12-25")
+    assert len(await outside.all(Letter, Letter.kind == "report")) == 2
 
 
 # ------------------------------------------------------------------------------------ cases

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from congvan.acts import amending, escalations, extending, recalls, signed_files
+from congvan.acts import amending, clerks, escalations, extending, numbers, recalls, signed_files
 from congvan.errors import ActRefused
 from congvan.rules.protocol import Event
 from congvan.rules.records import Urgency
@@ -44,6 +44,24 @@ async def test_a_draft_that_names_who_has_more_time_is_not_issued_and_the_next_o
     assert "Tổ chức T-OUT" not in listed(new)
     await issue(town, new, "2601")
     assert [line.split()[2] for line in await town.diary("urge")] == ["INV-A", "INV-B", "VP"]
+
+
+async def test_an_overtaken_draft_gets_no_number_and_the_one_it_has_is_voided_with_it(
+    town: Town, tmp_path: Path
+) -> None:
+    await live(town, tmp_path, audience=to("T-OUT"))
+    await numbers.reserve(town.house, numbers.Series("BQL", "BQL-QHXD", 2023), 3000, 3009, "Lan")
+    await town.until("2023-12-12", "09:00")
+    (draft,) = await urges(town)
+    assert await clerks.allocate(town.house, draft.id, "Lan") == "3000/BQL-QHXD"
+    town.clock.set(at("2023-12-15", "17:00"))
+    with pytest.raises(ActRefused, match="hạn chót in trong công văn đôn đốc này"):
+        await clerks.allocate(town.house, draft.id, "Lan")
+    await town.until("2023-12-18", "08:00")
+    _, new = await urges(town)
+    assert await clerks.allocate(town.house, new.id, "Lan") == "3001/BQL-QHXD"
+    states = {one["code"]: one["state"] for one in await numbers.register(town.house, "BQL", 2023)}
+    assert (states["3000/BQL-QHXD"], states["3001/BQL-QHXD"]) == ("VOIDED", "ALLOCATED")
 
 
 async def test_a_decision_in_the_moment_of_the_issue_keeps_the_letter_from_him(

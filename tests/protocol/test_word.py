@@ -15,11 +15,13 @@ from typing import Any
 
 import docx
 import pytest
+from docx.enum.section import WD_ORIENT, WD_SECTION
 from docx.oxml.ns import qn
 
+from congvan.errors import ActRefused
 from congvan.letters import comparing, upload, word, word_template
 from congvan.letters.press import Press
-from congvan.letters.sheet import Sheet
+from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.records import Urgency
 from tests.protocol import test_letters_kinds as kinds
 from tests.protocol.test_letters_kinds import PRESS, TEMPLATES, board
@@ -156,6 +158,8 @@ def test_an_illustration_says_so_on_the_word_copy() -> None:
     section = made.sections[0]
     for header in (section.first_page_header, section.header):
         assert "BẢN MINH HỌA" in header.paragraphs[0].text
+    both = opened(word.document(PRESS, board(illustration=True, internal=True))).sections[0]
+    assert both.header.paragraphs[0].text == "BẢN MINH HỌA LƯU HÀNH NỘI BỘ"
     plain = opened(word.document(PRESS, board())).sections[0]
     assert "MINH HỌA" not in plain.first_page_header.paragraphs[0].text
 
@@ -167,6 +171,47 @@ def test_title_subject_author_and_language_stand_in_the_files_properties() -> No
     assert core.subject == kinds.PLAN.letter.subject
     assert core.author == "Ban Quản lý Khu kinh tế Hải Phòng"
     assert core.language == "vi"
+
+
+def _grids(data: bytes) -> list[tuple[list[int], list[list[int]]]]:
+    """Of each table with lines: the widths of its columns in mm, and how many columns each cell of a row takes."""
+    made = opened(data)
+    lined = [table for table in made.tables if table.style is not None and table.style.name == "Table Grid"]
+    return [
+        ([round(column.w.mm) for column in table._tbl.tblGrid.gridCol_lst],
+         [[cell.grid_span for cell in row._tr.tc_lst] for row in table.rows])
+        for table in lined
+    ]  # fmt: skip
+
+
+def test_each_table_has_its_own_widths_and_a_wide_cell_takes_several_columns() -> None:
+    sheet = kinds.saying(
+        "<ul><li>mục<table><tr><td>a</td><td>b</td></tr></table></li></ul>"
+        '<table><colgroup><col width="10%"><col width="90%"></colgroup><tr><td>1</td><td>hai</td></tr></table>'
+        '<table><tr><th colspan="2">Tổng hợp</th><th>C</th></tr><tr><td>1</td><td>2</td><td>3</td></tr></table>'
+    )
+    assert _grids(word.document(PRESS, sheet)) == [
+        ([82, 82], [[1, 1]]), ([16, 149], [[1, 1]]), ([55, 55, 55], [[2, 1], [1, 1, 1]]),
+    ]  # fmt: skip
+
+
+def test_an_appendix_has_pages_and_widths_of_its_own_across_where_its_table_is_wide() -> None:
+    row = ("1", "Công ty Mẫu")
+    wide = Appendix(title="A", columns=("STT", "Tên"), rows=(row,), landscape=True, widths=("20mm", "1fr"))
+    plain = Appendix(title="B", columns=("STT", "Tên"), rows=(row,))
+    data = word.document(PRESS, board(appendices=(wide, plain)))
+    pages = [(round(one.page_width.mm), one.orientation, one.start_type) for one in opened(data).sections]
+    upright, across, new = WD_ORIENT.PORTRAIT, WD_ORIENT.LANDSCAPE, WD_SECTION.NEW_PAGE
+    assert pages == [(210, upright, new), (297, across, new), (210, upright, new)]
+    starts = [one._sectPr.find(qn("w:pgNumType")) is not None for one in opened(data).sections]
+    assert starts == [False, True, True], "each appendix counts its pages from 1"
+    assert all("PAGE" in one.header._element.xml for one in opened(data).sections)
+    assert [widths for widths, _ in _grids(data)] == [[20, 232], [14, 151]]
+
+
+def test_a_companys_letter_gets_no_head_of_the_state() -> None:
+    with pytest.raises(ActRefused, match="bản Word"):
+        word.document(PRESS, kinds.company())
 
 
 # ------------------------------------------------------------------------------------ safety
