@@ -14,6 +14,7 @@ from congvan import policy_check, reach_check
 from congvan.check_ground import Ground, valid
 from congvan.errors import Fault
 from congvan.rules.cascade import bears, policy_for
+from congvan.rules.names import illegible
 from congvan.rules.records import CampaignPlan, Cascade, Directive, Register, Settles
 from congvan.rules.requirements import MOST_FILES, MOST_QUESTIONS, Kind
 
@@ -40,6 +41,7 @@ def check(
     """
     ground = Ground(file or plan.code, {one.code: one for one in register.organisations}, now, lines or {})
     faults = check_cascade(cascade, register, now, file=cascade_file)
+    faults += _legible(ground, "", plan.model_dump())
     faults += _audience(ground, plan, cascade, register)
     faults += policy_check.of_plan(ground, plan, cascade)
     faults += _questions(ground, plan, cascade)
@@ -125,6 +127,18 @@ def _reached(root: str, below: Mapping[str, Sequence[str]]) -> set[str]:
             reached.add(level)
             waiting.extend(below.get(level, ()))
     return reached
+
+
+def _legible(ground: Ground, place: str, value: object) -> Iterator[Fault]:
+    """Faults for texts that no letter and no database can carry; of a file `reading` has told already."""
+    if isinstance(value, str) and (strange := illegible(value)):
+        yield ground.fault(place, f"ký tự không đọc được ({strange})", "gõ lại giá trị")
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from _legible(ground, f"{place}.{name}" if place else str(name), one)
+    elif isinstance(value, list | tuple):
+        for number, one in enumerate(value, 1):
+            yield from _legible(ground, f"{place}[{number}]", one)
 
 
 def _audience(ground: Ground, plan: CampaignPlan, cascade: Cascade, register: Register) -> Iterator[Fault]:

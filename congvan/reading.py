@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from pydantic_core import ErrorDetails
 from congvan.errors import BadInput, Fault
 from congvan.plan_check import check, check_cascade
 from congvan.registry.faults import explain, shown
+from congvan.rules.names import illegible
 from congvan.rules.records import CampaignPlan, Cascade
 
 __all__ = ["check", "check_cascade", "lines_of", "read_cascade", "read_plan", "read_record"]
@@ -121,6 +124,8 @@ def _load(file: str, data: bytes) -> _Document:
         raise BadInput([_syntax(file, error)]) from error
     except RecursionError as error:
         raise BadInput([Fault(file, "", "các mục lồng nhau quá sâu", "viết lại cho gọn")]) from error
+    except (ValueError, OverflowError) as error:  # an escape beyond Unicode
+        raise BadInput([_beyond(file, text)]) from error
     document = _Document(file)
     if node is None:
         raise BadInput([Fault(file, "", "tệp không có nội dung", "chọn đúng tệp kế hoạch")])
@@ -152,6 +157,12 @@ def _syntax(file: str, error: yaml.YAMLError) -> Fault:
     return Fault(file, "", f"sai cú pháp YAML ({shown(problem, 100)})", remedy, line)
 
 
+def _beyond(file: str, text: str) -> Fault:
+    places = (one.start() for one in re.finditer(r"\\U([0-9A-Fa-f]{8})", text) if int(one[1], 16) > sys.maxunicode)
+    line = next((text.count("\n", 0, place) + 1 for place in places), None)
+    return Fault(file, "", "mã ký tự \\U… không có trong Unicode", "gõ thẳng ký tự cần viết", line)
+
+
 def _value(document: _Document, node: yaml.Node, place: Place) -> object:
     """The value of a node; counts nodes, so that entries that repeat each other (&, *) cannot multiply."""
     document.nodes += 1
@@ -164,8 +175,14 @@ def _value(document: _Document, node: yaml.Node, place: Place) -> object:
         return dict(_entries(document, node, place))
     if isinstance(node, yaml.SequenceNode):
         return [_value(document, one, (*place, number)) for number, one in enumerate(node.value)]
+    _legible(document, node, node.value, place)
     plain = isinstance(node, yaml.ScalarNode) and node.style is None
     return None if plain and node.value in _NULL else node.value
+
+
+def _legible(document: _Document, node: yaml.Node, text: str, place: Place) -> None:
+    if strange := illegible(text):
+        document.fault(place, node, f"ký tự không đọc được ({strange})", "gõ lại giá trị, bỏ mã có dấu \\")
 
 
 def _entries(document: _Document, node: yaml.MappingNode, place: Place) -> Iterator[tuple[str, object]]:
@@ -177,6 +194,7 @@ def _entries(document: _Document, node: yaml.MappingNode, place: Place) -> Itera
         elif name in seen:
             document.fault((*place, name), key, "mục này được viết hai lần", "giữ lại một mục")
         seen.add(name)
+        _legible(document, key, name, place)
         document.lines[(*place, name)] = key.start_mark.line + 1
         read = _value(document, value, (*place, name))
         if read is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import date, datetime
 
 from email_validator import EmailNotValidError, validate_email
@@ -11,7 +10,7 @@ from email_validator import EmailNotValidError, validate_email
 from congvan.registry.columns import Column, Holds
 from congvan.registry.faults import shown
 from congvan.registry.workbook import Cell, Formula
-from congvan.rules.names import fold, one_line
+from congvan.rules.names import fold, illegible, one_line
 from congvan.rules.records import nfc
 
 Value = str | int | bool | date | tuple[str, ...] | None
@@ -88,8 +87,8 @@ def _digits(number: float, column: Column) -> str:
 def clean(text: str, holds: Holds = Holds.TEXT) -> str:
     """The text in NFC without blanks around it; raise BadCell on control characters and formulas."""
     text = str(nfc(text))
-    if any(_forbidden(letter) for letter in text):
-        raise BadCell(f"«{shown(text)}» có ký tự không đọc được", "gõ lại ô này, hoặc lưu tệp theo UTF-8")
+    if strange := illegible(text):
+        raise BadCell(f"«{shown(text)}» có ký tự không đọc được ({strange})", "gõ lại ô này, hoặc lưu tệp theo UTF-8")
     if _GUARDED.match(text):
         return text[1:]
     harmless = _HARMLESS.get(holds)
@@ -99,10 +98,6 @@ def clean(text: str, holds: Holds = Holds.TEXT) -> str:
             "bỏ ký tự = + - @ ở đầu ô; ô không có gì thì để trống",
         )
     return text
-
-
-def _forbidden(letter: str) -> bool:
-    return letter == "\ufffd" or (unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\t")
 
 
 def guard(text: str) -> str:

@@ -10,6 +10,18 @@ from functools import lru_cache
 #: Combining marks on one letter (UAX #15, section 13, "stream-safe"): Vietnamese needs two.
 _MOST_MARKS = 30
 
+#: Controls but tabs and line ends, halves of a character, what stands for one that was lost, and what turns the order
+#: of reading, so that a name looks like another one (UAX #9).
+_ILLEGIBLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def illegible(text: str) -> str:
+    """The first character, as "U+0000", that nobody can read and some database or mail cannot carry; else empty."""
+    found = _ILLEGIBLE.search(text)
+    return f"U+{ord(found[0]):04X}" if found else ""
+
 
 def composed(text: str, longest: int) -> str:
     """The text in NFC, cut where no more than the longest could be left of it.

@@ -192,6 +192,28 @@ def test_yaml_made_to_harm_ends_in_a_fault(written: Written, text: str, message:
     assert message in faults_of(written(text))[0].message
 
 
+@pytest.mark.parametrize(
+    "escape",
+    [r"\0", r"\a", r"\e", r"\x7f", r"\x9b", r"\uD800", r"\uFFFD", r"\u202E", r"\u2066", r"\U00110000", r"\Uffffffff"],
+)
+def test_a_letter_that_no_database_or_eye_can_take_is_refused_with_its_line(written: Written, escape: str) -> None:
+    title = next(number for number, line in enumerate(PLAN.splitlines(), 1) if line.startswith("title:"))
+    lines = PLAN.splitlines()
+    lines[title - 1] = f'title: "a{escape}b"'
+    (fault,) = faults_of(written("\n".join(lines)))
+    assert fault.row == title
+    assert "ký tự" in fault.message
+    lines[title - 1] = f'title: a\n"b{escape}": c'
+    (fault,) = faults_of(written("\n".join(lines)))
+    assert fault.row == title + 1
+
+
+def test_an_escape_that_is_a_letter_is_read_as_that_letter(written: Written) -> None:
+    title = next(line for line in PLAN.splitlines() if line.startswith("title:"))
+    plan, _ = read_plan(written(PLAN.replace(title, r'title: "R\u00e0 so\xe1t"')))
+    assert plan.title == "Rà soát"
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_damaged_plan_ends_in_faults_and_never_in_a_traceback(written: Written, data: st.DataObject) -> None:
@@ -280,6 +302,12 @@ def test_a_code_that_nobody_bears_is_refused(plan: dict[str, Any], field: str) -
     fault = only(faults(plan=plan))
     assert fault.field == field
     assert "không có" in fault.message
+
+
+def test_a_form_brings_in_no_letter_either_that_no_database_can_take() -> None:
+    letter = scene("two")[0].letter
+    words = letter.model_dump() | {"lead": "x\0y", "requests": ["được", "\u202e"]}
+    assert [one.field for one in faults(plan={"letter": words})] == ["letter.lead", "letter.requests[2]"]
 
 
 def test_a_mistyped_code_is_refused_with_the_one_that_was_meant() -> None:
