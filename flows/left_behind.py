@@ -15,7 +15,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelled, Completed, Crashed
 
 from congvan.acts import prefect_runs
@@ -52,7 +52,7 @@ async def end_left_behind(house: House, client: PrefectClient, ids: Mapping[str,
         if run.deployment_id != ids["hop"]:
             if lasted > _LONGEST and str(run.id) not in pages:
                 cancelled = run.state.type is StateType.CANCELLING
-                end = Cancelled() if cancelled else Crashed(name="LeftBehind")
+                end: State[None] = Cancelled() if cancelled else Crashed(name="LeftBehind")
                 await client.set_flow_run_state(run.id, end, force=True)
                 ended += 1
         elif lasted > STARTING and await _has_no_hop(house, run):
