@@ -20,6 +20,7 @@ from congvan.store.database import Refused
 from congvan.store.schema import versions
 from flows import forking, forms
 from flows.deployments import register as register_all
+from flows.left_behind import drop_late_watches
 from flows.registered import NAME, Deployments
 from flows.relay import Relay
 
@@ -55,7 +56,10 @@ async def main() -> int:
     pause_s = float(os.environ.get("CONGVAN_DEMO_PAUSE_S", "0"))
 
     async def register(client: PrefectClient) -> dict[str, UUID]:
-        return await register_all(None if pool else runner, client, house.settings, pool, limit)
+        ids = await register_all(None if pool else runner, client, house.settings, pool, limit)
+        # Before the first of them is taken: they are older than whatever is due now.
+        await drop_late_watches(client, ids["watch"], house.clock.wall())
+        return ids
 
     deployments = Deployments(register, pooled=bool(pool))
     relay = Relay(house, deployments, every_s=0.3 if house.settings.demo else 1.0, pause_s=pause_s)

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -29,7 +28,7 @@ from congvan.settings import Settings
 from flows import forms
 from flows.campaign import campaign, campaign_in_full
 from flows.hop import hop
-from flows.registered import NAME
+from flows.registered import NAME, WATCH_EVERY
 from flows.report import WEEKLY, ZONE, report
 from flows.tell import tell
 from flows.watch import watch
@@ -37,22 +36,23 @@ from tasks.board import delivery, recipients
 
 log = logging.getLogger("congvan.relay")
 
-#: The queue of hops: the only one of which many runs are due at once, so the only one with a limit. A campaign's page
-#: stays RUNNING as long as the campaign, and a limit on its queue would be used up by it.
-SENDING = "sending"
+#: The queue of hops, and that of what is started every few minutes: of these many runs are due at once, of the second
+#: after a time without workers, so they have a limit. A campaign's page stays RUNNING as long as the campaign, and a
+#: limit on its queue would be used up by it.
+SENDING, WAKING = "sending", "waking"
 #: Flow → (when it is started, its queue in a work pool). A wake must not wait behind a report.
 SERVED: Mapping[Flow[..., Any], tuple[Schedule | None, str]] = MappingProxyType(
     {
         campaign: (None, "launching"),
         campaign_in_full: (None, "launching"),
         hop: (None, SENDING),
-        watch: (Interval(timedelta(minutes=10)), "waking"),
+        watch: (Interval(WATCH_EVERY), WAKING),
         report: (Cron(WEEKLY, timezone=ZONE), "reports"),
-        tell: (None, "waking"),
+        tell: (None, WAKING),
     }
 )
 #: Queue → priority, 1 first.
-QUEUES: Mapping[str, int] = MappingProxyType({SENDING: 1, "waking": 2, "launching": 3, "reports": 4})
+QUEUES: Mapping[str, int] = MappingProxyType({SENDING: 1, WAKING: 2, "launching": 3, "reports": 4})
 
 
 async def register(
@@ -61,7 +61,7 @@ async def register(
     """Register everything; the deployments' ids by flow. Done again it changes nothing.
 
     runner: serves them in this process. Else workers of the pool of that name run them, and no more than so many
-    processes of hops at a time, over all workers.
+    processes of hops at a time, and of what watches over them, over all workers.
     """
     if pool:
         await _work_pool(client, pool, processes)
@@ -114,7 +114,7 @@ async def _work_pool(client: PrefectClient, pool: str, processes: int) -> None:
     except ObjectNotFound:
         await client.create_work_pool(WorkPoolCreate(name=pool, type="process", description="congvan"))
     for name, priority in QUEUES.items():
-        limit = processes if name == SENDING else None
+        limit = processes if name in (SENDING, WAKING) else None
         try:
             await client.create_work_queue(name, work_pool_name=pool, priority=priority, concurrency_limit=limit)
         except ObjectAlreadyExists:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,8 @@ log = logging.getLogger("congvan.relay")
 #: Names under which the deployments stand in the UI: flow/deployment.
 NAME = "congvan"
 FLOWS = ("campaign", "campaign-in-full", "hop", "watch", "report", "tell", "recipients", "delivery")
+#: How often Prefect's schedule starts a `watch`.
+WATCH_EVERY = timedelta(minutes=10)
 
 
 class Deployments:

@@ -23,7 +23,7 @@ from congvan.house import House
 from congvan.store.database import Refused, passes
 from congvan.store.tables import Hop
 from flows.apart import apart
-from flows.left_behind import end_left_behind
+from flows.left_behind import drop_late_watches, end_left_behind
 from flows.publishing import Publisher
 from flows.registered import Deployments
 from flows.runs import Runs
@@ -130,6 +130,7 @@ class Relay:
             await runs.compare()
             self._restored = await reconciling.is_restored(self.house)
             await end_left_behind(self.house, runs.client, self.deployments.ids)
+            await drop_late_watches(runs.client, self.deployments.ids["watch"], self.house.clock.wall())
         for campaign_id in await campaigns.due(self.house):
             with apart(f"campaign {campaign_id}"):
                 await campaigns.turn(self.house, campaign_id)

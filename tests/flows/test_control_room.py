@@ -247,7 +247,7 @@ async def test_workers_of_a_pool_run_the_flows_and_one_that_is_killed_is_replace
         await engine.start_flows()
         async with engine.client() as client:
             pool = await until(lambda: _pool(client), 90, "the work pool with its queues")
-            assert pool == {"sending": 4, "waking": None, "launching": None, "reports": None, "default": None}
+            assert pool == {"sending": 4, "waking": 4, "launching": None, "reports": None, "default": None}
             hop = await until(lambda: _deployment(client, "hop"), 90, "the deployment of the hop")
             assert hop["job_variables"]["command"].endswith(" -m prefect.engine"), "else each process starts twice"
         worker = ("-m", "flows.worker")

@@ -6,6 +6,7 @@ import sqlite3
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -128,12 +129,14 @@ async def test_a_campaign_and_a_hop_that_trip_keep_no_other_from_its_turn(
         return False
 
     deployments = Deployments(nothing_to_register)
+    deployments.ids["watch"] = uuid4()
     monkeypatch.setattr(deployments, "ensure", known)
     monkeypatch.setattr(deployments, "look_for_all", done)
     runs = Runs(house, cast("PrefectClient", None), deployments)
     monkeypatch.setattr(runs, "compare", done)
     monkeypatch.setattr(runs, "campaigns", done)
-    monkeypatch.setattr("flows.relay.end_left_behind", done)
+    for name in ("end_left_behind", "drop_late_watches"):
+        monkeypatch.setattr(f"flows.relay.{name}", done)
     await Relay(house, deployments).wakes(runs)
 
     async with house.store.view() as ledger:

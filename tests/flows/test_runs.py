@@ -58,7 +58,9 @@ class Prefect:
         assert limit
         if flow_run_filter.id is None:
             ours, kinds = flow_run_filter.deployment_id.any_, flow_run_filter.state.type.any_
-            return [run for run in self.runs.values() if run.deployment_id in ours and run.state.type in kinds]
+            found = [run for run in self.runs.values() if run.deployment_id in ours and run.state.type in kinds]
+            late = flow_run_filter.next_scheduled_start_time
+            return [run for run in found if not late or run.state.state_details.scheduled_time <= late.before_][:limit]
         return [self.runs[str(key)] for key in flow_run_filter.id.any_ if str(key) in self.runs]
 
     async def set_flow_run_state(self, run_id: UUID, state: Any, *, force: bool) -> SimpleNamespace:
@@ -297,12 +299,20 @@ async def test_what_its_worker_took_along_is_ended_and_what_is_still_at_work_is_
         for kind in (StateType.PENDING, StateType.RUNNING)
         for ago in (timedelta(minutes=59), timedelta(minutes=61))
     ]
+    # A launch that was killed before it launched anything said for ever that it was running; a page goes on.
+    killed, page = (
+        prefect.made(StateType.RUNNING, wall - timedelta(days=2), deployment=ids[name])
+        for name in ("campaign", "campaign-in-full")
+    )
+    stopped = prefect.made(StateType.CANCELLING, wall - timedelta(days=2), deployment=ids["report"])
+    await put(town, Campaign, run_id=page)
     own = prefect.made(StateType.RUNNING, wall - timedelta(hours=2), deployment=ids["hop"], hop_id=hop.id)
     other = prefect.made(StateType.RUNNING, wall - timedelta(hours=2), deployment=ids["hop"], hop_id=hop.id)
     await put(town, Hop, Hop.id == hop.id, run_id=own, lease_until=None)
-    assert await end_left_behind(house, runs.client, ids) == 3
+    assert await end_left_behind(house, runs.client, ids) == 5
     ended = {key: run.state.name for key, run in prefect.runs.items() if run.state.type not in ("PENDING", "RUNNING")}
-    assert ended == {watches[1]: "LeftBehind", watches[3]: "LeftBehind", other: "Settled"}
+    left = dict.fromkeys((watches[1], watches[3], killed), "LeftBehind")
+    assert ended == left | {other: "Settled", stopped: "Cancelled"}
 
 
 async def test_paused_hops_keep_no_open_one_from_its_turn(
@@ -414,7 +424,8 @@ async def test_after_a_restore_no_process_is_started_that_could_only_find_that_n
         return False
 
     monkeypatch.setattr("flows.relay.reconciling.is_restored", restored)
-    monkeypatch.setattr("flows.relay.end_left_behind", nothing)
+    for name in ("end_left_behind", "drop_late_watches"):
+        monkeypatch.setattr(f"flows.relay.{name}", nothing)
     for name in ("ensure", "look_for_all"):
         monkeypatch.setattr(runs.deployments, name, nothing)
     monkeypatch.setattr(runs, "compare", nothing)
