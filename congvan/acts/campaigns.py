@@ -67,10 +67,9 @@ async def resume(house: House, name: str, by: str) -> None:
     now = await house.clock.now()
     async with house.store.act() as ledger:
         found = await find(ledger, name)
-        if found.paused_at is not None:  # deliveries before campaigns, as everywhere
-            await ledger.all(
-                select(Delivery.id).where(Delivery.campaign_id == found.id).order_by(Delivery.id), lock=True
-            )
+        # Deliveries, then hops, then the campaign, as everywhere: a turn that settles its hop wakes the campaign.
+        for table in (Delivery, Hop) if found.paused_at else (Hop,):
+            await ledger.all(select(table.id).where(table.campaign_id == found.id).order_by(table.id), lock=True)
         campaign = await ledger.take(Campaign, found.id)
         if campaign.held_at is not None:
             await mails.lengthen_patience(ledger, campaign.id, now - campaign.held_at)

@@ -13,11 +13,11 @@ from sqlalchemy import select, text
 
 from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import chasing, confirmations, hops, waking
+from congvan.acts import campaigns, chasing, confirmations, hops, mails, waking
 from congvan.house import House, build
 from congvan.rules.protocol import Event
 from congvan.store.schema import migrate
-from congvan.store.tables import Case, Delivery, Message
+from congvan.store.tables import Campaign, Case, Delivery, Hop, Message
 from tests.conftest import Postbox, turned
 from tests.postgres import fresh_database
 
@@ -86,13 +86,36 @@ async def test_on_postgresql_an_answer_for_which_a_batch_waits_does_not_end_the_
         await ledger.take(Delivery, first)
         await ledger.change(Delivery, Delivery.id == first, wake_at=None)
         turning = asyncio.create_task(hops.turn(house, hop_id))
-        async with asyncio.timeout(30):
-            while not await _somebody_waits(house):  # noqa: ASYNC110 - PostgreSQL tells nobody
-                await asyncio.sleep(0.01)
+        await _until_somebody_waits(house)
     assert await turning is not None
     assert await keys(house, Delivery.id, Delivery.wake_at <= now) == []
     assert len(await keys(house, Message.id, Message.kind == "overdue")) == 2 * chasing.BATCH - 1
     await house.close()
+
+
+async def test_on_postgresql_who_lets_a_campaign_go_on_waits_for_its_hops_before_it_is_his(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """As every turn does, which settles its hop and wakes the campaign: else each would wait for the other."""
+    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
+    await migrate(house.store)
+    hop_id = await fill(house, 1)
+    [campaign_id] = await keys(house, Campaign.id)
+    await campaigns.hold(house, campaign_id, "An", "thử")
+    async with house.store.act() as ledger:
+        await ledger.take(Hop, hop_id)
+        resuming = asyncio.create_task(campaigns.resume(house, campaign_id, "An"))
+        await _until_somebody_waits(house)
+        await mails.wake_campaign(ledger, campaign_id, await house.clock.now())
+    await resuming
+    assert await keys(house, Campaign.held_at) == [None]
+    await house.close()
+
+
+async def _until_somebody_waits(house: House) -> None:
+    async with asyncio.timeout(30):
+        while not await _somebody_waits(house):  # noqa: ASYNC110 - PostgreSQL tells nobody
+            await asyncio.sleep(0.01)
 
 
 async def _somebody_waits(house: House) -> bool:
