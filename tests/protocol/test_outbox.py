@@ -328,7 +328,7 @@ async def test_mail_of_no_hop_and_mail_of_a_hop_are_carried_apart(outside: Town)
     await telling.tell(outside.house)
     hop = await outside.hop("BQL")
     assert await outbox.claim(outside.house, hop.id) == []
-    assert [work.message.kind for work in await outbox.claim(outside.house, None)] == ["digest", "urge"]
+    assert [work.message.kind for work in await outbox.claim(outside.house, None)] == ["digest", "urge", "copy"]
 
 
 # ------------------------------------------------------------------------------------ the right hour
