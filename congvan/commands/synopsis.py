@@ -73,7 +73,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("letter replace LETTER PLAN.yaml --why TEXT --by NAME", "soạn văn bản thay thế, trình ban hành"),
             ("letter correct LETTER --wrong TEXT --right TEXT --by NAME", "soạn công văn đính chính, trình ban hành"),
             ("number reserve ISSUER SYMBOL --first N --last N --year Y --by NAME", "dành dải số cho hệ thống"),
-            ("number allocate LETTER", "cấp số từ dải đã dành cho một văn bản đang chờ"),
+            ("number allocate LETTER --by NAME", "cấp số từ dải đã dành cho một văn bản đang chờ"),
             ("number void ISSUER SYMBOL NUMBER --year Y --why TEXT --by NAME", "hủy số, giữ trong sổ kèm lý do"),
             ("number register ISSUER --year Y [--json]", "sổ các số do hệ thống cấp"),
         ),
