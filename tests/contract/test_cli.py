@@ -188,7 +188,7 @@ def test_a_file_without_mailboxes_and_signers_leaves_those_that_are_stored(desk:
     card = desk.within(lambda house: book_cards.card(house, "BO-TM"))
     assert card.organisation == before.model_copy(update={"name": "Bộ Thư mục quốc gia"})
     assert [(one.by, one.why) for one in card.changes] == [("Lan", "nhập từ registry")]
-    assert book_cards.differences(card.changes[0]) == [("Tên", before.name, "Bộ Thư mục quốc gia")]
+    assert book_cards.differences(card.changes[0]) == [("Tên tổ chức", before.name, "Bộ Thư mục quốc gia")]
     assert desk.within(lambda house: book_cards.card(house, "VPB")).changes == []
 
 
