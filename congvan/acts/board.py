@@ -207,7 +207,8 @@ async def repaint(house: House, name: str | None = None) -> int:
         keys = await ledger.all(query)
         if name is not None and not keys:
             raise NotFound(f"không có đợt «{name}» → xem: congvan status")
-        await ledger.change(Campaign, Campaign.id.in_(keys), board_seen=0)
+        for table, key in ((Campaign, Campaign.id), (Hop, Hop.campaign_id)):
+            await ledger.change(table, key.in_(keys), board_seen=0)
         return await ledger.change(Delivery, Delivery.campaign_id.in_(keys), board_seen=0, board_state=None)
 
 

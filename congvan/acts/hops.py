@@ -174,14 +174,6 @@ async def open_mail(ledger: Ledger, hop_id: str) -> bool:
     )
 
 
-async def state_of(house: House, hop_id: str) -> tuple[str, bool]:
-    """A hop's state, and whether its campaign is held."""
-    async with house.store.view() as ledger:
-        hop = await ledger.get(Hop, hop_id)
-        campaign = await ledger.get(Campaign, hop.campaign_id)
-        return hop.state, campaign.held_at is not None
-
-
 # ------------------------------------------------------------------------------------ statements of every turn
 
 

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -222,6 +223,34 @@ async def test_a_bulk_call_whose_answer_was_lost_is_repeated_under_the_same_keys
     assert first_folder != second_folder
     assert first == second
     assert publisher._lost == {one.removeprefix("delivery-").rpartition("-")[0] for one in first}, "tagged anew if made"
+
+
+@pytest.mark.usefixtures("taken")
+async def test_what_was_shown_is_told_as_an_event_also_where_another_call_has_failed(
+    town: Town, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is shown, so nobody looks at it again: automations waited for its event for ever."""
+    told: list[str] = []
+
+    async def tell(_client: object, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
+        told.extend(tile.code for tile in tiles)
+        return {}
+
+    async def lost(*_: object) -> None:
+        raise httpx.ReadTimeout("played by the test")
+
+    monkeypatch.setattr(publisher, "_tell", partial(Publisher._tell, publisher))
+    monkeypatch.setattr(publishing.events, "tell", tell)
+    await town.until("2023-12-01", "10:00")
+    moving = publisher._move
+    monkeypatch.setattr(publisher, "_move", lambda members: [*moving(members), lost()])
+    with pytest.raises(httpx.ReadTimeout):
+        await publisher.publish()
+    assert (told, await board.unpublished(publisher.house)) == ([], [])
+    monkeypatch.setattr(publisher, "_move", moving)
+    await town.say("BQL")
+    await publisher.publish()
+    assert told == ["BQL", "BQL"], "that it was sent, and what came since"
 
 
 @pytest.mark.usefixtures("taken")
