@@ -30,6 +30,8 @@ from tasks import board
 #: A hop whose run was woken is looked at again after this long, in seconds, or when a turn of it has begun. Hundreds
 #: that wait for a process would each be asked of the database and of Prefect every second.
 AGAIN_S = 5.0
+#: And one that has tripped, which most likely trips again; in seconds.
+TRIPPED_S = 60.0
 
 
 class Runs:
@@ -40,13 +42,13 @@ class Runs:
         self.client = client
         self.deployments = deployments
         self._watch: str | None = None
-        #: By hop: which turn its run was woken for, and when.
-        self._woken: dict[str, tuple[int, float]] = {}
+        #: Hops that are not looked at, with the turn that they have had until now: until when.
+        self._put_off: dict[tuple[str, int], float] = {}
 
     def forget(self) -> None:
         """It is another Prefect database than before."""
         self._watch = None
-        self._woken.clear()
+        self._put_off.clear()
 
     async def prefect(self) -> str:
         """What tells this Prefect database from another: the flow of the campaigns' pages, which are gone with it.
@@ -86,9 +88,9 @@ class Runs:
 
     def on_their_way(self) -> set[tuple[str, int]]:
         """Hops whose runs were woken within the last seconds, with the number of their turns until then."""
-        since = asyncio.get_running_loop().time() - AGAIN_S
-        self._woken = {hop_id: (turn, at) for hop_id, (turn, at) in self._woken.items() if at > since}
-        return {(hop_id, turn) for hop_id, (turn, _) in self._woken.items()}
+        now = asyncio.get_running_loop().time()
+        self._put_off = {one: until for one, until in self._put_off.items() if until > now}
+        return set(self._put_off)
 
     async def wake(self, due: Sequence[Hop]) -> None:
         """Start the process of each due hop, through its run; repeated until a turn has moved it on."""
@@ -101,7 +103,12 @@ class Runs:
 
     def put_off(self, hop: Hop) -> None:
         """Look at a hop again after some seconds or when a turn of it has begun; meanwhile others have theirs."""
-        self._woken[hop.id] = hop.turns, asyncio.get_running_loop().time()
+        self._put_off[hop.id, hop.turns] = asyncio.get_running_loop().time() + AGAIN_S
+
+    def tripped(self, hop: Hop) -> None:
+        """Look at it again after a while, also where the turn that has tripped had begun."""
+        for turn in (hop.turns, hop.turns + 1):
+            self._put_off[hop.id, turn] = asyncio.get_running_loop().time() + TRIPPED_S
 
     async def _wake_one(self, hop: Hop, run: FlowRun | None) -> bool:
         """Whether it waits for a process now; a run that is just leaving has to be asked again."""
