@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -41,15 +42,19 @@ class Found:
     differences: tuple[Difference, ...]
 
 
-async def compare(house: House, api: str) -> Found:
-    """Compare every campaign whose recipients stand in Prefect one by one; raise httpx.HTTPError."""
+async def compare(house: House, api: str, password: str = "") -> Found:
+    """Compare every campaign whose recipients stand in Prefect one by one; raise httpx.HTTPError.
+
+    password: what PREFECT_API_AUTH_STRING holds.
+    """
     compared = behind = 0
     differences: list[Difference] = []
-    async with httpx.AsyncClient(base_url=api, timeout=_ANSWERS_S) as client:
+    shown_as = {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"} if password else {}
+    async with httpx.AsyncClient(base_url=api, headers=shown_as, timeout=_ANSWERS_S) as client:
         for campaign in [*await prefect_runs.running_campaigns(house), *await prefect_runs.unfinished_campaigns(house)]:
-            found = await board.tiles(house, campaign.id)
-            if len(found) > house.settings.board_runs:
+            if await board.is_large(house, campaign.id):
                 continue
+            found = await board.tiles(house, campaign.id)
             behind += sum(not seen for _, seen in found)
             settled = [tile for tile, seen in found if seen]
             compared += len(settled)

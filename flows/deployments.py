@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from congvan.settings import Settings
 from flows import forms
+from flows.apart import apart
 from flows.campaign import campaign, campaign_in_full
 from flows.hop import hop
 from flows.registered import NAME, WATCH_EVERY
@@ -130,16 +132,27 @@ async def _word_forms(client: PrefectClient, ids: Mapping[str, UUID], settings: 
 
 
 async def apply_automations(client: PrefectClient, ids: Mapping[str, UUID], settings: Settings) -> None:
-    """Make or renew the automations of config/automations; one that an operator has paused stays paused."""
+    """Make or renew the automations of config/automations; one that an operator has paused stays paused.
+
+    No letter depends on them: one that is wrong is told of in the log, and left out.
+    """
     for path in sorted((settings.config / "automations").glob("*.yaml")):
-        text = yaml.safe_load(path.read_text("utf-8"))
-        for action in text["actions"]:
-            if "deployment" in action:
-                action["deployment_id"] = str(ids[action.pop("deployment")])
-        wanted = AutomationCore.model_validate(text)
-        known = await client.read_automations_by_name(wanted.name)
-        if not known:
-            await client.create_automation(wanted)
-        else:
-            kept = wanted.model_copy(update={"enabled": known[0].enabled})
-            await client.update_automation(known[0].id, kept)
+        with apart(f"the automation of {path.name}"):
+            await _apply(client, _automation(path, ids))
+
+
+def _automation(path: Path, ids: Mapping[str, UUID]) -> AutomationCore:
+    text = yaml.safe_load(path.read_text("utf-8"))
+    for action in text["actions"]:
+        if "deployment" in action:
+            action["deployment_id"] = str(ids[action.pop("deployment")])
+    return AutomationCore.model_validate(text)
+
+
+async def _apply(client: PrefectClient, wanted: AutomationCore) -> None:
+    known = await client.read_automations_by_name(wanted.name)
+    if not known:
+        await client.create_automation(wanted)
+    else:
+        kept = wanted.model_copy(update={"enabled": known[0].enabled})
+        await client.update_automation(known[0].id, kept)

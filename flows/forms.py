@@ -12,6 +12,7 @@ from congvan.launching import plans
 from congvan.settings import Settings
 
 Schema = dict[str, Any]
+_SAYS_SOMETHING = {"minLength": 1, "pattern": r"\S"}
 
 
 def short(schema: Schema, settings: Settings) -> Schema:
@@ -23,14 +24,14 @@ def short(schema: Schema, settings: Settings) -> Schema:
     if titles:
         listed = "; ".join(f"{name}: {title}" for name, title in titles.items())
         plan["description"] = f"{plan.get('description', '')} {listed}".strip()
-    made["properties"]["by"]["minLength"] = 1
+    made["properties"]["by"] |= _SAYS_SOMETHING
     return made
 
 
 def full(schema: Schema, settings: Settings) -> Schema:
     """The form with every field of a plan."""
     made = worded(schema, settings.config, "campaign-in-full")
-    made["properties"]["by"]["minLength"] = 1
+    made["properties"]["by"] |= _SAYS_SOMETHING
     return made
 
 

@@ -9,10 +9,11 @@ from datetime import datetime
 from prefect import flow
 from prefect.exceptions import Abort
 
-from congvan.acts import hops, reconciling, waking
+from congvan.acts import hops, prefect_runs, reconciling, waking
 from congvan.failpoints import failpoint
 from congvan.house import House
 from flows.sleep import MADE_UP_AFTER, leave, prefect_time, quiet, set_state
+from flows.states import ended
 from tasks import at_work, board, mail, records
 
 
@@ -33,15 +34,15 @@ async def hop(hop_id: str) -> None:
             async with hops.kept(house, lease):
                 await mail.send(hop_id)
             wake = await records.rest(lease)
-            state, held = await hops.state_of(house, hop_id)
-            if state == "SETTLED" and wake is None:
+            run = await prefect_runs.run_of_hop(house, hop_id)
+            if wake is None and ended(run) is not None:
                 return
             # Whoever resumes a held campaign wakes its hops.
-            at = None if held else await asleep_until(house, wake)
-            sleep = board.asleep(state, held, at, house.clock.wall())
+            at = None if run.held else await asleep_until(house, wake)
+            sleep = board.asleep(run.state, run.held, at, house.clock.wall())
             await set_state(sleep)
             failpoint("hop-asleep")
-            if await comes_again(house, hop_id, held):
+            if await comes_again(house, hop_id, run.held):
                 sleep = board.awake(house.clock.wall())
                 await set_state(sleep)
     leave(sleep)

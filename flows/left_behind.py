@@ -22,10 +22,10 @@ from congvan.acts import prefect_runs
 from congvan.errors import NotFound
 from congvan.house import House
 from flows.registered import WATCH_EVERY
-from flows.runs import STARTING
+from flows.states import STARTING
+from tasks import board
 
-#: Runs that are looked at in one pass, and that one call deletes: Prefect's own limits.
-_SOME, _DELETED_AT_ONCE = 200, 50
+_SOME = 200
 #: Of flows that hold no lease by which to tell: none of them is at work for longer.
 _LONGEST = timedelta(hours=1)
 _WITHOUT_LEASE = ("watch", "tell", "report", "campaign", "campaign-in-full")
@@ -71,16 +71,11 @@ async def drop_late_watches(client: PrefectClient, watch: UUID, wall: datetime) 
     late.next_scheduled_start_time = FlowRunFilterNextScheduledStartTime(before_=wall - WATCH_EVERY)
     dropped = 0
     while True:
-        found = [run for run in await client.read_flow_runs(flow_run_filter=late, limit=_SOME) if run.auto_scheduled]
-        if not found:
-            return dropped
-        some = [str(run.id) for run in found[:_DELETED_AT_ONCE]]
-        body = {"flow_runs": {"id": {"any_": some}}, "limit": _DELETED_AT_ONCE}
-        answer = await client._client.post("/flow_runs/bulk_delete", json=body)
-        deleted = len(answer.raise_for_status().json()["deleted"])
+        found = await client.read_flow_runs(flow_run_filter=late, limit=_SOME)
+        deleted = await board.delete(client, [str(run.id) for run in found if run.auto_scheduled])
+        dropped += deleted
         if not deleted:
             return dropped
-        dropped += deleted
 
 
 def _of(deployments: list[UUID], *kinds: StateType) -> FlowRunFilter:

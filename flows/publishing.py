@@ -88,25 +88,26 @@ class Publisher:
             before = set(tiles)
             self._changed |= dict.fromkeys(tile.hop_id for tile in tiles)
             await board_acts.published(self.house, [(tile, tile.run_id, True) for tile in tiles if tile.as_it_stands])
+            # Before they are shown: what one call has shown is not looked at again after another has failed.
+            self._untold = [*self._untold, *tiles][-UNTOLD:]
             await _together(
                 [
                     *self._create([tile for tile in tiles if tile.run_id is None]),
                     *self._move([(tile, tile.run_id) for tile in tiles if tile.run_id and not tile.as_it_stands]),
                 ]
             )
-            await self._tell(tiles)
+            await self._tell()
 
-    async def _tell(self, tiles: Sequence[Tile]) -> None:
+    async def _tell(self) -> None:
+        tiles, self._untold = self._untold, []
         if self.house.settings.events:
-            tiles = [*self._untold, *tiles]
-            self._untold = []
             try:
                 new = await events.tell(self.client, tiles, await self.house.clock.now(), self.house.clock.wall())
                 await board_acts.told(self.house, new)
             except (PrefectHTTPStatusError, httpx.HTTPError) as fault:
                 # Events are for automations; the board and the mail do not wait for them.
                 log.warning("events could not be told to Prefect: %s", type(fault).__name__)
-                self._untold = tiles[-UNTOLD:]
+                self._untold = tiles
 
     async def _picture(self) -> None:
         """Renew the artifacts of some changed hops and of their campaigns, now and then and only while idle."""
@@ -157,9 +158,8 @@ class Publisher:
                 log.warning("a deployment is gone in Prefect; it is registered again")
                 self.deployments.void()
             except (PrefectHTTPStatusError, httpx.HTTPStatusError):
-                # The page was deleted in Prefect: it is made again at the next pass.
-                log.warning("a hop's page is gone in Prefect; it is made again")
-                await prefect_runs.remember_page(self.house, hop_id, None)
+                log.warning("recipients could not be put on their hop's page; where it is gone it is made again")
+                await self.runs.look_for_page(hop_id)
 
     async def _create_batch(self, run_id: str, members: Sequence[Tile]) -> None:
         parent = await self._folder(run_id, len(members))

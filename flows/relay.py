@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -20,7 +21,7 @@ from congvan.acts import campaigns, demo, escalations, hops, leases, mails, pref
 from congvan.clock import DemoClock
 from congvan.errors import place_of
 from congvan.house import House
-from congvan.store.database import Refused, passes
+from congvan.store.database import passes
 from congvan.store.tables import Hop
 from flows.apart import apart
 from flows.left_behind import drop_late_watches, end_left_behind
@@ -56,6 +57,10 @@ class Relay:
         self.pause_s = pause_s
         self._compared = 0.0
         self._leading = False
+        #: When the lease was renewed; by the loop's clock.
+        self._renewed = math.inf
+        #: Whether the log has been told who leads.
+        self._told = False
         self._moved = 0.0
         #: Nothing may leave before a person has reconciled, so no process is started that could only find that out.
         self._restored = False
@@ -73,7 +78,7 @@ class Relay:
 
             async def publish() -> None:
                 if self.deployments.ids:
-                    await publisher.publish(lambda: self._leading and not self._stopping.is_set())
+                    await publisher.publish(lambda: self._leads() and not self._stopping.is_set())
 
             loops = [self._loop(self._lead, 5.0, always=True), self._loop(lambda: self.wakes(runs), self.every_s)]
             loops.append(self._loop(publish, PUBLISH_EVERY_S))
@@ -86,10 +91,15 @@ class Relay:
             finally:
                 await leases.drop(self.house, LEASE)
 
+    def _leads(self) -> bool:
+        """Not any more where this process stood still until its lease had run out."""
+        since = asyncio.get_running_loop().time() - self._renewed
+        return self._leading and since < LEASE_FOR.total_seconds()
+
     async def _loop(self, step: Callable[[], Awaitable[None]], pause_s: float, *, always: bool = False) -> None:
         while not self._stopping.is_set():
             try:
-                if always or self._leading:
+                if always or self._leads():
                     await step()
             except (httpx.HTTPError, ObjectNotFound) as fault:
                 # Not found: somebody has deleted what was just about to be set; `compare` finds that out.
@@ -103,7 +113,7 @@ class Relay:
                     # What trips in one of the loops keeps the others neither from their letters nor from the board.
                     log.error("the relay has tripped; trying again: %s", place_of(fault))
                 await self._wait(1.0)
-            await self._wait(pause_s if self._leading else 0.2)
+            await self._wait(pause_s if self._leads() else 0.2)
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -112,11 +122,17 @@ class Relay:
             return
 
     async def _lead(self) -> None:
+        led = self._leading
         try:
             self._leading = await leases.hold(self.house, LEASE, LEASE_FOR)
-        except Refused:
+        except Exception:
+            # Whatever it was that tripped, somebody else may lead soon.
             self._leading = False
             raise
+        self._renewed = asyncio.get_running_loop().time()
+        if self._leading != led or not self._told:
+            self._told = True
+            log.info("this relay %s", "leads" if self._leading else "stands by: another process holds the lease")
 
     async def wakes(self, runs: Runs) -> None:
         """Campaigns, hops and the house's own mail: whatever is due gets its run."""
@@ -129,6 +145,7 @@ class Relay:
             await self.deployments.look_for_all(runs.client)
             await runs.compare()
             self._restored = await reconciling.is_restored(self.house)
+            await leases.free_of_another_clock(self.house)
             await end_left_behind(self.house, runs.client, self.deployments.ids)
             await drop_late_watches(runs.client, self.deployments.ids["watch"], self.house.clock.wall())
         for campaign_id in await campaigns.due(self.house):
@@ -149,7 +166,7 @@ class Relay:
             )  # fmt: skip
         wanted: list[Hop] = []
         for hop in free:
-            with apart(f"hop {hop.issuer} ({hop.id})", partial(runs.put_off, hop)):
+            with apart(f"hop {hop.issuer} ({hop.id})", partial(runs.tripped, hop)):
                 if await waking.needs_a_run(self.house, hop.id):
                     wanted.append(hop)
                 else:
@@ -161,8 +178,10 @@ class Relay:
         lease = await hops.turn(self.house, hop_id)
         if lease is None:
             return
-        wake = await hops.rest(self.house, lease)
-        await hops.release(self.house, lease)
+        try:
+            wake = await hops.rest(self.house, lease)
+        finally:
+            await hops.release(self.house, lease)
         await runs.show(hop_id, wake)
 
     async def _own_mail(self, runs: Runs) -> None:

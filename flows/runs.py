@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,18 +22,16 @@ from congvan.acts import prefect_runs
 from congvan.clock import DemoClock
 from congvan.house import House
 from congvan.store.tables import Hop
+from flows import states
 from flows.apart import apart
 from flows.registered import Deployments
 from tasks import board
 
-#: A run that should hold a lease and does not is given this long to take one, or to end.
-STARTING = timedelta(seconds=60)
 #: A hop whose run was woken is looked at again after this long, in seconds, or when a turn of it has begun. Hundreds
 #: that wait for a process would each be asked of the database and of Prefect every second.
 AGAIN_S = 5.0
-_OVER = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED}
-_STOPPED = {StateType.CANCELLED, StateType.CANCELLING}
-_ON_THE_WAY = {StateType.PENDING, StateType.RUNNING}
+#: And one that has tripped, which most likely trips again; in seconds.
+TRIPPED_S = 60.0
 
 
 class Runs:
@@ -44,13 +42,13 @@ class Runs:
         self.client = client
         self.deployments = deployments
         self._watch: str | None = None
-        #: By hop: which turn its run was woken for, and when.
-        self._woken: dict[str, tuple[int, float]] = {}
+        #: Hops that are not looked at, with the turn that they have had until now: until when.
+        self._put_off: dict[tuple[str, int], float] = {}
 
     def forget(self) -> None:
         """It is another Prefect database than before."""
         self._watch = None
-        self._woken.clear()
+        self._put_off.clear()
 
     async def prefect(self) -> str:
         """What tells this Prefect database from another: the flow of the campaigns' pages, which are gone with it.
@@ -74,6 +72,10 @@ class Runs:
                 # It was launched from a form, and the run of that form is its page.
                 await self.client.delete_flow_run(UUID(made))
         elif run.state == "CLOSED":
+            for hop in await prefect_runs.unsettled_hops(self.house, run.id):
+                await self._show_page(hop)
+                if not hop.leased:
+                    await self.show(hop.id, hop.wake_at)
             try:
                 await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
             except ObjectNotFound:
@@ -86,8 +88,9 @@ class Runs:
 
     def on_their_way(self) -> set[tuple[str, int]]:
         """Hops whose runs were woken within the last seconds, with the number of their turns until then."""
-        since = asyncio.get_running_loop().time() - AGAIN_S
-        return {(hop_id, turn) for hop_id, (turn, at) in self._woken.items() if at > since}
+        now = asyncio.get_running_loop().time()
+        self._put_off = {one: until for one, until in self._put_off.items() if until > now}
+        return set(self._put_off)
 
     async def wake(self, due: Sequence[Hop]) -> None:
         """Start the process of each due hop, through its run; repeated until a turn has moved it on."""
@@ -100,7 +103,12 @@ class Runs:
 
     def put_off(self, hop: Hop) -> None:
         """Look at a hop again after some seconds or when a turn of it has begun; meanwhile others have theirs."""
-        self._woken[hop.id] = hop.turns, asyncio.get_running_loop().time()
+        self._put_off[hop.id, hop.turns] = asyncio.get_running_loop().time() + AGAIN_S
+
+    def tripped(self, hop: Hop) -> None:
+        """Look at it again after a while, also where the turn that has tripped had begun."""
+        for turn in (hop.turns, hop.turns + 1):
+            self._put_off[hop.id, turn] = asyncio.get_running_loop().time() + TRIPPED_S
 
     async def _wake_one(self, hop: Hop, run: FlowRun | None) -> bool:
         """Whether it waits for a process now; a run that is just leaving has to be asked again."""
@@ -126,20 +134,20 @@ class Runs:
         """Only a run that is asleep, over, or on its way for too long: setting Scheduled on a living one is
         either lost or runs the hop twice."""
         state, wall = run.state, self.house.clock.wall()
-        if state is None or state.type in _OVER:
+        if state is None or state.type in states.OVER:
             # What fails will fail again; a process that was killed is no fault of its hop.
-            return state is None or state.type is not StateType.FAILED or wall - state.timestamp > STARTING
+            return state is None or state.type is not StateType.FAILED or wall - state.timestamp > states.STARTING
         if state.type is StateType.SCHEDULED:
             at = state.state_details.scheduled_time
             return at is None or at > wall
-        if state.type in _ON_THE_WAY:
+        if state.type in states.ON_THE_WAY:
             # Whoever dies in a turn leaves its lease to run out; one who has come since has a younger state.
             broken_off = hop.lease_until is not None and state.timestamp < hop.lease_until <= wall
-            return broken_off or wall - state.timestamp > STARTING
+            return broken_off or wall - state.timestamp > states.STARTING
         return not await self._held(hop.campaign_id, run)
 
     async def _held(self, campaign_id: str, run: FlowRun) -> bool:
-        """A run that was cancelled in Prefect holds its campaign, once, until a named person decides.
+        """A run that was cancelled or suspended in Prefect holds its campaign, once, until a named person decides.
 
         What cannot be undone needs a name, which Prefect's one password does not give. A sleeping run has
         no process to end it, so it would stay CANCELLING for ever: we end it.
@@ -150,7 +158,8 @@ class Runs:
             ended: OrchestrationResult[Any] = await self.client.set_flow_run_state(run.id, Cancelled(), force=True)
             # It is this state that is seen again after a person has resumed.
             state_id = ended.state.id if ended.state is not None else state_id
-        why = f"run {run.name!r} was cancelled in Prefect"
+        done = "suspended" if run.state.type is StateType.PAUSED else "cancelled"
+        why = f"run {run.name!r} was {done} in Prefect"
         return await campaign_acts.hold_once(self.house, campaign_id, str(state_id), why)
 
     async def _make(self, run: prefect_runs.RunOf, state: RunState) -> None:
@@ -164,7 +173,7 @@ class Runs:
             parent_task_run_id=parent,
             state=state,
         )
-        if made.state is not None and made.state.type in _OVER:
+        if made.state is not None and made.state.type in states.OVER:
             # The key returns the old run, even a crashed one.
             await self.client.set_flow_run_state(made.id, state, force=True)
         await prefect_runs.remember_run(self.house, "hop", run.id, str(made.id))
@@ -180,10 +189,10 @@ class Runs:
         run = await prefect_runs.run_of_hop(self.house, hop_id)
         if run.page_id is not None or run.campaign_run_id is None:
             return run.page_id
-        parent, state = await self._folder(run), _of_page(run)
+        parent, state = await self._folder(run), states.of_page(run)
         made = await self.client.create_flow_run_from_deployment(
             self.deployments.ids["recipients"],
-            name=f"{board.hop_name(run)} · các đơn vị nhận",
+            name=board.page_name(run),
             tags=[f"campaign:{run.campaign}", f"issuer:{run.name.partition(' ')[0]}"],
             idempotency_key=f"page-{hop_id}-{parent}",
             parent_task_run_id=parent,
@@ -203,7 +212,7 @@ class Runs:
         wall = self.house.clock.wall()
         at = None if isinstance(self.house.clock, DemoClock) or run.held else wake
         try:
-            state = _ended(run) or board.asleep(run.state, run.held, at, wall)
+            state = states.ended(run) or board.asleep(run.state, run.held, at, wall)
             await self.client.set_flow_run_state(UUID(run.run_id), state, force=True)
         except ObjectNotFound:
             await prefect_runs.remember_run(self.house, "hop", hop_id, None)
@@ -214,53 +223,80 @@ class Runs:
         """The page ends with its hop, and opens again with it."""
         try:
             if run.page_id is not None:
-                await self.client.set_flow_run_state(UUID(run.page_id), _of_page(run), force=True)
+                await self.client.set_flow_run_state(UUID(run.page_id), states.of_page(run), force=True)
         except ObjectNotFound:
-            await prefect_runs.remember_page(self.house, run.id, None)
+            await self.forget_page(run.id)
         await prefect_runs.hop_shown(self.house, run.id, run.seq)
 
+    async def forget_page(self, hop_id: str) -> None:
+        """It was deleted in Prefect: it is made again, with its recipients, whose runs stand on no page now."""
+        await board.delete(self.client, await prefect_runs.forget_page(self.house, hop_id))
+
+    async def look_for_page(self, hop_id: str) -> None:
+        """Something could not be put on it: perhaps it was deleted."""
+        run = await prefect_runs.run_of_hop(self.house, hop_id)
+        if run.page_id is not None and not await self._read([run.page_id]):
+            await self.forget_page(hop_id)
+
     async def compare(self) -> None:
-        """Compare every campaign and every open hop with its run, and put to sleep again what neither sleeps nor works.
+        """Compare every campaign and every open hop with its run and its page, and put to sleep again what neither
+        sleeps nor works.
 
         Campaigns first: a hop's run stands below its campaign's, and cannot be made while that is gone.
         """
         rows = [*await prefect_runs.running_campaigns(self.house), *await prefect_runs.open_hops(self.house)]
-        known = await self._read([run.run_id for run in rows if run.run_id])
+        known = await self._read([key for run in rows for key in (run.run_id, run.page_id) if key])
         for run in rows:
             # One that is deleted at this moment keeps no other from being looked at.
-            found = known.get(run.run_id or "")
             with apart(f"comparing {run.kind} {run.id} with Prefect"):
-                await self._compare_one(run, found)
+                await self._compare_one(run, known.get(run.run_id or ""))
+                if run.kind == "hop" and not run.leased:
+                    await self._compare_page(run, known.get(run.page_id or ""))
 
     async def _compare_one(self, run: prefect_runs.RunOf, found: FlowRun | None) -> None:
-        if run.kind == "hop" and run.seq > run.seen and not run.leased:
-            await self._show_page(run)
         if run.run_id is None:
-            if run.kind == "hop" and run.campaign_run_id is not None and _ended(run) is None:
+            if run.kind == "hop" and run.campaign_run_id is not None and states.ended(run) is None:
                 # Its run is gone with Prefect's database; it has nothing to do now, so it is made asleep.
                 await self._make(run, board.asleep(run.state, run.held, None, self.house.clock.wall()))
         elif found is None:
             await prefect_runs.remember_run(self.house, run.kind, run.id, None)
         elif found.state is None:
             return
-        elif run.kind == "hop" and not run.leased and (ended := _ended(run)) is not None:
+        elif run.kind == "hop" and not run.leased and (ended := states.ended(run)) is not None:
             if found.state.type is not StateType.COMPLETED:
                 await self.client.set_flow_run_state(found.id, ended, force=True)
-        elif found.state.type in _STOPPED:
-            # Also while it is held: decided once, or the resumption would be followed by another hold.
-            if not await self._held(run.campaign_id, found) and not run.held and run.kind == "campaign":
+        elif found.state.type in states.STOPPED:
+            if await self._decided(run, found) and run.kind == "campaign":
                 await self.client.set_flow_run_state(found.id, board.waiting(False), force=True)
-        elif run.kind == "campaign" and found.state.type is not StateType.RUNNING:
+        elif run.kind == "campaign" and not states.is_as(found.state, board.waiting(run.held)):
             await self.client.set_flow_run_state(found.id, board.waiting(run.held), force=True)
-        elif run.kind == "hop" and not run.leased and self._stranded(found):
-            await self.show(run.id, run.wake_at)
+        elif run.kind == "hop" and not run.leased:
+            wall = self.house.clock.wall()
+            if states.stranded(found.state, wall) or states.asleep_otherwise(run, found.state, wall):
+                await self.show(run.id, run.wake_at)
 
-    def _stranded(self, run: FlowRun) -> bool:
-        assert run.state is not None, "checked by the caller"
-        if run.state.type is StateType.CRASHED:
-            return True
-        late = self.house.clock.wall() - run.state.timestamp > STARTING
-        return run.state.type in (StateType.FAILED, *_ON_THE_WAY) and late
+    async def _decided(self, run: prefect_runs.RunOf, found: FlowRun) -> bool:
+        """Whether a person has let go on what somebody stopped in Prefect. Asked also while it is held: it is decided
+        once, or the resumption would be followed by another hold."""
+        return not await self._held(run.campaign_id, found) and not run.held
+
+    async def _compare_page(self, run: prefect_runs.RunOf, found: FlowRun | None) -> None:
+        if run.page_id is not None and found is None:
+            await self.forget_page(run.id)
+        elif found is not None and found.state is not None:
+            wanted = states.of_page(run)
+            if found.state.type in states.STOPPED and wanted.type is StateType.RUNNING:
+                if not await self._decided(run, found):
+                    return
+                # Prefect's dialog stops what stands on the page with it.
+                await prefect_runs.repaint_hop(self.house, run.id)
+            if not states.is_as(found.state, wanted):
+                await self.client.set_flow_run_state(found.id, wanted, force=True)
+            if found.name != board.page_name(run):
+                # Its deadline is another one.
+                await self.client.update_flow_run(found.id, name=board.page_name(run))
+        if run.seq > run.seen:
+            await prefect_runs.hop_shown(self.house, run.id, run.seq)
 
     # ------------------------------------------------------------ watch
 
@@ -269,7 +305,7 @@ class Runs:
         wall = self.house.clock.wall()
         if self._watch is not None:
             found = (await self._read([self._watch])).get(self._watch)
-            if found is not None and found.state is not None and _comes_yet(found.state, wall):
+            if found is not None and found.state is not None and states.comes_yet(found.state, wall):
                 return
         try:
             made = await self.client.create_flow_run_from_deployment(
@@ -290,25 +326,3 @@ class Runs:
             )
             found |= {str(run.id): run for run in runs}
         return found
-
-
-def _ended(run: prefect_runs.RunOf) -> RunState | None:
-    """The state in which the run of a hop ends; None while it goes on: after the closing nobody is chased any more,
-    and a letter that a company still passes on leaves by the run that opens its hop."""
-    if run.state == "SETTLED":
-        return Completed(name="Settled")
-    return Completed(name="Closed") if run.closed and run.state == "OPEN" else None
-
-
-def _of_page(run: prefect_runs.RunOf) -> RunState:
-    return _ended(run) or board.waiting(run.held)
-
-
-def _comes_yet(state: RunState, wall: datetime) -> bool:
-    """Whether a `watch` run is still going to do its work, or has just failed and would fail again at once."""
-    if state.type is StateType.SCHEDULED:
-        return True
-    if state.type in _OVER:
-        return state.type is StateType.FAILED and wall - state.timestamp < STARTING
-    # One whose worker died before its process began says so by nothing but its age.
-    return wall - state.timestamp < (STARTING if state.type is StateType.PENDING else STARTING * 2)

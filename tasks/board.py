@@ -29,7 +29,9 @@ CREATE_BATCH = 100
 STATE_BATCH = 50
 #: A hop without a date by the clock is looked at by `watch`; Prefect's schedule still needs one.
 _LONG = timedelta(days=30)
-_ASLEEP = "AwaitingConfirmation"
+_ASLEEP, _AWAITS_ISSUE, _HELD = "AwaitingConfirmation", "AwaitingIssue", "Held"
+#: The names of the states in which hops sleep.
+SLEEPS = frozenset({_ASLEEP, _AWAITS_ISSUE, _HELD})
 
 
 @flow(name="delivery", persist_result=False)
@@ -158,6 +160,16 @@ async def move(
     return {str(row["flow_run_id"]) for row in response.json()["results"] if row["status"] == "ACCEPT"}
 
 
+async def delete(client: PrefectClient, run_ids: Sequence[str]) -> int:
+    """Delete runs; how many of them there were."""
+    deleted = 0
+    for start in range(0, len(run_ids), STATE_BATCH):
+        body = {"flow_runs": {"id": {"any_": list(run_ids[start : start + STATE_BATCH])}}, "limit": STATE_BATCH}
+        answer = (await client._client.post("/flow_runs/bulk_delete", json=body)).raise_for_status()
+        deleted += len(answer.json()["deleted"])
+    return deleted
+
+
 async def relabel(client: PrefectClient, run_id: str, tile: Tile) -> None:
     """Repeat the state in the tags, since some filters of the UI do not know custom state names, and name the deadline
     as it is now."""
@@ -188,10 +200,18 @@ def hop_name(run: RunOf) -> str:
     return f"{run.campaign} {run.name}{due}"
 
 
+def page_name(run: RunOf) -> str:
+    """A hop's page: all who get its letter."""
+    return f"{hop_name(run)} · các đơn vị nhận"
+
+
 async def campaign_page(client: PrefectClient, flow_id: str, run: RunOf) -> str:
-    """Make the page of a campaign that was not launched in Prefect; its run. It is never executed."""
+    """Make the page of a campaign that was not launched in Prefect; its run. It is never executed.
+
+    A call that is repeated, since its answer was lost, finds the one that it made.
+    """
     body = {
-        "flow_id": flow_id, **_campaign_words(run.campaign),
+        "flow_id": flow_id, "idempotency_key": f"campaign-{run.id}", **_campaign_words(run.campaign),
         "parameters": {"plan": run.campaign},
         "state": {"type": StateType.RUNNING.value, "name": waiting(run.held).name},
     }  # fmt: skip
@@ -211,12 +231,12 @@ def _campaign_words(code: str) -> dict[str, Any]:
 
 def waiting(held: bool) -> RunState:
     """The state of a campaign's run and of a hop's page: open, with no process behind it."""
-    return RunState(type=StateType.RUNNING, name="Held" if held else _ASLEEP)
+    return RunState(type=StateType.RUNNING, name=_HELD if held else _ASLEEP)
 
 
 def asleep(run_state: str, held: bool, at: datetime | None, wall: datetime) -> RunState:
     """The state in which a hop waits, in Prefect's own schedule."""
-    name = "Held" if held else "AwaitingIssue" if run_state == "PENDING_ISSUE" else _ASLEEP
+    name = _HELD if held else _AWAITS_ISSUE if run_state == "PENDING_ISSUE" else _ASLEEP
     state: RunState = Scheduled(scheduled_time=at or wall + _LONG)
     state.name = name
     return state

@@ -19,6 +19,8 @@ from congvan.store.tables import Campaign, Delivery, Hop
 
 #: Rows that one transaction passes over: none holds the database for long.
 _PASSED = 2_000
+#: Followed by the id of a campaign that was large when it was looked at first: whether it has runs all the same.
+_DECIDED = "board:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,8 @@ async def told(house: House, events: Mapping[str, str]) -> None:
 async def pass_over(house: House, most: int) -> list[str]:
     """Campaigns of more recipients than this are shown by tables only: what has changed in them counts as seen.
 
-    Return the hops in which something had changed.
+    One of whose recipients some have runs already keeps them, and gets the others: they would stand for ever as they
+    stood when the campaign grew or the limit sank. Return the hops in which something had changed.
     """
     unseen = _unseen()
     hop_ids: set[str] = set()
@@ -168,9 +171,15 @@ async def pass_over(house: House, most: int) -> list[str]:
             select(unseen.campaign_id).where(unseen.campaign_id.in_(shown)).distinct()
         )
         large = await _large(ledger, changed, most)
+        undecided = [key for key in large if await ledger.note(_DECIDED + key) is None]
+        keep = {key for key in undecided if await ledger.first(_recipients(key).where(Delivery.run_id.is_not(None)))}
+        large -= keep
         for key in large:
             theirs = select(unseen.hop_id).where(unseen.campaign_id == key)
             hop_ids.update(await ledger.all(theirs.distinct()))
+    for key in undecided:
+        async with house.store.act() as ledger:
+            await ledger.set_note(_DECIDED + key, {"runs": key in keep})
     for key in large:
         some = select(unseen.id).where(unseen.campaign_id == key).limit(_PASSED)
         passed = _PASSED
@@ -180,8 +189,15 @@ async def pass_over(house: House, most: int) -> list[str]:
     return sorted(hop_ids)
 
 
+async def is_large(house: House, campaign_id: str) -> bool:
+    """Whether tables alone show the recipients of this campaign."""
+    async with house.store.view() as ledger:
+        return bool(await _large(ledger, [campaign_id], house.settings.board_runs))
+
+
 async def _large(ledger: Ledger, campaign_ids: Iterable[str], most: int) -> set[str]:
-    return {key for key in campaign_ids if await ledger.count(_recipients(key).limit(most + 1)) > most}
+    counted = [key for key in campaign_ids if await ledger.count(_recipients(key).limit(most + 1)) > most]
+    return {key for key in counted if not (await ledger.note(_DECIDED + key) or {}).get("runs")}
 
 
 def _unseen() -> Any:
@@ -207,7 +223,8 @@ async def repaint(house: House, name: str | None = None) -> int:
         keys = await ledger.all(query)
         if name is not None and not keys:
             raise NotFound(f"không có đợt «{name}» → xem: congvan status")
-        await ledger.change(Campaign, Campaign.id.in_(keys), board_seen=0)
+        for table, key in ((Campaign, Campaign.id), (Hop, Hop.campaign_id)):
+            await ledger.change(table, key.in_(keys), board_seen=0)
         return await ledger.change(Delivery, Delivery.campaign_id.in_(keys), board_seen=0, board_state=None)
 
 

@@ -51,6 +51,17 @@ async def turn(house: House, hop_id: str) -> Lease | None:
     lease = await take(house, hop_id)
     if lease is None:
         return None
+    try:
+        await _decide(house, hop_id)
+    except Exception:
+        # Whoever tries again at once finds it free. A database that is away leaves it to run out.
+        with suppress(Exception):
+            await release(house, lease)
+        raise
+    return lease
+
+
+async def _decide(house: House, hop_id: str) -> None:
     async with house.store.view() as ledger:
         hop = await ledger.get(Hop, hop_id)
         campaign = await ledger.get(Campaign, hop.campaign_id)
@@ -65,7 +76,6 @@ async def turn(house: House, hop_id: str) -> Lease | None:
     elif campaign.held_at is None and hop.opened_at is None and rule_of(campaign, hop).issue is Issue.COMPANY:
         # A company passes on after the closing: its letter leaves, and nobody is chased for an answer.
         await opening.toward_opening(house, hop)
-    return lease
 
 
 async def take(house: House, hop_id: str) -> Lease | None:
@@ -172,14 +182,6 @@ async def open_mail(ledger: Ledger, hop_id: str) -> bool:
             select(Message.id).where(Message.hop_id == hop_id, Message.state.in_(("QUEUED", "CLAIMED", "UNKNOWN")))
         )
     )
-
-
-async def state_of(house: House, hop_id: str) -> tuple[str, bool]:
-    """A hop's state, and whether its campaign is held."""
-    async with house.store.view() as ledger:
-        hop = await ledger.get(Hop, hop_id)
-        campaign = await ledger.get(Campaign, hop.campaign_id)
-        return hop.state, campaign.held_at is not None
 
 
 # ------------------------------------------------------------------------------------ statements of every turn

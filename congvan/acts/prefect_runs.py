@@ -77,6 +77,13 @@ async def open_hops(house: House) -> list[RunOf]:
         return await _hop_runs(house, ledger, rows)
 
 
+async def unsettled_hops(house: House, campaign_id: str) -> list[RunOf]:
+    """The hops of a campaign that have runs which have not ended."""
+    async with house.store.view() as ledger:
+        theirs = Hop.campaign_id == campaign_id, Hop.state != "SETTLED", Hop.run_id.is_not(None)
+        return await _hop_runs(house, ledger, await ledger.all(select(Hop).where(*theirs).order_by(Hop.ordinal)))
+
+
 async def hop_shown(house: House, hop_id: str, seq: int) -> None:
     """The hop's run and page show this much."""
     async with house.store.act() as ledger:
@@ -140,6 +147,25 @@ async def remember_page(house: House, hop_id: str, run_id: str | None) -> None:
     """Cache the run on whose page a hop's recipients stand."""
     async with house.store.act() as ledger:
         await ledger.change(Hop, Hop.id == hop_id, page_id=run_id)
+
+
+async def forget_page(house: House, hop_id: str) -> list[str]:
+    """A hop's page is gone, and so is the place of its recipients' runs: they are published again, on another one.
+
+    Return the runs that they had.
+    """
+    shown = Delivery.hop_id == hop_id, Delivery.run_id.is_not(None)
+    async with house.store.act() as ledger:
+        runs: list[str] = await ledger.all(select(Delivery.run_id).where(*shown))
+        await ledger.change(Hop, Hop.id == hop_id, page_id=None)
+        await ledger.change(Delivery, *shown, run_id=None, board_seen=0, board_state=None)
+        return runs
+
+
+async def repaint_hop(house: House, hop_id: str) -> None:
+    """Have the runs of a hop's recipients set again."""
+    async with house.store.act() as ledger:
+        await ledger.change(Delivery, Delivery.hop_id == hop_id, board_seen=0, board_state=None)
 
 
 async def know_prefect(house: House, flow_id: str) -> bool:

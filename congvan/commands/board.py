@@ -31,7 +31,7 @@ async def check(*, json: bool = False) -> int:
         raise NothingInstalled("PREFECT_API_URL chưa đặt → xem: congvan doctor")
     async with opened() as house:
         try:
-            found = await compare(house, api)
+            found = await compare(house, api, os.environ.get("PREFECT_API_AUTH_STRING", ""))
         except httpx.HTTPError as error:
             raise Unreachable(f"Prefect không trả lời ({first_line(error)}) → congvan doctor") from error
     if json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from congvan.acts import campaigns, hops, mails, waking
+from congvan.acts import campaigns, mails, prefect_runs, waking
 from congvan.house import House
 from flows.hop import asleep_until, comes_again
 from flows.sleep import MADE_UP_AFTER
@@ -56,5 +56,5 @@ async def test_a_hop_that_was_held_during_its_turn_starts_no_process(town: Town)
     assert hop.wake_at is not None
     town.clock.set(hop.wake_at)
     await campaigns.hold(town.house, town.campaign, "An")
-    _, held = await hops.state_of(town.house, hop.id)
-    assert not await comes_again(town.house, hop.id, held)
+    run = await prefect_runs.run_of_hop(town.house, hop.id)
+    assert not await comes_again(town.house, hop.id, run.held)

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -17,6 +18,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
+from congvan import board_check
 from congvan.acts import board, extending, waking
 from congvan.acts.board import Tile
 from congvan.house import House
@@ -222,6 +224,76 @@ async def test_a_bulk_call_whose_answer_was_lost_is_repeated_under_the_same_keys
     assert first_folder != second_folder
     assert first == second
     assert publisher._lost == {one.removeprefix("delivery-").rpartition("-")[0] for one in first}, "tagged anew if made"
+
+
+async def test_a_campaign_that_grows_too_large_for_runs_keeps_those_that_it_has(house: House, town: Town) -> None:
+    """They stood for ever as they stood before the last one joined: scheduled, and late."""
+    await town.until("2023-12-01", "10:00")
+    await town.say("BQL")
+    most = len(await town.all(Delivery)) - 1
+    async with house.store.act() as ledger:
+        await ledger.change(Delivery, Delivery.recipient == "BQL", run_id="a run", board_state="AwaitingConfirmation")
+    assert await board.pass_over(house, most) == []
+    assert [tile.code for tile in await board.unpublished(house, most=most)] == ["BQL"]
+    async with house.store.act() as ledger:
+        await ledger.change(Delivery, run_id=None)
+    assert await board.pass_over(house, most) == [], "also while none of them stands in Prefect"
+
+
+async def test_the_check_of_the_board_looks_for_nobody_of_whom_only_tables_tell(
+    house: House, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    opened = len(await board.tiles(house, town.campaign))
+    small = dataclasses.replace(house, settings=house.settings.model_copy(update={"board_runs": opened}))
+    assert await board.pass_over(small, opened) != [], "it has more recipients than have been written to"
+    assert await board_check.compare(small, "http://prefect") == board_check.Found(0, 0, ())
+
+
+async def test_the_check_of_the_board_shows_prefects_password(
+    house: House, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["Authorization"])
+        return httpx.Response(200, json=[])
+
+    await town.until("2023-12-01", "10:00")
+    async with house.store.act() as ledger:
+        await ledger.change(Delivery, Delivery.recipient == "BQL", run_id="a run", board_seen=Delivery.board_seq)
+    made = partial(httpx.AsyncClient, transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(board_check.httpx, "AsyncClient", made)
+    await board_check.compare(house, "http://prefect", "admin:pass")
+    assert asked == ["Basic YWRtaW46cGFzcw=="]
+
+
+@pytest.mark.usefixtures("taken")
+async def test_what_was_shown_is_told_as_an_event_also_where_another_call_has_failed(
+    town: Town, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is shown, so nobody looks at it again: automations waited for its event for ever."""
+    told: list[str] = []
+
+    async def tell(_client: object, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
+        told.extend(tile.code for tile in tiles)
+        return {}
+
+    async def lost(*_: object) -> None:
+        raise httpx.ReadTimeout("played by the test")
+
+    monkeypatch.setattr(publisher, "_tell", partial(Publisher._tell, publisher))
+    monkeypatch.setattr(publishing.events, "tell", tell)
+    await town.until("2023-12-01", "10:00")
+    moving = publisher._move
+    monkeypatch.setattr(publisher, "_move", lambda members: [*moving(members), lost()])
+    with pytest.raises(httpx.ReadTimeout):
+        await publisher.publish()
+    assert (told, await board.unpublished(publisher.house)) == ([], [])
+    monkeypatch.setattr(publisher, "_move", moving)
+    await town.say("BQL")
+    await publisher.publish()
+    assert told == ["BQL", "BQL"], "that it was sent, and what came since"
 
 
 @pytest.mark.usefixtures("taken")

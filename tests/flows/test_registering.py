@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -63,6 +64,18 @@ async def test_a_start_takes_nothing_back_that_an_operator_has_set_in_prefect(
     await register(None, client, settings)
     served = [await _of(client, name) for name in ("hop", "watch", "campaign")]
     assert {(one.work_pool_name, one.work_queue_id) for one in served} == {(None, None)}, "no worker takes them as well"
+
+
+async def test_an_automation_that_is_wrong_keeps_nothing_from_being_registered(
+    client: PrefectClient, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before campaigns, hops and mail: no letter left as long as the file lay there."""
+    config = shutil.copytree(settings.config, tmp_path / "config")
+    (config / "automations" / "a-mine.yaml").write_text("name: x\nactions: [{type: run-deployment, deployment: tel}]\n")
+    ids = await register(None, client, settings.model_copy(update={"config": config}))
+    assert ids["hop"] == (await _of(client, "hop")).id
+    assert "a-mine.yaml" in caplog.text
+    assert len(await client.read_automations()) == len(list((config / "automations").iterdir())) - 1
 
 
 async def test_watches_that_nobody_began_while_nobody_was_there_are_not_all_executed_afterwards(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
@@ -14,14 +15,16 @@ from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from congvan.acts import waking
+from congvan.acts import hops, leases, waking
 from congvan.house import House
 from congvan.store.tables import Campaign, Hop
 from flows.apart import apart
 from flows.registered import Deployments
-from flows.relay import Relay
+from flows.relay import LEASE, LEASE_FOR, Relay
 from flows.runs import Runs
+from tasks import DatabaseRefused, at_work, records
 from tests.protocol.world import Town
 
 
@@ -147,6 +150,89 @@ async def test_a_campaign_and_a_hop_that_trip_keep_no_other_from_its_turn(
     assert others == [], "what has tripped is not looked at again at once"
     assert f"campaign {broken} has tripped" in caplog.text
     assert "hoa@t1.example" not in caplog.text
+
+
+@pytest.mark.parametrize("fault", [PoolTimeout("QueuePool limit"), ConnectionError(), TimeoutError(), ValueError()])
+async def test_a_relay_that_cannot_renew_its_lease_leads_no_more(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    async def hold(*_: object) -> bool:
+        raise fault
+
+    await relay._lead()
+    assert relay._leads()
+    monkeypatch.setattr("flows.relay.leases.hold", hold)
+    with pytest.raises(type(fault)):
+        await relay._lead()
+    assert not relay._leads()
+
+
+async def test_a_relay_that_stood_still_for_longer_than_its_lease_leads_no_more_until_it_has_renewed_it(
+    relay: Relay,
+) -> None:
+    await relay._lead()
+    relay._renewed -= LEASE_FOR.total_seconds()
+    assert not relay._leads()
+    await relay._lead()
+    assert relay._leads()
+
+
+async def test_a_lease_that_a_wrong_clock_has_taken_keeps_nobody_away_until_its_day_comes(
+    house: House, town: Town
+) -> None:
+    await town.work()
+    hop = await town.hop("UBND-HP")
+    town.clock.forward(days=1)
+    assert await leases.hold(house, LEASE, LEASE_FOR)
+    assert await hops.take(house, hop.id)
+    town.clock.forward(days=-1)
+    other = dataclasses.replace(house, name="another process")
+    assert await leases.hold(other, LEASE, LEASE_FOR)
+    await leases.free_of_another_clock(other)
+    assert await hops.take(other, hop.id)
+
+
+async def test_a_clock_that_is_a_little_ahead_loses_no_lease_to_one_that_is_not(house: House, town: Town) -> None:
+    assert await leases.hold(house, LEASE, LEASE_FOR)
+    town.clock.forward(seconds=-30)
+    other = dataclasses.replace(house, name="another process")
+    assert not await leases.hold(other, LEASE, LEASE_FOR)
+
+
+async def test_a_turn_that_trips_leaves_its_hop_to_whoever_tries_again(
+    house: House, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect tries a task again after a second, and again after five: it could only find the lease taken."""
+    await town.work()
+    hop = await town.hop("UBND-HP")
+    chase = hops.chasing.chase
+
+    async def refused(*_: object) -> None:
+        raise OperationalError("UPDATE", {}, OSError("deadlock detected"))
+
+    monkeypatch.setattr(hops.chasing, "chase", refused)
+    async with at_work(house):
+        with pytest.raises(DatabaseRefused):
+            await records.turn.fn(hop.id)
+        monkeypatch.setattr(hops.chasing, "chase", chase)
+        lease = await records.turn.fn(hop.id)
+    assert lease is not None
+    await hops.release(house, lease)
+    runs = Runs(house, cast("PrefectClient", None), Deployments(nothing_to_register))
+    monkeypatch.setattr(hops, "rest", refused)
+    with pytest.raises(OperationalError):
+        await Relay(house, runs.deployments)._turn_here(runs, hop.id)
+    assert await hops.take(house, hop.id), "nor does the relay keep it"
+
+
+async def test_a_hop_that_has_tripped_in_its_turn_is_not_looked_at_again_at_once(house: House, town: Town) -> None:
+    await town.work()
+    runs = Runs(house, cast("PrefectClient", None), Deployments(nothing_to_register))
+    hop = await town.hop("UBND-HP")
+    runs.tripped(hop)
+    assert await hops.take(house, hop.id)
+    hop = await town.hop("UBND-HP")
+    assert (hop.id, hop.turns) in runs.on_their_way()
 
 
 async def done(*_: object) -> None:

@@ -20,8 +20,10 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from jsonschema import ValidationError, validate
 from prefect.exceptions import Abort
 from prefect.settings.models.server.services import ServerServicesDBVacuumSettings
+from prefect.utilities.callables import parameter_schema
 
 import flows.__main__
 from congvan.errors import ActRefused, CongvanError
@@ -31,6 +33,8 @@ from congvan.rules.records import CampaignPlan
 from congvan.settings import Settings
 from congvan.store.schema import migrate
 from congvan.up import SERVER_SETTINGS
+from flows import forms
+from flows.campaign import campaign, campaign_in_full
 from tasks import at_work, records
 from tests.flows.engine import Engine, free_port, until
 
@@ -299,3 +303,13 @@ async def test_the_process_of_a_run_logs_in_the_form_that_the_settings_name(
         own.handlers, own.level, own.propagate = before
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["message"] == "one mail was left for later"
+
+
+@pytest.mark.parametrize("by", ["", "   ", "\n"])
+def test_a_form_is_not_sent_under_a_name_that_says_nothing(settings: Settings, by: str) -> None:
+    for flow, draw in ((campaign, forms.short), (campaign_in_full, forms.full)):
+        schema = draw(parameter_schema(flow).model_dump(), settings)
+        field = schema["properties"]["by"]
+        with pytest.raises(ValidationError):
+            validate(by, field)
+        validate("Nguyễn Văn An", field)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from congvan.acts import confirmations, deliveries, hops, letters
+from congvan.acts import confirmations, deliveries, letters
 from congvan.errors import ActRefused, BadInput
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Organisation, Release
@@ -399,5 +399,5 @@ async def test_opening_a_page_settles_nothing(opened: Town) -> None:
 async def test_an_opened_hop_names_its_recipients_in_its_log(opened: Town) -> None:
     assert (await opened.log("VP"))[:2] == ["created", "opened"]
     assert CASCADE.drafting_unit == "QHXD"
-    assert (await hops.state_of(opened.house, (await opened.hop("INV-A")).id)) == ("WAITING", False)
+    assert (await opened.hop("INV-A")).state == "WAITING"
     assert (await opened.one(Letter, Letter.issuer == "INV-A")).state == "DRAFT", "what the investor's page shows"
