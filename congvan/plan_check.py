@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from congvan import policy_check, reach_check
+from congvan import policy_check, reach_check, upstream
 from congvan.check_ground import Ground, valid
 from congvan.errors import Fault
 from congvan.rules.cascade import bears, policy_for
@@ -207,19 +207,7 @@ def _directives(ground: Ground, directives: Sequence[Directive], root: Path, exe
                 "ghi tên tệp; chỉ diễn tập mới được thiếu",
             )
         for name in one.files:
-            yield from _file(ground, f"{place}.files", root, name, exercise)
-
-
-def _file(ground: Ground, field: str, root: Path, name: str, exercise: bool) -> Iterator[Fault]:
-    path = (root / name).resolve()
-    if not path.is_relative_to(root.resolve()):
-        yield ground.fault(
-            field,
-            f"tệp «{name}» nằm ngoài thư mục của kế hoạch",
-            "chép tệp vào cạnh kế hoạch, ghi đường dẫn tương đối",
-        )
-    elif not path.is_file() and not exercise:
-        yield ground.fault(field, f"không có tệp «{name}»", "chép tệp vào cạnh kế hoạch; chỉ diễn tập mới được thiếu")
+            yield from upstream.faults(ground, f"{place}.files", root, name, missing=exercise)
 
 
 def _letter(ground: Ground, plan: CampaignPlan) -> Iterator[Fault]:

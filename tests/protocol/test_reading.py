@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,6 +29,7 @@ from congvan.rules.records import (
     Reminder,
     Settles,
 )
+from congvan.upstream import at_hand
 
 CHAINS = Path(__file__).parents[1] / "data" / "chains"
 NOW = datetime(2024, 3, 5, 1, tzinfo=UTC)
@@ -458,8 +460,60 @@ def test_a_real_launch_needs_the_files_of_the_directive(tmp_path: Path) -> None:
     plan = _with_files("goc.pdf")
     assert "không có tệp «goc.pdf»" in only(faults(plan=plan, root=tmp_path, exercise=False)).message
     assert faults(plan=plan, root=tmp_path, exercise=True) == []
-    (tmp_path / "goc.pdf").write_bytes(b"%PDF")
+    (tmp_path / "goc.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
     assert faults(plan=plan, root=tmp_path, exercise=False) == []
+
+
+@pytest.mark.parametrize("exercise", [False, True])
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("goc.pdf", b"", "rỗng"),
+        ("goc.pdf", b"hello", "nội dung không đúng với tên"),
+        ("goc.exe", b"MZ", "không thuộc loại được gửi"),
+        ("goc.pdf", b"%PDF-1.7" + bytes(30 * 1024 * 1024) + b"%%EOF", "lớn hơn 30 MB"),
+    ],
+    ids=["empty", "text", "program", "large"],
+)
+def test_a_file_that_is_no_document_is_enclosed_to_nobody(
+    tmp_path: Path, exercise: bool, name: str, data: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    fault = only(faults(plan=_with_files(name), root=tmp_path, exercise=exercise))
+    assert fault.field == "directives[1].files"
+    assert f"tệp «{name}»" in fault.message
+    assert message in fault.message
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 300 + ".pdf", "goc.pdf/x.pdf", "khoá.pdf", "a\0b.pdf"], ids=["long", "below a file", "locked", "nul"]
+)
+def test_a_name_that_no_disk_takes_and_a_file_that_nobody_may_read_are_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    whole = Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if tmp_path in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole(path)
+
+    (tmp_path / "khoá.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    monkeypatch.setattr(Path, "read_bytes", read)
+    found = faults(plan=_with_files(name), root=tmp_path, exercise=False)
+    assert any(one.field == "directives[1].files" and f"«{name[:60]}" in one.message for one in found)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_file_is_found_however_the_disk_composes_its_name(tmp_path: Path, form: Literal["NFC", "NFD"]) -> None:
+    """A plan is read in NFC: a name that a Mac has written could not be named at all."""
+    folder = tmp_path / unicodedata.normalize(form, "phụ lục")
+    folder.mkdir()
+    (folder / unicodedata.normalize(form, "văn bản.pdf")).write_bytes(b"%PDF-1.7\n%%EOF\n")
+    assert faults(plan=_with_files("phụ lục/văn bản.pdf"), root=tmp_path, exercise=False) == []
+    path = at_hand(tmp_path, "phụ lục/văn bản.pdf")
+    assert path is not None
+    assert path.is_file()
 
 
 @pytest.mark.parametrize("name", ["../goc.pdf", "/etc/passwd", "a/../../goc.pdf"])
