@@ -63,10 +63,8 @@ def check_cascade(
     """Everything that keeps this cascade from working with this registry."""
     ground = Ground(file or cascade.name, {one.code: one for one in register.organisations}, now, lines or {})
     faults = list(_hops(ground, cascade))
-    if cascade.root in cascade.levels and not any(one.level == cascade.root for one in register.organisations):
-        faults.append(
-            ground.fault("root", f"danh bạ không có tổ chức nào ở cấp «{cascade.root}»", "thêm tổ chức cấp đầu")
-        )
+    if cascade.root in cascade.levels:
+        faults += _root(ground, cascade)
     for name in ("speaks_for", "reports_to", "drafting_unit"):
         if code := getattr(cascade, name):
             faults += ground.reached(name, code)
@@ -78,6 +76,25 @@ def check_cascade(
         for code in hop.issue_by:
             faults += ground.reached(f"hops[{number}].issue_by", code)
     return faults + list(policy_check.of_cascade(ground, cascade))
+
+
+def _root(ground: Ground, cascade: Cascade) -> Iterator[Fault]:
+    """One organisation is where everything comes from: not none, and not the first of two."""
+    roots = [
+        one.code
+        for one in ground.organisations.values()
+        if one.level == cascade.root and valid(one.valid_from, one.valid_until, ground.today)
+    ]
+    if not roots:
+        yield ground.fault(
+            "root", f"danh bạ không có tổ chức nào ở cấp «{cascade.root}» còn hiệu lực", "thêm tổ chức cấp đầu"
+        )
+    elif len(roots) > 1:
+        yield ground.fault(
+            "root",
+            f"danh bạ có {len(roots)} tổ chức ở cấp đầu «{cascade.root}»: {', '.join(sorted(roots)[:5])}",
+            "chỉ để một tổ chức cấp đầu còn hiệu lực: sửa cấp, hoặc ghi «Hiệu lực đến»",
+        )
 
 
 def _hops(ground: Ground, cascade: Cascade) -> Iterator[Fault]:

@@ -92,6 +92,29 @@ def test_values_are_what_was_typed_and_not_what_yaml_makes_of_them(written: Writ
     assert plan.policies["department"].settles is Settles.ACKNOWLEDGE
 
 
+@pytest.mark.parametrize("at", ["17:00+02:00", "17:00Z", "1700", "17", "17.5", "17:00:00.5"])
+def test_a_time_that_is_not_what_the_clock_on_the_wall_shows_is_refused(written: Written, at: str) -> None:
+    (fault,) = faults_of(written(f"{PLAN}policies:\n  department:\n    deadline: {{at: {at}}}\n"))
+    assert (fault.field, "17:00" in fault.remedy) == ("policies.department.deadline.at", True)
+
+
+@pytest.mark.parametrize("at", ["7:05", "07:05", "07:05:00"])
+def test_a_time_may_be_written_as_people_write_it(written: Written, at: str) -> None:
+    plan, _ = read_plan(written(f"{PLAN}policies:\n  department:\n    deadline: {{at: {at}}}\n"))
+    assert plan.policies["department"].deadline.at == time(7, 5)
+
+
+@pytest.mark.parametrize("day", ["1701216000", "0", "-86400", "1e9", "20231129"])
+def test_a_bare_number_is_no_day(written: Written, day: str) -> None:
+    (fault,) = faults_of(written(PLAN.replace("issued_on: 2024-03-04", f"issued_on: {day}")))
+    assert (fault.field, "2023-11-29" in fault.remedy) == ("directives[1].issued_on", True)
+
+
+def test_a_number_is_written_in_the_digits_that_everybody_reads(written: Written) -> None:
+    (fault,) = faults_of(written(PLAN.replace("number: 77", "number: ٧٧")))
+    assert (fault.field, "chữ số" in fault.remedy) == ("directives[1].number", True)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "field", "message", "remedy"),
     [
@@ -99,7 +122,7 @@ def test_values_are_what_was_typed_and_not_what_yaml_makes_of_them(written: Writ
         ("title:", "tittle:", 2, "tittle", "không có trong mẫu", "«title»"),
         ("issued_on: 2024-03-04", "issued_on: 04/03/2024", 6, "directives[1].issued_on", "04/03", "năm-tháng-ngày"),
         ("issued_on: 2024-03-04", "issued_on: 2024-02-30", 6, "directives[1].issued_on", "ngày có thật", "2023-11-29"),
-        ("notation: VPCP-TL", "notation: vpcp tl", 5, "directives[1].notation", "sai quy cách", "viết hoa"),
+        ("notation: VPCP-TL", "notation: vpcp tl", 5, "directives[1].notation", "sai quy cách", "chữ in hoa"),
         ("number: 77", "number: VPCP", 4, "directives[1].number", "sai quy cách", "chữ số"),
         ("code: ra-soat-kho", "code: rà soát", 1, "code", "sai quy cách", "không dấu"),
         ("addressees: [Các đơn vị thuộc Bộ]", "addressees: []", 15, "letter.addressees", "để trống", "ít nhất một"),
@@ -352,6 +375,17 @@ def test_a_root_that_nobody_is_or_that_is_no_level_is_refused() -> None:
     found = faults(cascade={"root": "village", "levels": levels})
     assert any("không có tổ chức nào ở cấp" in one.message for one in found)
     assert any(one.field == "root" for one in faults(cascade={"root": "village"}))
+
+
+def test_two_of_the_first_level_are_refused_and_one_that_has_ended_does_not_count() -> None:
+    """The letter would come from whoever is first by code."""
+
+    def raised(**more: Any) -> Callable[[Organisation], Organisation]:
+        return lambda one: one.model_copy(update={"level": "ministry"} | more) if one.code == "LDB" else one
+
+    found = [one for one in faults(organisations=raised()) if one.field == "root"]
+    assert "2 tổ chức ở cấp đầu «ministry»: BO-TM, LDB" in only(found).message
+    assert faults(organisations=raised(valid_until=date(2024, 3, 4))) == []
 
 
 def test_a_rung_to_nobody_is_refused() -> None:
