@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from datetime import date, time
 from functools import lru_cache
@@ -12,9 +11,10 @@ from typing import Any, Literal, Self
 import holidays
 from pydantic import ConfigDict, Field, model_validator
 
-from congvan.reading import read_record
+from congvan.errors import BadInput, Fault
+from congvan.reading import lines_of, read_record
 from congvan.rules.calendar import Calendar, Calendars
-from congvan.rules.records import Record, Text
+from congvan.rules.records import Day, Record, Text, Wall
 
 _SATURDAY, _SUNDAY = 5, 6
 #: From this month on terms reach into the next year, and its days off are announced (those of 2026 in December 2025).
@@ -24,20 +24,20 @@ _LOOKS_AHEAD_FROM = 11
 class Correction(Record):
     """A day that the package does not know, by the decision that ordered it."""
 
-    date: dt.date
+    date: Day
     kind: Literal["off", "work"]
     #: state: swapped days bind the state sector; both: a statutory holiday.
     calendar: Literal["state", "both"] = "state"
     decision: Text
-    recorded_on: dt.date
+    recorded_on: Day
 
 
 class Window(Record):
     """Days in which routine mail is held, both included."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-    first: date = Field(alias="from")
-    last: date = Field(alias="to")
+    first: Day = Field(alias="from")
+    last: Day = Field(alias="to")
     why: Text = ""
 
     @model_validator(mode="after")
@@ -51,8 +51,8 @@ class Window(Record):
 class Hours(Record):
     """Office hours in Vietnam."""
 
-    opens: time = time(7, 30)
-    closes: time = time(17, 30)
+    opens: Wall = time(7, 30)
+    closes: Wall = time(17, 30)
 
     @model_validator(mode="after")
     def open_at_all(self) -> Self:
@@ -77,7 +77,21 @@ def read_calendar_file(path: Path) -> CalendarFile:
 
     Read as every file that people write: to `yaml.safe_load` an `off` without quotes is false and 17:30 is 1050.
     """
-    return read_record(path, CalendarFile)[0] if path.exists() else CalendarFile()
+    if not path.exists():
+        return CalendarFile()
+    file, _ = read_record(path, CalendarFile)
+    if twice := list(_twice(path, file)):
+        raise BadInput(twice)
+    return file
+
+
+def _twice(path: Path, file: CalendarFile) -> Iterator[Fault]:
+    """Days that are corrected twice: only one of the two would count."""
+    first: dict[date, int] = {}
+    for number, one in enumerate(file.corrections, 1):
+        if (before := first.setdefault(one.date, number)) != number:
+            field, message = f"corrections[{number}].date", f"ngày {one.date:%d/%m/%Y} đã có ở mục {before}"
+            yield Fault(str(path), field, message, "giữ lại một mục cho mỗi ngày", lines_of(path).get(field))
 
 
 def unannounced(file: CalendarFile, today: date) -> Iterator[tuple[str, str]]:

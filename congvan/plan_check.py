@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from congvan import policy_check, reach_check
+from congvan import policy_check, reach_check, upstream
 from congvan.check_ground import Ground, valid
 from congvan.errors import Fault
 from congvan.rules.cascade import bears, policy_for
@@ -63,10 +63,8 @@ def check_cascade(
     """Everything that keeps this cascade from working with this registry."""
     ground = Ground(file or cascade.name, {one.code: one for one in register.organisations}, now, lines or {})
     faults = list(_hops(ground, cascade))
-    if cascade.root in cascade.levels and not any(one.level == cascade.root for one in register.organisations):
-        faults.append(
-            ground.fault("root", f"danh bạ không có tổ chức nào ở cấp «{cascade.root}»", "thêm tổ chức cấp đầu")
-        )
+    if cascade.root in cascade.levels:
+        faults += _root(ground, cascade)
     for name in ("speaks_for", "reports_to", "drafting_unit"):
         if code := getattr(cascade, name):
             faults += ground.reached(name, code)
@@ -78,6 +76,25 @@ def check_cascade(
         for code in hop.issue_by:
             faults += ground.reached(f"hops[{number}].issue_by", code)
     return faults + list(policy_check.of_cascade(ground, cascade))
+
+
+def _root(ground: Ground, cascade: Cascade) -> Iterator[Fault]:
+    """One organisation is where everything comes from: not none, and not the first of two."""
+    roots = [
+        one.code
+        for one in ground.organisations.values()
+        if one.level == cascade.root and valid(one.valid_from, one.valid_until, ground.today)
+    ]
+    if not roots:
+        yield ground.fault(
+            "root", f"danh bạ không có tổ chức nào ở cấp «{cascade.root}» còn hiệu lực", "thêm tổ chức cấp đầu"
+        )
+    elif len(roots) > 1:
+        yield ground.fault(
+            "root",
+            f"danh bạ có {len(roots)} tổ chức ở cấp đầu «{cascade.root}»: {', '.join(sorted(roots)[:5])}",
+            "chỉ để một tổ chức cấp đầu còn hiệu lực: sửa cấp, hoặc ghi «Hiệu lực đến»",
+        )
 
 
 def _hops(ground: Ground, cascade: Cascade) -> Iterator[Fault]:
@@ -207,19 +224,7 @@ def _directives(ground: Ground, directives: Sequence[Directive], root: Path, exe
                 "ghi tên tệp; chỉ diễn tập mới được thiếu",
             )
         for name in one.files:
-            yield from _file(ground, f"{place}.files", root, name, exercise)
-
-
-def _file(ground: Ground, field: str, root: Path, name: str, exercise: bool) -> Iterator[Fault]:
-    path = (root / name).resolve()
-    if not path.is_relative_to(root.resolve()):
-        yield ground.fault(
-            field,
-            f"tệp «{name}» nằm ngoài thư mục của kế hoạch",
-            "chép tệp vào cạnh kế hoạch, ghi đường dẫn tương đối",
-        )
-    elif not path.is_file() and not exercise:
-        yield ground.fault(field, f"không có tệp «{name}»", "chép tệp vào cạnh kế hoạch; chỉ diễn tập mới được thiếu")
+            yield from upstream.faults(ground, f"{place}.files", root, name, missing=exercise)
 
 
 def _letter(ground: Ground, plan: CampaignPlan) -> Iterator[Fault]:

@@ -146,7 +146,8 @@ def test_a_part_imports_only_what_lies_further_in(part: str) -> None:
 
 
 def test_rules_need_nothing_but_the_standard_library_and_pydantic() -> None:
-    wrong = (f"{m.place} imports {found}" for m in within("rules", "errors") for found in outside(m) - {"pydantic"})
+    allowed = {"pydantic", "pydantic_core"}  # the core has the errors that pydantic itself raises
+    wrong = (f"{m.place} imports {found}" for m in within("rules", "errors") for found in outside(m) - allowed)
     assert told(wrong) == ""
 
 

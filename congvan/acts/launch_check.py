@@ -23,6 +23,7 @@ from congvan.rules.calendar import local
 from congvan.rules.cascade import route
 from congvan.rules.records import Cascade, Issue, Register
 from congvan.store.tables import Campaign
+from congvan.upstream import at_hand
 
 #: Shows what does not stop a launch.
 Warn = Callable[[Remark], None]
@@ -140,9 +141,11 @@ def _secrets(order: Launch) -> Iterator[Fault]:
     """Documents from above that are marked MẬT in their own text, as far as it can be read."""
     for directive in order.plan.directives:
         for name in directive.files:
-            path = order.folder / name
-            if path.is_file() and path.resolve().is_relative_to(order.folder.resolve()):
-                try:
+            try:
+                path = at_hand(order.folder, name)
+                if path is not None and path.resolve().is_relative_to(order.folder.resolve()):
                     refuse_secret_file(path.read_bytes(), name)
-                except BadInput as error:
-                    yield from error.faults
+            except BadInput as error:
+                yield from error.faults
+            except (OSError, ValueError):
+                continue  # found by `plan_check`

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,8 +24,10 @@ from congvan.rules.cascade import Route, RouteHop, route
 from congvan.rules.names import fold
 from congvan.rules.protocol import Fact, State
 from congvan.rules.records import CampaignPlan, Cascade, Organisation, Register
+from congvan.rules.uploads import Upload
 from congvan.store.ledger import Entry, Ledger, chain_hash
 from congvan.store.tables import Campaign, Delivery, EventRow, Hop, WayRow
+from congvan.upstream import at_hand
 
 #: The modes, as an operator calls them.
 _MODES = {"live": "thật", "exercise": "diễn tập", "demo": "trình diễn"}
@@ -114,11 +116,11 @@ def documents(house: House, order: Launch) -> list[Document]:
     stands for one that is not at hand."""
     found = []
     for directive in order.plan.directives:
-        at_hand = [order.folder / name for name in directive.files if (order.folder / name).is_file()]
-        for path in at_hand:
-            media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-            found.append(Document(path.name, media_type, path.read_bytes()))
-        if len(at_hand) < max(1, len(directive.files)):
+        paths = [path for name in directive.files if (path := at_hand(order.folder, name)) is not None]
+        for path in paths:
+            name = unicodedata.normalize("NFC", path.name)
+            found.append(Document(name, Upload(name, b"").media_type, path.read_bytes()))
+        if len(paths) < max(1, len(directive.files)):
             sheet = Sheet(
                 template="placeholder", issuer=directive.issuer, illustration=True,
                 context={"document": directive.model_dump(mode="json")},

@@ -34,11 +34,15 @@ async def reserve(
     by
         Họ tên văn thư.
     """
-    from congvan.acts import numbers
+    from congvan.acts import numbers, registry
+    from congvan.registry.faults import meant
 
     series = numbers.Series(issuer, symbol, given.year(year, "--year"))
     block = given.number(first, "--first"), given.number(last, "--last")
     async with opened() as house:
+        known = {one.code for one in (await registry.present(house)).organisations}
+        if issuer not in known:
+            raise given.refuse("ISSUER", f"không có tổ chức «{issuer}»", f"sửa mã{meant(issuer, known)}")
         await numbers.reserve(house, series, *block, given.person(by))
     print(f"Đã dành {last - first + 1} số.")
 

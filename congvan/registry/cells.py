@@ -9,7 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from congvan.registry.columns import Column, Holds
 from congvan.registry.faults import shown
-from congvan.registry.workbook import Cell, Formula
+from congvan.registry.workbook import Cell, Unread
 from congvan.rules.names import fold, illegible, one_line
 from congvan.rules.records import nfc
 
@@ -40,8 +40,10 @@ class BadCell(ValueError):
 
 def value_of(cell: Cell, column: Column) -> Value:
     """The value of a cell, None when it is empty; raise BadCell. Only several codes may stand on several lines."""
-    if cell is Formula.FORMULA:
+    if cell is Unread.FORMULA:
         raise BadCell("ô chứa công thức", "chép ô rồi dán lại theo kiểu «chỉ giá trị»")
+    if cell is Unread.ERROR:
+        raise BadCell("ô báo lỗi của bảng tính (#N/A, #REF!…)", "gõ giá trị đúng; không có gì thì xóa ô")
     if column.holds is Holds.DATE and isinstance(cell, date):
         return cell.date() if isinstance(cell, datetime) else cell
     text = _text(cell, column)
@@ -77,6 +79,8 @@ def _text(cell: Cell, column: Column) -> str:
 def _digits(number: float, column: Column) -> str:
     """A number as it was typed: spreadsheets keep 1 as 1.0, and drop the 0 or the + before a telephone number."""
     text = str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+    if column.field == "tax_code" and not text.isdigit():
+        raise BadCell(f"«{text}» không phải là mã số thuế", "đặt định dạng ô là văn bản rồi gõ lại giá trị")
     if column.holds is not Holds.PHONE or not text.isdigit():
         return text
     if text.startswith("84") and len(text) in (11, 12):

@@ -128,7 +128,7 @@ _PATTERNS = {
     ),
     NUMBER: "số văn bản gồm 1–6 chữ số, có thể thêm một chữ thường, ví dụ 125 hoặc 125a",
     NOTATION: "ký hiệu bắt đầu bằng chữ in hoa, không có dấu cách, ví dụ VP-TH hoặc QĐ-TTg",
-    r"^\d{0,10}$": "số đến chỉ gồm chữ số",
+    r"^[0-9]{0,10}$": "số đến chỉ gồm chữ số",
 }
 
 def _our_mailbox(value: object, _: dict[str, Any]) -> _Wording:

@@ -35,17 +35,24 @@ _FORMULA = re.compile(
     rb"<(?:\w+:)?c\s[^<>]*?\br\s*=\s*[\"']([A-Za-z]{1,3})(\d{1,7})[\"'][^<>]*>\s*"
     rb"(?:<(?:\w+:)?v[^<>]*>[^<>]*</(?:\w+:)?v>\s*)?<(?:\w+:)?f[\s/>]"
 )
+#: #N/A, #REF!, #NAME?: also where the formula that failed was pasted as a value. The parser gives it as an empty cell.
+_ERROR = re.compile(
+    rb"<(?:\w+:)?c\s(?=[^<>]*?\bt\s*=\s*[\"']e[\"'])[^<>]*?\br\s*=\s*[\"']([A-Za-z]{1,3})(\d{1,7})[\"']"
+)
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+#: ISO/IEC 29500-4 has other names for everything than what spreadsheets save otherwise.
+_STRICT = b"http://purl.oclc.org/ooxml/"
 _RESAVE = "mở tệp bằng Excel, xóa các hàng, cột và trang thừa, rồi lưu lại thành .xlsx"
 
 
-class Formula(Enum):
-    """The one value of a cell that holds a formula: its computed value is not believed."""
+class Unread(Enum):
+    """The value of a cell that is not believed: what a formula has computed, or that it could not compute anything."""
 
     FORMULA = "formula"
+    ERROR = "error"
 
 
-Cell = str | float | int | bool | date | datetime | time | timedelta | Formula
+Cell = str | float | int | bool | date | datetime | time | timedelta | Unread
 
 
 class Unusable(ValueError):
@@ -69,13 +76,13 @@ def read_workbook(data: bytes) -> list[Sheet]:
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         raise Unusable("tệp .xls kiểu cũ hoặc có mật khẩu", "bỏ mật khẩu và lưu lại thành .xlsx")
     members = _unpack(data)
-    formulas = {name: _measure(members[file]) for name, file in _sheet_files(members).items()}
+    unread = {name: _measure(members[file]) for name, file in _sheet_files(members).items()}
     _measure_texts(members)
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(_repack(members)))
         return [
             Sheet(name, _mark(workbook.get_sheet_by_name(name).to_python(skip_empty_area=False), cells))
-            for name, cells in formulas.items()
+            for name, cells in unread.items()
         ]
     except (CalamineError, OSError, KeyError) as error:
         raise Unusable(f"không đọc được bảng tính ({error})", _RESAVE) from error
@@ -113,6 +120,8 @@ def _repack(members: Mapping[str, bytes]) -> bytes:
 
 def _sheet_files(members: Mapping[str, bytes]) -> dict[str, str]:
     """Sheet name → member; Unusable where the workbook does not say."""
+    if _STRICT in members.get("xl/workbook.xml", b""):
+        raise Unusable("tệp theo kiểu «Strict Open XML»", "lưu lại theo kiểu «Excel Workbook (*.xlsx)»")
     try:
         relations = {
             one.get("Id"): str(one.get("Target", ""))
@@ -129,8 +138,8 @@ def _sheet_files(members: Mapping[str, bytes]) -> dict[str, str]:
     return {name: path for name, path in paths.items() if path in members}
 
 
-def _measure(sheet: bytes) -> set[tuple[int, int]]:
-    """Row and column (from 0) of every formula; Unusable where the sheet is too wide or too long."""
+def _measure(sheet: bytes) -> dict[tuple[int, int], Unread]:
+    """Row and column (from 0) of every formula and error; Unusable where the sheet is too wide or too long."""
     rows, columns = 1, 1
     for letters, number in _REFERENCE.findall(sheet):
         rows = max(rows, int(number))
@@ -141,7 +150,9 @@ def _measure(sheet: bytes) -> set[tuple[int, int]]:
         raise Unusable("trang tính có ô không ghi vị trí", _RESAVE)
     if rows * columns > MOST_CELLS:
         raise Unusable(f"trang tính có đến {rows} hàng × {columns} cột", _RESAVE)
-    return {(int(row) - 1, _column(letters) - 1) for letters, row in _FORMULA.findall(sheet)}
+    found = [(one, Unread.ERROR) for one in _ERROR.findall(sheet)]
+    found += [(one, Unread.FORMULA) for one in _FORMULA.findall(sheet)]
+    return {(int(row) - 1, _column(letters) - 1): what for (letters, row), what in found}
 
 
 def _measure_texts(members: Mapping[str, bytes]) -> None:
@@ -159,9 +170,9 @@ def _column(letters: bytes) -> int:
     return number
 
 
-def _mark(read: Sequence[Sequence[Cell]], formulas: set[tuple[int, int]]) -> Sequence[Sequence[Cell]]:
+def _mark(read: Sequence[Sequence[Cell]], unread: Mapping[tuple[int, int], Unread]) -> Sequence[Sequence[Cell]]:
     rows = [list(row) for row in read]
-    for row, column in formulas:
+    for (row, column), what in unread.items():
         if row < len(rows) and column < len(rows[row]):
-            rows[row][column] = Formula.FORMULA
+            rows[row][column] = what
     return rows

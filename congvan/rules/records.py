@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from congvan.rules.names import one_line, padded
 from congvan.rules.requirements import Question
@@ -31,6 +32,24 @@ def _line(text: object) -> object:
     return one_line(str(nfc(text))) if isinstance(text, str) else text
 
 
+def _on_the_wall(at: object) -> object:
+    # To pydantic 1700 is 28 minutes past midnight, and of 17:00+02:00 nobody would heed the zone.
+    if not isinstance(at, time) and not re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?", str(at).strip()):
+        raise PydanticCustomError("time_parsing", "no time on the wall")
+    return f"0{at.strip()}" if isinstance(at, str) and at.strip()[1:2] == ":" else at
+
+
+def _of_the_calendar(day: object) -> object:
+    # To pydantic a bare number is a count of seconds since 1970.
+    if not isinstance(day, date) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(day).strip()):
+        raise PydanticCustomError("date_parsing", "no day of the calendar")
+    return day
+
+
+#: A time in Vietnam, as a clock shows it: 17:00.
+Wall = Annotated[time, BeforeValidator(_on_the_wall)]
+#: 2023-11-29.
+Day = Annotated[date, BeforeValidator(_of_the_calendar)]
 Text = Annotated[str, BeforeValidator(nfc)]
 #: One line of at most 500 characters: Subject in NĐ 30/2020 Phụ lục VI.
 Line = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=500)]
@@ -56,8 +75,8 @@ class Contact(Record):
     phone: Text = ""
     order: int = 1
     designated_by: Text = ""
-    valid_from: date | None = None
-    valid_until: date | None = None
+    valid_from: Day | None = None
+    valid_until: Day | None = None
 
 
 class Person(Record):
@@ -67,8 +86,8 @@ class Person(Record):
     position: Line
     #: TM., KT., TL., TUQ., Q. or empty (NĐ 30/2020 Phụ lục I, mục II.7b), with the head's title: "KT. TRƯỞNG BAN".
     authority: Text = ""
-    valid_from: date | None = None
-    valid_until: date | None = None
+    valid_from: Day | None = None
+    valid_until: Day | None = None
 
 
 class Park(Record):
@@ -102,8 +121,8 @@ class Organisation(Record):
     signers: tuple[Person, ...] = ()
     #: The standing written authority under which its letter is passed on at its acknowledgement.
     standing_authority: Text = ""
-    valid_from: date | None = None
-    valid_until: date | None = None
+    valid_from: Day | None = None
+    valid_until: Day | None = None
     invented: bool = False
 
 
@@ -165,7 +184,7 @@ class Deadline(Record):
 
     working_days: int = Field(5, ge=0, le=250)
     hours: int = Field(0, ge=0, le=240)
-    at: time = time(17, 0)
+    at: Wall = time(17, 0)
     #: Least time of one who is reached after half of the term has passed.
     minimum_working_days: int = Field(3, ge=0, le=250)
     minimum_hours: int = Field(0, ge=0, le=240)
@@ -177,7 +196,7 @@ class Reminder(Record):
     or, where `hours` is set, that many hours from the deadline's instant."""
 
     working_days: int = Field(0, ge=-60, le=60)
-    at: time = time(8, 0)
+    at: Wall = time(8, 0)
     hours: int | None = Field(None, ge=-240, le=240)
 
 
@@ -294,7 +313,7 @@ class Directive(Record):
 
     number: Annotated[str, Field(pattern=NUMBER, max_length=11)]
     notation: Annotated[str, Field(pattern=NOTATION, max_length=30), BeforeValidator(nfc)]
-    issued_on: date
+    issued_on: Day
     issuer: Annotated[str, BeforeValidator(nfc), Field(min_length=1, max_length=200)]
     #: Whose instruction it carries: "chỉ đạo của ‹authority› tại văn bản số …".
     authority: Text = ""
@@ -303,8 +322,8 @@ class Directive(Record):
     #: Files of the document, relative to the plan; a demo or exercise without any encloses a placeholder page.
     files: tuple[str, ...] = ()
     #: Số đến and ngày đến at the first recipient's (NĐ 30/2020 Phụ lục IV).
-    arrival_number: Annotated[str, Field(pattern=r"^\d{0,10}$")] = ""
-    arrived_on: date | None = None
+    arrival_number: Annotated[str, Field(pattern=r"^[0-9]{0,10}$")] = ""
+    arrived_on: Day | None = None
 
     @property
     def code(self) -> str:

@@ -12,6 +12,8 @@ from congvan.rules.names import composed
 
 #: A scanned letter of thirty pages.
 LARGEST_BYTES = 10 * 1024 * 1024
+#: A document from above with its annexes: a scanned letter of a hundred pages.
+LARGEST_DOCUMENT_BYTES = 30 * 1024 * 1024
 LONGEST_NAME = 120
 PDF = "application/pdf"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -56,14 +58,14 @@ def upload(name: str, data: bytes) -> Upload:
     return Upload(f"{stem[: LONGEST_NAME - len(ending)]}{dot}{ending}" if dot else kept[:LONGEST_NAME], data)
 
 
-def fault_of(file: Upload) -> str:
+def fault_of(file: Upload, largest_bytes: int = LARGEST_BYTES) -> str:
     """What is wrong with a file: file_empty, file_too_large, file_kind (not one we take, or not what its name
     says), or "" where it may be kept; what was found before is not looked for again."""
     if file.fault is not None:
         return file.fault
     if not file.data:
         return "file_empty"
-    if len(file.data) > LARGEST_BYTES:
+    if len(file.data) > largest_bytes:
         return "file_too_large"
     return "" if file.media_type and _is_what_it_says(file) else "file_kind"
 

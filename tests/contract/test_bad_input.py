@@ -404,6 +404,8 @@ def test_a_bad_plan_is_not_previewed_either(ready: Desk) -> None:
          "9999999999999"),
         (["number", "reserve", "BO-TM", "BTM", "--first", "9999999999999999", "--last", "9999999999999999", "--year",
           "2024", "--by", "Lan"], "--first"),
+        (["number", "reserve", "BO-TN", "BTM", "--first", "1", "--last", "2", "--year", "2024", "--by", "Lan"],
+         "«BO-TM»"),
         (["audit", "one", "--export", "."], "thư mục"),
         (["extend", "one", "--until", "2204-02-06", "--why", "x"], "2204"),
         (["case", "claim", "one", "--by", "Lan", "--next", "1024-02-06"], "1024"),

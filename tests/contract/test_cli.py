@@ -28,7 +28,7 @@ from tests.signing import scanned
 from tests.signing import signed as signed_file
 
 TOTALS = {"overdue", "escalated", "late"}
-PDF = b"%PDF-1.7\n%signed by hand\n"
+PDF = b"%PDF-1.7\n%signed by hand\n%%EOF\n"
 
 
 @pytest.fixture

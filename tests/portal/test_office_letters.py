@@ -35,7 +35,7 @@ DAY = date(2023, 12, 1)
 @pytest.fixture
 async def waiting(house: House, tmp_path: Path) -> str:
     """The Board's letter of a live campaign, drafted and awaiting its issue."""
-    (tmp_path / "8185.pdf").write_bytes(b"%PDF-1.7 the document from above")
+    (tmp_path / "8185.pdf").write_bytes(b"%PDF-1.7 the document from above\n%%EOF\n")
     plan, _ = read_plan(house.settings.config / "campaigns" / "8184.yaml")
     directive = plan.directives[0].model_copy(update={"files": ("8185.pdf",)})
     plan = plan.model_copy(update={"code": "8185", "directives": (directive,)})

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from congvan.almanac import CalendarFile, build, read_calendar_file
+from congvan.errors import BadInput
 from congvan.rules.calendar import Calendar, Calendars, NoWorkingDay, both, instant, local
 from tests.conftest import ROOT, at
 from tests.protocol import oracle
@@ -80,6 +81,22 @@ def test_days_off_and_office_hours_need_no_quotes(tmp_path: Path) -> None:
     state = build(read_calendar_file(path)).state
     assert (state.opens, state.closes) == (time(7), time(16, 30))
     assert not state.is_working(date(2026, 3, 2))
+
+
+@pytest.mark.parametrize("closes", ['"17:30Z"', "17:30+07:00", "1730"])
+def test_office_hours_with_a_zone_or_without_a_colon_are_refused_with_their_file(tmp_path: Path, closes: str) -> None:
+    path = tmp_path / "calendar.yaml"
+    path.write_text(f"office_hours:\n  closes: {closes}\n", "utf-8")
+    with pytest.raises(BadInput, match=r"calendar\.yaml, dòng 2, «office_hours\.closes»"):
+        read_calendar_file(path)
+
+
+def test_a_day_that_is_corrected_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "calendar.yaml"
+    rows = [f"  - {{date: 2026-05-04, kind: {kind}, decision: x, recorded_on: 2026-01-05}}" for kind in ("off", "work")]
+    path.write_text("\n".join(["corrections:", *rows]), "utf-8")
+    with pytest.raises(BadInput, match=r"dòng 3, «corrections\[2\].date».*04/05/2026 đã có ở mục 1"):
+        read_calendar_file(path)
 
 
 def test_a_calendar_that_never_works_is_found_out_at_once() -> None:

@@ -35,7 +35,7 @@ NUMBER = "2514"
 
 async def go_live(town: Town, folder: Path, **changes: Any) -> Letter:
     """A live campaign whose letter awaits its issue."""
-    (folder / "8184.pdf").write_bytes(b"%PDF-1.7 the document from above")
+    (folder / "8184.pdf").write_bytes(b"%PDF-1.7 the document from above\n%%EOF\n")
     directive = PLAN.directives[0].model_copy(update={"files": ("8184.pdf",)})
     await town.launch(mode="live", directives=(directive,), folder=folder, **changes)
     await town.work()

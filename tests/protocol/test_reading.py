@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,6 +29,7 @@ from congvan.rules.records import (
     Reminder,
     Settles,
 )
+from congvan.upstream import at_hand
 
 CHAINS = Path(__file__).parents[1] / "data" / "chains"
 NOW = datetime(2024, 3, 5, 1, tzinfo=UTC)
@@ -90,6 +92,29 @@ def test_values_are_what_was_typed_and_not_what_yaml_makes_of_them(written: Writ
     assert plan.policies["department"].settles is Settles.ACKNOWLEDGE
 
 
+@pytest.mark.parametrize("at", ["17:00+02:00", "17:00Z", "1700", "17", "17.5", "17:00:00.5"])
+def test_a_time_that_is_not_what_the_clock_on_the_wall_shows_is_refused(written: Written, at: str) -> None:
+    (fault,) = faults_of(written(f"{PLAN}policies:\n  department:\n    deadline: {{at: {at}}}\n"))
+    assert (fault.field, "17:00" in fault.remedy) == ("policies.department.deadline.at", True)
+
+
+@pytest.mark.parametrize("at", ["7:05", "07:05", "07:05:00"])
+def test_a_time_may_be_written_as_people_write_it(written: Written, at: str) -> None:
+    plan, _ = read_plan(written(f"{PLAN}policies:\n  department:\n    deadline: {{at: {at}}}\n"))
+    assert plan.policies["department"].deadline.at == time(7, 5)
+
+
+@pytest.mark.parametrize("day", ["1701216000", "0", "-86400", "1e9", "20231129"])
+def test_a_bare_number_is_no_day(written: Written, day: str) -> None:
+    (fault,) = faults_of(written(PLAN.replace("issued_on: 2024-03-04", f"issued_on: {day}")))
+    assert (fault.field, "2023-11-29" in fault.remedy) == ("directives[1].issued_on", True)
+
+
+def test_a_number_is_written_in_the_digits_that_everybody_reads(written: Written) -> None:
+    (fault,) = faults_of(written(PLAN.replace("number: 77", "number: ٧٧")))
+    assert (fault.field, "chữ số" in fault.remedy) == ("directives[1].number", True)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "field", "message", "remedy"),
     [
@@ -97,7 +122,7 @@ def test_values_are_what_was_typed_and_not_what_yaml_makes_of_them(written: Writ
         ("title:", "tittle:", 2, "tittle", "không có trong mẫu", "«title»"),
         ("issued_on: 2024-03-04", "issued_on: 04/03/2024", 6, "directives[1].issued_on", "04/03", "năm-tháng-ngày"),
         ("issued_on: 2024-03-04", "issued_on: 2024-02-30", 6, "directives[1].issued_on", "ngày có thật", "2023-11-29"),
-        ("notation: VPCP-TL", "notation: vpcp tl", 5, "directives[1].notation", "sai quy cách", "viết hoa"),
+        ("notation: VPCP-TL", "notation: vpcp tl", 5, "directives[1].notation", "sai quy cách", "chữ in hoa"),
         ("number: 77", "number: VPCP", 4, "directives[1].number", "sai quy cách", "chữ số"),
         ("code: ra-soat-kho", "code: rà soát", 1, "code", "sai quy cách", "không dấu"),
         ("addressees: [Các đơn vị thuộc Bộ]", "addressees: []", 15, "letter.addressees", "để trống", "ít nhất một"),
@@ -352,6 +377,17 @@ def test_a_root_that_nobody_is_or_that_is_no_level_is_refused() -> None:
     assert any(one.field == "root" for one in faults(cascade={"root": "village"}))
 
 
+def test_two_of_the_first_level_are_refused_and_one_that_has_ended_does_not_count() -> None:
+    """The letter would come from whoever is first by code."""
+
+    def raised(**more: Any) -> Callable[[Organisation], Organisation]:
+        return lambda one: one.model_copy(update={"level": "ministry"} | more) if one.code == "LDB" else one
+
+    found = [one for one in faults(organisations=raised()) if one.field == "root"]
+    assert "2 tổ chức ở cấp đầu «ministry»: BO-TM, LDB" in only(found).message
+    assert faults(organisations=raised(valid_until=date(2024, 3, 4))) == []
+
+
 def test_a_rung_to_nobody_is_refused() -> None:
     fault = only(faults(cascade={"ladder": [{"to": "VPB"}, {"to": "VPX"}]}))
     assert (fault.field, "«VPB»" in fault.remedy) == ("ladder[2].to", True)
@@ -458,8 +494,60 @@ def test_a_real_launch_needs_the_files_of_the_directive(tmp_path: Path) -> None:
     plan = _with_files("goc.pdf")
     assert "không có tệp «goc.pdf»" in only(faults(plan=plan, root=tmp_path, exercise=False)).message
     assert faults(plan=plan, root=tmp_path, exercise=True) == []
-    (tmp_path / "goc.pdf").write_bytes(b"%PDF")
+    (tmp_path / "goc.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
     assert faults(plan=plan, root=tmp_path, exercise=False) == []
+
+
+@pytest.mark.parametrize("exercise", [False, True])
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("goc.pdf", b"", "rỗng"),
+        ("goc.pdf", b"hello", "nội dung không đúng với tên"),
+        ("goc.exe", b"MZ", "không thuộc loại được gửi"),
+        ("goc.pdf", b"%PDF-1.7" + bytes(30 * 1024 * 1024) + b"%%EOF", "lớn hơn 30 MB"),
+    ],
+    ids=["empty", "text", "program", "large"],
+)
+def test_a_file_that_is_no_document_is_enclosed_to_nobody(
+    tmp_path: Path, exercise: bool, name: str, data: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    fault = only(faults(plan=_with_files(name), root=tmp_path, exercise=exercise))
+    assert fault.field == "directives[1].files"
+    assert f"tệp «{name}»" in fault.message
+    assert message in fault.message
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 300 + ".pdf", "goc.pdf/x.pdf", "khoá.pdf", "a\0b.pdf"], ids=["long", "below a file", "locked", "nul"]
+)
+def test_a_name_that_no_disk_takes_and_a_file_that_nobody_may_read_are_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    whole = Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if tmp_path in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole(path)
+
+    (tmp_path / "khoá.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    monkeypatch.setattr(Path, "read_bytes", read)
+    found = faults(plan=_with_files(name), root=tmp_path, exercise=False)
+    assert any(one.field == "directives[1].files" and f"«{name[:60]}" in one.message for one in found)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_file_is_found_however_the_disk_composes_its_name(tmp_path: Path, form: Literal["NFC", "NFD"]) -> None:
+    """A plan is read in NFC: a name that a Mac has written could not be named at all."""
+    folder = tmp_path / unicodedata.normalize(form, "phụ lục")
+    folder.mkdir()
+    (folder / unicodedata.normalize(form, "văn bản.pdf")).write_bytes(b"%PDF-1.7\n%%EOF\n")
+    assert faults(plan=_with_files("phụ lục/văn bản.pdf"), root=tmp_path, exercise=False) == []
+    path = at_hand(tmp_path, "phụ lục/văn bản.pdf")
+    assert path is not None
+    assert path.is_file()
 
 
 @pytest.mark.parametrize("name", ["../goc.pdf", "/etc/passwd", "a/../../goc.pdf"])

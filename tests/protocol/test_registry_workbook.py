@@ -229,6 +229,34 @@ def test_a_formula_is_refused_whatever_it_shows(tmp_path: Path, formula: str) ->
     assert "TO CHUC" in fault.file
 
 
+@pytest.mark.parametrize("error", ["#N/A", "#REF!", "#NAME?", "#DIV/0!"])
+@pytest.mark.parametrize("cell", ['<c r="D2" t="e"><v>{}</v></c>', "<c t='e' s='1' r='D2'><v>{}</v></c>"])
+def test_a_cell_in_which_the_spreadsheet_shows_an_error_is_not_taken_for_an_empty_one(
+    tmp_path: Path, cell: str, error: str
+) -> None:
+    """A VLOOKUP that found nothing, pasted as a value."""
+    path = workbook(tmp_path / "a.xlsx", lambda _, sheet: sheet.write_number(1, 3, 1))
+    number, shown = b'<c r="D2"><v>1</v></c>', cell.format(error).encode()
+    with zipfile.ZipFile(path) as book:
+        assert number in book.read("xl/worksheets/sheet1.xml")
+    (fault,) = faults_of(repacked(path, tmp_path / "b.xlsx", lambda _, part: part.replace(number, shown)))
+    assert (fault.row, fault.field) == (2, "Mã số thuế")
+    assert "báo lỗi" in fault.message
+
+
+def test_a_tax_code_that_is_no_whole_number_is_refused(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "a.xlsx", lambda _, sheet: sheet.write_number(1, 3, 101234567.5))
+    (fault,) = faults_of(path)
+    assert (fault.row, fault.field) == (2, "Mã số thuế")
+
+
+def test_a_workbook_of_the_strict_kind_is_named_as_one(tmp_path: Path, honest: Path) -> None:
+    usual, strict = b"http://schemas.openxmlformats.org/spreadsheetml/2006/", b"http://purl.oclc.org/ooxml/spreadsheetml/"
+    (fault,) = faults_of(repacked(honest, tmp_path / "b.xlsx", lambda _, part: part.replace(usual, strict)))
+    assert "Strict Open XML" in fault.message
+    assert ".xlsx" in fault.remedy
+
+
 def test_a_sheet_that_nobody_knows_is_refused_and_an_empty_one_passed_over(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx", lambda book, _: book.add_worksheet("Sheet2"))
     assert len(read_register([path], LEVELS).organisations) == 1
@@ -319,7 +347,7 @@ def test_cells_that_do_not_say_where_they_stand_are_refused(sheet: bytes) -> Non
 
 def test_a_formula_is_found_behind_its_value_too() -> None:
     sheet = b"<row r='2'><c r='B2'><v>1</v><f>A1</f></c><c r='C2' t='n'><f>A1</f></c></row>"
-    assert workbook_of._measure(sheet) == {(1, 1), (1, 2)}
+    assert set(workbook_of._measure(sheet)) == {(1, 1), (1, 2)}
 
 
 def test_a_sheet_of_open_tags_is_measured_in_one_pass() -> None:

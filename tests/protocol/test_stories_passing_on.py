@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from datetime import date
 from email.message import EmailMessage
 from pathlib import Path
@@ -37,7 +38,7 @@ async def sign(town: Town, number: str = "2745") -> letters.Issued:
 
 async def live_town(town: Town, folder: Path) -> None:
     """A live campaign whose City document is at hand, registered by the Board's office."""
-    (folder / "8184.pdf").write_bytes(b"%PDF-1.7 the City's own document")
+    (folder / "8184.pdf").write_bytes(b"%PDF-1.7 the City's own document\n%%EOF\n")
     directive = PLAN.directives[0].model_copy(update={"files": ("8184.pdf",)})
     await town.launch(mode="live", directives=(directive,), folder=folder)
     await town.work()
@@ -46,6 +47,14 @@ async def live_town(town: Town, folder: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------ down the chain
+
+
+async def test_a_file_from_above_bears_its_name_in_nfc_whatever_the_disk_has(town: Town, tmp_path: Path) -> None:
+    (tmp_path / unicodedata.normalize("NFD", "văn bản.pdf")).write_bytes(b"%PDF-1.7\n%%EOF\n")
+    directive = PLAN.directives[0].model_copy(update={"files": ("văn bản.pdf",)})
+    await town.launch(directives=(directive,), folder=tmp_path)
+    (campaign,) = await town.all(Campaign)
+    assert [(one["name"], one["media_type"]) for one in campaign.upstream] == [("văn bản.pdf", "application/pdf")]
 
 
 async def test_a_directive_goes_down_hop_by_hop_and_each_opens_once(town: Town) -> None:
@@ -132,7 +141,7 @@ async def test_the_signed_file_is_what_leaves_byte_for_byte(town: Town, tmp_path
     await town.work()
     sent = files(town.postbox.to(address("INV-A"))[0])
     assert sent["2745_BQL-QHXD.pdf"] == hashlib.sha256(entered.signed).hexdigest()
-    assert sent["8184.pdf"] == hashlib.sha256(b"%PDF-1.7 the City's own document").hexdigest()
+    assert sent["8184.pdf"] == hashlib.sha256(b"%PDF-1.7 the City's own document\n%%EOF\n").hexdigest()
 
 
 async def test_in_a_live_campaign_the_engine_issues_nothing_itself(town: Town, tmp_path: Path) -> None:
