@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import select
 from congvan.house import House
 from congvan.rules.names import fold
 from congvan.rules.records import Contact, Organisation, Park, Register
-from congvan.store.ledger import Ledger
+from congvan.store.ledger import Ledger, locked
 from congvan.store.office import BookChange
 from congvan.store.tables import OrganisationRow, ParkRow
 
@@ -25,8 +25,11 @@ async def take_over(house: House, register: Register, by: str = "", why: str = "
     async with house.store.act() as ledger:
         before = await _stored(ledger, register)
         organisations = tuple(_kept(before.get(one.code), one, register.untold) for one in register.organisations)
-        await ledger.put_all(ParkRow, ["code"], [_park_row(one) for one in register.parks])
-        await ledger.put_all(OrganisationRow, ["code"], [_organisation_row(one, now) for one in organisations])
+        # In one order, whatever that of the file: two files taken over at once would wait for each other.
+        parks = [_park_row(one) for one in register.parks]
+        rows = [_organisation_row(one, now) for one in organisations]
+        await ledger.put_all(ParkRow, ["code"], sorted(parks, key=_by_code))
+        await ledger.put_all(OrganisationRow, ["code"], sorted(rows, key=_by_code))
         changed = [one for one in organisations if by and before.get(one.code, one) != one]
         await ledger.add_all(
             BookChange,
@@ -39,6 +42,10 @@ async def take_over(house: House, register: Register, by: str = "", why: str = "
             ],
         )  # fmt: skip
     return register.model_copy(update={"organisations": organisations})
+
+
+def _by_code(row: Mapping[str, Any]) -> str:
+    return str(row["code"])
 
 
 def _organisation_row(one: Organisation, now: datetime) -> dict[str, Any]:
@@ -56,7 +63,7 @@ async def _stored(ledger: Ledger, register: Register) -> dict[str, Organisation]
     """Those whom the register names, as they are; nobody else changes them before this transaction ends."""
     named = ledger.among(OrganisationRow.code, [one.code for one in register.organisations])
     query = select(OrganisationRow.code, OrganisationRow.record).where(named).order_by(OrganisationRow.code)
-    return {row.code: Organisation.model_validate(row.record) for row in await ledger.rows(query.with_for_update())}
+    return {row.code: Organisation.model_validate(row.record) for row in await ledger.rows(locked(query))}
 
 
 def _kept(old: Organisation | None, one: Organisation, untold: Sequence[str]) -> Organisation:
