@@ -137,12 +137,12 @@ async def test_on_postgresql_two_files_of_the_registry_are_taken_over_in_one_ord
 ) -> None:
     house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
     await migrate(house.store)
-    parks = {code: Park(code=code, name=code) for code in ("A", "B")}
+    parks = Park(code="B", name="B"), Park(code="A", name="A")
     async with house.store.act() as ledger:
-        await ledger.put(ParkRow, {"code": "A"}, name="A", record=parks["A"].model_dump(mode="json"))
-        taking = asyncio.create_task(registry.take_over(house, Register(organisations=(), parks=(parks["B"], parks["A"]))))
+        await ledger.put(ParkRow, {"code": "A"}, name="A", record=parks[1].model_dump(mode="json"))
+        taking = asyncio.create_task(registry.take_over(house, Register(organisations=(), parks=parks)))
         await _until_somebody_waits(house)
-        await ledger.put(ParkRow, {"code": "B"}, name="B", record=parks["B"].model_dump(mode="json"))
+        await ledger.put(ParkRow, {"code": "B"}, name="B", record=parks[0].model_dump(mode="json"))
     await taking
     assert set(await keys(house, ParkRow.code)) >= {"A", "B"}
     await house.close()
