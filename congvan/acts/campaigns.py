@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, exists, not_, or_, select
 
 from congvan.acts import demo, mails, notices, pausing
-from congvan.acts.escalations import DECIDED
+from congvan.acts.escalations import DECIDED, lock_of_campaign
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.errors import NotFound
 from congvan.house import House
@@ -66,17 +66,22 @@ async def resume(house: House, name: str, by: str) -> None:
     """
     now = await house.clock.now()
     async with house.store.act() as ledger:
-        found = await find(ledger, name)
-        # Deliveries, then hops, then the campaign, as everywhere: a turn that settles its hop wakes the campaign.
-        for table in (Delivery, Hop) if found.paused_at else (Hop,):
-            await ledger.all(select(table.id).where(table.campaign_id == found.id).order_by(table.id), lock=True)
-        campaign = await ledger.take(Campaign, found.id)
+        campaign = await take_whole(ledger, (await find(ledger, name)).id)
         if campaign.held_at is not None:
             await mails.lengthen_patience(ledger, campaign.id, now - campaign.held_at)
             moved = await pausing.go_on(house, ledger, campaign, now, by) if campaign.paused_at else {}
             entry = Entry(Fact.RESUMED, moved, actor=by)
             await ledger.write(campaign, now, entry, held_at=None, held_by=None, paused_at=None)
             await ledger.change(Hop, Hop.campaign_id == campaign.id, Hop.state != "WAITING", **woken(Hop, now))
+
+
+async def take_whole(ledger: Ledger, campaign_id: str) -> Campaign:
+    """A campaign, locked with all that belongs to it, in everybody's order."""
+    deliveries = select(Delivery.id).where(Delivery.campaign_id == campaign_id)
+    await ledger.all(deliveries.order_by(Delivery.id), lock=True)
+    await lock_of_campaign(ledger, campaign_id)
+    await ledger.all(select(Hop.id).where(Hop.campaign_id == campaign_id).order_by(Hop.id), lock=True)
+    return await ledger.take(Campaign, campaign_id)
 
 
 async def ready_to_close(ledger: Ledger, campaign: Campaign) -> bool:

@@ -16,7 +16,7 @@ from congvan.house import House
 from congvan.rules.deadlines import Standing, Step, Verdict, due
 from congvan.rules.protocol import Fact, State, reached
 from congvan.rules.records import OnSilence
-from congvan.store.ledger import Entry, Ledger
+from congvan.store.ledger import Entry, Ledger, locked
 from congvan.store.tables import Campaign, Delivery, Hop
 
 #: Deliveries decided in one transaction. It locks their rows, and on SQLite everything.
@@ -73,7 +73,7 @@ def _locked(is_sqlite: bool) -> Select[Any]:
     if is_sqlite:
         return query.where(Delivery.id.in_(next_batch()))
     chosen = any_(func.array(next_batch().scalar_subquery(), type_=ARRAY(String)))
-    return query.where(Delivery.id == chosen, *_is_due()).with_for_update()
+    return locked(query.where(Delivery.id == chosen, *_is_due()))
 
 
 def next_batch() -> Select[tuple[str]]:

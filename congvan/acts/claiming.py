@@ -16,7 +16,7 @@ from congvan.house import House
 from congvan.rules.protocol import State, answered, settled
 from congvan.rules.records import Settles
 from congvan.store.bulk import among
-from congvan.store.ledger import Ledger
+from congvan.store.ledger import Ledger, locked
 from congvan.store.tables import Attempt, Campaign, Delivery, Message
 
 #: Messages claimed at once: a tenth of a letter's cost was that of its batch with half as many. What a kill leaves
@@ -117,7 +117,7 @@ def _next(of_a_hop: bool, is_sqlite: bool) -> Select[Any]:
         .limit(bindparam("most", type_=Integer))
     )
     # Another sender takes the next ones: without this both would choose the same, and one find all held.
-    return query if is_sqlite else query.with_for_update(of=Message, skip_locked=True)
+    return query if is_sqlite else locked(query, of=Message, skip_locked=True)
 
 
 async def _lock_deliveries(ledger: Ledger, found: Sequence[Message]) -> Mapping[str, Delivery]:
@@ -128,7 +128,7 @@ async def _lock_deliveries(ledger: Ledger, found: Sequence[Message]) -> Mapping[
 @cache
 def _of_messages(is_sqlite: bool) -> Select[Any]:
     query = select(*_DELIVERY).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id)
-    return query if is_sqlite else query.with_for_update(skip_locked=True)
+    return query if is_sqlite else locked(query, skip_locked=True)
 
 
 async def _campaigns(ledger: Ledger, found: Sequence[Message]) -> dict[str, Campaign]:

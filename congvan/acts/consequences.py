@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import figures, mails, notices, papers, registry, replacing, urging
+from congvan.acts import escalations, figures, mails, notices, papers, recalls, registry, replacing, urging
 from congvan.acts.drafting import redraft
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.errors import ActRefused
@@ -20,6 +20,17 @@ from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter
+
+
+async def lock(ledger: Ledger, letter: Letter) -> None:
+    """Whatever its issue changes, before the letter itself."""
+    if letter.kind == "urge":
+        await urging.named(ledger, letter, lock=True)
+    elif letter.about is not None:
+        old = await ledger.get(Letter, letter.about)
+        await recalls.locked_branch(ledger, await ledger.get(Hop, old.hop_id))
+        await escalations.lock_of_campaign(ledger, letter.campaign_id)
+    await ledger.take(Campaign, letter.campaign_id)
 
 
 async def issued(

@@ -19,7 +19,7 @@ from congvan.rules.deadlines import after, too_far
 from congvan.rules.protocol import Fact, State, settled
 from congvan.rules.records import Organisation, Settles
 from congvan.rules.uploads import Upload
-from congvan.store.ledger import Entry, Ledger
+from congvan.store.ledger import Entry, Ledger, locked
 from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, OrganisationRow
 
 #: When a department reads its mail.
@@ -82,7 +82,7 @@ async def close_cases(
 @cache
 def _open_of() -> Select[tuple[Case]]:
     query = select(Case).where(Case.delivery_id == bindparam("delivery"), Case.closed_at.is_(None))
-    return query.with_for_update().execution_options(populate_existing=True)
+    return locked(query).execution_options(populate_existing=True)
 
 
 async def tell_no_more(ledger: Ledger, campaign_id: str) -> None:

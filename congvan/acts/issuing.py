@@ -143,6 +143,9 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
     evidence = await signed_files.checked(made, rendered, entered)
     now = await house.clock.now()
     async with house.store.act() as ledger:
+        hop = await ledger.take(Hop, letter.hop_id) if letter.hop_id else None
+        if hop is None:
+            await consequences.lock(ledger, letter)
         row = await ledger.take(Letter, letter.id)
         if row.state == "ISSUED":
             return row
@@ -155,8 +158,7 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
             await numbers.claim(ledger, numbers.series_of(row, year), entered.number, row.id, now)
         await _become(ledger, row, made, rendered, entered, year, now)
         data = {"letter": row.id, "code": made.sheet.code, "sha256": row.sha256 or "", **evidence}
-        if row.hop_id:
-            hop = await ledger.take(Hop, row.hop_id)
+        if hop is not None:
             await ledger.write(hop, now, Entry(Fact.LETTER_ISSUED, data, actor=entered.by))
             await papers.chase_no_more(ledger, row.id)
             await mails.wake_hop(ledger, hop.id, now)

@@ -63,10 +63,13 @@ async def join(house: House, name: str, code: str, by: str, *, direct: bool = Fa
         _check_running(campaign)
         one = await registry.organisation(ledger, code)
         _check_valid(one, local(now).date())
-        await _check_new(ledger, campaign, one)
         found = await (_direct if direct else _ways)(ledger, campaign, one)
-        for hop, _way in found:
-            await ledger.take(Hop, hop.id)
+        for key in sorted({hop.id for hop, _way in found}):
+            await ledger.take(Hop, key)
+        row = await ledger.take(Campaign, campaign.id)
+        # Of two who take it in at once the second finds it here.
+        _check_running(row)
+        await _check_new(ledger, campaign, one)
         found = [pair for pair in found if not await recalls.taken_back(ledger, pair[0])]
         if not found:
             raise ActRefused("Văn bản dẫn đến đơn vị này đã bị thu hồi; bổ sung sau khi có văn bản thay thế.")
@@ -81,8 +84,6 @@ async def join(house: House, name: str, code: str, by: str, *, direct: bool = Fa
         else:
             await deliveries.tell_of_those_cut_off(house, ledger, hop.id, now)
         await ledger.write(hop, now, Entry(Fact.JOINED, {"recipient": one.code}, actor=by))
-        row = await ledger.take(Campaign, campaign.id)
-        _check_running(row)
         await ledger.write(row, now, Entry(Fact.JOINED, {"recipient": one.code, "issuer": hop.issuer}, actor=by))
         return Joined(delivery.id, delivery.code, hop.issuer, delivery.due_at)
 
@@ -104,6 +105,8 @@ async def _check_new(ledger: Ledger, campaign: Campaign, one: Organisation) -> N
     query = select(Delivery.code).where(Delivery.campaign_id == campaign.id, Delivery.recipient == one.code)
     if (known := await ledger.first(query)) is not None:
         raise ActRefused(f"{one.code} đã có trong đợt: {known}")
+    if (taken := await launches.known_code(ledger, [launches.code_of(campaign.code, one)])) is not None:
+        raise ActRefused(f"Mã nơi nhận {taken} đã có trong một đợt khác; không bổ sung {one.code} vào đợt này được.")
     if one.code in plan_of(campaign).audience.exclude:
         raise ActRefused(f"Kế hoạch loại trừ đích danh {one.code}.")
 

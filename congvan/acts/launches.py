@@ -68,7 +68,8 @@ async def launch(house: House, order: Launch) -> str:
     1. The same plan again is the same campaign: its id is returned and nothing happens. In another mode it is
        refused: whoever launches for real must not take the id of an exercise for it.
     2. The plan is checked against the registry; raise BadInput with every fault.
-    3. Campaign, hops, obligations and ways are written in one transaction.
+    3. Campaign, hops, obligations and ways are written in one transaction. Of two at once the second waits for the
+       first and is then told as if it had come later.
     """
     now = await house.clock.now()
     digest = plan_sha256(order.plan)
@@ -83,7 +84,11 @@ async def launch(house: House, order: Launch) -> str:
         await calendars.remember(ledger, read_calendar_file(house.settings.config / "calendar.yaml"))
         register = await registry_acts.read(ledger)
         frozen = _checked_route(order, register, now)
-        return await _write(house, ledger, order, register, frozen, enclosed, digest, now)
+        if (made := await _write(house, ledger, order, register, frozen, enclosed, digest, now)) is not None:
+            return made
+        known = await _launched(ledger, order, digest)
+        assert known is not None, "its code was taken"
+        return known
 
 
 async def _launched(ledger: Ledger, order: Launch, digest: str) -> str | None:
@@ -139,19 +144,22 @@ async def _write(
     enclosed: Sequence[Document],
     digest: str,
     now: datetime,
-) -> str:
+) -> str | None:
+    """The id; None where somebody else has just launched under this code."""
     plan, campaign_id = order.plan, house.new_id(now)
     upstream = [
         {"name": doc.name, "sha256": await ledger.keep_file(doc.data, doc.media_type), "media_type": doc.media_type}
         for doc in enclosed
     ]
-    await ledger.add(
+    is_new = await ledger.add_if_absent(
         Campaign,
         id=campaign_id, code=plan.code, state="RUNNING", mode=order.mode, subject=plan.letter.subject,
         urgency=plan.urgency.value, plan=plan.model_dump(mode="json"), plan_sha256=digest,
         cascade=order.cascade.model_dump(mode="json"), upstream=upstream, launched_at=now, launched_by=order.by,
         wake_at=None,
     )  # fmt: skip
+    if not is_new:
+        return None
     organisations = {one.code: one for one in register.organisations}
     hop_ids = {hop.issuer: house.new_id(now) for hop in frozen.hops}
     first = frozen.recipients()
@@ -164,6 +172,8 @@ async def _write(
         | {"park": parks[number][code]}
         for code, number in first.items()
     ]
+    if (taken := await known_code(ledger, [row["code"] for row in rows])) is not None:
+        raise ActRefused(f"Mã nơi nhận {taken} đã có trong một đợt khác; đặt mã khác cho kế hoạch này.")
     await ledger.add_all(EventRow, [_first_event(row, campaign_id, order, now) for row in rows])
     await ledger.add_all(Delivery, rows)
     await ledger.add_all(WayRow, list(_way_rows(frozen, hop_ids, delivery_ids)))
@@ -210,16 +220,27 @@ def _standing(
     }  # fmt: skip
 
 
+def code_of(plan_code: str, one: Organisation) -> str:
+    """What people call the delivery of one organisation in a campaign."""
+    return f"{plan_code}-{one.code}"
+
+
 def recipient_row(
     plan_code: str, campaign_id: str, one: Organisation, delivery_id: str, now: datetime
 ) -> dict[str, Any]:
     """What a delivery takes over from the registry; its mailboxes are those that are valid now, in their order."""
     boxes = registry_acts.mailboxes(one, local(now).date())
     return {
-        "id": delivery_id, "campaign_id": campaign_id, "code": f"{plan_code}-{one.code}", "recipient": one.code,
+        "id": delivery_id, "campaign_id": campaign_id, "code": code_of(plan_code, one), "recipient": one.code,
         "name": one.name, "folded": fold(f"{one.name} {one.code}"), "level": one.level,
         "segments": list(one.segments), "address": boxes[0] if boxes else None, "mailboxes": boxes[1:],
     }  # fmt: skip
+
+
+async def known_code(ledger: Ledger, codes: Sequence[str]) -> str | None:
+    """One of these codes of deliveries that is taken: plan A with recipient B-C spells A-B-C like plan A-B with C."""
+    found: str | None = await ledger.first(select(Delivery.code).where(ledger.among(Delivery.code, codes)))
+    return found
 
 
 def _first_event(row: dict[str, Any], campaign_id: str, order: Launch, now: datetime) -> dict[str, Any]:

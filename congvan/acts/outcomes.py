@@ -17,7 +17,7 @@ from congvan.house import House
 from congvan.mail.outgoing import Outcome
 from congvan.rules.protocol import Event
 from congvan.store.bulk import among
-from congvan.store.ledger import Ledger
+from congvan.store.ledger import Ledger, locked
 from congvan.store.tables import Attempt, Delivery, Message, Table
 
 #: Of a delivery, what an outcome reads and writes: a quarter of its columns, and no instant among them.
@@ -68,7 +68,7 @@ async def record(house: House, works: Sequence[Work], outcomes: Sequence[Outcome
 
 @cache
 def _locked(is_sqlite: bool) -> Select[Any]:
-    return select(*_NEEDED).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id).with_for_update()
+    return locked(select(*_NEEDED).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id))
 
 
 async def _close_undeliverable(ledger: Ledger, changes: Sequence[Change], now: datetime) -> list[Delivery]:
@@ -145,7 +145,7 @@ def _refused(is_sqlite: bool) -> Select[Any]:
 @cache
 def _standing(is_sqlite: bool) -> Select[Any]:
     query = select(Message.id, Message.state, Message.attempts).where(among(Message.id, "keys", is_sqlite))
-    return query.order_by(Message.id).with_for_update()
+    return locked(query.order_by(Message.id))
 
 
 async def _write_attempts(ledger: Ledger, judged: Sequence[Judged], now: datetime) -> None:

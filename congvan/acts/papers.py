@@ -170,11 +170,14 @@ async def chase(house: House) -> int:
     """Remind whoever has a report, a công văn đôn đốc… in hand that should have been issued; how many letters."""
     now = await house.clock.now()
     async with house.store.act() as ledger:
+        late = _waiting(), Letter.awaits_until <= now
+        keys = sorted(set(await ledger.all(select(Letter.campaign_id).where(*late))))
+        campaigns = {key: await ledger.take(Campaign, key) for key in keys}
         rows: list[Letter] = await ledger.all(
-            select(Letter).where(_waiting(), Letter.awaits_until <= now).order_by(Letter.id), lock=True
+            select(Letter).where(*late, Letter.campaign_id.in_(keys)).order_by(Letter.id), lock=True
         )
         for row in rows:
-            campaign = await ledger.take(Campaign, row.campaign_id)
+            campaign = campaigns[row.campaign_id]
             again = asked_again(house, campaign, now)
             people = list(dict.fromkeys([row.awaits or "", *await clerks(ledger, cascade_of(campaign))]))
             # From then on the head of the clerk's office, whose mailbox is the last of that office.

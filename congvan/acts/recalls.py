@@ -82,15 +82,15 @@ async def recall(house: House, letter_id: str, by: str, why: str) -> int:
         hop = hops[hop.id]
         asked = await _take_back(house, ledger, campaign, letter, rows, now, by, why)
         await _from_copies(house, ledger, campaign, hop, letter, now, why)
-        await ledger.change(Letter, Letter.id == letter.id, Letter.state == "ISSUED", state="CANCELLED")
-        about = Letter.about == letter.id, Letter.kind == "correction", Letter.state == "PENDING_ISSUE"
-        await papers.drop(ledger, await ledger.all(select(Letter).where(*about)))
         entry = Entry(Fact.LETTER_RECALLED, {"letter": letter.id, "why": why, "asked": asked}, actor=by)
         await ledger.write(hop, now, entry)
         for one in hops.values():
             if one.opened_at is not None:
                 await mails.wake_hop(ledger, one.id, now)
         await mails.wake_campaign(ledger, campaign.id, now)
+        await ledger.change(Letter, Letter.id == letter.id, Letter.state == "ISSUED", state="CANCELLED")
+        about = Letter.about == letter.id, Letter.kind == "correction", Letter.state == "PENDING_ISSUE"
+        await papers.drop(ledger, await ledger.all(select(Letter).where(*about)))
         return asked
 
 

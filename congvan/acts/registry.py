@@ -11,7 +11,7 @@ from sqlalchemy import select
 from congvan.house import House
 from congvan.rules.names import fold
 from congvan.rules.records import Contact, Organisation, Park, Register
-from congvan.store.ledger import Ledger
+from congvan.store.ledger import Ledger, locked
 from congvan.store.office import BookChange
 from congvan.store.tables import OrganisationRow, ParkRow
 
@@ -28,8 +28,11 @@ async def take_over(house: House, register: Register, by: str = "", why: str = "
         before, run = await _stored(ledger, register), await _stored_parks(ledger, register)
         organisations = tuple(_kept(before.get(one.code), one, register.untold) for one in register.organisations)
         parks = tuple(_kept(run.get(one.code), one, register.untold_parks) for one in register.parks)
-        await ledger.put_all(ParkRow, ["code"], [_park_row(one) for one in parks])
-        await ledger.put_all(OrganisationRow, ["code"], [_organisation_row(one, now) for one in organisations])
+        # In one order, whatever that of the file: two files taken over at once would wait for each other.
+        park_rows = sorted((_park_row(one) for one in parks), key=_by_code)
+        rows = sorted((_organisation_row(one, now) for one in organisations), key=_by_code)
+        await ledger.put_all(ParkRow, ["code"], park_rows)
+        await ledger.put_all(OrganisationRow, ["code"], rows)
         changed = [one for one in organisations if by and before.get(one.code, one) != one]
         await ledger.add_all(
             BookChange,
@@ -42,6 +45,10 @@ async def take_over(house: House, register: Register, by: str = "", why: str = "
             ],
         )  # fmt: skip
     return register.model_copy(update={"organisations": organisations, "parks": parks})
+
+
+def _by_code(row: Mapping[str, Any]) -> str:
+    return str(row["code"])
 
 
 def _organisation_row(one: Organisation, now: datetime) -> dict[str, Any]:
@@ -59,13 +66,13 @@ async def _stored(ledger: Ledger, register: Register) -> dict[str, Organisation]
     """Those whom the register names, as they are; nobody else changes them before this transaction ends."""
     named = ledger.among(OrganisationRow.code, [one.code for one in register.organisations])
     query = select(OrganisationRow.code, OrganisationRow.record).where(named).order_by(OrganisationRow.code)
-    return {row.code: Organisation.model_validate(row.record) for row in await ledger.rows(query.with_for_update())}
+    return {row.code: Organisation.model_validate(row.record) for row in await ledger.rows(locked(query))}
 
 
 async def _stored_parks(ledger: Ledger, register: Register) -> dict[str, Park]:
     named = ledger.among(ParkRow.code, [one.code for one in register.parks])
     query = select(ParkRow.code, ParkRow.record).where(named).order_by(ParkRow.code)
-    return {row.code: Park.model_validate(row.record) for row in await ledger.rows(query.with_for_update())}
+    return {row.code: Park.model_validate(row.record) for row in await ledger.rows(locked(query))}
 
 
 def _kept(old: R | None, one: R, untold: Mapping[str, Sequence[str]]) -> R:

@@ -163,8 +163,8 @@ async def _nowhere(house: House, ledger: Ledger, rows: Sequence[Delivery], now: 
 async def _in_its_place(
     ledger: Ledger, campaign: Campaign, hop: Hop, old: Letter, letter: Letter, due: datetime, now: datetime, by: str
 ) -> None:
-    if old.state == "ISSUED":
-        await ledger.change(Letter, Letter.id == old.id, state="REPLACED")
+    # Unless it was taken back meanwhile.
+    await ledger.change(Letter, Letter.id == old.id, Letter.state == "ISSUED", state="REPLACED")
     await ledger.change(Letter, Letter.id == letter.id, hop_id=hop.id)
     entry = Entry(Fact.LETTER_REPLACED, {"letter": letter.id, "old": old.id}, actor=by)
     assert hop.due_at is not None, "only an issued letter is replaced"

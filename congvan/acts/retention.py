@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Text, cast, or_, select
 
+from congvan.acts import campaigns
 from congvan.house import House
 from congvan.reading import read_record
 from congvan.rules.calendar import instant, local
@@ -81,7 +82,8 @@ async def _campaign(
     house: House, key: str, by: str, now: datetime, contacts: bool, mails: bool, *, dry_run: bool
 ) -> Purged:
     async with house.store.act() as ledger:
-        campaign = await ledger.take(Campaign, key)
+        changes = (contacts or mails) and not dry_run
+        campaign = await campaigns.take_whole(ledger, key) if changes else await ledger.get(Campaign, key)
         done = Purged(
             campaign.code,
             await _contacts(ledger, key, dry_run) if contacts else 0,

@@ -26,7 +26,7 @@ from congvan.letters.press import Rendered
 from congvan.rules.calendar import instant, local
 from congvan.rules.protocol import Fact
 from congvan.store.bulk import among
-from congvan.store.ledger import Entry, Ledger
+from congvan.store.ledger import Entry, Ledger, locked
 from congvan.store.tables import Campaign, Case, Delivery, Digest, Letter
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,8 @@ async def tell(house: House) -> list[str]:
     async with house.store.act() as ledger:
         due = await _due_cases(ledger, now)
         due = await _without_the_unset(house, ledger, due, ready, now)
+        for key in sorted({one.campaign_id for one in ready.unwanted}):
+            await ledger.take(Campaign, key)
         await papers.drop(ledger, ready.unwanted)
         keys = {delivery.campaign_id for _, delivery in due}
         campaigns = {one.id: one for one in await ledger.all(select(Campaign).where(Campaign.id.in_(keys)))}
@@ -253,13 +255,13 @@ def _concerned() -> Select[tuple[str]]:
 @cache
 def _deliveries(is_sqlite: bool) -> Select[tuple[Delivery]]:
     query = select(Delivery).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id)
-    return query.with_for_update().execution_options(populate_existing=True)
+    return locked(query).execution_options(populate_existing=True)
 
 
 @cache
 def _cases(is_sqlite: bool) -> Select[tuple[Case]]:
     query = select(Case).where(among(Case.delivery_id, "keys", is_sqlite), *_due()).order_by(Case.id)
-    return query.with_for_update().execution_options(populate_existing=True)
+    return locked(query).execution_options(populate_existing=True)
 
 
 async def _tell_one(

@@ -170,9 +170,7 @@ async def send(house: House, ledger: Ledger, campaign: Campaign, letter: Letter,
     """Send an issued đôn đốc to everybody in its appendix who is still silent, in the transaction of its issue."""
     context = letter.sheet["context"]
     first = await ledger.get(Letter, letter.about)
-    rows: list[Delivery] = await ledger.all(
-        select(Delivery).where(ledger.among(Delivery.id, context["deliveries"])).order_by(Delivery.id), lock=True
-    )
+    rows = await named(ledger, letter, lock=True)
     waited_for = set(await ledger.all(_cases(campaign.id)))
     silent = [row for row in rows if row.id in waited_for and _owes(row)]
     said = {"round": context["round"], "letter": letter.id, "code": letter.symbol}
@@ -214,6 +212,12 @@ async def send(house: House, ledger: Ledger, campaign: Campaign, letter: Letter,
     await ledger.change(Letter, Letter.id == letter.id, awaits_until=last)
 
 
+async def named(ledger: Ledger, letter: Letter, *, lock: bool = False) -> list[Delivery]:
+    """Everybody in its appendix."""
+    keys = letter.sheet["context"]["deliveries"]
+    return await ledger.all(select(Delivery).where(ledger.among(Delivery.id, keys)).order_by(Delivery.id), lock=lock)
+
+
 async def overtaken(ledger: Ledger, letter: Letter, now: datetime) -> str:
     """Why a draft that awaits its issue must not be issued any more, for its clerk; empty: it may, or is none.
 
@@ -228,11 +232,8 @@ async def overtaken(ledger: Ledger, letter: Letter, now: datetime) -> str:
             f"hạn chót in trong công văn đôn đốc này ({moment(last)}) đã qua; hệ thống dự thảo lại với hạn chót mới, "
             "trình ký bản ấy"
         )
-    named: list[Delivery] = await ledger.all(
-        select(Delivery).where(ledger.among(Delivery.id, letter.sheet["context"]["deliveries"]))
-    )
     waited_for = set(await ledger.all(_cases(letter.campaign_id)))
-    owing = [row for row in named if _owes(row)]
+    owing = [row for row in await named(ledger, letter) if _owes(row)]
     if not any(row.id in waited_for for row in owing):
         return "không còn đơn vị nào nêu trong công văn đôn đốc này chậm trả lời; không ban hành bản này"
     let_be = [row.name for row in owing if row.id not in waited_for]

@@ -33,7 +33,7 @@ class Step(StrEnum):
 class Standing:
     """What the rules need to know of a delivery. Instants are aware UTC.
 
-    steps_taken: reminder steps already sent or passed over (indexes into the policy's list).
+    steps_taken: reminder steps already sent or passed over, in the order of their time.
     """
 
     state: State
@@ -59,12 +59,14 @@ class Verdict:
 def due_at(deadline: Deadline, issued: datetime, calendars: Calendars) -> datetime:
     """The instant at which the term of a letter issued then ends.
 
-    Hours, where set, count on the clock (hỏa tốc); otherwise working days, the day of issue not counted.
+    Hours, where set, count on the clock (hỏa tốc); otherwise working days, the day of issue not counted. A term of no
+    day ends on the next one where its hour has passed.
     """
     if deadline.hours:
         return issued + timedelta(hours=deadline.hours)
-    last = calendars.term(local(issued).date(), deadline.working_days, deadline.calendar)
-    return instant(last, deadline.at)
+    day = local(issued).date()
+    end = instant(calendars.term(day, deadline.working_days, deadline.calendar), deadline.at)
+    return end if end > issued else instant(calendars.term(day, 1, deadline.calendar), deadline.at)
 
 
 def personal_due_at(
@@ -137,13 +139,15 @@ def due(standing: Standing, policy: Policy, calendars: Calendars, now: datetime,
         return Verdict(Step.ESCALATE, standing.steps_taken, None)
     if not reached(standing.state) or standing.sent_at is None:
         return Verdict(None, standing.steps_taken, limit)
-    times = [reminder_at(step, standing.due_at, calendars) for step in policy.reminders]
-    floors = [_floor(step, standing.sent_at, calendars) for step in policy.reminders]
+    # By their time, however they are written: of steps that collapse the last one counts.
+    steps = sorted(policy.reminders, key=lambda step: reminder_at(step, standing.due_at, calendars))
+    times = [reminder_at(step, standing.due_at, calendars) for step in steps]
+    floors = [_floor(step, standing.sent_at, calendars) for step in steps]
     passed = _passed(times, floors, standing.steps_taken, now)
     if passed > standing.steps_taken:
         leaves = calendars.named("both").sending_time(now, urgent=urgent)
         if leaves <= now:
-            passed = max(passed, _today(policy, times, now))
+            passed = max(passed, _today(steps, times, now))
             return Verdict(Step.REMIND, passed, _next(times[passed:], limit, now))
         return Verdict(None, standing.steps_taken, min(leaves, limit))
     skipped = max(standing.steps_taken, _before(times, floors))
@@ -163,7 +167,7 @@ def _floor(step: Reminder, sent: datetime, calendars: Calendars) -> datetime:
 
 def _before(times: list[datetime], floors: list[datetime]) -> int:
     # A reminder that would have come before the letter itself is passed over, not sent late.
-    return sum(at <= floor for at, floor in zip(times, floors, strict=True))
+    return next((n for n, at in enumerate(times) if at > floors[n]), len(times))
 
 
 def _passed(times: list[datetime], floors: list[datetime], taken: int, now: datetime) -> int:
@@ -171,10 +175,10 @@ def _passed(times: list[datetime], floors: list[datetime], taken: int, now: date
     return max(live) + 1 if live else taken
 
 
-def _today(policy: Policy, times: list[datetime], now: datetime) -> int:
+def _today(steps: list[Reminder], times: list[datetime], now: datetime) -> int:
     """How many steps there are up to the last of this day: what was held and what is due today go out as one."""
     day = local(now).date()
-    same = [n for n, at in enumerate(times) if policy.reminders[n].hours is None and local(at).date() == day]
+    same = [n for n, at in enumerate(times) if steps[n].hours is None and local(at).date() == day]
     return max(same) + 1 if same else 0
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from congvan.store import accounts as _accounts  # noqa: F401 - its tables belong to every database
@@ -65,6 +65,8 @@ _SOMEBODY_ANSWERS = text(
     "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name"
     " AND (state = 'active' OR state_change > clock_timestamp() - make_interval(secs => :lately)))"
 )
+#: Held until the transaction ends; the number is ours alone in its database.
+_ALONE = text("SELECT pg_advisory_xact_lock(84842023)")
 #: What a database says of a fault must not quote what it was given: addresses, names, a person's mail.
 _DISCREET = {"hide_parameters": True}
 #: Every row of the outbox has three columns of JSON; this reads them in a third of the time.
@@ -169,6 +171,17 @@ class Store:
                 yield session
         finally:
             self.open_transactions -= 1
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction beside which nobody else changes the schema, nor, on SQLite, writes anything."""
+        async with self._turn(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                await connection.execution_options(congvan_immediate=True)
+            async with connection.begin():
+                if not self.is_sqlite:
+                    await connection.execute(_ALONE)
+                yield connection
 
     async def create_tables(self) -> None:
         """The present schema without migrations: for tests and the simulator."""

@@ -2,8 +2,9 @@
 
 Every change of a delivery, a hop or a campaign goes through `write`: it appends to that row's event
 chain and updates the row in one guarded statement, so nothing changes without its line in the log.
-On PostgreSQL rows are locked in the order deliveries → hops → campaigns, so that no two acts wait for
-each other.
+On PostgreSQL rows are locked in the order deliveries → hops → campaigns → letters, each by id, so that no two acts
+wait for each other (`locked`). What belongs to one of them (its mails, its cases) is changed with it locked; whoever
+locks the cases of a whole campaign does so before the campaign.
 
 Statements that every turn or every look needs are built once (`@cache`) and given their values: to build one takes
 longer than the database needs for a few rows of it.
@@ -97,23 +98,23 @@ class Ledger:
 
     async def take(self, table: type[Row], key: Any) -> Row:
         """The row, locked until the transaction ends (SQLite locks the whole database anyway)."""
-        row = await self._by_key(table, key, locked=True, fresh=True)
+        row = await self._by_key(table, key, to_change=True, fresh=True)
         if row is None:
             raise NotFound(f"no {table.__tablename__} {key!r}")
         return row
 
     async def _by_key(
-        self, table: type[Row], key: Any, *, locked: bool = False, fresh: bool = False
+        self, table: type[Row], key: Any, *, to_change: bool = False, fresh: bool = False
     ) -> Row | None:
         """As the session's own `get`, which builds its statement anew for each row: a quarter of what it takes."""
         values = {f"key{number}": one for number, one in enumerate(_as_key(key))}
-        row: Row | None = (await self.session.scalars(_of_key(table, locked, fresh), values)).one_or_none()
+        row: Row | None = (await self.session.scalars(_of_key(table, to_change, fresh), values)).one_or_none()
         return row
 
     async def all(self, query: Select[tuple[Any]], *, lock: bool = False) -> list[Any]:
         """Every row of a query for one entity or column."""
         if lock:
-            query = query.with_for_update().execution_options(populate_existing=True)
+            query = locked(query).execution_options(populate_existing=True)
         return list((await self.session.scalars(query)).all())
 
     def among(self, column: Any, keys: Iterable[str]) -> Any:
@@ -301,7 +302,7 @@ class Ledger:
 
     async def note(self, name: str, *, to_change: bool = False) -> dict[str, Any] | None:
         """A named value of the engine, or None. to_change: nobody else changes it before this transaction ends."""
-        row = await self._by_key(Note, name, locked=to_change, fresh=True)
+        row = await self._by_key(Note, name, to_change=to_change, fresh=True)
         return None if row is None else row.value
 
     async def set_note(self, name: str, value: Mapping[str, Any]) -> None:
@@ -309,16 +310,25 @@ class Ledger:
         await self.put(Note, {"name": name}, value=dict(value))
 
 
+def locked(query: Select[Any], **how: Any) -> Select[Any]:
+    """The query with its rows locked until the transaction ends, in the order that stands above.
+
+    As an update locks them, and no further: no key ever changes, so a row that refers to one of them may be written
+    meanwhile. Else every mail that is queued would wait for its campaign, out of turn.
+    """
+    return query.with_for_update(key_share=True, **how)
+
+
 def _as_key(key: Any) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
 
 
 @cache
-def _of_key(table: type[Table], locked: bool, fresh: bool) -> Select[Any]:
+def _of_key(table: type[Table], to_change: bool, fresh: bool) -> Select[Any]:
     columns = table.__table__.primary_key
     query = select(table).where(*(column == bindparam(f"key{n}") for n, column in enumerate(columns)))
     query = query.execution_options(populate_existing=True) if fresh else query
-    return query.with_for_update() if locked else query
+    return locked(query) if to_change else query
 
 
 @cache

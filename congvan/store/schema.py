@@ -21,14 +21,17 @@ def _config() -> Config:
 
 
 async def migrate(store: Store, revision: str = "head") -> None:
-    """Bring the database to a revision; nothing happens where it stands there already."""
+    """Bring the database to a revision; nothing happens where it stands there already.
+
+    Of several processes that begin at once one does it while the others wait; then they find it done.
+    """
 
     def upgrade(connection: Any) -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
-    async with store.engine.begin() as connection:
+    async with store.alone() as connection:
         await connection.run_sync(upgrade)
 
 

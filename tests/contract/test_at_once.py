@@ -13,13 +13,16 @@ from sqlalchemy import select, text
 
 from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import campaigns, chasing, confirmations, hops, mails, waking
+from congvan.acts import campaigns, chasing, confirmations, hops, joining, launches, mails, registry, waking
+from congvan.errors import ActRefused
 from congvan.house import House, build
 from congvan.rules.protocol import Event
+from congvan.rules.records import Park, Register
 from congvan.store.schema import migrate
-from congvan.store.tables import Campaign, Case, Delivery, Hop, Message
-from tests.conftest import Postbox, turned
+from congvan.store.tables import Campaign, Case, Delivery, Hop, Message, ParkRow
+from tests.conftest import ROOT, Postbox, turned
 from tests.postgres import fresh_database
+from tests.protocol.world import CASCADE, PLAN, organisation, register
 
 #: The second for `make gates`.
 SIZES = [300, pytest.param(10_000, marks=[pytest.mark.gates, pytest.mark.timeout(900)])]
@@ -109,6 +112,66 @@ async def test_on_postgresql_who_lets_a_campaign_go_on_waits_for_its_hops_before
         await mails.wake_campaign(ledger, campaign_id, await house.clock.now())
     await resuming
     assert await keys(house, Campaign.held_at) == [None]
+    await house.close()
+
+
+async def test_on_postgresql_a_mail_is_written_down_while_its_campaign_and_its_hop_are_locked(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
+    await migrate(house.store)
+    hop_id = await fill(house, 1)
+    [campaign_id], now = await keys(house, Campaign.id), await house.clock.now()
+    mail = mails.Mail("copy", "1", "A", "a@a.example", now, hop_id=hop_id, campaign_id=campaign_id)
+    async with house.store.act() as ledger, asyncio.timeout(30):
+        await ledger.take(Hop, hop_id)
+        await ledger.take(Campaign, campaign_id)
+        async with house.store.act() as another:
+            await mails.queue(house, another, [mail], now)
+    assert len(await keys(house, Message.id, Message.kind == "copy")) == 1
+    await house.close()
+
+
+async def test_on_postgresql_two_files_of_the_registry_are_taken_over_in_one_order(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
+    await migrate(house.store)
+    parks = Park(code="B", name="B"), Park(code="A", name="A")
+    async with house.store.act() as ledger:
+        await ledger.put(ParkRow, {"code": "A"}, name="A", record=parks[1].model_dump(mode="json"))
+        taking = asyncio.create_task(registry.take_over(house, Register(organisations=(), parks=parks)))
+        await _until_somebody_waits(house)
+        await ledger.put(ParkRow, {"code": "B"}, name="B", record=parks[0].model_dump(mode="json"))
+    await taking
+    assert set(await keys(house, ParkRow.code)) >= {"A", "B"}
+    await house.close()
+
+
+async def test_on_postgresql_a_plan_that_is_launched_twice_at_once_is_one_campaign(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
+    await migrate(house.store)
+    await registry.take_over(house, register())
+    order = launches.Launch(PLAN, CASCADE, "exercise", "Lan", ROOT / "config" / "campaigns")
+    first, second = await asyncio.gather(launches.launch(house, order), launches.launch(house, order))
+    assert first == second
+    await house.close()
+
+
+async def test_on_postgresql_who_is_taken_in_twice_at_once_stands_there_once(tmp_path: Path, postgres_url: str) -> None:
+    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
+    await migrate(house.store)
+    await registry.take_over(house, register())
+    order = launches.Launch(PLAN, CASCADE, "exercise", "Lan", ROOT / "config" / "campaigns")
+    campaign = await launches.launch(house, order)
+    town = Register(organisations=(organisation("T-NEW", "tenant", parks=("P1",)),))
+    await registry.take_over(house, town)
+    two = [joining.join(house, campaign, "T-NEW", "An") for _ in range(2)]
+    ends = await asyncio.gather(*two, return_exceptions=True)
+    assert {type(one) for one in ends} == {joining.Joined, ActRefused}
+    assert await keys(house, Delivery.recipient, Delivery.recipient == "T-NEW") == ["T-NEW"]
     await house.close()
 
 

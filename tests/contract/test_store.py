@@ -96,6 +96,20 @@ async def test_the_migrations_make_the_tables_that_the_program_declares(store: S
             await connection.execute(select(table).limit(1))
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_of_several_who_meet_an_empty_database_one_makes_its_tables_while_the_others_wait(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'contract.db'}"
+    if database == "postgresql":
+        url = await fresh_database(request.getfixturevalue("postgres_url"))
+    stores = [Store(url) for _ in range(3)]
+    await asyncio.gather(*(migrate(store) for store in stores))
+    assert len({await versions(store) for store in stores}) == 1
+    for store in stores:
+        await store.close()
+
+
 async def test_fifty_read_then_write_acts_of_eight_tasks_lose_no_update(filled: Store) -> None:
     async def count_up() -> None:
         for _ in range(50):

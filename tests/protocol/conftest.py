@@ -21,6 +21,7 @@ from congvan.rules.records import Audience
 from congvan.settings import Settings
 from congvan.store.database import Store
 from tests.conftest import Postbox, at, once
+from tests.locks import locked_in_order
 from tests.protocol.world import Town, to
 
 Builder = Callable[[Path], House]
@@ -46,7 +47,7 @@ def build(calendars: Calendars, press: Press, words: Words) -> Builder:
         made += 1
         return House(
             settings=Settings(home=folder, secret_keys=("test-key-" + "x" * 32,), _env_file=None),  # type: ignore[arg-type]
-            store=hasty(Store(f"sqlite+aiosqlite:///{folder / 'congvan.db'}")),
+            store=locked_in_order(hasty(Store(f"sqlite+aiosqlite:///{folder / 'congvan.db'}"))),
             clock=HandClock(at("2023-12-01")),
             calendars=calendars,
             press=press,

@@ -16,7 +16,7 @@ from congvan.rules.protocol import Event, State
 from congvan.rules.records import Organisation, Release
 from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Letter, Message, WayRow
 from tests.conftest import at
-from tests.protocol.world import CASCADE, ESCALATE, PLAN, Town, address, register
+from tests.protocol.world import CASCADE, ESCALATE, PLAN, Town, address, newcomer, register
 from tests.signing import signed
 
 
@@ -90,6 +90,15 @@ async def test_the_same_plan_launched_twice_is_one_campaign(town: Town) -> None:
     assert len(await town.all(Campaign)) == 1
     with pytest.raises(ActRefused, match="kế hoạch khác"):
         await town.launch(title="Một đợt khác")
+
+
+async def test_two_campaigns_whose_codes_would_be_joined_alike_are_told_apart_by_another_code(town: Town) -> None:
+    await newcomer(town, "X-T1", parks=("P1",))
+    await town.launch(code="A")
+    with pytest.raises(ActRefused, match="A-X-T1 đã có trong một đợt khác"):
+        await town.launch(code="A-X")
+    assert [one.code for one in await town.all(Campaign)] == ["A"]
+    await town.launch(code="A.X")
 
 
 async def test_a_plan_that_cannot_work_changes_nothing(town: Town) -> None:
