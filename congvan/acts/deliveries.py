@@ -53,7 +53,7 @@ async def send_again(
     campaign = await ledger.get(Campaign, delivery.campaign_id)
     _check_running(campaign)
     if delivery.due_at is None:
-        raise ActRefused("Bước chuyển đến nơi nhận này chưa mở; văn bản sẽ được gửi khi mở.")
+        raise ActRefused("Chặng đến nơi nhận này chưa mở; văn bản sẽ được gửi khi mở.")
     to = address or delivery.address
     if to is None:
         raise ActRefused("Chưa có hộp thư nào: thêm --to ĐỊA_CHỈ.")

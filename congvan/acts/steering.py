@@ -76,9 +76,9 @@ async def release(house: House, name: str, issuer: str, by: str, why: str) -> No
         above = await ledger.get(Hop, parent.hop_id) if parent else None
         hop = await ledger.take(Hop, found)
         if hop.opened_at is not None or hop.bypassed_at is not None:
-            raise ActRefused("Bước chuyển này đã mở.")
+            raise ActRefused("Chặng này đã mở.")
         if parent is None or above is None or above.opened_at is None:
-            raise ActRefused("Bước chuyển trên chưa mở: chưa có văn bản để gửi.")
+            raise ActRefused("Chặng trên chưa mở: chưa có văn bản để gửi.")
         if rule_of(campaign, above).issue is Issue.TAKEN_IN or hop.state == "PENDING_ISSUE":
             raise ActRefused("Cơ quan chuyển tiếp bằng văn bản của mình: ban hành văn bản ấy.")
         if await recalls.taken_back(ledger, hop):

@@ -17,7 +17,7 @@ from congvan.errors import BadInput, NotFound
 if TYPE_CHECKING:
     from congvan.house import House
 
-app = App(name="campaign", help="Đợt triển khai: khởi động, ban hành, tạm dừng, tiếp tục, kết thúc.")
+app = App(name="campaign", help="Đợt triển khai: khởi động, ban hành, giữ thư lại, tạm dừng, tiếp tục, kết thúc.")
 
 #: The name under which the relay holds its lease, and how long its first run is waited for.
 _RELAY = "relay"

@@ -10,8 +10,9 @@ from cyclopts import App
 
 from congvan.commands import given
 from congvan.commands.session import opened
-from congvan.commands.show import LETTER_STATES, as_json, table
+from congvan.commands.show import as_json, table
 from congvan.errors import ActRefused
+from congvan.rules.labels import LETTER_KINDS, LETTER_STATES
 
 if TYPE_CHECKING:
     from congvan.house import House
@@ -44,8 +45,8 @@ async def letters(campaign: str, /, *, json: bool = False) -> None:
         ["Mã", "Đơn vị", "Loại", "Tình trạng", "Số, ký hiệu", "Ngày", "Đang chờ"],
         [
             [
-                one["id"], one["issuer"], one["kind"], LETTER_STATES.get(one["state"], one["state"]), one["number"],
-                one["date"], one["awaits"],
+                one["id"], one["issuer"], LETTER_KINDS.get(one["kind"], "Công văn"),
+                LETTER_STATES.get(one["state"], one["state"]), one["number"], one["date"], one["awaits"],
             ]
             for one in found
         ],

@@ -18,8 +18,8 @@ from python_calamine import CalamineWorkbook
 
 from congvan.acts import book_cards
 from congvan.cli import app, main
-from congvan.commands.show import DELIVERY_STATES
 from congvan.commands.synopsis import COMMANDS, synopsis
+from congvan.rules import labels
 from congvan.rules.calendar import VIETNAM
 from congvan.rules.protocol import State
 from tests.conftest import ROOT
@@ -124,7 +124,9 @@ def test_neither_help_nor_deadline_loads_database_typesetter_or_workbooks() -> N
 
 def test_states_are_named_as_on_the_pages() -> None:
     words = yaml.safe_load((ROOT / "templates" / "portal" / "words.yaml").read_text("utf-8"))
-    assert {state: words[f"state_{state}"]["vi"] for state in State} == DELIVERY_STATES
+    assert {state: words[f"state_{state}"]["vi"] for state in State} == labels.DELIVERY_STATES
+    for kind, named in (("hop", labels.HOP_STATES), ("campaign", labels.CAMPAIGN_STATES)):
+        assert {state: words[f"{kind}_{state}"]["vi"].capitalize() for state in named} == named
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

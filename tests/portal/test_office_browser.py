@@ -69,7 +69,7 @@ async def test_an_operators_day(
 
     # In the morning: how the campaign stands, and who is missing.
     await page.get_by_role("link", name="8184", exact=True).click()
-    assert await page.get_by_role("heading", name="Các cấp chuyển tiếp").is_visible()
+    assert await page.get_by_role("heading", name="Các chặng chuyển tiếp").is_visible()
     await shot(page, f"office-campaign-{size}")
     await page.get_by_role("link", name="nơi nhận").first.click()
     await page.get_by_label("Tìm tên, mã").fill("cong ty tnhh vsip")

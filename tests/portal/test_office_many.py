@@ -177,8 +177,10 @@ async def test_a_campaign_is_held_and_goes_on_by_a_named_persons_decision(clerk:
     row = await campaign_of(desk.house)
     assert row.held_by == "hoa"
     page = await clerk.see(C)
-    assert "đang tạm dừng" in page
-    assert "Tạm dừng, chờ quyết định" in await clerk.see("/office")
+    assert "Đợt này đang giữ thư lại, thời hạn vẫn tính" in page
+    assert "Nguyễn Thị Hoa" in page
+    assert "Giữ thư lại, thời hạn vẫn tính; chờ quyết định" in await clerk.see("/office")
+    assert "đang giữ thư lại, thời hạn vẫn tính" in (await clerk.web.get("/status")).text
     await clerk.do(f"{C}/resume")
     assert (await campaign_of(desk.house)).held_at is None
 
