@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from sqlalchemy import func, select
 
 from congvan.acts import campaigns, deliveries, mails, papers, recalls
@@ -48,7 +50,9 @@ async def withdraw_all(house: House, name: str, by: str, why: str) -> int:
         where = await conditions(ledger, campaign.id, Wanted(mark=Mark.OPEN), now)
         keys = await ledger.all(select(Delivery.id).where(*where).order_by(Delivery.code).limit(MOST))
     for key in keys:
-        await deliveries.withdraw(house, key, by, why)
+        # Whoever was exempted meanwhile owes nothing any more.
+        with contextlib.suppress(ActRefused):
+            await deliveries.withdraw(house, key, by, why)
     left = await open_ones(house, campaign.id)
     if not left:
         await campaigns.resume(house, name, by)

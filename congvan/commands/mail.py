@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cyclopts import App
-
 from congvan.commands import given
+from congvan.commands.headings import part
 from congvan.commands.session import opened, reading
 from congvan.commands.show import as_json, moment, table
 from congvan.rules.labels import ACTORS, CHANNELS, DELIVERY_STATES, EVENTS, INCOMING, MAIL_KINDS, OUTCOMES
 
-app = App(name="mail", help="Thư: hộp thư đến, thư chưa rõ kết quả.")
+app = part("mail", "Thư: hộp thư đến, thư chưa rõ kết quả.")
 
 @app.command
 async def inbox(*, json: bool = False) -> None:

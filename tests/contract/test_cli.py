@@ -75,6 +75,22 @@ def test_every_option_that_help_lists_is_an_option_of_its_command(capsys: pytest
             assert all(option in page for option in re.findall(r"--[a-z]+", shape)), shape
 
 
+def test_help_speaks_vietnamese_and_says_of_every_command_under_a_name_what_it_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in sorted({words[0] for words in commands_of(app) if len(words) > 1}):
+        capsys.readouterr()
+        assert main([name, "--help"]) == 0
+        page = capsys.readouterr().out
+        assert page.startswith("Cách dùng: ")
+        listed = set(re.findall(r"^  ([a-z]+): \S", page.partition("Lệnh:")[2], re.M))
+        assert listed == {words[1] for words in commands_of(app) if words[0] == name and len(words) > 1}, name
+    assert main(["letter", "issue", "--help"]) == 0
+    page = capsys.readouterr().out
+    assert not re.search(r"Usage|Arguments|Parameters|\[required\]|\[default", page)
+    assert "2023-12-01 hoặc 01/12/2023" in page
+
+
 def test_help_is_shown_without_a_command_and_names_what_the_exit_status_means(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -190,7 +206,7 @@ def test_a_file_without_mailboxes_and_signers_leaves_those_that_are_stored(desk:
     card = desk.within(lambda house: book_cards.card(house, "BO-TM"))
     assert card.organisation == before.model_copy(update={"name": "Bộ Thư mục quốc gia"})
     assert [(one.by, one.why) for one in card.changes] == [("Lan", "nhập từ registry")]
-    assert book_cards.differences(card.changes[0]) == [("Tên", before.name, "Bộ Thư mục quốc gia")]
+    assert book_cards.differences(card.changes[0]) == [("Tên tổ chức", before.name, "Bộ Thư mục quốc gia")]
     assert desk.within(lambda house: book_cards.card(house, "VPB")).changes == []
 
 
