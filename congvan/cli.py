@@ -9,8 +9,9 @@ import traceback
 from collections.abc import Sequence
 from types import TracebackType
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
+from congvan.commands.headings import GROUPS, Help
 from congvan.commands.synopsis import synopsis
 from congvan.errors import BadInput, CongvanError, Fault
 
@@ -27,13 +28,12 @@ app = App(
     name="congvan",
     version=_version,
     default_parameter=Parameter(negative=()),
-    group_commands=Group("Lệnh"),
-    group_arguments=Group("Giá trị"),
-    group_parameters=Group("Tùy chọn"),
     help_format="plaintext",
+    help_formatter=Help(),
     exit_on_error=False,
     print_error=False,
     result_action="return_value",
+    **GROUPS,
 )
 #: Command → where it lives; imported only when it is asked for, so that `--help` answers at once.
 _COMMANDS = {

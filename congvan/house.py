@@ -82,7 +82,7 @@ class House:
         """Signs and reads the links in mails; raise NothingInstalled without a secret key."""
         keys = [key.get_secret_value() for key in self.settings.secret_keys]
         if not keys:
-            raise NothingInstalled("CONGVAN_SECRET_KEYS is not set: links cannot be signed")
+            raise NothingInstalled("chưa đặt CONGVAN_SECRET_KEYS: không ký được đường dẫn")
         return Links(keys, self.settings.portal_url)
 
     def new_id(self, now: datetime | None) -> str:
@@ -179,7 +179,7 @@ def with_keys(settings: Settings) -> Settings:
         _make_key(path)
     if not (key := key_in(path)):
         raise NothingInstalled(
-            f"{path} holds no key: put back the one of the backup, or delete the file (then links that are out end)"
+            f"{path} không có khóa nào → chép lại tệp từ bản sao lưu, hoặc xóa tệp (mọi đường dẫn đã gửi hết hiệu lực)"
         )
     return Settings.model_validate(settings.model_dump() | {"secret_keys": (key,)})
 

@@ -107,7 +107,7 @@ def _hops(ground: Ground, cascade: Cascade) -> Iterator[Fault]:
         if hop.issuer in below:
             yield ground.fault(
                 f"hops[{number}].issuer",
-                f"cấp «{hop.issuer}» đã có bước chuyển ở trên",
+                f"cấp «{hop.issuer}» đã có chặng ở trên",
                 "gộp hai bước làm một",
             )
         below.setdefault(hop.issuer, levels)

@@ -33,7 +33,7 @@ def _named(ground: Ground, plan: CampaignPlan, present: Register, reached: Colle
     for code in plan.audience.include:
         if code in reached:
             continue
-        why = "không có bước chuyển nào trong chuỗi dẫn đến"
+        why = "không có chặng nào trong chuỗi dẫn đến"
         if code in plan.audience.exclude:
             why = "mã này cũng có trong exclude"
         elif code not in known:

@@ -80,7 +80,7 @@ def _free(port: int) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", candidate))
             return int(probe.getsockname()[1])
-    raise CongvanError("no free port on 127.0.0.1")
+    raise CongvanError("không còn cổng nào trống trên 127.0.0.1")
 
 
 def die_with_parent() -> None:
@@ -252,18 +252,17 @@ class _Up:
     async def _start_prefect(self) -> None:
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
         command += ["--port", str(self.ports["prefect"])]
-        self.processes.append(
-            await _Process.start("prefect", command, os.environ, self.home / "log" / "prefect.log")
-        )
+        written = self.home / "log" / "prefect.log"
+        self.processes.append(await _Process.start("prefect", command, os.environ, written))
         async with httpx.AsyncClient(timeout=5) as client:
             for _ in range(_SERVER_ANSWERS_S * 4):
                 if self.stopping.is_set() or self.processes[0].process.returncode is not None:
-                    raise CongvanError(f"the Prefect server did not start; see {self.home / 'log' / 'prefect.log'}")
+                    raise CongvanError(f"máy chủ Prefect không khởi động được → xem {written}")
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(f"{self.api}/health")).status_code == 200:
                         return
                 await asyncio.sleep(0.25)
-        raise CongvanError("the Prefect server does not answer")
+        raise CongvanError(f"máy chủ Prefect không trả lời → xem {written}")
 
     async def _start_flows(self) -> None:
         command = [sys.executable, "-m", "flows"]
@@ -319,10 +318,11 @@ class _Up:
         """Something that must run has ended: say which, and stop."""
         for process in self.processes:
             if process.process.returncode is not None:
-                raise CongvanError(f"{process.name} has ended; see {self.home / 'log' / (process.name + '.log')}")
+                written = self.home / "log" / f"{process.name}.log"
+                raise CongvanError(f"tiến trình {process.name} đã dừng → xem {written}")
         for task in self.tasks:
             if task.done() and not task.cancelled() and task.exception() is not None:
-                raise CongvanError(f"{task.get_name()} has ended") from task.exception()
+                raise CongvanError(f"tiến trình {task.get_name()} đã dừng") from task.exception()
 
     async def _progress(self, house: House, shown: str) -> str:
         at = await demo_acts.progress(house)

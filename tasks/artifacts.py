@@ -49,7 +49,7 @@ class Artifacts:
             {"Đơn vị chuyển": one["issuer"], "Trạng thái": one["state"]} | {n: one["totals"].get(n, 0) for n in names}
             for one in status["hops"]
         ]
-        await self._put(run_id, f"{key}-table", "table", orjson.dumps(rows).decode(), "Các cấp chuyển tiếp")
+        await self._put(run_id, f"{key}-table", "table", orjson.dumps(rows).decode(), "Các chặng chuyển tiếp")
         totals = status["totals"]
         await self._progress(run_id, key, totals.get("settled", 0), totals.get("total", 0))
         page = office_url(self._portal, "c", status["code"])

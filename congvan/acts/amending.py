@@ -46,7 +46,7 @@ async def replace(
     async with house.store.view() as ledger:
         old, hop, campaign = await _issued(ledger, letter_id)
         if old.state == "CANCELLED" and hop.letter_id != old.id:
-            raise ActRefused("Văn bản này đã hủy và không còn là văn bản của bước chuyển.")
+            raise ActRefused("Văn bản này đã hủy và không còn là văn bản của chặng.")
         await _refuse_second(ledger, campaign, old)
         plan = plan_of(campaign).model_copy(update={"letter": words})
         if faults := list(of_form(lint(plan, cascade_of(campaign)), source, lines or {})):
@@ -91,7 +91,7 @@ async def _issued(ledger: Ledger, letter_id: str) -> tuple[Letter, Hop, Campaign
     campaign = await ledger.get(Campaign, old.campaign_id)
     hop = await ledger.get(Hop, old.hop_id) if old.hop_id else None
     if hop is None or hop.opened_at is None or old.state not in ("ISSUED", "CANCELLED"):
-        raise ActRefused("Chỉ thay thế, đính chính được văn bản đã ban hành của một bước chuyển.")
+        raise ActRefused("Chỉ thay thế, đính chính được văn bản đã ban hành của một chặng.")
     if rule_of(campaign, hop).issue is not Issue.SIGNED:
         raise ActRefused("Văn bản của doanh nghiệp do doanh nghiệp tự thay thế, đính chính.")
     if campaign.state == "CLOSED":

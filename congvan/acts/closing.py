@@ -68,7 +68,7 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
 
 async def _may_close(ledger: Ledger, campaign: Campaign, now_matter_what: bool) -> None:
     if campaign.held_at is not None:
-        raise ActRefused("Đợt triển khai đang tạm dừng; cho tiếp tục rồi kết thúc.")
+        raise ActRefused("Đợt triển khai đang giữ thư lại hoặc tạm dừng; cho tiếp tục rồi kết thúc.")
     if now_matter_what:
         return
     if not await campaigns.ready_to_close(ledger, campaign):

@@ -19,6 +19,9 @@ from congvan.rules.records import Settles
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Message, WayRow
 
+#: What a person's decision to ask no more leads to.
+_ENDS = {Event.EXEMPTED: State.EXEMPT, Event.WITHDRAWN: State.WITHDRAWN}
+
 
 async def find(house: House, name: str) -> str:
     """The id of a delivery, by its id or its code; raise NotFound."""
@@ -53,7 +56,7 @@ async def send_again(
     campaign = await ledger.get(Campaign, delivery.campaign_id)
     _check_running(campaign)
     if delivery.due_at is None:
-        raise ActRefused("Bước chuyển đến nơi nhận này chưa mở; văn bản sẽ được gửi khi mở.")
+        raise ActRefused("Chặng đến nơi nhận này chưa mở; văn bản sẽ được gửi khi mở.")
     to = address or delivery.address
     if to is None:
         raise ActRefused("Chưa có hộp thư nào: thêm --to ĐỊA_CHỈ.")
@@ -97,17 +100,17 @@ async def _drop_open_mail(ledger: Ledger, delivery_id: str) -> None:
     )
 
 
-async def exempt(house: House, delivery_id: str, by: str, why: str) -> None:
-    """Miễn báo cáo: nothing more is asked, by a named person, for a reason."""
-    await _end(house, delivery_id, Event.EXEMPTED, by, why)
+async def exempt(house: House, delivery_id: str, by: str, why: str) -> bool:
+    """Miễn báo cáo: nothing more is asked, by a named person, for a reason. False: it was so already."""
+    return await _end(house, delivery_id, Event.EXEMPTED, by, why)
 
 
-async def withdraw(house: House, delivery_id: str, by: str, why: str) -> None:
-    """Take the letter back from one recipient; its links end."""
-    await _end(house, delivery_id, Event.WITHDRAWN, by, why)
+async def withdraw(house: House, delivery_id: str, by: str, why: str) -> bool:
+    """Take the letter back from one recipient; its links end. False: it was taken back already."""
+    return await _end(house, delivery_id, Event.WITHDRAWN, by, why)
 
 
-async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) -> None:
+async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) -> bool:
     if not why.strip():
         raise ActRefused("Cần ghi rõ lý do.")
     now = await house.clock.now()
@@ -116,8 +119,12 @@ async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) 
         state = State(delivery.state)
         if state is State.WITHDRAWN and delivery.recall is not None:
             raise ActRefused("Văn bản gửi nơi nhận này đang bị thu hồi; quyết định sau khi có văn bản thay thế.")
-        if state in (State.EXEMPT, State.WITHDRAWN):
-            return
+        if state is _ENDS[event]:
+            return False
+        if state is State.EXEMPT:
+            raise ActRefused("Nơi nhận này đã được miễn báo cáo; không thu hồi được nữa.")
+        if state is State.WITHDRAWN:
+            raise ActRefused("Văn bản gửi nơi nhận này đã được thu hồi; không miễn báo cáo được nữa.")
         campaign = await ledger.get(Campaign, delivery.campaign_id)
         entries = [Entry(event, {"why": why}, actor=by)]
         entries += await escalations.close_cases(ledger, delivery, now, by=by, why=event.value)
@@ -139,6 +146,7 @@ async def _end(house: House, delivery_id: str, event: Event, by: str, why: str) 
             await mails.queue(house, ledger, [_farewell(campaign, delivery, event, why, now)], now)
             await mails.wake_hop(ledger, delivery.hop_id, now)
         await confirmations.wake_whom_it_concerns(house, ledger, campaign, delivery, now, done=True)
+        return True
 
 
 async def tell_of_those_cut_off(house: House, ledger: Ledger, hop_id: str, now: datetime) -> None:

@@ -12,14 +12,9 @@ from typing import Any
 from congvan.acts.frozen import cascade_of
 from congvan.rules.calendar import Calendars, local
 from congvan.rules.deadlines import working_days_late
+from congvan.rules.labels import CASES
 from congvan.store.tables import Campaign, Case, Delivery, Hop
 
-#: Vietnamese names of the cases, in the order in which they are listed.
-CASES = {
-    "silent": "Quá hạn chưa xác nhận",
-    "undeliverable": "Không gửi được",
-    "rejected": "Từ chối tiếp nhận, trả lại",
-}
 _COLUMNS = (
     ("campaign", "Đợt triển khai", 10), ("issuer", "Đơn vị chuyển", 22), ("code", "Mã", 14), ("name", "Tổ chức", 28),
     ("due", "Thời hạn", 11), ("days_late", "Số ngày làm việc quá hạn", 9), ("reminders", "Số lần nhắc", 6),
@@ -64,12 +59,13 @@ class Line:
         calendars: Calendars,
         now: datetime,
         *,
+        officers: Mapping[str, str],
         contact: str = "",
         history: str = "",
     ) -> Line:
-        """The line of one delivery."""
+        """The line of one delivery. officers: full names by the names of their accounts."""
         due = delivery.due_at
-        kind = case.kind if case else ""
+        kind, claimed = (case.kind, case.claimed_by or "") if case else ("", "")
         return cls(
             campaign=campaign.code, subject=campaign.subject, issuer=hop.issuer_name,
             park=parks.get(delivery.park) or _outside(campaign, delivery.level), code=delivery.code, name=delivery.name,
@@ -77,7 +73,7 @@ class Line:
             due=f"{local(due):%H:%M %d/%m/%Y}" if due else "",
             days_late=working_days_late(due, now, calendars) if due else 0,
             reminders=delivery.reminders, address=delivery.address or "", reason=delivery.reason or "",
-            claimed_by=(case.claimed_by or "") if case else "", chemical=bool(delivery.segments),
+            claimed_by=officers.get(claimed, claimed), chemical=bool(delivery.segments),
             contact=contact, history=history, delivery=delivery.id,
         )  # fmt: skip
 
@@ -101,18 +97,21 @@ _LINE_PT = 15
 SAYS = {
     "sent": "gửi văn bản", "arrived": "đã mở", "acknowledged": "tiếp nhận", "started": "đang xử lý",
     "reminded": "nhắc", "urged": "đôn đốc", "escalated": "quá hạn", "told": "đã báo cáo", "extended": "gia hạn",
-    "moved": "lùi thời hạn", "refused": "không gửi được", "rejected": "từ chối", "readdressed": "gửi lại",
+    "moved": "lùi thời hạn", "refused": "gửi không thành công", "rejected": "từ chối", "readdressed": "gửi lại",
     "claimed": "nhận xử lý", "replaced": "văn bản thay thế",
 }  # fmt: skip
 
 
-def history_of(events: Iterable[Any], case: Case | None) -> str:
+def history_of(events: Iterable[Any], case: Case | None, officers: Mapping[str, str]) -> str:
     """What has been done about a delivery, day by day: "06/12 nhắc; 12/12 đã báo cáo"; then the notes of its case.
 
     events: kind and instant, of the kinds in `SAYS`.
     """
     lines = list(dict.fromkeys(f"{local(event.at):%d/%m} {SAYS[event.kind]}" for event in events))
-    notes = [f"{local(datetime.fromisoformat(one['at'])):%d/%m} {one['by']}: {one['note']}" for one in _notes(case)]
+    notes = [
+        f"{local(datetime.fromisoformat(one['at'])):%d/%m} {officers.get(one['by'], one['by'])}: {one['note']}"
+        for one in _notes(case)
+    ]
     return "; ".join([*lines, *notes])
 
 

@@ -18,6 +18,7 @@ from congvan.letters.names import spoken
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
+from congvan.rules.labels import letter_name
 from congvan.rules.protocol import Fact
 from congvan.rules.records import CampaignPlan, Cascade, HopRule, Issue, LetterText, Organisation
 from congvan.rules.uploads import PDF
@@ -170,6 +171,7 @@ async def _cited(
     pattern = letter.symbol if letter is not None else rule_of(campaign, above).symbol
     author = await registry.organisation(ledger, above.issuer)
     return {
+        "kind": letter_name(letter.kind if letter is not None else rule_of(campaign, above).template),
         "number": letter.symbol.partition("/")[0] if letter is not None else "",
         "symbol": pattern.partition("/")[2].replace("{abbreviation}", author.abbreviation),
         "date": letter.issued_on.isoformat() if letter is not None and letter.issued_on else "",

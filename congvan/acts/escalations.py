@@ -12,6 +12,7 @@ from sqlalchemy import Select, bindparam, select
 from congvan.acts import mails, papers, registry
 from congvan.acts.digest import SAYS, Line, history_of
 from congvan.acts.frozen import cascade_of, is_urgent
+from congvan.acts.officers import full_names
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.calendar import instant, local
@@ -149,10 +150,12 @@ async def describe(
     parks = await registry.park_names(ledger)
     people = await _people(ledger, [delivery.recipient for _, delivery in members])
     events = await _events(ledger, [delivery.id for _, delivery in members])
+    officers = await full_names(ledger)
     lines = [
         Line.of(
             case, delivery, hops[delivery.hop_id], campaigns[delivery.campaign_id], parks, house.calendars, now,
-            contact=people.get(delivery.recipient, ""), history=history_of(events.get(delivery.id, ()), case),
+            officers=officers, contact=people.get(delivery.recipient, ""),
+            history=history_of(events.get(delivery.id, ()), case, officers),
         )
         for case, delivery in members
     ]  # fmt: skip

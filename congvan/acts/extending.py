@@ -22,7 +22,7 @@ from congvan.store.tables import Campaign, Delivery, Hop, WayRow
 
 #: Why one of many gets no more time, in the order in which it is looked at.
 REASONS = {
-    "not_open": "bước chuyển chưa mở", "settled": "đã xong", "not_later": "thời hạn mới không muộn hơn thời hạn cũ",
+    "not_open": "chặng chưa mở", "settled": "đã xong", "not_later": "thời hạn mới không muộn hơn thời hạn cũ",
 }  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def _check_running(campaign: Campaign) -> None:
     if campaign.state != "RUNNING":
         raise ActRefused("Đợt triển khai đã kết thúc; không bổ sung được nữa.")
     if campaign.held_at is not None or campaign.paused_at is not None:
-        raise ActRefused("Đợt triển khai đang tạm dừng; cho tiếp tục rồi bổ sung.")
+        raise ActRefused("Đợt triển khai đang giữ thư lại hoặc tạm dừng; cho tiếp tục rồi bổ sung.")
 
 
 def _check_valid(one: Organisation, day: date) -> None:
@@ -125,7 +125,7 @@ async def _ways(ledger: Ledger, campaign: Campaign, one: Organisation) -> list[t
     if found:
         return found
     if not leading:
-        raise ActRefused(f"Không có bước chuyển nào dẫn đến {one.code}: xem lại cấp, khu và đơn vị cấp trên.")
+        raise ActRefused(f"Không có chặng nào dẫn đến {one.code}: xem lại cấp, khu và đơn vị cấp trên.")
     whom = ", ".join(sorted({issuer for issuer, _way in leading}))
     raise ActRefused(
         f"{whom} không chuyển tiếp trong đợt này; thêm --direct để gửi {one.code} văn bản của cơ quan chủ trì."

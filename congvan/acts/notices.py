@@ -37,7 +37,7 @@ class Saying:
 WORDS: Mapping[What, Saying] = MappingProxyType(
     {
         "held": Saying(
-            "đang tạm dừng",
+            "đang giữ thư lại, thời hạn vẫn tính",
             "Hệ thống không gửi tiếp văn bản và thư nhắc của đợt này. Xác nhận của các đơn vị vẫn được ghi nhận. "
             "Đề nghị người phụ trách kiểm tra, sau đó cho gửi tiếp hoặc thu hồi.",
         ),

@@ -16,6 +16,7 @@ from congvan.house import House
 from congvan.letters.numbering import short_day
 from congvan.letters.press import Rendered
 from congvan.rules.calendar import instant, local
+from congvan.rules.labels import LETTER_KINDS, letter_name
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Cascade
 from congvan.rules.uploads import PDF
@@ -33,7 +34,7 @@ def cited_of(letter: Letter) -> dict[str, Any]:
     """How a later letter cites this one."""
     number, _, symbol = letter.symbol.partition("/")
     return {
-        "number": number, "symbol": symbol, "issuer": letter.sheet["issuer"],
+        "kind": letter_name(letter.kind), "number": number, "symbol": symbol, "issuer": letter.sheet["issuer"],
         "date": letter.issued_on.isoformat() if letter.issued_on else "", "subject": letter.subject,
     }  # fmt: skip
 
@@ -210,16 +211,12 @@ def _wanted(
     context = {
         "subject": row.subject, "name": name, "since": short_day(local(row.created_at).date()),
         "until": short_day(local(again).date()), "recipients": row.sheet.get("context", {}).get("recipients", 1),
-        "step": row.chased + 1, "title": TITLES.get(row.kind, "Công văn"), "letter": row.id,
+        "step": row.chased + 1, "title": LETTER_KINDS.get(row.kind, "Công văn"), "letter": row.id,
     }  # fmt: skip
     return mails.Mail(
         kind="issue_wanted", step=f"{row.id}-{row.chased + 1}", recipient=code, address=box, not_before=now,
         campaign_id=campaign.id, urgent=is_urgent(campaign), context=context,
     )  # fmt: skip
-
-
-#: What a letter is called in a list of those that await their issue.
-TITLES = {"report": "Báo cáo", "urge": "Công văn đôn đốc", "correction": "Công văn đính chính"}
 
 
 async def chase_no_more(ledger: Ledger, letter_id: str) -> None:

@@ -71,7 +71,7 @@ async def recall(house: House, letter_id: str, by: str, why: str) -> int:
         letter = await ledger.get(Letter, letter_id)
         hop = await ledger.get(Hop, letter.hop_id) if letter.hop_id else None
         if hop is None or letter.state != "ISSUED":
-            raise ActRefused("Chỉ thu hồi được văn bản đã ban hành của một bước chuyển.")
+            raise ActRefused("Chỉ thu hồi được văn bản đã ban hành của một chặng.")
         campaign = await ledger.get(Campaign, letter.campaign_id)
         if campaign.state == "CLOSED":
             raise ActRefused("Đợt triển khai đã kết thúc.")

@@ -21,6 +21,7 @@ from congvan.house import House
 from congvan.letters import numbering
 from congvan.reading import read_cascade
 from congvan.rules.calendar import local
+from congvan.rules.labels import letter_name
 from congvan.rules.records import Directive
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message, Number
@@ -40,7 +41,6 @@ TRACKING = (
     ("Số đến", 6), ("Tên loại, số, ký hiệu, ngày tháng và tác giả văn bản", 25), ("Đơn vị hoặc người nhận", 13),
     ("Thời hạn giải quyết", 11), ("Tiến độ giải quyết", 24), ("Số, ký hiệu văn bản trả lời", 12), ("Ghi chú", 9),
 )  # fmt: skip
-_KINDS = {"report": "Báo cáo", "dispatch": "Công điện", "urge": "Công văn", "correction": "Công văn"}
 _REST = {"REPLACED": "Đã được thay thế", "CANCELLED": "Đã hủy"}
 _KEPT = re.compile(r"^\s*-?\s*Lưu:\s*(.+?)\s*[.;]?$")
 
@@ -123,7 +123,7 @@ def _out(house: House, letter: Letter, campaign: Campaign, copies: int, left: da
     to = [*(str(one).rstrip(" ;.") for one in printed["addressees"]), *(one for one in others if one != "Như trên")]
     notes = [_REST.get(letter.state, ""), "diễn tập" if campaign.mode != "live" else "", campaign.code]
     return [
-        letter.symbol, _day(letter.issued_on), f"{_KINDS.get(letter.kind, 'Công văn')} {letter.subject}".strip(),
+        letter.symbol, _day(letter.issued_on), f"{letter_name(letter.kind)} {letter.subject}".strip(),
         str((sheet.get("signer") or {}).get("name", "")), "; ".join(to), kept, str(copies), _day(left), "",
         "; ".join(note for note in notes if note),
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from congvan.acts import registry
 from congvan.acts.frozen import cascade_of
+from congvan.acts.officers import full_names
 from congvan.rules.calendar import local
 from congvan.rules.protocol import State, answered, settled
 from congvan.rules.records import Settles
@@ -23,7 +24,7 @@ from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop
 SAYS = {
     "silent": "chưa xác nhận",
     "partial": "đã tiếp nhận, chưa hoàn thành",
-    "undeliverable": "không gửi được",
+    "undeliverable": "gửi không thành công",
     "rejected": "từ chối tiếp nhận",
     "not_sent": "chưa được gửi đến",
 }
@@ -153,11 +154,12 @@ async def _open(ledger: Ledger, campaign: Campaign, parks: Mapping[str, str]) ->
     hops = {hop.id: hop for hop in await ledger.all(select(Hop).where(Hop.campaign_id == campaign.id))}
     cases = await _cases(ledger, campaign)
     resent, rungs = await _tried(ledger, campaign), await _rungs(ledger, campaign)
+    officers = await full_names(ledger)
     found = [
         OpenOne(
             row.code, row.name, parks.get(row.park, ""), hops[row.hop_id].issuer_name, kind, row.due_at, row.reminders,
             row.reason or "" if kind == "rejected" else "",
-            _done(rungs, row, cases.get(row.id, ()), resent.get(row.id, 0)),
+            _done(rungs, row, cases.get(row.id, ()), resent.get(row.id, 0), officers),
         )
         for row, kind in open_ones
     ]  # fmt: skip
@@ -193,7 +195,9 @@ async def _rungs(ledger: Ledger, campaign: Campaign) -> list[str]:
     return found
 
 
-def _done(rungs: Sequence[str], row: Delivery, cases: Sequence[Case], resent: int) -> str:
+def _done(
+    rungs: Sequence[str], row: Delivery, cases: Sequence[Case], resent: int, officers: Mapping[str, str]
+) -> str:
     said = []
     if row.reminders:
         said.append(f"đã nhắc {row.reminders} lần")
@@ -206,5 +210,5 @@ def _done(rungs: Sequence[str], row: Delivery, cases: Sequence[Case], resent: in
     told = [name for name in rungs[: max((case.rung for case in cases), default=0)] if name]
     if told:
         said.append(f"đã báo cáo {', '.join(told)}")
-    said += [f"{case.claimed_by} đang xử lý" for case in cases if case.claimed_by]
+    said += [f"{officers.get(case.claimed_by, case.claimed_by)} đang xử lý" for case in cases if case.claimed_by]
     return "; ".join(dict.fromkeys(said))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from sqlalchemy import func, select
 
 from congvan.acts import campaigns, deliveries, mails, papers, recalls
@@ -48,7 +50,9 @@ async def withdraw_all(house: House, name: str, by: str, why: str) -> int:
         where = await conditions(ledger, campaign.id, Wanted(mark=Mark.OPEN), now)
         keys = await ledger.all(select(Delivery.id).where(*where).order_by(Delivery.code).limit(MOST))
     for key in keys:
-        await deliveries.withdraw(house, key, by, why)
+        # Whoever was exempted meanwhile owes nothing any more.
+        with contextlib.suppress(ActRefused):
+            await deliveries.withdraw(house, key, by, why)
     left = await open_ones(house, campaign.id)
     if not left:
         await campaigns.resume(house, name, by)
@@ -76,9 +80,9 @@ async def release(house: House, name: str, issuer: str, by: str, why: str) -> No
         above = await ledger.get(Hop, parent.hop_id) if parent else None
         hop = await ledger.take(Hop, found)
         if hop.opened_at is not None or hop.bypassed_at is not None:
-            raise ActRefused("Bước chuyển này đã mở.")
+            raise ActRefused("Chặng này đã mở.")
         if parent is None or above is None or above.opened_at is None:
-            raise ActRefused("Bước chuyển trên chưa mở: chưa có văn bản để gửi.")
+            raise ActRefused("Chặng trên chưa mở: chưa có văn bản để gửi.")
         if rule_of(campaign, above).issue is Issue.TAKEN_IN or hop.state == "PENDING_ISSUE":
             raise ActRefused("Cơ quan chuyển tiếp bằng văn bản của mình: ban hành văn bản ấy.")
         if await recalls.taken_back(ledger, hop):

@@ -23,6 +23,7 @@ from congvan.links import Link
 from congvan.mail import contexts as say
 from congvan.mail.message import that_fit
 from congvan.rules.calendar import local
+from congvan.rules.labels import letter_name
 from congvan.rules.names import one_line
 from congvan.rules.protocol import State
 from congvan.rules.records import CampaignPlan, Directive, Issue, Organisation
@@ -183,11 +184,11 @@ def _sheet_of(letter: Letter) -> Sheet:
 
 
 def document(letter: Letter | None) -> str:
-    """How a letter is cited: "Công văn số 01/BQL-… ngày 01/12/2023"."""
+    """How a letter is cited, by the name of its kind: "Công văn số 01/BQL-… ngày 01/12/2023"."""
     if letter is None:
         return "văn bản"
     day = numbering.short_day(letter.issued_on)
-    return f"Công văn số {letter.symbol} ngày {day}" if letter.symbol else f"Văn bản ngày {day}"
+    return f"{letter_name(letter.kind)} số {letter.symbol} ngày {day}" if letter.symbol else f"Văn bản ngày {day}"
 
 
 def cited(directive: Directive) -> str:

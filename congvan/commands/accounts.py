@@ -6,16 +6,15 @@ import getpass
 import sys
 from typing import TYPE_CHECKING, Literal
 
-from cyclopts import App
-
 from congvan.commands import given
+from congvan.commands.headings import part
 from congvan.commands.session import opened
 from congvan.commands.show import as_json, table
 
 if TYPE_CHECKING:
     from congvan.acts.accounts import Account
 
-app = App(name="operator", help="Tài khoản của trang cán bộ: mở, liệt kê, đặt mật khẩu, khóa, mở lại.")
+app = part("operator", "Tài khoản của trang cán bộ: mở, liệt kê, đặt mật khẩu, khóa, mở lại.")
 
 _ROLES = {"viewer": "Người xem", "operator": "Chuyên viên", "leader": "Lãnh đạo"}
 

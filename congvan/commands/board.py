@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 
-from cyclopts import App
-
+from congvan.commands.headings import part
 from congvan.commands.session import Unreachable, opened
 from congvan.commands.show import as_json, table
 from congvan.errors import NothingInstalled, first_line
 
-app = App(name="board", help="Bảng theo dõi trong Prefect: đối chiếu, dựng lại.")
+app = part("board", "Bảng theo dõi trong Prefect: đối chiếu, dựng lại.")
 
 
 @app.command

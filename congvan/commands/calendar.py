@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from congvan.commands import given
+from congvan.commands.headings import part
 from congvan.commands.session import opened, settings
 from congvan.commands.show import as_json, moment, note, table
 
@@ -45,7 +46,7 @@ def deadline(
     _warn(last, file.official_until)
 
 
-app = App(name="calendar", help="Lịch làm việc: áp dụng lịch mới cho các thời hạn đang mở.")
+app = part("calendar", "Lịch làm việc: áp dụng lịch mới cho các thời hạn đang mở.")
 
 
 @app.command

@@ -6,9 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cyclopts import App
-
 from congvan.commands import given
+from congvan.commands.headings import part
 from congvan.commands.letters import Upload, issue_one
 from congvan.commands.session import opened
 from congvan.commands.show import as_json, moment, note
@@ -17,7 +16,7 @@ from congvan.errors import BadInput, NotFound
 if TYPE_CHECKING:
     from congvan.house import House
 
-app = App(name="campaign", help="Đợt triển khai: khởi động, ban hành, tạm dừng, tiếp tục, kết thúc.")
+app = part("campaign", "Đợt triển khai: khởi động, ban hành, giữ thư lại, tạm dừng, tiếp tục, kết thúc.")
 
 #: The name under which the relay holds its lease, and how long its first run is waited for.
 _RELAY = "relay"
@@ -120,7 +119,7 @@ async def issue(
     number
         Số văn bản.
     date
-        Ngày ban hành.
+        Ngày ban hành: 2023-12-01 hoặc 01/12/2023.
     signed
         Tệp PDF đã ký.
     paper_scan

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cyclopts import App
-
 from congvan.commands import given
+from congvan.commands.headings import part
 from congvan.commands.session import opened
 from congvan.commands.show import as_json, moment
 
-case = App(name="case", help="Trường hợp đã báo cáo lên trên: nhận xử lý.")
+_BEFORE = "từ trước, không có gì thay đổi"
+
+case = part("case", "Trường hợp đã báo cáo lên trên: nhận xử lý.")
 
 
 async def resend(
@@ -86,8 +87,8 @@ async def exempt(delivery: str, /, *, why: str, by: str | None = None, json: boo
     who, reason = given.person(by), given.words(why, "--why", "lý do")
     async with opened() as house:
         key = await acts.find(house, delivery)
-        await acts.exempt(house, key, who, reason)
-    _done("exempt", key, delivery, "Đã miễn báo cáo", json=json)
+        done = await acts.exempt(house, key, who, reason)
+    _done("exempt", key, delivery, "Đã miễn báo cáo" if done else f"Đã miễn báo cáo {_BEFORE}", json=json)
 
 
 async def withdraw(delivery: str, /, *, why: str, by: str | None = None, json: bool = False) -> None:
@@ -109,8 +110,8 @@ async def withdraw(delivery: str, /, *, why: str, by: str | None = None, json: b
     who, reason = given.person(by), given.words(why, "--why", "lý do")
     async with opened() as house:
         key = await acts.find(house, delivery)
-        await acts.withdraw(house, key, who, reason)
-    _done("withdraw", key, delivery, "Đã thu hồi", json=json)
+        done = await acts.withdraw(house, key, who, reason)
+    _done("withdraw", key, delivery, "Đã thu hồi" if done else f"Đã thu hồi {_BEFORE}", json=json)
 
 
 async def recalled(

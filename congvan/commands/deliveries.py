@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from congvan.commands import given
 from congvan.commands.session import opened
-from congvan.commands.show import CHANNELS, DELIVERY_STATES, as_json, moment, table
+from congvan.commands.show import as_json, moment, table
 from congvan.errors import NotFound
+from congvan.rules.labels import CHANNELS, DELIVERY_STATES
 
 if TYPE_CHECKING:
     from congvan.acts.confirmations import Answer, Receipt

@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclopts import App
-
 from congvan.commands import given
+from congvan.commands.headings import part
 from congvan.commands.session import opened
-from congvan.commands.show import LETTER_STATES, as_json, table
+from congvan.commands.show import as_json, table
+from congvan.commands.synopsis import said_of
 from congvan.errors import ActRefused
+from congvan.rules.labels import LETTER_KINDS, LETTER_STATES
 
 if TYPE_CHECKING:
     from congvan.house import House
     from congvan.store.tables import Letter
 
-app = App(name="letter", help="Một văn bản: ban hành, xem trước, lấy dự thảo, gửi thử.")
+app = part("letter", "Một văn bản: ban hành, xem trước, lấy dự thảo, gửi thử.")
 for _module, _names in (("papers", ("draft", "trial", "render")), ("amending", ("recall", "replace", "correct"))):
     for _name in _names:
-        app.command(f"congvan.commands.{_module}:{_name}", name=_name)
+        app.command(f"congvan.commands.{_module}:{_name}", name=_name, help=said_of(f"letter {_name}"))
 
 
 async def letters(campaign: str, /, *, json: bool = False) -> None:
@@ -44,8 +45,8 @@ async def letters(campaign: str, /, *, json: bool = False) -> None:
         ["Mã", "Đơn vị", "Loại", "Tình trạng", "Số, ký hiệu", "Ngày", "Đang chờ"],
         [
             [
-                one["id"], one["issuer"], one["kind"], LETTER_STATES.get(one["state"], one["state"]), one["number"],
-                one["date"], one["awaits"],
+                one["id"], one["issuer"], LETTER_KINDS.get(one["kind"], "Công văn"),
+                LETTER_STATES.get(one["state"], one["state"]), one["number"], one["date"], one["awaits"],
             ]
             for one in found
         ],
@@ -74,7 +75,7 @@ async def issue(
     number
         Số văn bản.
     date
-        Ngày ban hành.
+        Ngày ban hành: 2023-12-01 hoặc 01/12/2023.
     signed
         Tệp PDF đã ký.
     paper_scan

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cyclopts import App
-
 from congvan.commands import given
+from congvan.commands.headings import part
 from congvan.commands.session import opened, reading
-from congvan.commands.show import CHANNELS, DELIVERY_STATES, as_json, moment, table
+from congvan.commands.show import as_json, moment, table
+from congvan.rules.labels import ACTORS, CHANNELS, DELIVERY_STATES, EVENTS, INCOMING, MAIL_KINDS, OUTCOMES
 
-app = App(name="mail", help="Thư: hộp thư đến, thư chưa rõ kết quả.")
-
-#: What came in, as a clerk names it.
-_KINDS = {
-    "bounce_hard": "không gửi được", "bounce_soft": "bị chậm", "delivered": "đã đến hộp thư",
-    "relayed": "đã chuyển tiếp", "auto_reply": "trả lời tự động", "human": "thư trả lời", "unknown": "chưa rõ loại",
-}  # fmt: skip
-#: How an attempt ended.
-_ENDS = {
-    "accepted": "máy chủ đã nhận", "refused": "bị từ chối", "unavailable": "máy chủ chưa sẵn sàng",
-    "unknown": "chưa rõ",
-}  # fmt: skip
-
+app = part("mail", "Thư: hộp thư đến, thư chưa rõ kết quả.")
 
 @app.command
 async def inbox(*, json: bool = False) -> None:
@@ -49,11 +37,11 @@ async def inbox(*, json: bool = False) -> None:
         print("Chưa đặt CONGVAN_IMAP_URL: không đọc hộp thư nào.")
     else:
         new = sorted((kind, number) for kind, number in read.items() if kind != "again")
-        counted = ", ".join(f"{_KINDS.get(kind, kind)} {number}" for kind, number in new)
+        counted = ", ".join(f"{INCOMING.get(kind, kind)} {number}" for kind, number in new)
         print(f"Đã đọc hộp thư: {counted or 'không có thư mới'}.")
     table(
         ["Nhận lúc", "Loại", "Người gửi", "Tiêu đề", "Nội dung"],
-        [[moment(one["read_at"].isoformat()), _KINDS.get(one["kind"], one["kind"]), one["sender"], one["subject"],
+        [[moment(one["read_at"].isoformat()), INCOMING.get(one["kind"], one["kind"]), one["sender"], one["subject"],
           " ".join(one["text"].split())[:120]] for one in found],
     )  # fmt: skip
 
@@ -77,7 +65,10 @@ async def unknown(*, json: bool = False) -> None:
         return
     table(
         ["Thư", "Đợt", "Loại", "Số lần chưa rõ", "Message-ID"],
-        [[one["id"], one["code"] or "", one["kind"], one["unknown"], one["message_id"]] for one in found],
+        [
+            [one["id"], one["code"] or "", MAIL_KINDS.get(one["kind"], one["kind"]), one["unknown"], one["message_id"]]
+            for one in found
+        ],
     )
 
 
@@ -107,18 +98,20 @@ async def history(delivery: str, /, *, json: bool = False) -> None:
 def _lines(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     lines = []
     for message in found["messages"]:
+        kind = MAIL_KINDS.get(message["kind"], message["kind"])
         for one in message["attempts"]:
-            end = _ENDS.get(one["outcome"] or "unknown", one["outcome"]) if one["finished_at"] else "đang gửi"
+            end = OUTCOMES.get(one["outcome"] or "unknown", one["outcome"]) if one["finished_at"] else "đang gửi"
             lines.append(
-                (one["started_at"].isoformat(), f"gửi {message['kind']} lần {one['ordinal']}: {end}",
+                (one["started_at"].isoformat(), f"{kind}, gửi lần {one['ordinal']}: {end}",
                  f"{one['address']} {one['reply'] or ''}".strip())
             )  # fmt: skip
     for one in found["incoming"]:
         said = " ".join((one["text"] or one["diagnostic"]).split())[:200]
-        lines.append((one["read_at"].isoformat(), f"thư đến: {_KINDS.get(one['kind'], one['kind'])}", said))
+        lines.append((one["read_at"].isoformat(), f"thư đến: {INCOMING.get(one['kind'], one['kind'])}", said))
     for one in found["events"]:
-        by = f"{one['actor'] or ''} {CHANNELS.get(one['channel'] or '', one['channel'] or '')}".strip()
-        lines.append((one["at"].isoformat(), one["kind"], by))
+        actor = one["actor"] or ""
+        by = f"{ACTORS.get(actor, actor)} {CHANNELS.get(one['channel'] or '', one['channel'] or '')}".strip()
+        lines.append((one["at"].isoformat(), EVENTS.get(one["kind"], one["kind"]), by))
     return lines
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from cyclopts import App
-
 from congvan.commands import given
+from congvan.commands.headings import part
 from congvan.commands.session import opened
 from congvan.commands.show import as_json, table
 
-app = App(name="number", help="Số văn bản: dành dải số, cấp, hủy, xem sổ.")
+app = part("number", "Số văn bản: dành dải số, cấp, hủy, xem sổ.")
 
 _STATES = {"RESERVED": "Đã dành", "ALLOCATED": "Đã cấp", "ISSUED": "Đã ban hành", "VOIDED": "Đã hủy"}
 

@@ -27,7 +27,7 @@ async def draft(letter: str, /, *, out: Path, number: str = "", date: str = "") 
     number
         Số văn bản, nếu đã có.
     date
-        Ngày ban hành, nếu đã có.
+        Ngày ban hành, nếu đã có: 2023-12-01 hoặc 01/12/2023.
     """
     from congvan.acts import letters
 

@@ -82,7 +82,8 @@ async def audience(plan: Path, /, *, only: str = "", json: bool = False) -> None
     table(
         ["Mã", "Tổ chức", "Cấp", "Khu", "Nhận", "Qua", "Vì sao"],
         [
-            [look.organisation.code, look.organisation.name, look.organisation.level,
+            [look.organisation.code, look.organisation.name,
+             cascade.levels.get(look.organisation.level, look.organisation.level),
              ", ".join(look.organisation.parks), _ROLES[look.role], ", ".join(look.via),
              look.why + ("" if look.mailbox or not look.reached else "; KHÔNG CÓ HỘP THƯ")]
             for look in shown

@@ -17,6 +17,7 @@ from congvan.letters.sheet import Sheet
 from congvan.reading import lines_of, read_cascade, read_plan
 from congvan.registry.faults import meant
 from congvan.rules.cascade import RouteHop, route
+from congvan.rules.labels import letter_name
 from congvan.rules.records import CampaignPlan, Cascade, Issue, Register
 from congvan.settings import Settings
 
@@ -91,7 +92,8 @@ def _cited(
     rule = cascade.rule_of(above.level)
     symbol = rule.symbol.partition("/")[2] if rule else ""
     forwarded = {
-        "number": "", "symbol": symbol.replace("{abbreviation}", author.abbreviation), "date": "",
+        "kind": letter_name(rule.template if rule else ""), "number": "", "date": "",
+        "symbol": symbol.replace("{abbreviation}", author.abbreviation),
         "issuer": author.name, "short": author.abbreviation if author.code == cascade.speaks_for else author.name,
     }  # fmt: skip
     return {**context, "forwarded": forwarded}

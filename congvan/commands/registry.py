@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclopts import App
-
 from congvan.commands.given import person, refuse
+from congvan.commands.headings import part
 from congvan.commands.session import opened, settings
 from congvan.commands.show import as_json, note, place
 from congvan.errors import CongvanError
@@ -16,7 +15,7 @@ from congvan.errors import CongvanError
 if TYPE_CHECKING:
     from congvan.rules.records import Register
 
-app = App(name="registry", help="Danh bạ: nhập, xuất, mẫu.")
+app = part("registry", "Danh bạ: nhập, xuất, mẫu.")
 #: Codes that a note shows before it only counts.
 _SHOWN = 5
 

@@ -8,13 +8,10 @@ from congvan.commands import given
 from congvan.commands.session import opened
 from congvan.commands.show import as_json, moment, table
 from congvan.errors import NotFound
+from congvan.rules.labels import REQUESTS
 
 if TYPE_CHECKING:
     from congvan.house import House
-
-_KINDS = {
-    "contact": "đổi đầu mối", "not_us": "hộp thư không phải của đơn vị", "not_applicable": "đề nghị không áp dụng",
-}  # fmt: skip
 
 
 async def requests(campaign: str | None = None, /, *, json: bool = False) -> None:
@@ -38,7 +35,7 @@ async def requests(campaign: str | None = None, /, *, json: bool = False) -> Non
     table(
         ["Mã đề nghị", "Nơi nhận", "Tổ chức", "Đề nghị", "Lúc", "Nội dung"],
         [
-            [one["id"], one["delivery"], one["name"], _KINDS[one["kind"]], moment(one["made_at"]),
+            [one["id"], one["delivery"], one["name"], REQUESTS[one["kind"]], moment(one["made_at"]),
              one["words"].get("reason") or one["words"].get("email") or one["words"].get("note", "")]
             for one in found
         ],

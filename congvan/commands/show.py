@@ -63,43 +63,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     Console(highlight=False).print(drawn)
 
 
-#: As the pages name the states of a delivery.
-DELIVERY_STATES = {
-    "QUEUED": "Chờ gửi",
-    "SENT": "Đã gửi",
-    "DELIVERED": "Đã đến",
-    "ACKNOWLEDGED": "Đã tiếp nhận",
-    "IN_PROGRESS": "Đang xử lý",
-    "FORWARDED": "Đã chuyển tiếp",
-    "COMPLETED": "Hoàn thành",
-    "REJECTED": "Từ chối tiếp nhận",
-    "UNDELIVERABLE": "Gửi không thành công",
-    "WITHDRAWN": "Đã thu hồi",
-    "EXEMPT": "Miễn báo cáo",
-}
-CAMPAIGN_STATES = {"RUNNING": "Đang triển khai", "CLOSED": "Đã kết thúc"}
-HOP_STATES = {
-    "WAITING": "Chưa mở",
-    "PENDING_ISSUE": "Chờ ban hành",
-    "OPEN": "Đang chờ trả lời",
-    "SETTLED": "Đã xong",
-}
-LETTER_STATES = {
-    "DRAFT": "Dự thảo",
-    "PENDING_ISSUE": "Chờ ban hành",
-    "ISSUED": "Đã ban hành",
-    "REPLACED": "Thay thế",
-    "CANCELLED": "Hủy",
-}
-CHANNELS = {
-    "link": "đường dẫn",
-    "mail": "thư điện tử",
-    "phone": "điện thoại",
-    "paper": "văn bản giấy",
-    "system": "hệ thống",
-}
-
-
 def moment(iso: str | None, form: str = "%H:%M %d/%m/%Y") -> str:
     """An instant in ISO form as the clock in Vietnam shows it: "17:00 08/12/2023"."""
     if not iso:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from congvan.commands.session import opened
-from congvan.commands.show import CAMPAIGN_STATES, HOP_STATES, as_json, moment, note, table
+from congvan.commands.show import as_json, moment, note, table
 from congvan.errors import NotFound
+from congvan.rules.labels import CAMPAIGN_STATES, HOP_STATES
 
 
 async def status(campaign: str | None = None, /, *, json: bool = False) -> None:

@@ -134,6 +134,13 @@ _TAIL = """\
 Kết thúc bằng 0: xong; 1: không làm được; 2: đầu vào sai. Cài đặt: biến môi trường CONGVAN_* hoặc tệp .env."""
 
 
+def said_of(command: str) -> str:
+    """What a command does: "letter draft" → "Lấy dự thảo để trình ký."."""
+    listed = (one for commands in COMMANDS.values() for one in commands)
+    what = next(what for shape, what in listed if shape.startswith(f"{command} "))
+    return f"{what[:1].upper()}{what[1:]}."
+
+
 def synopsis() -> str:
     """The whole help text."""
     parts = [_HEAD]

@@ -11,7 +11,8 @@ import xlsxwriter
 
 from congvan.acts import answers
 from congvan.acts.results import SAYS
-from congvan.commands.show import CHANNELS, DELIVERY_STATES, moment
+from congvan.commands.show import moment
+from congvan.rules.labels import CHANNELS, DELIVERY_STATES
 
 _RECIPIENTS = (
     ("code", "Mã", 22), ("name", "Tổ chức", 44), ("park", "Khu công nghiệp", 26), ("issuer", "Đơn vị chuyển", 16),
@@ -26,7 +27,7 @@ _BRANCHES = (
 _GROUPS = (
     ("name", "Khu công nghiệp, nhóm đơn vị", 44), ("total", "Tổng số", 10), ("asked", "Phải trả lời", 12),
     ("done", "Đã hoàn thành", 12), ("late", "Trong đó sau thời hạn", 12), ("silent", "Chưa xác nhận", 12),
-    ("partial", "Đã tiếp nhận, chưa hoàn thành", 14), ("undeliverable", "Không gửi được", 12),
+    ("partial", "Đã tiếp nhận, chưa hoàn thành", 14), ("undeliverable", "Gửi không thành công", 12),
     ("rejected", "Từ chối tiếp nhận", 12), ("not_sent", "Chưa được gửi đến", 12), ("exempt", "Miễn báo cáo", 12),
     ("withdrawn", "Đã thu hồi", 12),
 )  # fmt: skip

@@ -128,7 +128,7 @@ async def _stories(
         some("Xác nhận sau khi nhắc", sum(row.reminders > 0 and not row.late for row in settled)),
         some("Xác nhận muộn, sau khi báo cáo vượt cấp", sum(bool(row.late and row.escalated_at) for row in settled)),
         some("Không trả lời", len(never)),
-        some("Không gửi được", sum(row.state == State.UNDELIVERABLE for row in rows)),
+        some("Gửi không thành công", sum(row.state == State.UNDELIVERABLE for row in rows)),
         some("Từ chối tiếp nhận", sum(row.state == State.REJECTED for row in rows)),
         Line("Chủ đầu tư im lặng, doanh nghiệp được gửi thẳng", (len(bypassed),), len(bypassed) == 1),
         some("… và số doanh nghiệp đó", sum(row.hop_id in bypassed and row.sent_at is not None for row in rows)),

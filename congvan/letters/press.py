@@ -70,7 +70,7 @@ class Press:
         self._folders = (*before, templates)
         self._root = next((folder for folder in self._folders if (folder / "page.typ").is_file()), None)
         if self._root is None:
-            raise NothingInstalled(f"there is no page.typ in {templates}")
+            raise NothingInstalled(f"không có page.typ trong {templates}")
         loader = jinja2.FileSystemLoader([str(folder) for folder in self._folders])
         self._words = environment(loader, autoescape=True)
         self._lines = environment(loader, autoescape=False)
@@ -178,7 +178,7 @@ class Press:
     def _read_profile(self, name: str) -> dict[str, Any]:
         path = self.file(f"{name}.json")
         if path is None:
-            raise NothingInstalled(f"there is no profile {name}.json beside the letters' templates")
+            raise NothingInstalled(f"không có {name}.json trong thư mục mẫu văn bản")
         profile: dict[str, Any] = json.loads(path.read_text("utf-8"))
         base = self._read_profile(profile["extends"]) if "extends" in profile else {}
         return {**base, **{key: _merged(base.get(key), value) for key, value in profile.items()}}

@@ -19,7 +19,10 @@ from congvan.letters.sheet import Sheet
 from congvan.rules.records import CampaignPlan
 
 _DEADLINE = datetime(2024, 1, 2, 17, tzinfo=numbering.VIETNAM)
-_ABOVE = {"number": "1", "symbol": "A-B", "date": "2024-01-02", "issuer": "Cơ quan cấp trên", "short": "Cấp trên"}
+_ABOVE = {
+    "kind": "Công văn", "number": "1", "symbol": "A-B", "date": "2024-01-02", "issuer": "Cơ quan cấp trên",
+    "short": "Cấp trên",
+}  # fmt: skip
 _ISSUER = "Cơ quan ban hành"
 
 

@@ -47,7 +47,7 @@ def app(
     settings = house.settings
     keys = [key.get_secret_value() for key in settings.secret_keys]
     if not keys:
-        raise NothingInstalled("CONGVAN_SECRET_KEYS is not set: links cannot be read")
+        raise NothingInstalled("chưa đặt CONGVAN_SECRET_KEYS: không đọc được đường dẫn")
     desk = Desk(
         house,
         Pages(settings.templates / "portal", settings.portal_url),

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from congvan.errors import ActRefused
 from congvan.letters import numbering
+from congvan.rules import labels
 from congvan.rules.calendar import local
 from congvan.rules.requirements import Kind, Question, Wrong, shown
 
@@ -43,6 +44,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.globals["labels"] = labels
         self._environment.filters |= {
             "thousands": numbering.thousands,
             "short": lambda instant: f"{local(instant):%H:%M %d/%m/%Y}",

@@ -44,7 +44,7 @@ class _Server(uvicorn.Server):
         except (SystemExit, UnicodeError) as ending:
             # uvicorn ends the whole program where the address cannot be had, with a status that says nothing.
             where, why = f"{self.config.host}:{self.config.port}", ending.__context__ or ending
-            raise NotListening(f"{where} cannot be listened on: {why}") from None
+            raise NotListening(f"không nghe được ở {where}: {why}") from None
         if self._tell is not None and self.started:
             self._tell(self.servers[0].sockets[0].getsockname()[1])
 

@@ -80,7 +80,7 @@ def _role(scene: _Scene, one: Organisation) -> tuple[str, str]:
     if one.level == scene.cascade.root and one.code not in scene.every:
         return "root", "cơ quan ban hành văn bản gốc"
     if one.code not in scene.every:
-        return "", "không có bước chuyển nào trong chuỗi dẫn đến"
+        return "", "không có chặng nào trong chuỗi dẫn đến"
     if one.code not in scene.kept:
         return "", "; ".join(_against(scene.audience, one, parks)) or "không có đường nào qua khu được chọn"
     if one.code == scene.cascade.drafting_unit:

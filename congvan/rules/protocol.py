@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from congvan.errors import ImpossibleMove
+from congvan.rules.labels import DELIVERY_STATES, EVENTS
 from congvan.rules.records import Release, Settles
 
 
@@ -174,7 +175,8 @@ def advance(state: State, event: Event) -> State:
     try:
         return TRANSITIONS[state, event]
     except KeyError:
-        raise ImpossibleMove(f"{event.value} cannot happen to a delivery that is {state.value}") from None
+        said = f"«{EVENTS[event.value]}» không thực hiện được: nơi nhận đang ở tình trạng"
+        raise ImpossibleMove(f"{said} «{DELIVERY_STATES[state.value]}»") from None
 
 
 def says_nothing_new(state: State, event: Event) -> bool:

@@ -101,10 +101,6 @@ class Question(_Record):
         if self.min is not None and self.max is not None and self.min > self.max:  # type: ignore[operator]
             raise ValueError(f"mục «{self.key}»: min lớn hơn max")
 
-    def named(self, lang: str) -> str:
-        """Its title in a language, in Vietnamese where it has no other."""
-        return self.title_en if lang == "en" and self.title_en else self.title
-
 
 @dataclass(frozen=True, slots=True)
 class Wrong:

@@ -71,6 +71,20 @@ def _in_utc(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
 
 
+#: What people call the rows that they name by hand, and what lists them.
+_CALLED = {
+    "campaigns": ("đợt", "congvan status"), "deliveries": ("nơi nhận", "congvan deliveries CAMPAIGN"),
+    "letters": ("văn bản", "congvan letters CAMPAIGN"), "requests": ("đề nghị", "congvan requests"),
+    "organisations": ("tổ chức", "congvan registry export"),
+}  # fmt: skip
+
+
+def not_found(table: str, key: object) -> NotFound:
+    """Nothing stands under this key: what it is called, and where to look."""
+    name, listed = _CALLED.get(table, (table, ""))
+    return NotFound(f"không có {name} «{key}»" + (f" → xem: {listed}" if listed else ""))
+
+
 class Ledger:
     """One transaction. Made by `Store.act` (may write) or `Store.view`."""
 
@@ -93,14 +107,14 @@ class Ledger:
         """The row under this primary key; raise NotFound."""
         row = await self.find(table, key)
         if row is None:
-            raise NotFound(f"no {table.__tablename__} {key!r}")
+            raise not_found(table.__tablename__, key)
         return row
 
     async def take(self, table: type[Row], key: Any) -> Row:
         """The row, locked until the transaction ends (SQLite locks the whole database anyway)."""
         row = await self._by_key(table, key, to_change=True, fresh=True)
         if row is None:
-            raise NotFound(f"no {table.__tablename__} {key!r}")
+            raise not_found(table.__tablename__, key)
         return row
 
     async def _by_key(

@@ -138,7 +138,7 @@ _CHAIN = {
     "held by nobody": Question(
         "SELECT c.id campaign, c.code place FROM campaigns c WHERE (c.held_at IS NULL) <> (c.held_by IS NULL)"
         " OR (c.paused_at IS NOT NULL AND c.held_at IS NULL)",
-        "đợt tạm dừng mà không rõ ai cho dừng",
+        "đợt giữ thư lại mà không rõ ai giữ",
     ),
     "closed by nobody": Question(
         "SELECT c.id campaign, c.code place FROM campaigns c WHERE c.state = 'CLOSED'"
@@ -238,26 +238,26 @@ _ANSWERS = {
     "escalated and not told": Question(
         _D + f"WHERE d.escalated_at IS NOT NULL AND NOT {SETTLED} AND NOT EXISTS (SELECT 1 FROM cases k"
         " WHERE k.delivery_id = d.id AND (k.closed_at IS NULL OR k.closed_why = 'decided'))",
-        "quá hạn đã báo cáo mà không có hồ sơ theo dõi",
+        "quá hạn đã báo cáo mà không có trường hợp",
     ),
     "unreachable and not told": Question(
         _D + "WHERE d.state IN ('REJECTED', 'UNDELIVERABLE') AND NOT EXISTS (SELECT 1 FROM cases k"
         " WHERE k.delivery_id = d.id AND (k.closed_at IS NULL OR k.closed_why = 'decided'))",
-        "không đến được hoặc bị từ chối mà không có hồ sơ theo dõi",
+        "không đến được hoặc bị từ chối mà không có trường hợp",
     ),
     "case of one who settled": Question(
         _D + f"JOIN cases k ON k.delivery_id = d.id WHERE k.closed_at IS NULL AND {SETTLED}",
-        "đã xong mà hồ sơ theo dõi vẫn mở",
+        "đã xong mà trường hợp vẫn mở",
     ),
     "case for nobody": Question(
         _D + "JOIN cases k ON k.delivery_id = d.id JOIN campaigns c ON c.id = k.campaign_id"
         " WHERE k.closed_at IS NULL AND k.rung = 0 AND k.tell_at IS NULL AND c.state = 'RUNNING'",
-        "hồ sơ theo dõi mà không báo cho ai",
+        "trường hợp mà không báo cho ai",
     ),
     "digest that never was": Question(
         _D + "JOIN cases k ON k.delivery_id = d.id LEFT JOIN digests g ON g.id = k.digest_id"
         " WHERE k.digest_id IS NOT NULL AND g.id IS NULL",
-        "hồ sơ ghi đã báo trong một bảng tổng hợp không có",
+        "trường hợp ghi đã báo trong một bảng tổng hợp không có",
     ),
     "shown ahead": Question(
         _D + "WHERE d.board_seen > d.board_seq", "bảng theo dõi ghi nhận trước cả sổ"

@@ -18,8 +18,8 @@ from python_calamine import CalamineWorkbook
 
 from congvan.acts import book_cards
 from congvan.cli import app, main
-from congvan.commands.show import DELIVERY_STATES
 from congvan.commands.synopsis import COMMANDS, synopsis
+from congvan.rules import labels
 from congvan.rules.calendar import VIETNAM
 from congvan.rules.protocol import State
 from tests.conftest import ROOT
@@ -75,6 +75,22 @@ def test_every_option_that_help_lists_is_an_option_of_its_command(capsys: pytest
             assert all(option in page for option in re.findall(r"--[a-z]+", shape)), shape
 
 
+def test_help_speaks_vietnamese_and_says_of_every_command_under_a_name_what_it_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in sorted({words[0] for words in commands_of(app) if len(words) > 1}):
+        capsys.readouterr()
+        assert main([name, "--help"]) == 0
+        page = capsys.readouterr().out
+        assert page.startswith("Cách dùng: ")
+        listed = set(re.findall(r"^  ([a-z]+): \S", page.partition("Lệnh:")[2], re.M))
+        assert listed == {words[1] for words in commands_of(app) if words[0] == name and len(words) > 1}, name
+    assert main(["letter", "issue", "--help"]) == 0
+    page = capsys.readouterr().out
+    assert not re.search(r"Usage|Arguments|Parameters|\[required\]|\[default", page)
+    assert "2023-12-01 hoặc 01/12/2023" in page
+
+
 def test_help_is_shown_without_a_command_and_names_what_the_exit_status_means(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -124,7 +140,9 @@ def test_neither_help_nor_deadline_loads_database_typesetter_or_workbooks() -> N
 
 def test_states_are_named_as_on_the_pages() -> None:
     words = yaml.safe_load((ROOT / "templates" / "portal" / "words.yaml").read_text("utf-8"))
-    assert {state: words[f"state_{state}"]["vi"] for state in State} == DELIVERY_STATES
+    assert {state: words[f"state_{state}"]["vi"] for state in State} == labels.DELIVERY_STATES
+    for kind, named in (("hop", labels.HOP_STATES), ("campaign", labels.CAMPAIGN_STATES)):
+        assert {state: words[f"{kind}_{state}"]["vi"].capitalize() for state in named} == named
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,3 +97,18 @@ def test_lint_names_a_policy_that_cannot_work_with_its_line(desk: Desk) -> None:
     assert (fault["field"], fault["row"]) == (
         f"policies.{level}.reminders[1]", len(desk.plan.read_text("utf-8").splitlines()),
     )  # fmt: skip
+
+
+def test_the_terminal_says_what_was_done_and_never_what_was_not(desk: Desk) -> None:
+    code = desk.sent()[0]["code"]
+    assert desk.must("exempt", code, "--why", "đã sáp nhập", *BY).out == f"Đã miễn báo cáo: {code}\n"
+    again = desk.must("exempt", code, "--why", "đã sáp nhập", *BY).out
+    assert again == f"Đã miễn báo cáo từ trước, không có gì thay đổi: {code}\n"
+    other = desk.run("withdraw", code, "--why", "gửi nhầm", *BY)
+    assert (other.status, "không thu hồi được nữa" in other.err) == (1, True)
+    assert "«Từ chối tiếp nhận» không thực hiện được" in desk.run("reject", code, "--why", "x", *BY).err
+    history = desk.must("history", code).out
+    assert "Miễn báo cáo" in history
+    assert "exempted" not in history
+    unknown = desk.run("letter", "recall", "abc", "--why", "sai", *BY)
+    assert unknown.err == "congvan: không có văn bản «abc» → xem: congvan letters CAMPAIGN\n"

@@ -153,7 +153,7 @@ def test_a_request_is_listed_and_decided_by_a_named_person(desk: Desk) -> None:
     desk.within(ask)
     waiting = desk.must("requests", "--json").lines
     assert [one["words"]["reason"] for one in waiting] == ["Không có kho."] * 2
-    assert "đề nghị không áp dụng" in desk.must("requests", "ra-soat-kho").out
+    assert "Đề nghị không áp dụng văn bản" in desk.must("requests", "ra-soat-kho").out
     assert desk.run("decide", first["code"], "--by", "Lan").status == 2
     assert desk.run("decide", first["code"], "--decline", "--by", "Lan").status == 2
     assert desk.must("decide", first["code"], "--accept", "--by", "Lan", "--json").json["done"] == "accept"

@@ -248,7 +248,9 @@ async def test_what_stood_on_a_card_is_purged_in_time_and_who_changed_it_stays(c
 
 async def test_whoever_may_only_look_changes_no_card(viewer: Clerk, house: House) -> None:
     before = await registry.present(house)
-    await viewer.see(AT)
+    page = await viewer.see(AT)
+    assert "Đợt đang triển khai" in page
+    assert "<label" not in page.partition("<main")[2], "nothing is offered that has no field"
     for act in ("correct", "mailbox", "end-mailbox", "offer"):
         await viewer.do(f"{AT}/{act}", 403, **NEW)
     await viewer.do("/office/book-new", 403, **NEW)

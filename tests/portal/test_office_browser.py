@@ -69,7 +69,7 @@ async def test_an_operators_day(
 
     # In the morning: how the campaign stands, and who is missing.
     await page.get_by_role("link", name="8184", exact=True).click()
-    assert await page.get_by_role("heading", name="Các cấp chuyển tiếp").is_visible()
+    assert await page.get_by_role("heading", name="Các chặng chuyển tiếp").is_visible()
     await shot(page, f"office-campaign-{size}")
     await page.get_by_role("link", name="nơi nhận").first.click()
     await page.get_by_label("Tìm tên, mã").fill("cong ty tnhh vsip")
@@ -81,7 +81,7 @@ async def test_an_operators_day(
     await page.get_by_text("Ghi nhận trả lời qua điện thoại").click()
     form = page.locator("form[action$='/confirm']")
     await form.get_by_label("Họ tên người trả lời").fill("Trần Văn Bình")
-    await form.get_by_label("Căn cứ", exact=True).fill("gọi 0225 000 111")
+    await form.get_by_label("Căn cứ (nếu có)", exact=True).fill("gọi 0225 000 111")
     paper = tmp_path / "Công văn trả lời.pdf"
     paper.write_bytes(b"%PDF-1.7\nscanned\n%%EOF\n")
     await form.get_by_label("Tệp căn cứ").set_input_files(paper)
@@ -128,7 +128,7 @@ async def test_an_operators_day(
     await page.get_by_text("Thêm hoặc sửa hộp thư").click()
     box = page.locator("form[action$='/mailbox']")
     await box.get_by_label("Hộp thư", exact=True).fill("vanthu.moi@ndv.example")
-    await box.get_by_label("Chỉ định bởi").fill("công văn 15/NDV")
+    await box.get_by_label("Văn bản chỉ định").fill("công văn 15/NDV")
     await box.get_by_role("button").click()
     assert await page.get_by_text("Đã ghi hộp thư.").is_visible()
     await shot(page, f"office-card-{size}")

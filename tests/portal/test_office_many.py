@@ -177,8 +177,9 @@ async def test_a_campaign_is_held_and_goes_on_by_a_named_persons_decision(clerk:
     row = await campaign_of(desk.house)
     assert row.held_by == "hoa"
     page = await clerk.see(C)
-    assert "đang tạm dừng" in page
-    assert "Tạm dừng, chờ quyết định" in await clerk.see("/office")
+    assert "Đợt này đang giữ thư lại, thời hạn vẫn tính" in page
+    assert "Nguyễn Thị Hoa" in page
+    assert "Giữ thư lại, thời hạn vẫn tính; chờ quyết định" in await clerk.see("/office")
     await clerk.do(f"{C}/resume")
     assert (await campaign_of(desk.house)).held_at is None
 
@@ -220,7 +221,7 @@ async def test_a_campaign_is_paused_by_a_leader_and_its_deadlines_move(clerk: Cl
     await clerk.do(f"{C}/pause", 403, why="bão")
     await leader.do(f"{C}/pause", why="bão")
     assert (await campaign_of(desk.house)).paused_at is not None
-    assert "ngừng tính thời hạn" in await clerk.see(C)
+    assert "Đợt này đang tạm dừng, thời hạn ngừng tính" in await clerk.see(C)
     before = (await desk.delivery("CDT-VSIP")).due_at
     desk.clock.forward(days=4)
     await sign_in(clerk.web)

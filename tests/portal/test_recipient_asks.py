@@ -9,9 +9,12 @@ import pytest
 from sqlalchemy import select
 
 from congvan.acts import deliveries
+from congvan.errors import ActRefused
 from congvan.links import Link
 from congvan.portal import looking
+from congvan.portal.pages import Pages
 from congvan.store.tables import Delegate, Delivery, Message, Request, WayRow
+from tests.conftest import ROOT
 from tests.portal.files_sent import marked_secret
 from tests.portal.test_recipient import WHO, chosen, posted
 from tests.portal.world import START, Desk, form_token, turn_all
@@ -306,6 +309,38 @@ async def test_what_an_act_refuses_is_said_in_english_too(web: httpx.AsyncClient
     assert page.status_code == 422
     assert "a mailbox of your own organisation (the same domain)" in page.text
     assert "Chỉ chuyển được" not in page.text
+
+
+def test_no_refusal_is_read_in_vietnamese_on_an_english_page() -> None:
+    pages = Pages(ROOT / "templates" / "portal", "https://x.example")
+    taken = ActRefused("số 15/CV-VSIP năm 2023 đã có văn bản khác mang («…»)")
+    assert pages.refusal(taken, "en").startswith("This number was already used")
+    assert pages.refusal(ActRefused("Lý do chưa ai nghĩ đến."), "en").startswith("This was not recorded.")
+    assert pages.refusal(taken, "vi") == str(taken)
+
+
+async def test_what_is_vietnamese_on_an_english_page_is_marked_as_such_and_nothing_else_is(
+    web: httpx.AsyncClient, desk: Desk
+) -> None:
+    page = (await web.get(f"{desk.path(await desk.delivery('CDT-VSIP'))}?lang=en")).text
+    foot = page.partition('<footer class="bottom">')[2]
+    assert re.search(r'or contact <span lang="vi">[^<]+</span>:', foot)
+    assert 'role="region" aria-label="The full document">\n<div lang="vi">' in page
+
+
+async def test_a_form_says_which_of_its_fields_may_stay_empty(web: httpx.AsyncClient, desk: Desk) -> None:
+    path = desk.path(await desk.delivery("CDT-VSIP"))
+    page = (await web.get(path)).text
+    assert "Số văn bản của Quý đơn vị (nếu có)</label>" in page
+    assert "ví dụ 15 hoặc 15a" in page
+    assert 'inputmode="numeric"' not in page, "a telephone would offer no letters"
+    fields = re.findall(r'<label for="([a-z_]+-\w+)">([^<]+)</label>(?s:.*?)<(?:input|textarea) ([^>]+)>', page)
+    assert len(fields) > 10
+    for name, label, said in fields:
+        if "file" not in said and name != "contact-email":
+            assert ("(nếu có)" in label) != (" required" in said), name
+    hand = (await web.get(f"{path}/by-hand")).text
+    assert hand.count("Căn cứ (nếu có)</label>") == hand.count('name="e_') > 0
 
 
 async def test_who_is_listed_by_hand_is_whom_nobody_has_reached_and_the_rest_is_spoken_of(

@@ -45,7 +45,7 @@ def test_without_conditions_everyone_on_the_chain_is_reached_and_the_reason_says
     assert found["T-BOTH"].via == ("INV-A", "INV-B")
     assert found["T-OUT"].via == ("BQL",)
     assert (found["UBND-HP"].role, found["QHXD"].role) == ("root", "exempt")
-    assert (found["TB"].role, found["TB"].why) == ("", "không có bước chuyển nào trong chuỗi dẫn đến")
+    assert (found["TB"].role, found["TB"].why) == ("", "không có chặng nào trong chuỗi dẫn đến")
 
 
 @pytest.mark.parametrize(
@@ -259,8 +259,8 @@ def test_a_level_that_is_asked_for_and_stands_below_nobody_stops_the_launch() ->
 @pytest.mark.parametrize(
     ("audience", "people", "why"),
     [
-        (Audience(parks=("P1",), include=("T3",)), register(**ENDED), "«T3»: không có bước chuyển"),
-        (Audience(parks=("P1",), include=("TB",)), register(), "«TB»: không có bước chuyển"),
+        (Audience(parks=("P1",), include=("T3",)), register(**ENDED), "«T3»: không có chặng"),
+        (Audience(parks=("P1",), include=("TB",)), register(), "«TB»: không có chặng"),
         (Audience(include=("INV-B", "T1")), register(**ENDED), "«INV-B»: không có hiệu lực vào ngày 01/12/2023"),
         (Audience(include=("T1", "T2"), exclude=("T2",)), register(), "«T2»: mã này cũng có trong exclude"),
     ],

@@ -236,6 +236,6 @@ async def test_the_slip_names_the_leader_as_people_say_and_papers_use_the_short_
     assert board.parent_authority == "UBND thành phố"
     company = (await letters.draft(town.house, (await town.hop("INV-A")).id)).sheet
     assert company.context["forwarded"] == {
-        "number": "", "symbol": "BQL-QHXD", "date": "", "issuer": "Tổ chức BQL", "short": "BQL KKT",
+        "kind": "Công văn", "number": "", "symbol": "BQL-QHXD", "date": "", "issuer": "Tổ chức BQL", "short": "BQL KKT",
     }  # fmt: skip
     assert "BQL KKT (để báo cáo)" in town.house.press.render(company).page

@@ -14,12 +14,14 @@ import pdfplumber
 import pytest
 import yaml
 
+from congvan.acts import papers, wording
 from congvan.letters import fragment, writing
 from congvan.letters.fragment import WordsRefused
 from congvan.letters.numbering import VIETNAM
 from congvan.letters.press import Press
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.records import CampaignPlan, Person, Urgency
+from congvan.store.tables import Letter
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "templates" / "letters"
@@ -323,6 +325,17 @@ def test_a_dispatch_has_its_title_its_stamp_and_whom_it_wires() -> None:
     assert "HỎA TỐC" in printed
     assert "CÔNG ĐIỆN Về việc phối hợp" in printed
     assert "Ban Quản lý Khu kinh tế Hải Phòng điện:" in printed
+
+
+def test_a_dispatch_is_cited_as_one_in_mails_and_in_later_letters() -> None:
+    row = Letter(kind="dispatch", symbol="05/CĐ-BQL", issued_on=date(2023, 12, 1), subject="x", sheet={"issuer": "Ban"})
+    assert wording.document(row) == "Công điện số 05/CĐ-BQL ngày 01/12/2023"
+    assert papers.cited_of(row)["kind"] == "Công điện"
+    urged = urge()
+    cited = urged.context["forwarded"] | {"kind": "Công điện"}
+    printed = text_of(PRESS.render(urged.model_copy(update={"context": urged.context | {"forwarded": cited}})).pdf)
+    assert "việc thực hiện Công điện số" in printed
+    assert "đã có Công điện số" in printed
 
 
 def test_another_authority_brings_its_own_words_and_a_new_kind_without_code(tmp_path: Path) -> None:

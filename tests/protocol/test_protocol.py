@@ -10,7 +10,8 @@ from itertools import product
 import pytest
 
 from congvan.errors import ImpossibleMove
-from congvan.rules import protocol
+from congvan.mail.contexts import STEMS
+from congvan.rules import labels, protocol
 from congvan.rules.protocol import (
     FINAL,
     TRANSITIONS,
@@ -70,7 +71,7 @@ def test_every_pair_moves_as_drawn_or_cannot_happen(state: State, event: Event) 
     if (state, event) in DRAWN:
         assert advance(state, event) is DRAWN[state, event]
     else:
-        with pytest.raises(ImpossibleMove, match=rf"{event.value} .* {state.value}"):
+        with pytest.raises(ImpossibleMove, match=f"«{labels.EVENTS[event]}» .* «{labels.DELIVERY_STATES[state]}»"):
             advance(state, event)
 
 
@@ -79,6 +80,19 @@ def test_each_state_says_who_moves_it_on_and_what_happens_if_nobody_does() -> No
     assert set(table) == set(State)
     assert all(len(row) == 3 and all(row) for row in table.values())
     assert {state for state, row in table.items() if row[1].startswith("nobody: the end")} == set(FINAL)
+
+
+def test_each_state_is_called_in_vietnamese_as_the_pages_call_it() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|(]+?)(?: \([\d, ]+\))? \|", section("The states"), re.MULTILINE)
+    assert dict(rows) == labels.DELIVERY_STATES
+
+
+def test_everything_that_stands_in_a_log_or_leaves_by_mail_has_a_name_for_people() -> None:
+    assert {*Event, *Fact} <= labels.EVENTS.keys()
+    assert set(STEMS.values()) <= labels.MAIL_KINDS.keys()
+    for name in ("EVENTS", "MAIL_KINDS", "INCOMING", "OUTCOMES", "MAIL_STATES", "CASES", "REQUESTS", "ACTORS"):
+        named = getattr(labels, name)
+        assert all(said and "_" not in said for said in named.values()), name
 
 
 def test_each_event_names_the_act_that_says_it_and_the_act_is_there() -> None:

@@ -354,7 +354,7 @@ def _hop(issuer: str, *levels: str) -> dict[str, Any]:
         ([_hop("ministry", "department"), _hop("department", "office"), _hop("office", "department")],
          "department → office → department"),
         ([_hop("ministry", "ministry")], "ministry → ministry"),
-        ([_hop("ministry", "department"), _hop("ministry", "office")], "đã có bước chuyển"),
+        ([_hop("ministry", "department"), _hop("ministry", "office")], "đã có chặng"),
         ([_hop("ministry", "department"), _hop("office", "department")], "không bao giờ đến cấp «office»"),
         ([_hop("ministry", "village")], "không có cấp «village»"),
     ],

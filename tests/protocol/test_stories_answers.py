@@ -212,6 +212,18 @@ async def test_exempting_and_withdrawing_need_a_reason(opened: Town) -> None:
     assert (await opened.delivery("VP")).state == State.SENT
 
 
+async def test_what_was_decided_is_decided_once_and_the_other_way_never(opened: Town) -> None:
+    vp, outside = await opened.delivery("VP"), await opened.delivery("T-OUT")
+    assert await deliveries.exempt(opened.house, vp.id, "QHXD", "đã sáp nhập")
+    assert not await deliveries.exempt(opened.house, vp.id, "QHXD", "đã sáp nhập"), "it was so already"
+    with pytest.raises(ActRefused, match="đã được miễn báo cáo; không thu hồi được nữa"):
+        await deliveries.withdraw(opened.house, vp.id, "QHXD", "gửi nhầm")
+    assert await deliveries.withdraw(opened.house, outside.id, "QHXD", "gửi nhầm")
+    assert not await deliveries.withdraw(opened.house, outside.id, "QHXD", "gửi nhầm")
+    with pytest.raises(ActRefused, match="đã được thu hồi; không miễn báo cáo được nữa"):
+        await deliveries.exempt(opened.house, outside.id, "QHXD", "đã sáp nhập")
+
+
 async def test_who_is_exempted_is_left_in_peace_and_its_case_is_closed(opened: Town) -> None:
     await opened.until("2023-12-11", "17:00")
     row = await opened.delivery("VP")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from congvan.acts import campaigns, closing, escalations, letters, reporting, signed_files, telling
+from congvan.acts import accounts, campaigns, closing, escalations, letters, reporting, results, signed_files, telling
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.letters import upload
@@ -288,6 +288,24 @@ async def test_a_claimed_case_with_a_next_date_waits_until_it(outside: Town) -> 
     assert (await outside.diary("digest"))[-1] == "21/12 08:00 PTB digest"
     lines = sheets(outside.postbox.to(address("PTB"))[-1])["Quá hạn chưa xác nhận"]
     assert "Lê Văn Mẫu: đã gọi, hẹn trả lời" in str(lines[-1])
+
+
+async def test_whoever_has_a_case_in_hand_is_read_of_by_the_full_name_and_logged_by_the_accounts(outside: Town) -> None:
+    hoa = accounts.Account("hoa", "Nguyễn Thị Hoa", accounts.Role.OPERATOR, "")
+    await accounts.add(outside.house, hoa, "mùa mưa năm nay đến sớm")
+    await outside.until("2023-12-12", "09:00")
+    row = await outside.delivery("T-OUT")
+    await escalations.claim(outside.house, row.id, "hoa", "đã gọi")
+    await outside.until("2023-12-15", "09:00")
+    (line,) = sheets(outside.postbox.to(address("PTB"))[-1])["Quá hạn chưa xác nhận"][2:]
+    assert "Nguyễn Thị Hoa" in line
+    assert "Nguyễn Thị Hoa: đã gọi" in str(line[-1])
+    async with outside.house.store.view() as ledger:
+        campaign = await ledger.get(Campaign, outside.campaign)
+        found = await results.results(ledger, campaign, at("2023-12-15"))
+    assert any("Nguyễn Thị Hoa đang xử lý" in one.done for one in found.open)
+    (event,) = await outside.all(EventRow, EventRow.stream == row.id, EventRow.kind == "claimed")
+    assert event.actor == "hoa"
 
 
 async def test_a_case_that_nobody_claims_climbs(outside: Town) -> None:

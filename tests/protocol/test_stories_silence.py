@@ -127,10 +127,10 @@ async def test_the_department_is_told_of_everybody_in_one_mail_with_one_workbook
     assert told[-1] == "12/12 08:00 QHXD digest"
     assert len([line for line in told if line.startswith("12/12") and "QHXD" in line]) == 1
     book = sheets(town.postbox.to(address("QHXD"))[-1])
-    assert list(book) == ["Quá hạn chưa xác nhận", "Không gửi được", "Từ chối tiếp nhận, trả lại"]
+    assert list(book) == ["Quá hạn chưa xác nhận", "Gửi không thành công", "Từ chối tiếp nhận, trả lại"]
     silent = set(codes(book["Quá hạn chưa xác nhận"]))
     assert silent == {f"8184-{code}" for code in ("INV-A", "INV-B", "VP")}
-    assert book["Không gửi được"][1:] == []
+    assert book["Gửi không thành công"][1:] == []
 
 
 async def test_a_long_digest_lists_the_first_in_the_mail_and_everybody_in_the_workbook(
@@ -166,7 +166,7 @@ async def test_silent_undeliverable_and_rejected_are_told_apart(town: Town) -> N
     book = sheets(town.postbox.to(address("QHXD"))[-1])
     assert {name: codes(rows) for name, rows in book.items()} == {
         "Quá hạn chưa xác nhận": [],
-        "Không gửi được": ["8184-INV-B"],
+        "Gửi không thành công": ["8184-INV-B"],
         "Từ chối tiếp nhận, trả lại": ["8184-T-OUT"],
     }
     await town.until("2023-12-31")

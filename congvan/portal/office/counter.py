@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from congvan.acts import accounts
 from congvan.acts.accounts import Account, Role
+from congvan.acts.officers import full_names
 from congvan.acts.progress import Progress
 from congvan.house import Carrier, House
 from congvan.portal import forms
@@ -66,11 +67,17 @@ class Seat:
     request: Request
     account: Account
     form_token: str
+    #: Full names by the names of accounts.
+    officers: Mapping[str, str]
 
     @property
     def by(self) -> str:
         """The name under which acts are recorded."""
         return self.account.name
+
+    def named(self, by: str | None) -> str:
+        """Who did something, as people read of it: the full name where it is an account's."""
+        return self.officers.get(by, by) if by else ""
 
     @property
     def done(self) -> str:
@@ -151,7 +158,11 @@ class Counter:
         await self.desk.throttle.request(address(request), post=post)
         token = self._token(request)
         account = await accounts.seated(self.house, token)
-        return Seat(request, account, self.desk.forms.token(_bound(token))) if account else None
+        if account is None:
+            return None
+        async with self.house.store.view() as ledger:
+            officers = await full_names(ledger)
+        return Seat(request, account, self.desk.forms.token(_bound(token)), officers)
 
     def _token(self, request: Request) -> str:
         return request.cookies.get(self.cookie, "")[:200]

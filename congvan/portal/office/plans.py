@@ -95,7 +95,7 @@ class PlanPages:
         name = str(seat.request.path_params["plan"])
         found = next((path for path in self._folder.glob("*.yaml") if path.stem == name), None)
         if found is None:
-            raise NotFound(f"no plan {name!r}")
+            raise NotFound(f"không có kế hoạch «{name}»")
         return found
 
     def _asked(self, seat: Seat, name: str) -> str:
