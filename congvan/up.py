@@ -1,6 +1,7 @@
 """`congvan up`: everything on one machine. Prefect's server and the flows are processes, the portal runs here.
 
 It starts what is missing, goes on with what it finds, and leaves no process behind.
+(Longer than a file should be: one course from start to end, in the order in which it is lived through.)
 """
 
 from __future__ import annotations

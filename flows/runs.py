@@ -1,4 +1,7 @@
-"""Campaign, hop and watch runs: made, woken, compared with the database and mended."""
+"""Campaign, hop and watch runs: made, woken, compared with the database and mended.
+
+(Longer than a file should be: one class, whose ways all lead through the same look at what Prefect has.)
+"""
 
 from __future__ import annotations
 

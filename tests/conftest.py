@@ -91,6 +91,13 @@ def words() -> Words:
     return Words(ROOT / "templates")
 
 
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    """What one part of a mail says, the plain or the html one, on one line."""
+    body = mail.get_body((kind,))
+    assert body is not None, "every mail has both"
+    return " ".join(str(body.get_content()).split())
+
+
 @dataclass
 class Postbox:
     """A carrier in memory. `says` decides on each message; everything is accepted unless it says otherwise."""

@@ -6,49 +6,22 @@ once a round. Silent, undeliverable and rejected are never mixed.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from functools import cache
-from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import select
 
-from congvan.acts import digest_mail, mails, papers, reporting, urging
+from congvan.acts import digest_mail, mails, papers, urging
 from congvan.acts.digest_mail import Told
-from congvan.acts.drafting import Draft
 from congvan.acts.escalations import DIGEST_AT, next_digest_at, next_reading, tell_at
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.acts.issuing import play_issue
+from congvan.acts.rungs_due import Ready, due_cases, is_report, is_reported, prepare
 from congvan.house import House
-from congvan.letters.press import Rendered
 from congvan.rules.calendar import instant, local
 from congvan.rules.protocol import Fact
-from congvan.store.bulk import among
-from congvan.store.ledger import Entry, Ledger, locked
+from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Digest, Letter
-
-log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Ready:
-    """What was drafted and set before the digests are written down, by campaign; and the đôn đốc looked at.
-
-    faults: why the page of a campaign could not be set.
-    """
-
-    urges: dict[str, urging.Prepared] = field(default_factory=dict)
-    reports: dict[str, tuple[Draft, Rendered]] = field(default_factory=dict)
-    passed: Sequence[Letter] = ()
-    faults: dict[str, Exception] = field(default_factory=dict)
-
-    @property
-    def unwanted(self) -> list[Letter]:
-        """Drafts that were overtaken and need no other in their place: nobody whom they would urge is left."""
-        waiting = [one for one in self.passed if one.state == "PENDING_ISSUE"]
-        return [one for one in waiting if one.campaign_id not in self.urges and one.campaign_id not in self.faults]
 
 
 async def tell(house: House) -> list[str]:
@@ -69,10 +42,10 @@ async def tell(house: House) -> list[str]:
         at = await next_digest_at(ledger)
     if at is None or at > now:
         return []
-    ready = await _prepare(house, now)
+    ready = await prepare(house, now)
     submitted: list[str] = []
     async with house.store.act() as ledger:
-        due = await _due_cases(ledger, now)
+        due = await due_cases(ledger, now)
         due = await _without_the_unset(house, ledger, due, ready, now)
         for key in sorted({one.campaign_id for one in ready.unwanted}):
             await ledger.take(Campaign, key)
@@ -100,7 +73,7 @@ async def tell(house: House) -> list[str]:
     return made
 
 
-async def _next_round(house: House, ledger: Ledger, ready: _Ready, now: datetime) -> list[str]:
+async def _next_round(house: House, ledger: Ledger, ready: Ready, now: datetime) -> list[str]:
     """Where the last date of a đôn đốc has passed and somebody is still silent, the next one goes to the clerk."""
     played = []
     for letter in ready.passed:
@@ -116,54 +89,13 @@ async def _next_round(house: House, ledger: Ledger, ready: _Ready, now: datetime
     return played
 
 
-async def _prepare(house: House, now: datetime) -> _Ready:
-    """Draft what the rungs that are due need, outside any transaction: pages take their time."""
-    urged, reported = set(), set()
-    async with house.store.view() as ledger:
-        for case, _delivery in await _due_cases(ledger, now):
-            campaign = await ledger.get(Campaign, case.campaign_id)
-            if _is_report(campaign, case):
-                reported.add(case.campaign_id)
-            elif case.kind == "silent":
-                urged.add(case.campaign_id)
-        ready = _Ready(passed=await urging.passed(ledger, now))
-    urged |= {letter.campaign_id for letter in ready.passed}
-    for campaign_id in sorted(reported | urged):
-        try:
-            await _set(house, campaign_id, ready, now, reported=campaign_id in reported, urged=campaign_id in urged)
-        except Exception as fault:
-            # One page that trips us must not keep every other campaign from being told. Its traceback could quote
-            # what recipients have written.
-            log.error("%s: a page of campaign %s cannot be set", type(fault).__name__, campaign_id)
-            ready.faults[campaign_id] = fault
-    return ready
-
-
-async def _set(house: House, campaign_id: str, ready: _Ready, now: datetime, *, reported: bool, urged: bool) -> None:
-    if urged and (urge := await urging.prepare(house, campaign_id, now)) is not None:
-        ready.urges[campaign_id] = urge
-    if not reported:
-        return
-    async with house.store.view() as ledger:
-        campaign = await ledger.get(Campaign, campaign_id)
-        if await _reported(ledger, campaign):
-            return
-        sheet = await reporting.report_sheet(house, ledger, campaign, now, interim=True)
-    ready.reports[campaign_id] = Draft(sheet, now), house.press.render(sheet)
-
-
-def _is_report(campaign: Campaign, case: Case) -> bool:
-    ladder = cascade_of(campaign).ladder
-    return ladder[min(case.rung, len(ladder) - 1)].template == "report"
-
-
 async def _without_the_unset(
-    house: House, ledger: Ledger, due: Sequence[tuple[Case, Delivery]], ready: _Ready, now: datetime
+    house: House, ledger: Ledger, due: Sequence[tuple[Case, Delivery]], ready: Ready, now: datetime
 ) -> list[tuple[Case, Delivery]]:
     """All but those whose rung is a Báo cáo that could not be set: they are due again with the next digest."""
     left = []
     for case, delivery in due:
-        if case.campaign_id in ready.faults and _is_report(await ledger.get(Campaign, case.campaign_id), case):
+        if case.campaign_id in ready.faults and is_report(await ledger.get(Campaign, case.campaign_id), case):
             await ledger.change(Case, Case.id == case.id, tell_at=_tomorrow(house, now))
         else:
             left.append((case, delivery))
@@ -175,20 +107,12 @@ def _tomorrow(house: House, now: datetime) -> datetime:
     return next_reading(house, instant(local(now).date() + timedelta(days=1), time()))
 
 
-async def _reported(ledger: Ledger, campaign: Campaign) -> bool:
-    """A Báo cáo to whoever gave the directive is prepared once from the ladder; the last one follows the closing."""
-    known = select(Letter.id).where(
-        Letter.campaign_id == campaign.id, Letter.kind == "report", Letter.state != "CANCELLED"
-    )
-    return await ledger.first(known) is not None
-
-
 async def _submit(
     house: House,
     ledger: Ledger,
     members: Sequence[Told],
     campaigns: Mapping[str, Campaign],
-    ready: _Ready,
+    ready: Ready,
     now: datetime,
 ) -> list[str]:
     """Hand the drafts to the clerk; the letters of exercises that he need not issue himself."""
@@ -199,7 +123,7 @@ async def _submit(
         if key in ready.urges and rungs - {"report"}:
             letter_id = await urging.submit(house, ledger, campaign, ready.urges[key], now, tell=False)
             played += [letter_id] if letter_id and campaign.mode == "exercise" else []
-        if key in ready.reports and "report" in rungs and not await _reported(ledger, campaign):
+        if key in ready.reports and "report" in rungs and not await is_reported(ledger, campaign):
             made, rendered = ready.reports[key]
             letter_id = await papers.submit(house, ledger, campaign, made, rendered, now, about=None, tell=True)
             said = {"letter": letter_id, "kind": "report"}
@@ -230,38 +154,6 @@ async def _put_off(
     routine = {case.id for case, _, _ in members if not is_urgent(campaigns[case.campaign_id])}
     await ledger.change(Case, ledger.among(Case.id, routine), tell_at=later)
     return [member for member in members if member[0].id not in routine]
-
-
-async def _due_cases(ledger: Ledger, now: datetime) -> list[tuple[Case, Delivery]]:
-    keys = sorted(set(await ledger.session.scalars(_concerned(), {"now": now})))
-    if not keys:
-        return []
-    found = await ledger.session.scalars(_deliveries(ledger.is_sqlite), {"keys": keys})
-    deliveries = {row.id: row for row in found}
-    cases = await ledger.session.scalars(_cases(ledger.is_sqlite), {"keys": keys, "now": now})
-    return [(case, deliveries[case.delivery_id]) for case in cases]
-
-
-def _due() -> tuple[Any, ...]:
-    return Case.closed_at.is_(None), Case.tell_at <= bindparam("now")
-
-
-@cache
-def _concerned() -> Select[tuple[str]]:
-    held = select(Campaign.id).where(Campaign.held_at.is_not(None))
-    return select(Case.delivery_id).where(*_due(), Case.campaign_id.not_in(held))
-
-
-@cache
-def _deliveries(is_sqlite: bool) -> Select[tuple[Delivery]]:
-    query = select(Delivery).where(among(Delivery.id, "keys", is_sqlite)).order_by(Delivery.id)
-    return locked(query).execution_options(populate_existing=True)
-
-
-@cache
-def _cases(is_sqlite: bool) -> Select[tuple[Case]]:
-    query = select(Case).where(among(Case.delivery_id, "keys", is_sqlite), *_due()).order_by(Case.id)
-    return locked(query).execution_options(populate_existing=True)
 
 
 async def _tell_one(

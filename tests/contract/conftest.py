@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from bench import outbox_world
 from congvan.cli import main
 from congvan.house import House, build
 from congvan.store.database import Store
@@ -141,6 +142,16 @@ async def placed(request: pytest.FixtureRequest, tmp_path: Path, house: House) -
     yield replace(house, store=store)
     assert store.open_transactions == 0
     await store.close()
+
+
+@pytest.fixture
+async def on_postgresql(tmp_path: Path, postgres_url: str) -> AsyncIterator[House]:
+    """A house on a PostgreSQL database of its own, for what two transactions at once do to each other: on SQLite they
+    come one after the other."""
+    house = build(outbox_world.settings(tmp_path, 25, await fresh_database(postgres_url)))
+    await migrate(house.store)
+    yield house
+    await house.close()
 
 
 @pytest.fixture

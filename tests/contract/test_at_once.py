@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
-from bench.outbox_world import fill, settings
+from bench.outbox_world import fill
 from bench.waiting_world import Due, all_sent, fall_due
 from congvan.acts import campaigns, chasing, confirmations, hops, joining, launches, mails, registry, waking
 from congvan.errors import ActRefused
-from congvan.house import House, build
+from congvan.house import House
 from congvan.rules.protocol import Event
 from congvan.rules.records import Park, Register
-from congvan.store.schema import migrate
 from congvan.store.tables import Campaign, Case, Delivery, Hop, Message, ParkRow
 from tests.conftest import ROOT, Postbox, turned
-from tests.postgres import fresh_database
 from tests.protocol.world import CASCADE, PLAN, organisation, register
 
 #: The second for `make gates`.
@@ -73,12 +70,9 @@ async def test_deadlines_of_one_second_each_fire_once_and_answers_are_taken_mean
     assert postbox.ids() == Counter(sent), "each once, and nothing but reminders: whoever is escalated is told of later"
 
 
-async def test_on_postgresql_an_answer_for_which_a_batch_waits_does_not_end_the_round(
-    tmp_path: Path, postgres_url: str
-) -> None:
+async def test_on_postgresql_an_answer_for_which_a_batch_waits_does_not_end_the_round(on_postgresql: House) -> None:
     """The row is not due any more when it is free: the batch is one short, though it was not the last."""
-    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
-    await migrate(house.store)
+    house = on_postgresql
     hop_id = await fill(house, 2 * chasing.BATCH)
     await all_sent(house, hop_id)
     now = await fall_due(house, hop_id, Due.DEADLINE, 2 * chasing.BATCH)
@@ -93,15 +87,13 @@ async def test_on_postgresql_an_answer_for_which_a_batch_waits_does_not_end_the_
     assert await turning is not None
     assert await keys(house, Delivery.id, Delivery.wake_at <= now) == []
     assert len(await keys(house, Message.id, Message.kind == "overdue")) == 2 * chasing.BATCH - 1
-    await house.close()
 
 
 async def test_on_postgresql_who_lets_a_campaign_go_on_waits_for_its_hops_before_it_is_his(
-    tmp_path: Path, postgres_url: str
+    on_postgresql: House
 ) -> None:
     """As every turn does, which settles its hop and wakes the campaign: else each would wait for the other."""
-    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
-    await migrate(house.store)
+    house = on_postgresql
     hop_id = await fill(house, 1)
     [campaign_id] = await keys(house, Campaign.id)
     await campaigns.hold(house, campaign_id, "An", "thử")
@@ -112,14 +104,12 @@ async def test_on_postgresql_who_lets_a_campaign_go_on_waits_for_its_hops_before
         await mails.wake_campaign(ledger, campaign_id, await house.clock.now())
     await resuming
     assert await keys(house, Campaign.held_at) == [None]
-    await house.close()
 
 
 async def test_on_postgresql_a_mail_is_written_down_while_its_campaign_and_its_hop_are_locked(
-    tmp_path: Path, postgres_url: str
+    on_postgresql: House
 ) -> None:
-    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
-    await migrate(house.store)
+    house = on_postgresql
     hop_id = await fill(house, 1)
     [campaign_id], now = await keys(house, Campaign.id), await house.clock.now()
     mail = mails.Mail("copy", "1", "A", "a@a.example", now, hop_id=hop_id, campaign_id=campaign_id)
@@ -129,14 +119,10 @@ async def test_on_postgresql_a_mail_is_written_down_while_its_campaign_and_its_h
         async with house.store.act() as another:
             await mails.queue(house, another, [mail], now)
     assert len(await keys(house, Message.id, Message.kind == "copy")) == 1
-    await house.close()
 
 
-async def test_on_postgresql_two_files_of_the_registry_are_taken_over_in_one_order(
-    tmp_path: Path, postgres_url: str
-) -> None:
-    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
-    await migrate(house.store)
+async def test_on_postgresql_two_files_of_the_registry_are_taken_over_in_one_order(on_postgresql: House) -> None:
+    house = on_postgresql
     parks = Park(code="B", name="B"), Park(code="A", name="A")
     async with house.store.act() as ledger:
         await ledger.put(ParkRow, {"code": "A"}, name="A", record=parks[1].model_dump(mode="json"))
@@ -145,24 +131,18 @@ async def test_on_postgresql_two_files_of_the_registry_are_taken_over_in_one_ord
         await ledger.put(ParkRow, {"code": "B"}, name="B", record=parks[0].model_dump(mode="json"))
     await taking
     assert set(await keys(house, ParkRow.code)) >= {"A", "B"}
-    await house.close()
 
 
-async def test_on_postgresql_a_plan_that_is_launched_twice_at_once_is_one_campaign(
-    tmp_path: Path, postgres_url: str
-) -> None:
-    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
-    await migrate(house.store)
+async def test_on_postgresql_a_plan_that_is_launched_twice_at_once_is_one_campaign(on_postgresql: House) -> None:
+    house = on_postgresql
     await registry.take_over(house, register())
     order = launches.Launch(PLAN, CASCADE, "exercise", "Lan", ROOT / "config" / "campaigns")
     first, second = await asyncio.gather(launches.launch(house, order), launches.launch(house, order))
     assert first == second
-    await house.close()
 
 
-async def test_on_postgresql_who_is_taken_in_twice_at_once_stands_there_once(tmp_path: Path, postgres_url: str) -> None:
-    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
-    await migrate(house.store)
+async def test_on_postgresql_who_is_taken_in_twice_at_once_stands_there_once(on_postgresql: House) -> None:
+    house = on_postgresql
     await registry.take_over(house, register())
     order = launches.Launch(PLAN, CASCADE, "exercise", "Lan", ROOT / "config" / "campaigns")
     campaign = await launches.launch(house, order)
@@ -172,7 +152,6 @@ async def test_on_postgresql_who_is_taken_in_twice_at_once_stands_there_once(tmp
     ends = await asyncio.gather(*two, return_exceptions=True)
     assert {type(one) for one in ends} == {joining.Joined, ActRefused}
     assert await keys(house, Delivery.recipient, Delivery.recipient == "T-NEW") == ["T-NEW"]
-    await house.close()
 
 
 async def _until_somebody_waits(house: House) -> None:

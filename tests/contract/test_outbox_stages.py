@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import select, update
 
 from bench.kill import Trial, survive
-from bench.outbox_world import fill, settings
+from bench.outbox_world import fill
 from congvan.acts import campaigns, outbox, reconciling, recovering
 from congvan.acts.judging import wait_before, wait_while_shut
 from congvan.clock import HandClock
 from congvan.errors import ActRefused, NothingInstalled
-from congvan.house import House, build
+from congvan.house import House
 from congvan.mail import dots as dots_module
 from congvan.mail import mtalog
 from congvan.mail.journal import Journal
@@ -36,10 +36,8 @@ from congvan.mail.wire import WireLost
 from congvan.portal.app import app
 from congvan.store.database import Store
 from congvan.store.ledger import Ledger
-from congvan.store.schema import migrate
 from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Hop, Message
 from tests.conftest import Postbox
-from tests.postgres import fresh_database
 
 
 async def messages(house: House) -> list[Message]:
@@ -77,12 +75,9 @@ async def test_every_letter_of_many_batches_leaves_once_and_is_written_down(hous
     assert {(one.ordinal, one.outcome) for one in await attempts(house)} == {(1, "accepted")}
 
 
-async def test_a_second_sender_takes_the_letters_behind_those_that_the_first_is_taking(
-    postgres_url: str, tmp_path: Path
-) -> None:
+async def test_a_second_sender_takes_the_letters_behind_those_that_the_first_is_taking(on_postgresql: House) -> None:
     """On PostgreSQL two claims run at once; SQLite lets one in after the other."""
-    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
-    await migrate(house.store)
+    house = on_postgresql
     hop_id = await fill(house, 30)
 
     class Meanwhile:
@@ -96,7 +91,6 @@ async def test_a_second_sender_takes_the_letters_behind_those_that_the_first_is_
 
     meanwhile = Meanwhile()
     first = await outbox.claim(house, hop_id, 20, meanwhile)
-    await house.close()
     assert (len(first), len(meanwhile.taken)) == (20, 10)
     assert not {work.message.id for work in first} & {work.message.id for work in meanwhile.taken}
 
@@ -495,23 +489,20 @@ async def test_who_wants_it_again_sends_the_same_messages_again(
 
 
 async def test_on_postgresql_too_a_reply_with_a_control_character_is_written_down(
-    postgres_url: str, tmp_path: Path, postbox: Postbox
+    on_postgresql: House, postbox: Postbox
 ) -> None:
     """PostgreSQL keeps no U+0000: its whole batch would be unknown, and leave again after each lease."""
-    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
-    await migrate(house.store)
+    house = on_postgresql
     hop_id = await fill(house, 2)
     postbox.says = lambda item: Outcome(item.key, "accepted", 250, "2.0.0 Ok\0 queued")
     assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 2}
     assert {(one.state, one.reply) for one in await messages(house)} == {("SENT", "2.0.0 Ok queued")}
-    await house.close()
 
 
-async def test_claims_of_two_senders_are_counted_one_by_one(postgres_url: str, tmp_path: Path) -> None:
+async def test_claims_of_two_senders_are_counted_one_by_one(on_postgresql: House) -> None:
     """On PostgreSQL claims run at once: one that counted from an old number would leave the database behind its file,
     and no letter would leave until a person had answered for a backup that nobody has restored."""
-    house = build(settings(tmp_path, 25, await fresh_database(postgres_url)))
-    await migrate(house.store)
+    house = on_postgresql
     hop_id = await fill(house, 161)
     await outbox.claim(house, hop_id, 1, gate := reconciling.Watermark(house))
     gate.write()
@@ -526,7 +517,6 @@ async def test_claims_of_two_senders_are_counted_one_by_one(postgres_url: str, t
     claims = await asyncio.gather(*(sender() for _ in range(4)))
     async with house.store.view() as ledger:
         note = await ledger.note("mail-watermark")
-    await house.close()
     assert note is not None
     assert note["count"] == sum(claims) + 1 >= 41
 

@@ -17,7 +17,7 @@ from congvan.rules.cascade import route
 from congvan.rules.protocol import Event
 from congvan.rules.records import Audience, CampaignPlan, Cascade, Contact, HopRule, Park, Register
 from congvan.store.tables import Delivery, Letter, WayRow
-from tests.conftest import at
+from tests.conftest import at, text_of
 from tests.protocol.world import CASCADE, PARKS, PLAN, Town, address, organisation, register, to
 
 ZONED = Register(
@@ -297,9 +297,7 @@ async def test_a_campaign_of_several_documents_cites_and_encloses_them_all(town:
     await town.say("BQL")
     await town.work()
     (mail,) = town.postbox.to(address("T-OUT"))
-    body = mail.get_body(("plain",))
-    assert body is not None
-    text = " ".join(str(body.get_content()).split())
+    text = text_of(mail)
     assert "8184/VP-NCKTGS" in text
     assert "9001/VP-NCKTGS" in text
     assert len(list(mail.iter_attachments())) >= 3, "the Board's letter and both documents"

@@ -15,7 +15,7 @@ from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import Event, State
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Attempt, Delivery, File, Letter, Message
-from tests.conftest import Postbox, at
+from tests.conftest import Postbox, at, text_of
 from tests.protocol.world import PLAN, Town, address
 
 ACCEPTED = ("accepted", 250, "2.0.0 Ok")
@@ -528,9 +528,7 @@ async def test_the_words_are_made_when_the_message_leaves(town: Town) -> None:
     await outbox.dispatch(town.house, town.postbox, hop_id)
     assert len(seen) == 7
     (mail,) = town.postbox.to(address("VP"))
-    body = mail.get_body(("plain",))
-    assert body is not None
-    text = str(body.get_content())
+    text = text_of(mail)
     assert "Tổ chức VP" in text
     assert "/v/" in text
     assert isinstance(town.house, House)

@@ -12,7 +12,7 @@ from congvan.errors import ActRefused, BadInput, ImpossibleMove, LinkRevoked
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Audience
 from congvan.store.tables import EventRow, Hop, Message
-from tests.conftest import at
+from tests.conftest import at, text_of
 from tests.protocol.world import PLAN, Town, address, register
 
 
@@ -165,9 +165,7 @@ async def test_the_chemical_sentence_stands_in_the_mail_of_who_it_binds(opened: 
 
     def text(code: str) -> str:
         (mail,) = opened.postbox.to(address(code))
-        body = mail.get_body(("plain",))
-        assert body is not None
-        return " ".join(str(body.get_content()).split())
+        return text_of(mail)
 
     sentence = "đề nghị các doanh nghiệp hoạt động hóa chất nghiêm túc thực hiện"
     assert text("T-CHEM").count(sentence) > text("T1").count(sentence)
@@ -194,9 +192,8 @@ async def test_who_is_selected_by_a_segment_is_who_reads_and_ticks_its_sentence(
     await town.say("BQL")
     await town.work()
     (mail,) = town.postbox.to(address("T-OUT"))
-    body = mail.get_body(("plain",))
-    assert body is not None
-    assert " ".join(str(body.get_content()).split()).count("đề nghị các doanh nghiệp hoạt động hóa chất") == 2
+    body = text_of(mail)
+    assert body.count("đề nghị các doanh nghiệp hoạt động hóa chất") == 2
     with pytest.raises(ActRefused):
         await town.say("T-OUT", segment_ticked=False)
 

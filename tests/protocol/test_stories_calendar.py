@@ -12,7 +12,7 @@ from congvan.almanac import CalendarFile, Correction, build, read_calendar_file
 from congvan.errors import ActRefused
 from congvan.rules.records import Changes, Deadline
 from congvan.store.tables import EventRow
-from tests.conftest import ROOT, at
+from tests.conftest import ROOT, at, text_of
 from tests.protocol.world import Town, address, to
 
 SHIPPED = read_calendar_file(ROOT / "config" / "calendar.yaml")
@@ -68,9 +68,8 @@ async def test_those_concerned_are_told_where_the_plan_says_so(town: Town) -> No
     await town.work()
     assert done.told == 1
     assert await town.diary("extension") == ["01/12 08:00 T-OUT extension"]
-    body = town.postbox.to(address("T-OUT"))[-1].get_body(("plain",))
-    assert body is not None
-    assert DECISION in body.get_content()
+    body = text_of(town.postbox.to(address("T-OUT"))[-1])
+    assert DECISION in body
 
 
 async def test_nobody_is_told_where_the_plan_does_not_say_so(opened: Town) -> None:
@@ -142,7 +141,5 @@ async def test_a_reminder_counts_the_days_on_which_its_reader_works(town: Town) 
     await town.until("2024-05-03", "09:00")
     assert (await town.delivery("T-OUT")).due_at == at("2024-05-07", "17:00")
     mail = town.postbox.to(address("T-OUT"))[-1]
-    body = mail.get_body(("plain",))
-    assert body is not None
-    said = str(body.get_content())
+    said = text_of(mail)
     assert "Còn 02 ngày làm việc" in said, "the make-up Saturday of 04/5 is the State's alone"

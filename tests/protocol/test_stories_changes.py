@@ -14,7 +14,7 @@ from congvan.house import House
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Changes, LetterText
 from congvan.store.tables import Campaign, Case, EventRow, Letter, Message
-from tests.conftest import at
+from tests.conftest import at, text_of
 from tests.protocol.test_issue import drawn, entered, go_live
 from tests.protocol.world import PLAN, Town, address
 from tests.signing import signed
@@ -80,7 +80,7 @@ async def test_both_notices_name_the_old_and_the_new_term_and_the_reason(outside
     await outside.until("2023-12-06", "10:00")
     await campaigns.resume(outside.house, outside.campaign, BY)
     await outside.work()
-    stopped, resumed = [mail.get_body(("plain",)).get_content() for mail in outside.postbox.to(address("T-OUT"))]  # type: ignore[union-attr]
+    stopped, resumed = [text_of(mail) for mail in outside.postbox.to(address("T-OUT"))]
     assert "chờ ý kiến Thành phố" in stopped
     assert "17 giờ 00 ngày 08/12/2023" in stopped
     assert "Thời hạn mới: trước 17 giờ 00 ngày 11/12/2023" in resumed
@@ -207,7 +207,7 @@ async def test_who_is_exempted_is_told_so_with_the_reason(opened: Town) -> None:
     await deliveries.exempt(opened.house, row.id, BY, "doanh nghiệp đã ngừng hoạt động")
     await opened.until("2023-12-31")
     assert await opened.diary(to=("T-OUT",)) == ["01/12 08:00 T-OUT letter", "05/12 09:00 T-OUT exemption"]
-    text = opened.postbox.to(address("T-OUT"))[-1].get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    text = text_of(opened.postbox.to(address("T-OUT"))[-1])
     assert "doanh nghiệp đã ngừng hoạt động" in text
 
 
@@ -424,7 +424,7 @@ async def test_where_the_plan_says_so_answers_to_the_old_letter_stand(town: Town
     await replaced(town)
     row = await town.delivery("T-OUT")
     assert (row.state, row.settled_at) == (State.ACKNOWLEDGED, at("2023-12-01", "08:00"))
-    assert "không phải trả lời lại" in town.postbox.to(address("T-OUT"))[-1].get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "không phải trả lời lại" in text_of(town.postbox.to(address("T-OUT"))[-1])
     # Who had not answered owes the answer to the new letter.
     assert (await town.delivery("VP")).due_at == at("2023-12-12", "17:00")
 

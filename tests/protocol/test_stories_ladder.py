@@ -21,7 +21,7 @@ from congvan.rules.protocol import Event
 from congvan.rules.records import Contact, Rung
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Case, EventRow, Letter
-from tests.conftest import at
+from tests.conftest import at, text_of
 from tests.protocol.test_issue import drawn, entered, go_live
 from tests.protocol.test_stories_silence import codes, sheets
 from tests.protocol.world import CASCADE, Town, address, register, to
@@ -70,13 +70,6 @@ def office_links(*paths: str) -> set[str]:
 def names(mail: EmailMessage) -> list[str]:
     """The files of a mail."""
     return [str(part.get_filename()) for part in mail.iter_attachments()]
-
-
-def text_of(mail: EmailMessage) -> str:
-    """The plain words of a mail."""
-    body = mail.get_body(("plain",))
-    assert body is not None
-    return str(body.get_content())
 
 
 # ------------------------------------------------------------------------------------ đôn đốc

@@ -13,7 +13,7 @@ from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import Event
 from congvan.rules.records import Contact
 from congvan.store.tables import EventRow, Message
-from tests.conftest import Postbox, at
+from tests.conftest import Postbox, at, text_of
 from tests.contract.test_inbox import Shelf, report
 from tests.protocol.test_issue import go_live
 from tests.protocol.world import CASCADE, PLAN, Town, address, register, to
@@ -122,9 +122,8 @@ async def test_nothing_is_sent_to_and_no_letter_names_a_mailbox_whose_time_is_ov
     await town.pass_on("INV-A")
     await town.work()
     (mail,) = town.postbox.to(address("T1"))
-    body = mail.get_body(("plain",))
-    assert body is not None
-    assert f"({address('INV-A')})" in body.get_content()
+    body = text_of(mail)
+    assert f"({address('INV-A')})" in body
 
 
 async def test_who_is_reminded_of_a_waiting_letter_is_reached_where_his_time_is_not_over(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,10 @@ from congvan.rules.protocol import Event, State
 from congvan.rules.records import Policy
 from congvan.rules.retention import Retention
 from congvan.store.tables import Delegate, Delivery, EventRow, Letter, Request
-from tests.conftest import at
+from tests.conftest import at, text_of
 from tests.protocol.world import PLAN, Town, address, register
 
 WHY = {"reason": "Công ty không có nhà xưởng.", "name": "Trần Thị Mẫu", "position": "Văn thư"}
-
-
-def text_of(mail: EmailMessage) -> str:
-    body = mail.get_body(("plain",))
-    assert body is not None
-    return " ".join(str(body.get_content()).split())
 
 
 # ------------------------------------------------------------------------------------ "it does not apply to us"
