@@ -37,6 +37,7 @@ async def renew(house: House, letter_id: str) -> str:
     made = await _drafted(house, letter, hop)
     rendered = house.press.render(made.sheet)
     async with house.store.act() as ledger:
+        locked = await ledger.take(Hop, hop.id)
         row = await ledger.take(Letter, letter_id)
         if row.state == "PENDING_ISSUE" and _first_due(row) == passed:
             await ledger.change(
@@ -45,7 +46,7 @@ async def renew(house: House, letter_id: str) -> str:
             )  # fmt: skip
             await ledger.remove(Entered, Entered.letter_id == row.id)
             said = {"letter": row.id, "redrafted": made.due_at.isoformat()}
-            await ledger.write(await ledger.take(Hop, hop.id), now, Entry(Fact.NOTED, said))
+            await ledger.write(locked, now, Entry(Fact.NOTED, said))
     return (
         f"thời hạn in trong văn bản này ({moment(passed)}) đã qua; hệ thống đã dự thảo lại với thời hạn mới "
         f"({moment(made.due_at)}), trình ký bản ấy"
