@@ -108,7 +108,7 @@ def _hops(ground: Ground, cascade: Cascade) -> Iterator[Fault]:
             yield ground.fault(
                 f"hops[{number}].issuer",
                 f"cấp «{hop.issuer}» đã có chặng ở trên",
-                "gộp hai bước làm một",
+                "gộp hai chặng làm một",
             )
         below.setdefault(hop.issuer, levels)
     if loop := _loop(cascade.root, below, ()):

@@ -124,7 +124,9 @@ async def allocate(house: House, letter_id: str, by: str) -> str:
         raise ActRefused("cấp số phải có họ tên văn thư")
     now = await house.clock.now()
     async with house.store.act() as ledger:
-        await _taken(ledger, await ledger.get(Letter, letter_id))
+        letter = await ledger.get(Letter, letter_id)
+        # In whose log it will stand: locked before the letter, as everywhere.
+        await (ledger.take(Hop, letter.hop_id) if letter.hop_id else ledger.take(Campaign, letter.campaign_id))
         letter = await ledger.take(Letter, letter_id)
         campaign = await ledger.get(Campaign, letter.campaign_id)
         if letter.state != "PENDING_ISSUE":
@@ -212,14 +214,10 @@ async def send_back(house: House, letter_id: str, by: str, why: str) -> None:
 async def _note(ledger: Ledger, letter_id: str, now: datetime, by: str, data: dict[str, Any]) -> None:
     letter = await ledger.get(Letter, letter_id)
     entry = Entry(Fact.NOTED, {"letter": letter_id, **data}, actor=by)
-    await ledger.write(await _taken(ledger, letter), now, entry)
-
-
-async def _taken(ledger: Ledger, letter: Letter) -> Hop | Campaign:
-    """In whose log it stands what happens to a letter, locked: before the letter itself, where that is locked too."""
     if letter.hop_id:
-        return await ledger.take(Hop, letter.hop_id)
-    return await ledger.take(Campaign, letter.campaign_id)
+        await ledger.write(await ledger.take(Hop, letter.hop_id), now, entry)
+    else:
+        await ledger.write(await ledger.take(Campaign, letter.campaign_id), now, entry)
 
 
 async def _issue(house: House, letter_id: str, what: Issued) -> Letter:

@@ -4,7 +4,8 @@ drafted and set outside any transaction."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -18,6 +19,7 @@ from congvan.acts.frozen import cascade_of
 from congvan.house import House
 from congvan.letters.press import Rendered
 from congvan.store.bulk import among
+from congvan.store.database import is_away
 from congvan.store.ledger import Ledger, locked
 from congvan.store.tables import Campaign, Case, Delivery, Letter
 
@@ -28,19 +30,20 @@ log = logging.getLogger(__name__)
 class Ready:
     """What was drafted and set before the digests are written down, by campaign; and the đôn đốc looked at.
 
-    faults: why the page of a campaign could not be set.
+    urge_faults, report_faults: why the page of a campaign could not be set.
     """
 
     urges: dict[str, urging.Prepared] = field(default_factory=dict)
     reports: dict[str, tuple[Draft, Rendered]] = field(default_factory=dict)
     passed: Sequence[Letter] = ()
-    faults: dict[str, Exception] = field(default_factory=dict)
+    urge_faults: dict[str, Exception] = field(default_factory=dict)
+    report_faults: dict[str, Exception] = field(default_factory=dict)
 
     @property
     def unwanted(self) -> list[Letter]:
         """Drafts that were overtaken and need no other in their place: nobody whom they would urge is left."""
         waiting = [one for one in self.passed if one.state == "PENDING_ISSUE"]
-        return [one for one in waiting if one.campaign_id not in self.urges and one.campaign_id not in self.faults]
+        return [one for one in waiting if one.campaign_id not in self.urges and one.campaign_id not in self.urge_faults]
 
 
 async def prepare(house: House, now: datetime) -> Ready:
@@ -55,28 +58,39 @@ async def prepare(house: House, now: datetime) -> Ready:
                 urged.add(case.campaign_id)
         ready = Ready(passed=await urging.passed(ledger, now))
     urged |= {letter.campaign_id for letter in ready.passed}
-    for campaign_id in sorted(reported | urged):
-        try:
-            await _set(house, campaign_id, ready, now, reported=campaign_id in reported, urged=campaign_id in urged)
-        except Exception as fault:
-            # One page that trips us must not keep every other campaign from being told. Its traceback could quote
-            # what recipients have written.
-            log.error("%s: a page of campaign %s cannot be set", type(fault).__name__, campaign_id)
-            ready.faults[campaign_id] = fault
+    for campaign_id in sorted(urged):
+        with _page_of(campaign_id, ready.urge_faults):
+            if (urge := await urging.prepare(house, campaign_id, now)) is not None:
+                ready.urges[campaign_id] = urge
+    for campaign_id in sorted(reported):
+        with _page_of(campaign_id, ready.report_faults):
+            if (report := await _report(house, campaign_id, now)) is not None:
+                ready.reports[campaign_id] = report
     return ready
 
 
-async def _set(house: House, campaign_id: str, ready: Ready, now: datetime, *, reported: bool, urged: bool) -> None:
-    if urged and (urge := await urging.prepare(house, campaign_id, now)) is not None:
-        ready.urges[campaign_id] = urge
-    if not reported:
-        return
+@contextmanager
+def _page_of(campaign_id: str, faults: dict[str, Exception]) -> Iterator[None]:
+    """One page that trips us must not keep every other campaign from being told, nor this one from its other page.
+
+    Its traceback could quote what recipients have written. A database that is away is no page's fault.
+    """
+    try:
+        yield
+    except Exception as fault:
+        if is_away(fault):
+            raise
+        log.error("%s: a page of campaign %s cannot be set", type(fault).__name__, campaign_id)
+        faults[campaign_id] = fault
+
+
+async def _report(house: House, campaign_id: str, now: datetime) -> tuple[Draft, Rendered] | None:
     async with house.store.view() as ledger:
         campaign = await ledger.get(Campaign, campaign_id)
         if await is_reported(ledger, campaign):
-            return
+            return None
         sheet = await reporting.report_sheet(house, ledger, campaign, now, interim=True)
-    ready.reports[campaign_id] = Draft(sheet, now), house.press.render(sheet)
+    return Draft(sheet, now), house.press.render(sheet)
 
 
 def is_report(campaign: Campaign, case: Case) -> bool:

@@ -13,7 +13,7 @@ from congvan.errors import BadInput, Fault
 from congvan.letters import active, comparing, numbering, office_words, revisions, upload
 from congvan.letters.press import Rendered
 from congvan.rules import uploads
-from congvan.rules.uploads import PDF, Upload
+from congvan.rules.uploads import Upload
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ def check_signed(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, 
     """
     assert entered.signed is not None, "only a file is checked"
     file = upload.read(entered.signed)
-    refuse_secret(file)
+    refuse_secret(file.text)
     faults = list(_signature_faults(file, entered, entered.signed))
     found = comparing.compare(file, comparing.approved(made.sheet, rendered), paper_scan=entered.paper_scan)
     accepted = entered.accept_differences_by.strip()
@@ -76,20 +76,21 @@ def check_signed(made: Draft, rendered: Rendered, entered: Issued) -> dict[str, 
     return evidence
 
 
-def refuse_secret(file: upload.Upload, name: str = "tệp đã ký") -> None:
+def refuse_secret(text: str, name: str = "tệp đã ký") -> None:
     """Classified documents never travel by this engine (NĐ 30/2020 Điều 15.2, 16.3, 22.4); raise FileRefused."""
-    if stamp := numbering.secret_stamp(file.text):
+    if stamp := numbering.secret_stamp(text):
         message = f"có dấu chỉ mức độ mật «{stamp}»: không gửi qua hệ thống này"
         raise FileRefused("file_secret", Fault(name, "", message, "chuyển theo đường văn thư mật"))
 
 
 def refuse_secret_file(data: bytes, name: str) -> None:
-    """The same for a file that is passed on as it came; one that cannot be read is no business of ours."""
+    """The same for a file that is passed on as it came, a PDF or one of Word or Excel; one that cannot be read is no
+    business of ours."""
     try:
-        file = upload.read(data, name, protected=True)
+        text = upload.read(data, name, protected=True).text
     except BadInput:
-        return
-    refuse_secret(file, name)
+        text = office_words.words(data)
+    refuse_secret(text, name)
 
 
 def refuse_own_file(data: bytes, name: str) -> None:
@@ -111,13 +112,10 @@ def _fault_in(file: Upload) -> str:
     """As `uploads.fault_of`; file_secret for a document or attachment that is marked MẬT."""
     if fault := uploads.fault_of(file):
         return fault
-    if file.media_type == PDF:
-        try:
-            refuse_secret_file(file.data, file.name)
-        except FileRefused as refused:
-            return refused.code
-    elif not file.media_type.startswith("image/") and numbering.secret_stamp(office_words.words(file.data)):
-        return "file_secret"
+    try:
+        refuse_secret_file(file.data, file.name)
+    except FileRefused as refused:
+        return refused.code
     return ""
 
 

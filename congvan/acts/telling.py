@@ -34,8 +34,9 @@ async def tell(house: House) -> list[str]:
        What is not urgent waits for the owner's next reading: at night, on days off, after the day's digest.
     4. One digest, its table and its mail for each owner; each delivery's log names the digest.
     5. Who has a letter of no hop in hand that should have been issued is reminded of it as well.
-    6. A campaign whose page cannot be set keeps nothing from the others: it is tried again with the next digest, and
-       what was wrong is raised at the end.
+    6. A page that cannot be set keeps nothing from the others. A Báo cáo, and a đôn đốc whose last date has passed, are
+       tried again with the next digest; else the digest leaves without the draft of the đôn đốc, which comes with the
+       next rung. What was wrong is raised at the end.
     """
     now = await house.clock.now()
     async with house.store.view() as ledger:
@@ -68,8 +69,8 @@ async def tell(house: House) -> list[str]:
     for letter_id in submitted:
         # Nobody else plays the clerk of an exercise.
         await play_issue(house, letter_id, "exercise")
-    for fault in ready.faults.values():
-        raise fault
+    if faults := [*ready.urge_faults.values(), *ready.report_faults.values()]:
+        raise faults[0]
     return made
 
 
@@ -78,7 +79,7 @@ async def _next_round(house: House, ledger: Ledger, ready: Ready, now: datetime)
     played = []
     for letter in ready.passed:
         guard = Letter.id == letter.id, Letter.awaits_until.is_not(None)
-        if letter.campaign_id in ready.faults:
+        if letter.campaign_id in ready.urge_faults:
             await ledger.change(Letter, *guard, awaits_until=_tomorrow(house, now))
             continue
         campaign = await ledger.take(Campaign, letter.campaign_id)
@@ -95,7 +96,7 @@ async def _without_the_unset(
     """All but those whose rung is a Báo cáo that could not be set: they are due again with the next digest."""
     left = []
     for case, delivery in due:
-        if case.campaign_id in ready.faults and is_report(await ledger.get(Campaign, case.campaign_id), case):
+        if case.campaign_id in ready.report_faults and is_report(await ledger.get(Campaign, case.campaign_id), case):
             await ledger.change(Case, Case.id == case.id, tell_at=_tomorrow(house, now))
         else:
             left.append((case, delivery))

@@ -47,6 +47,8 @@ class Verdict:
     broken: str = ""
     history: list[str] = field(default_factory=list)
     steps: int = 0
+    #: Steps that have written something: so many there were to be checked.
+    written: int = 0
     days: int = 0
     campaign_days: int = 0
     checks: int = 0
@@ -188,7 +190,8 @@ def simulate(seed: int, tenants: int, days: int, only: Collection[Fault] | None 
 
 def _sum_up(verdict: Verdict, simulation: Simulation) -> None:
     scheduler = simulation.scheduler
-    verdict.steps, verdict.days, verdict.checks = scheduler.steps, scheduler.days, simulation.memory.checks
+    verdict.steps, verdict.written, verdict.days = scheduler.steps, scheduler.written, scheduler.days
+    verdict.checks = simulation.memory.checks
     verdict.campaign_days = scheduler.days * len(simulation.world.launches)
     verdict.faults, verdict.happened = simulation.faults.counts(), simulation.faults.happened
     parties = (simulation.recipients, simulation.operators, simulation.servers, simulation.mailroom)

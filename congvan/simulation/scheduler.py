@@ -41,6 +41,8 @@ class Scheduler:
         self.seed, self.disk, self.faults, self.folder = seed, disk, faults, folder
         self.now = starts
         self.steps = 0
+        #: Steps after which the database was another.
+        self.written = 0
         self._most_a_day = MOST_STEPS_A_DAY + AND_FOR_EACH * crowd
         self._past: deque[tuple[datetime, str]] = deque(maxlen=REMEMBERED)
         self.after_step: list[Callable[[str], None]] = []
@@ -118,6 +120,7 @@ class Scheduler:
             self.deaths[str(point)] += 1
             self._bury(process)
         if self.disk.commits != before:
+            self.written += 1
             for look in self.after_step:
                 look(job.label)
         if pause is not None:

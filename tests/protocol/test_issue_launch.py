@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import docx
 import pytest
 
 from congvan.acts import letters, registry
@@ -201,6 +202,16 @@ async def test_a_document_from_above_that_is_marked_secret_stops_the_launch(town
     (folder / "vb.pdf").write_bytes(page)
     (fault,) = (await refused(town, folder, "live")).faults
     assert fault.file == "vb.pdf"
+    assert "văn thư mật" in fault.remedy
+
+
+async def test_a_document_of_word_that_is_marked_secret_stops_the_launch_as_well(town: Town, folder: Path) -> None:
+    change(folder, "files: []", "files: [vb.docx]")
+    document = docx.Document()
+    document.add_paragraph("TUYỆT MẬT")
+    document.save(str(folder / "vb.docx"))
+    (fault,) = (await refused(town, folder, "live")).faults
+    assert fault.file == "vb.docx"
     assert "văn thư mật" in fault.remedy
 
 

@@ -559,4 +559,8 @@ async def test_of_all_files_only_those_that_travel_are_weighed(town: Town, monke
     assert weighed == [travelled], "once, and nothing else"
     assert len(await town.all(File)) > len(travelled)
     (mail,) = town.postbox.to(address("T-OUT"))
-    assert " 0 kB" not in str(mail.get_body(("plain",)))
+    files = [part.get_payload(decode=True) for part in mail.iter_attachments()]
+    assert files
+    for data in files:
+        assert isinstance(data, bytes)
+        assert f"{max(1, len(data) // 1024)} kB" in text_of(mail), "as large as it is"

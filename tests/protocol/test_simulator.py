@@ -27,8 +27,9 @@ _AGAIN = "from congvan.simulation.run import simulate; v = simulate({}, {}, {});
 def test_every_invariant_holds_in_a_world_that_hates_it(seed: int) -> None:
     verdict = simulate(seed, TENANTS, DAYS)
     assert verdict.broken == "", "\n".join([*verdict.history, verdict.broken])
-    # A step that only reads or takes a lease is not checked: a server that is down for days has many of both.
-    assert 8 * verdict.checks > verdict.steps
+    # What a step writes without a line in a log (a lease, a mail put off) has nothing to be checked: of a mail server
+    # that is down for days there is much.
+    assert 2 * verdict.checks > verdict.written > 0
     assert sum(verdict.ends.values()) > TENANTS
 
 

@@ -7,11 +7,23 @@ import re
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from pypdf import PdfReader
 
-from congvan.acts import accounts, campaigns, closing, escalations, letters, reporting, results, signed_files, telling
+from congvan.acts import (
+    accounts,
+    campaigns,
+    closing,
+    escalations,
+    letters,
+    reporting,
+    results,
+    signed_files,
+    telling,
+    urging,
+)
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.letters import upload
@@ -266,6 +278,24 @@ async def test_a_report_that_cannot_be_printed_keeps_no_other_campaign_from_bein
     assert rungs == {first: (2, at("2023-12-25")), second: (3, None)}
     await outside.until("2023-12-25")
     assert len(await outside.all(Letter, Letter.kind == "report")) == 2
+
+
+async def test_a_letter_of_urging_that_cannot_be_printed_does_not_take_the_report_along(
+    outside: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await outside.until("2023-12-22", "07:59")
+
+    async def unprintable(*_given: object) -> None:
+        raise WordsRefused("thẻ <x> không dùng trong văn bản")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(urging, "prepare", unprintable)
+        patch.setattr(urging, "passed", overtaken := AsyncMock(return_value=await urges(outside)))
+        outside.clock.set(at("2023-12-22", "08:00"))
+        with pytest.raises(WordsRefused):
+            await telling.tell(outside.house)
+    overtaken.assert_awaited_once()
+    assert (await outside.one(Letter, Letter.kind == "report")).campaign_id == outside.campaign
 
 
 # ------------------------------------------------------------------------------------ cases

@@ -5,10 +5,9 @@ from __future__ import annotations
 from congvan.acts import calendars, extending, joining, letters, registry
 from congvan.rules.records import Policy
 from congvan.store.tables import EventRow, Letter
-from tests.conftest import at
+from tests.conftest import at, text_of
 from tests.protocol.test_stories_calendar import FIFTH
 from tests.protocol.test_stories_changes import BY, replaced
-from tests.protocol.test_stories_ladder import text_of
 from tests.protocol.test_stories_pauses import going_on, stopped
 from tests.protocol.world import Town, address, newcomer, register
 
@@ -101,7 +100,7 @@ async def test_a_report_whose_addressee_has_no_mailbox_any_more_is_told_of_to_th
     said = text_of(outside.postbox.to(address("QHXD"))[-1])
     assert "có báo cáo đã ban hành mà chưa gửi đi" in said.lower()
     assert "không còn hộp thư nào của Tổ chức UBND-HP" in said
-    assert "http://127.0.0.1:4280/office/c/8184" in said.splitlines()
+    assert "http://127.0.0.1:4280/office/c/8184" in said.split()
     kinds = {event.kind for event in await outside.all(EventRow, EventRow.stream == outside.campaign)}
     assert "letter_issued" in kinds
     assert "reported" not in kinds, "nothing was sent"
