@@ -68,7 +68,8 @@ async def launch(house: House, order: Launch) -> str:
     1. The same plan again is the same campaign: its id is returned and nothing happens. In another mode it is
        refused: whoever launches for real must not take the id of an exercise for it.
     2. The plan is checked against the registry; raise BadInput with every fault.
-    3. Campaign, hops, obligations and ways are written in one transaction. Of two at once the second waits for the
+    3. Where the registry has changed meanwhile, all of it is checked again: the files from above are read for it.
+    4. Campaign, hops, obligations and ways are written in one transaction. Of two at once the second waits for the
        first and is then told as if it had come later.
     """
     now = await house.clock.now()
@@ -76,14 +77,16 @@ async def launch(house: House, order: Launch) -> str:
     async with house.store.view() as ledger:
         if (known := await _launched(ledger, order, digest)) is not None:
             return known
-        _checked_route(order, await registry_acts.read(ledger), now)
+        seen = await registry_acts.read(ledger)
+        frozen = _checked_route(order, seen, now)
     enclosed = documents(house, order)
     async with house.store.act() as ledger:
         if (known := await _launched(ledger, order, digest)) is not None:
             return known
         await calendars.remember(ledger, read_calendar_file(house.settings.config / "calendar.yaml"))
         register = await registry_acts.read(ledger)
-        frozen = _checked_route(order, register, now)
+        if register != seen:
+            frozen = _checked_route(order, register, now)
         if (made := await _write(house, ledger, order, register, frozen, enclosed, digest, now)) is not None:
             return made
         known = await _launched(ledger, order, digest)
