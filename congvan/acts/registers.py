@@ -21,7 +21,7 @@ from congvan.house import House
 from congvan.letters import numbering
 from congvan.reading import read_cascade
 from congvan.rules.calendar import local
-from congvan.rules.labels import letter_name
+from congvan.rules.labels import STILL_OPEN, letter_name
 from congvan.rules.records import Directive
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message, Number
@@ -250,7 +250,7 @@ async def _term(ledger: Ledger, campaign: Campaign, issuer: str) -> str:
 async def _progress(ledger: Ledger, campaign: Campaign, now: datetime) -> str:
     total = (await results.results(ledger, campaign, now)).total
     said = [f"đã hoàn thành {total.counts['done']}/{total.asked} đơn vị"]
-    said += [f"{words} {total.counts[kind]}" for kind, words in results.SAYS.items() if total.counts[kind]]
+    said += [f"{words} {total.counts[kind]}" for kind, words in STILL_OPEN.items() if total.counts[kind]]
     if campaign.closed_at:
         said.append(f"kết thúc ngày {_day(campaign.closed_at)}")
     return "; ".join(said)
