@@ -23,6 +23,7 @@ from congvan.errors import NotFound
 from congvan.house import House
 from congvan.letters.numbering import short_day
 from congvan.rules.calendar import local
+from congvan.rules.labels import letter_kind
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Issue, Organisation
 from congvan.rules.uploads import PDF
@@ -141,7 +142,7 @@ async def _wanted(
     return {
         "subject": letter.subject, "name": office.name, "since": short_day(local(letter.created_at).date()),
         "until": short_day(local(until).date()), "recipients": recipients, "step": letter.chased + 1,
-        "letter": letter.id,
+        "title": letter_kind(letter.kind), "letter": letter.id,
     }  # fmt: skip
 
 

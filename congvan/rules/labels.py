@@ -68,7 +68,7 @@ EVENTS = {
 #: Letters as documents: what each is cited as. Any other, also one of an authority's own, is a công văn.
 _LETTERS = {"dispatch": "Công điện", "report": "Báo cáo"}
 #: The same in a list, told apart.
-LETTER_KINDS = _LETTERS | {
+_LETTER_KINDS = _LETTERS | {
     "slip": "Phiếu giải quyết văn bản đến", "urge": "Công văn đôn đốc", "correction": "Công văn đính chính",
 }  # fmt: skip
 
@@ -128,3 +128,8 @@ def within(said: str) -> str:
 def letter_name(kind: str) -> str:
     """What a letter of this kind is cited as: "Công văn", "Công điện"."""
     return _LETTERS.get(kind, "Công văn")
+
+
+def letter_kind(kind: str) -> str:
+    """What a letter of this kind is called in a list of letters: "Công văn", "Công văn đôn đốc"."""
+    return _LETTER_KINDS.get(kind, letter_name(kind))
