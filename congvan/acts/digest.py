@@ -64,7 +64,7 @@ class Line:
         contact: str = "",
         history: str = "",
     ) -> Line:
-        """The line of one delivery. officers: full names by the names of their accounts."""
+        """The line of one delivery. officers: as `full_names` gives them."""
         due = delivery.due_at
         kind, claimed = (case.kind, case.claimed_by or "") if case else ("", "")
         return cls(
@@ -74,7 +74,7 @@ class Line:
             due=f"{local(due):%H:%M %d/%m/%Y}" if due else "",
             days_late=working_days_late(due, now, calendars) if due else 0,
             reminders=delivery.reminders, address=delivery.address or "", reason=delivery.reason or "",
-            claimed_by=officers.get(claimed, claimed), chemical=bool(delivery.segments),
+            claimed_by=officers[claimed], chemical=bool(delivery.segments),
             contact=contact, history=history, delivery=delivery.id,
         )  # fmt: skip
 
@@ -108,7 +108,7 @@ def history_of(events: Iterable[Any], case: Case | None, officers: Mapping[str, 
     """
     lines = list(dict.fromkeys(f"{local(event.at):%d/%m} {within(EVENTS[event.kind])}" for event in events))
     notes = [
-        f"{local(datetime.fromisoformat(one['at'])):%d/%m} {officers.get(one['by'], one['by'])}: {one['note']}"
+        f"{local(datetime.fromisoformat(one['at'])):%d/%m} {officers[one['by']]}: {one['note']}"
         for one in _notes(case)
     ]
     return "; ".join([*lines, *notes])

@@ -202,5 +202,5 @@ def _done(
     told = [name for name in rungs[: max((case.rung for case in cases), default=0)] if name]
     if told:
         said.append(f"đã báo cáo {', '.join(told)}")
-    said += [f"{officers.get(case.claimed_by, case.claimed_by)} đang xử lý" for case in cases if case.claimed_by]
+    said += [f"{officers[case.claimed_by]} đang xử lý" for case in cases if case.claimed_by]
     return "; ".join(dict.fromkeys(said))
