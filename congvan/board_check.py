@@ -42,15 +42,13 @@ class Found:
     differences: tuple[Difference, ...]
 
 
-async def compare(house: House, api: str, password: str = "") -> Found:
-    """Compare every campaign whose recipients stand in Prefect one by one; raise httpx.HTTPError.
-
-    password: what PREFECT_API_AUTH_STRING holds.
-    """
+async def compare(house: House, api: str, auth_string: str = "") -> Found:
+    """Compare every campaign whose recipients stand in Prefect one by one; raise httpx.HTTPError."""
     compared = behind = 0
     differences: list[Difference] = []
-    shown_as = {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"} if password else {}
-    async with httpx.AsyncClient(base_url=api, headers=shown_as, timeout=_ANSWERS_S) as client:
+    credentials = base64.b64encode(auth_string.encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}"} if auth_string else {}
+    async with httpx.AsyncClient(base_url=api, headers=headers, timeout=_ANSWERS_S) as client:
         for campaign in [*await prefect_runs.running_campaigns(house), *await prefect_runs.unfinished_campaigns(house)]:
             if await board.is_large(house, campaign.id):
                 continue

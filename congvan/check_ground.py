@@ -10,6 +10,7 @@ from datetime import date, datetime
 from congvan.errors import Fault
 from congvan.registry.faults import meant
 from congvan.rules.calendar import local
+from congvan.rules.cascade import valid
 from congvan.rules.records import Organisation
 
 
@@ -46,12 +47,7 @@ class Ground:
         """Faults where an organisation does not exist or no mail reaches it today."""
         yield from self.unknown(field, [code], self.organisations, "tổ chức")
         one = self.organisations.get(code)
-        if one and not any(valid(two.valid_from, two.valid_until, self.today) for two in one.contacts):
+        if one and not any(valid(two, self.today) for two in one.contacts):
             yield self.fault(
                 field, f"«{code}» không có hộp thư còn hiệu lực", "thêm hộp thư ở bảng «Đầu mối» của danh bạ"
             )
-
-
-def valid(start: date | None, end: date | None, day: date) -> bool:
-    """Whether a day lies between two dates, both inclusive, open where they are None."""
-    return (start is None or start <= day) and (end is None or day <= end)

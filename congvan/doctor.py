@@ -192,8 +192,8 @@ async def _look(house: House) -> tuple[list[Check], datetime | None]:
     checks = [_ok(name, f"{house.store.url.render_as_string(hide_password=True)}, phiên bản {present}")]
     if await reconciling.is_restored(house):
         remedy = "chạy: congvan reconcile --resend hoặc --assume-sent, kèm --by"
-        path = house.settings.home / "watermark.json"
-        why = "được khôi phục từ bản sao lưu" if reconciling.Watermark(house).readable() else f"{path} không đọc được"
+        mark = reconciling.Watermark(house)
+        why = "được khôi phục từ bản sao lưu" if mark.readable() else f"{mark.path} không đọc được"
         checks.append(_fault(name, f"{why}: không thư nào được gửi đi", remedy))
     register = await registry.present(house)
     if not register.organisations:
@@ -320,7 +320,7 @@ async def _prefect(environment: Mapping[str, str]) -> tuple[list[Check], datetim
     checks = [
         _fault(name, f"{setting} chưa đặt đúng", f"đặt {setting}={value} cho máy chủ Prefect rồi khởi động lại")
         for setting, value in PREFECT_SETTINGS.items()
-        if url and not _is(environment.get(setting, ""), value)
+        if url and not _same_setting(environment.get(setting, ""), value)
     ]
     if not url:
         remedy = "đặt PREFECT_API_URL=http://127.0.0.1:4200/api, cả cho máy chủ; «congvan up» tự đặt"
@@ -335,7 +335,7 @@ async def _prefect(environment: Mapping[str, str]) -> tuple[list[Check], datetim
     return [_ok(name, f"{url} trả lời"), *checks], _date(answer.headers.get("date"))
 
 
-def _is(given: str, wanted: str) -> bool:
+def _same_setting(given: str, wanted: str) -> bool:
     """Whether Prefect reads the same of both."""
     given = given.strip().lower()
     if wanted == "false":

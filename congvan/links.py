@@ -18,6 +18,8 @@ from itsdangerous.encoding import base64_encode
 
 from congvan.errors import LinkExpired, LinkInvalid
 
+#: Where the officers' pages stand in the portal.
+OFFICE = "office"
 _SALT = "congvan-link-1"
 _LONGEST = 200
 
@@ -36,7 +38,7 @@ class Link:
 
 def office_url(portal_url: str, *parts: str, **query: str) -> str:
     """The address of a page of the officers', who log in there."""
-    path = "/".join(quote(part, safe="") for part in ("office", *parts))
+    path = "/".join(quote(part, safe="") for part in (OFFICE, *parts))
     return f"{portal_url.rstrip('/')}/{path}" + (f"?{urlencode(query)}" if query else "")
 
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from congvan import policy_check, reach_check, upstream
-from congvan.check_ground import Ground, valid
+from congvan.check_ground import Ground
 from congvan.errors import Fault
-from congvan.rules.cascade import bears, policy_for
+from congvan.rules.cascade import bears, policy_for, valid
 from congvan.rules.names import illegible
 from congvan.rules.records import CampaignPlan, Cascade, Directive, Register, Settles
 from congvan.rules.requirements import MOST_FILES, MOST_QUESTIONS, Kind
@@ -83,7 +83,7 @@ def _root(ground: Ground, cascade: Cascade) -> Iterator[Fault]:
     roots = [
         one.code
         for one in ground.organisations.values()
-        if one.level == cascade.root and valid(one.valid_from, one.valid_until, ground.today)
+        if one.level == cascade.root and valid(one, ground.today)
     ]
     if not roots:
         yield ground.fault(
@@ -161,7 +161,7 @@ def _legible(ground: Ground, place: str, value: object) -> Iterator[Fault]:
 def _audience(ground: Ground, plan: CampaignPlan, cascade: Cascade, register: Register) -> Iterator[Fault]:
     audience = plan.audience
     segments = {segment for one in register.organisations for segment in one.segments}
-    unborne = [one for one in audience.segments if not bears(segments, one)]
+    unknown = [one for one in audience.segments if not bears(segments, one)]
     yield from ground.unknown("audience.levels", audience.levels, cascade.levels, "cấp")
     yield from ground.unknown(
         "audience.parks", audience.parks, {park.code for park in register.parks}, "khu công nghiệp"
@@ -169,7 +169,7 @@ def _audience(ground: Ground, plan: CampaignPlan, cascade: Cascade, register: Re
     yield from ground.unknown(
         "audience.zones", audience.zones, {park.zone for park in register.parks if park.zone}, "khu vực"
     )
-    yield from ground.unknown("audience.segments", unborne, segments, "nhóm ngành")
+    yield from ground.unknown("audience.segments", unknown, segments, "nhóm ngành")
     for field, codes in (("audience.include", audience.include), ("audience.exclude", audience.exclude)):
         yield from ground.unknown(field, codes, ground.organisations, "tổ chức")
     yield from ground.unknown("policies", plan.policies, cascade.levels, "cấp")
@@ -229,7 +229,7 @@ def _directives(ground: Ground, directives: Sequence[Directive], root: Path, exe
 
 def _letter(ground: Ground, plan: CampaignPlan) -> Iterator[Fault]:
     signer = plan.letter.signer
-    if not valid(signer.valid_from, signer.valid_until, ground.today):
+    if not valid(signer, ground.today):
         yield ground.fault(
             "letter.signer",
             f"{signer.name} không có thẩm quyền ký vào hôm nay",

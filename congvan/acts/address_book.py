@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from sqlalchemy import func, select
 
 from congvan.acts.book_cards import FIELDS
-from congvan.acts.registry import found_by, in_use
+from congvan.acts.registry import found_by
 from congvan.errors import ActRefused, BadInput, Fault, NotFound
 from congvan.house import House
 from congvan.registry.cells import BadCell, mailbox
 from congvan.registry.faults import explain
 from congvan.rules.calendar import local
+from congvan.rules.cascade import valid
 from congvan.rules.records import Contact, Organisation
 from congvan.store.ledger import Ledger
 from congvan.store.office import BookChange
@@ -96,7 +97,7 @@ def _with(contacts: Sequence[Contact], new: Contact, today: date) -> tuple[Conta
     that one, or begins today where there was none; with a first day it has no last day unless one is given.
     """
     same = [one for one in contacts if one.email.lower() == new.email.lower()]
-    gone = [one for one in same if in_use(one, max(today, new.valid_from or today))]
+    gone = [one for one in same if valid(one, max(today, new.valid_from or today))]
     if gone:
         blank = [name for name in ("name", "role", "phone") if not getattr(new, name)]
         blank += [] if "order" in new.model_fields_set else ["order"]
@@ -115,7 +116,7 @@ async def end_mailbox(house: House, code: str, email: str, until: date, by: str,
         same = [one for one in old.contacts if one.email.lower() == email.lower()]
         if not same:
             raise NotFound(f"{code} không có hộp thư này")
-        if not any(in_use(one, until) for one in same):
+        if not any(valid(one, until) for one in same):
             message = f"hộp thư này không có hiệu lực ngày {until:%d/%m/%Y}"
             raise BadInput([Fault("danh bạ", "Ngày cuối cùng", message, "ghi một ngày mà hộp thư còn hiệu lực")])
         one = _ending(old, email, until, until)
@@ -134,7 +135,7 @@ def _ending(old: Organisation, email: str, day: date, until: date) -> Organisati
     """As it was, but the mailbox of this address that is in use on the day ends: not before it begins."""
     contacts = [
         one.model_copy(update={"valid_until": max(until, one.valid_from or until)})
-        if one.email.lower() == email.lower() and in_use(one, day)
+        if one.email.lower() == email.lower() and valid(one, day)
         else one
         for one in old.contacts
     ]

@@ -7,6 +7,7 @@ from congvan.acts.frozen import cascade_of
 from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.rules.protocol import Fact
+from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Letter
 
@@ -46,7 +47,7 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
         await papers.drop(ledger, [*(one for one in unissued if one is not None), *dropped])
         await escalations.tell_no_more(ledger, row.id)
         said = {"report": letter_id} | ({"dropped": [one.id for one in dropped]} if dropped else {})
-        sha256 = await ledger.keep_file(rendered.pdf, letters.PDF)
+        sha256 = await ledger.keep_file(rendered.pdf, PDF)
         until = letters.issue_until(house, row, now)
         await ledger.add(
             Letter,

@@ -10,12 +10,11 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import escalations, figures, mails, notices, papers, recalls, registry, replacing, urging
+from congvan.acts import escalations, figures, mails, notices, papers, recalls, registry, replacing, urging, wording
 from congvan.acts.drafting import redraft
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.errors import ActRefused
 from congvan.house import House
-from congvan.letters.numbering import short_day
 from congvan.rules.calendar import local
 from congvan.rules.protocol import Fact
 from congvan.store.ledger import Entry, Ledger
@@ -55,7 +54,7 @@ async def issued(
 async def afterwards(house: House, letter: Letter) -> None:
     """After it: what companies below have not passed on yet cites the new letter. A kill in between leaves a page
     that shows the old draft; what is passed on is drafted anew at that moment."""
-    if letter.about is None or letter.kind in ("report", "correction", "urge"):
+    if not papers.replaces(letter):
         return
     async with house.store.view() as ledger:
         old = await ledger.get(Letter, letter.about)
@@ -81,7 +80,7 @@ async def _send_report(
         campaign_id=campaign.id, urgent=is_urgent(campaign), enclosures=[papers.enclosure(letter)],
         context={
             "subject": letter.subject, "name": city.name, "figures": await figures.for_mail(ledger, campaign.id, now),
-            "document": f"Báo cáo số {letter.symbol} ngày {short_day(letter.issued_on)}",
+            "document": wording.document(letter),
         },
     )  # fmt: skip
     await mails.queue(house, ledger, [mail], now)

@@ -12,7 +12,8 @@ from typing import Any
 from congvan.acts.frozen import cascade_of
 from congvan.rules.calendar import Calendars, local
 from congvan.rules.deadlines import working_days_late
-from congvan.rules.labels import CASES
+from congvan.rules.labels import CASES, EVENTS, within
+from congvan.rules.protocol import Event, Fact
 from congvan.store.tables import Campaign, Case, Delivery, Hop
 
 _COLUMNS = (
@@ -63,7 +64,7 @@ class Line:
         contact: str = "",
         history: str = "",
     ) -> Line:
-        """The line of one delivery. officers: full names by the names of their accounts."""
+        """The line of one delivery. officers: as `full_names` gives them."""
         due = delivery.due_at
         kind, claimed = (case.kind, case.claimed_by or "") if case else ("", "")
         return cls(
@@ -73,7 +74,7 @@ class Line:
             due=f"{local(due):%H:%M %d/%m/%Y}" if due else "",
             days_late=working_days_late(due, now, calendars) if due else 0,
             reminders=delivery.reminders, address=delivery.address or "", reason=delivery.reason or "",
-            claimed_by=officers.get(claimed, claimed), chemical=bool(delivery.segments),
+            claimed_by=officers[claimed], chemical=bool(delivery.segments),
             contact=contact, history=history, delivery=delivery.id,
         )  # fmt: skip
 
@@ -93,23 +94,21 @@ def _outside(campaign: Campaign, level: str) -> str:
 #: Height of one line of text, in points.
 _LINE_PT = 15
 
-#: What the log of a delivery says in one word, for those who are told of it.
-SAYS = {
-    "sent": "gửi văn bản", "arrived": "đã mở", "acknowledged": "tiếp nhận", "started": "đang xử lý",
-    "reminded": "nhắc", "urged": "đôn đốc", "escalated": "quá hạn", "told": "đã báo cáo", "extended": "gia hạn",
-    "moved": "lùi thời hạn", "refused": "gửi không thành công", "rejected": "từ chối", "readdressed": "gửi lại",
-    "claimed": "nhận xử lý", "replaced": "văn bản thay thế",
-}  # fmt: skip
+#: What a history names of the log of a delivery.
+NAMED = (
+    Event.SENT, Event.ARRIVED, Event.ACKNOWLEDGED, Event.STARTED, Fact.REMINDED, Fact.URGED, Fact.ESCALATED, Fact.TOLD,
+    Fact.EXTENDED, Fact.MOVED, Event.REFUSED, Event.REJECTED, Event.READDRESSED, Fact.CLAIMED, Event.REPLACED,
+)  # fmt: skip
 
 
 def history_of(events: Iterable[Any], case: Case | None, officers: Mapping[str, str]) -> str:
-    """What has been done about a delivery, day by day: "06/12 nhắc; 12/12 đã báo cáo"; then the notes of its case.
+    """What has been done about a delivery, day by day: "06/12 nhắc việc; 18/12 đôn đốc"; then the notes of its case.
 
-    events: kind and instant, of the kinds in `SAYS`.
+    events: kind and instant, of the kinds in `NAMED`.
     """
-    lines = list(dict.fromkeys(f"{local(event.at):%d/%m} {SAYS[event.kind]}" for event in events))
+    lines = list(dict.fromkeys(f"{local(event.at):%d/%m} {within(EVENTS[event.kind])}" for event in events))
     notes = [
-        f"{local(datetime.fromisoformat(one['at'])):%d/%m} {officers.get(one['by'], one['by'])}: {one['note']}"
+        f"{local(datetime.fromisoformat(one['at'])):%d/%m} {officers[one['by']]}: {one['note']}"
         for one in _notes(case)
     ]
     return "; ".join([*lines, *notes])

@@ -18,6 +18,7 @@ from congvan.letters.names import spoken
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
 from congvan.rules.calendar import local
+from congvan.rules.cascade import valid
 from congvan.rules.labels import letter_name
 from congvan.rules.protocol import Fact
 from congvan.rules.records import CampaignPlan, Cascade, HopRule, Issue, LetterText, Organisation
@@ -107,7 +108,7 @@ async def letterhead(ledger: Ledger, issuer: Organisation, day: date) -> dict[st
     The telephone is that of an office before that of a person.
     """
     parent = await registry.organisation(ledger, issuer.parent) if issuer.parent else None
-    reached = [one for one in issuer.contacts if one.phone and registry.in_use(one, day)]
+    reached = [one for one in issuer.contacts if one.phone and valid(one, day)]
     phone = min(reached, key=lambda one: (bool(one.name), one.order)).phone if reached else ""
     return {
         "issuer": issuer.name, "issuer_name_en": issuer.name_en,

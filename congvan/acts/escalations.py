@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 
 from congvan.acts import mails, papers, registry
-from congvan.acts.digest import SAYS, Line, history_of
+from congvan.acts.digest import NAMED, Line, history_of
 from congvan.acts.frozen import cascade_of, is_urgent
 from congvan.acts.officers import full_names
 from congvan.errors import ActRefused
@@ -182,7 +182,7 @@ async def _events(ledger: Ledger, keys: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     rows = await ledger.rows(
         select(EventRow.stream, EventRow.kind, EventRow.at)
-        .where(ledger.among(EventRow.stream, set(keys)), EventRow.kind.in_(SAYS))
+        .where(ledger.among(EventRow.stream, set(keys)), EventRow.kind.in_(NAMED))
         .order_by(EventRow.stream, EventRow.seq)
     )
     for row in rows:

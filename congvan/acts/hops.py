@@ -23,7 +23,7 @@ from congvan.rules.protocol import Fact, State, settling_states
 from congvan.rules.records import Issue, Settles
 from congvan.store.database import Refused
 from congvan.store.ledger import Entry, Ledger
-from congvan.store.tables import Campaign, Delivery, Hop, Message
+from congvan.store.tables import Campaign, Delivery, Hop
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +173,6 @@ def _open_of() -> Select[tuple[str]]:
         for settles in Settles
     ]
     return select(Delivery.id).where(or_(*open_ones)).limit(1)
-
-
-async def open_mail(ledger: Ledger, hop_id: str) -> bool:
-    """True while a message of this hop waits or is on the wire."""
-    return bool(
-        await ledger.first(
-            select(Message.id).where(Message.hop_id == hop_id, Message.state.in_(("QUEUED", "CLAIMED", "UNKNOWN")))
-        )
-    )
 
 
 # ------------------------------------------------------------------------------------ statements of every turn

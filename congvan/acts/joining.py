@@ -19,7 +19,6 @@ from congvan.acts import (
     opening,
     recalls,
     registry,
-    validity,
 )
 from congvan.acts.frozen import cascade_of, is_urgent, plan_of, policy_of
 from congvan.acts.terms import said_due
@@ -27,7 +26,7 @@ from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.letters.numbering import short_day
 from congvan.rules.calendar import local
-from congvan.rules.cascade import Directory, Way, spread
+from congvan.rules.cascade import Directory, Way, spread, valid
 from congvan.rules.deadlines import personal_due_at
 from congvan.rules.protocol import Event, Fact, State, advance
 from congvan.rules.records import Organisation, Settles
@@ -96,7 +95,7 @@ def _check_running(campaign: Campaign) -> None:
 
 
 def _check_valid(one: Organisation, day: date) -> None:
-    if not validity.valid(one, day):
+    if not valid(one, day):
         when = short_day(day)
         raise ActRefused(f"{one.name} không còn hoặc chưa hoạt động vào ngày {when}; xem hiệu lực trong danh bạ")
 

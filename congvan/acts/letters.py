@@ -23,6 +23,7 @@ from congvan.errors import NotFound
 from congvan.house import House
 from congvan.letters.numbering import short_day
 from congvan.rules.calendar import local
+from congvan.rules.labels import letter_kind
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Issue, Organisation
 from congvan.rules.uploads import PDF
@@ -95,13 +96,13 @@ async def chase(house: House, hop_id: str) -> None:
     now = await house.clock.now()
     async with house.store.view() as ledger:
         letter = await ledger.get(Letter, (await ledger.get(Hop, hop_id)).letter_id)
-    if letter.state != "PENDING_ISSUE" or letter.awaits_until is None or letter.awaits_until > now:
+    if not _is_late(letter, now):
         return
     await renewing.renew(house, letter.id)
     async with house.store.act() as ledger:
         hop = await ledger.take(Hop, hop_id)
         letter = await ledger.take(Letter, hop.letter_id)
-        if letter.state != "PENDING_ISSUE" or letter.awaits_until is None or letter.awaits_until > now:
+        if not _is_late(letter, now):
             return
         campaign = await ledger.get(Campaign, hop.campaign_id)
         office, address = await _next_in_hand(ledger, campaign, hop, letter.chased, now)
@@ -115,6 +116,11 @@ async def chase(house: House, hop_id: str) -> None:
                 urgent=is_urgent(campaign), context=await _wanted(ledger, letter, hop, office, again),
             )  # fmt: skip
             await mails.queue(house, ledger, [mail], now)
+
+
+def _is_late(letter: Letter, now: datetime) -> bool:
+    """Whether it should have been issued by now."""
+    return letter.state == "PENDING_ISSUE" and letter.awaits_until is not None and letter.awaits_until <= now
 
 
 async def _next_in_hand(
@@ -141,7 +147,7 @@ async def _wanted(
     return {
         "subject": letter.subject, "name": office.name, "since": short_day(local(letter.created_at).date()),
         "until": short_day(local(until).date()), "recipients": recipients, "step": letter.chased + 1,
-        "letter": letter.id,
+        "title": letter_kind(letter.kind), "letter": letter.id,
     }  # fmt: skip
 
 

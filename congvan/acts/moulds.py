@@ -21,6 +21,7 @@ from congvan.mail.fragment import plain
 from congvan.mail.words import Carried, Mail, Mould
 from congvan.rules.calendar import local
 from congvan.rules.cascade import bears
+from congvan.rules.labels import EVENTS, within
 from congvan.store.tables import Delivery, Message
 
 if TYPE_CHECKING:
@@ -203,20 +204,14 @@ def _change(house: House, message: Message, delivery: Delivery, scene: Scene, no
     return say.CHANGES[message.kind](**(fields | {"recipient": delivery.name}))
 
 
-#: As a receipt names them.
-_ANSWERS = {
-    "acknowledged": "đã tiếp nhận", "started": "đang xử lý", "forwarded": "đã chuyển tiếp", "completed": "hoàn thành",
-    "rejected": "từ chối tiếp nhận",
-}  # fmt: skip
-
-
 def _receipt(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
     context = message.context
     who = [context["answered_by"].get(key, "") for key in ("name", "position")]
     return say.ReceiptMail(
         head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject,
-        state=_ANSWERS[context["event"]], recorded_at=numbering.moment(datetime.fromisoformat(context["at"])), link="",
+        state=within(EVENTS[context["event"]]), recorded_at=numbering.moment(datetime.fromisoformat(context["at"])),
         code=delivery.code, by=", ".join(one for one in who if one), late=bool(context["late"]), mark=context["mark"],
+        link="",
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from congvan.letters import numbering
 from congvan.links import office_url
 from congvan.mail import contexts as say
 from congvan.rules.calendar import local
+from congvan.rules.labels import letter_kind
 from congvan.store.tables import Message
 
 
@@ -56,7 +57,7 @@ def _notice(house: House, context: Mapping[str, Any], scene: Scene) -> say.Conte
 
 def _issue_wanted(house: House, context: Mapping[str, Any], scene: Scene, now: datetime) -> say.Context:
     waiting = say.WaitingLetter(
-        title=context.get("title", "Công văn"), subject=context["subject"], campaign=scene.plan.code,
+        title=context.get("title", letter_kind("")), subject=context["subject"], campaign=scene.plan.code,
         since=context["since"], wanted_by=context["until"], held_by=context["name"],
         recipients=int(context["recipients"]),
         link=_page(house, "letters", context["letter"]) if "letter" in context else "",

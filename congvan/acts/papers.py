@@ -16,12 +16,20 @@ from congvan.house import House
 from congvan.letters.numbering import short_day
 from congvan.letters.press import Rendered
 from congvan.rules.calendar import instant, local
-from congvan.rules.labels import LETTER_KINDS, letter_name
+from congvan.rules.labels import letter_kind, letter_name
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Cascade
 from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Hop, Letter, Message, OrganisationRow
+
+#: Kinds of letters that are about another one, and do not take its place.
+NO_REPLACEMENT = ("report", "correction", "urge")
+
+
+def replaces(letter: Letter) -> bool:
+    """Whether a letter is to take the place of the one that it is about, or has."""
+    return letter.about is not None and letter.kind not in NO_REPLACEMENT
 
 
 def file_name(letter: Letter) -> str:
@@ -120,7 +128,7 @@ async def replacements(ledger: Ledger, campaign_id: str) -> list[Letter]:
     found: list[Letter] = await ledger.all(
         select(Letter).where(
             Letter.campaign_id == campaign_id, Letter.hop_id.is_(None), Letter.about.is_not(None),
-            Letter.state == "PENDING_ISSUE", Letter.kind.not_in(("report", "correction", "urge")),
+            Letter.state == "PENDING_ISSUE", Letter.kind.not_in(NO_REPLACEMENT),
         )
     )  # fmt: skip
     return found
@@ -211,7 +219,7 @@ def _wanted(
     context = {
         "subject": row.subject, "name": name, "since": short_day(local(row.created_at).date()),
         "until": short_day(local(again).date()), "recipients": row.sheet.get("context", {}).get("recipients", 1),
-        "step": row.chased + 1, "title": LETTER_KINDS.get(row.kind, "Công văn"), "letter": row.id,
+        "step": row.chased + 1, "title": letter_kind(row.kind), "letter": row.id,
     }  # fmt: skip
     return mails.Mail(
         kind="issue_wanted", step=f"{row.id}-{row.chased + 1}", recipient=code, address=box, not_before=now,

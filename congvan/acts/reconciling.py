@@ -45,7 +45,7 @@ class Watermark:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._path = house.settings.home / "watermark.json"
+        self.path = house.settings.home / "watermark.json"
         self._mark: tuple[str, int, datetime] | None = None
 
     def readable(self) -> bool:
@@ -103,23 +103,23 @@ class Watermark:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_suffix(".lock").open("w") as lock:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _put(self, marks: Mapping[str, Any]) -> None:
-        new = self._path.with_suffix(".new")
+        new = self.path.with_suffix(".new")
         with new.open("wb") as file:
             file.write(orjson.dumps(marks))
             file.flush()
             # Some file systems write the new name down before what stands in the file: a power cut leaves it empty.
             os.fsync(file.fileno())
-        new.replace(self._path)
+        new.replace(self.path)
 
     def _read(self) -> dict[str, Any]:
         try:
-            marks: dict[str, Any] = orjson.loads(self._path.read_bytes())
+            marks: dict[str, Any] = orjson.loads(self.path.read_bytes())
             for mark in marks.values():
                 int(mark["count"]), datetime.fromisoformat(mark["at"])
         except FileNotFoundError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -21,7 +21,7 @@ from congvan.house import House
 from congvan.letters import numbering
 from congvan.reading import read_cascade
 from congvan.rules.calendar import local
-from congvan.rules.labels import letter_name
+from congvan.rules.labels import STILL_OPEN, letter_name
 from congvan.rules.records import Directive
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Delivery, Hop, Letter, Message, Number
@@ -59,6 +59,18 @@ class Register:
     rows: list[list[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a register is asked for: the documents of an office in a year, in these campaigns, as they stand now."""
+
+    house: House
+    ledger: Ledger
+    campaigns: Sequence[Campaign]
+    issuer: str
+    year: int
+    now: datetime
+
+
 async def register(house: House, kind: str, year: int, *, exercises: bool = False) -> Register:
     """The register of the office that the engine speaks for. exercises: with exercises and demos, so marked."""
     async with house.store.view() as ledger:
@@ -73,7 +85,7 @@ async def register(house: House, kind: str, year: int, *, exercises: bool = Fals
         return Register(
             kind, title, year, office.name, (parent.short_name or parent.name) if parent else "",
             any(one.mode != "live" for one in campaigns), columns,
-            await read(house, ledger, campaigns, code, year, now),
+            await read(_Asked(house, ledger, campaigns, code, year, now)),
         )  # fmt: skip
 
 
@@ -86,17 +98,16 @@ def _day(day: date | datetime | None) -> str:
 # ------------------------------------------------------------------------------------ out
 
 
-async def _outgoing(
-    house: House, ledger: Ledger, campaigns: Sequence[Campaign], issuer: str, year: int, _now: datetime
-) -> list[list[str]]:
-    by_id = {one.id: one for one in campaigns}
+async def _outgoing(asked: _Asked) -> list[list[str]]:
+    house, ledger, year = asked.house, asked.ledger, asked.year
+    by_id = {one.id: one for one in asked.campaigns}
     letters: list[Letter] = await ledger.all(
         select(Letter).where(
-            Letter.campaign_id.in_(by_id), Letter.issuer == issuer, Letter.issued_on.is_not(None), Letter.symbol != "",
-            Letter.issued_on >= date(year, 1, 1), Letter.issued_on <= date(year, 12, 31),
+            Letter.campaign_id.in_(by_id), Letter.issuer == asked.issuer, Letter.issued_on.is_not(None),
+            Letter.symbol != "", Letter.issued_on >= date(year, 1, 1), Letter.issued_on <= date(year, 12, 31),
         )
     )  # fmt: skip
-    went = await _went(ledger, letters)
+    went, series = await _went(ledger, letters), _issued(letters)
     rows = [
         (
             (one.issued_on or date.min, one.number or 0, one.symbol),
@@ -104,11 +115,11 @@ async def _outgoing(
         )
         for one in letters
     ]
-    years = {year if campaign.mode == "live" else -year for campaign in campaigns}
+    years = {year if campaign.mode == "live" else -year for campaign in asked.campaigns}
     rows += [
-        ((_beside(one, letters), one.number, one.series), _voided(one))
+        ((_beside(one, series), one.number, one.series), _voided(one))
         for one in await ledger.all(
-            select(Number).where(Number.issuer == issuer, Number.year.in_(years), Number.voided_why.is_not(None))
+            select(Number).where(Number.issuer == asked.issuer, Number.year.in_(years), Number.voided_why.is_not(None))
         )
     ]
     return [row for _key, row in sorted(rows, key=lambda pair: pair[0])]
@@ -129,14 +140,18 @@ def _out(house: House, letter: Letter, campaign: Campaign, copies: int, left: da
     ]  # fmt: skip
 
 
-def _beside(one: Number, letters: Sequence[Letter]) -> date:
+def _issued(letters: Sequence[Letter]) -> dict[tuple[int | None, str], list[tuple[int, date]]]:
+    """The numbers that were issued and their days, in order, by year and series."""
+    found: dict[tuple[int | None, str], list[tuple[int, date]]] = defaultdict(list)
+    for one in letters:
+        if one.number and one.issued_on:
+            found[one.year, one.symbol.partition("/")[2]].append((one.number, one.issued_on))
+    return {key: sorted(those) for key, those in found.items()}
+
+
+def _beside(one: Number, series: Mapping[tuple[int | None, str], Sequence[tuple[int, date]]]) -> date:
     """The day under which a voided number stands: that of the number before it that was issued, else of the next."""
-    issued = sorted(
-        (letter.number, letter.issued_on)
-        for letter in letters
-        if letter.number and letter.issued_on and letter.year == one.year
-        and letter.symbol.partition("/")[2] == one.series
-    )  # fmt: skip
+    issued = series.get((one.year, one.series), ())
     before = [day for number, day in issued if number < one.number]
     return before[-1] if before else issued[0][1] if issued else local(one.taken_at).date()
 
@@ -162,9 +177,11 @@ async def _went(ledger: Ledger, letters: Sequence[Letter]) -> dict[str, tuple[in
     of_hops = Message.hop_id.in_(first), Message.kind.in_(("letter", "bypass", "copy")), Message.state == "SENT"
     rows = await ledger.rows(select(Message.hop_id, number, at).where(*of_hops).group_by(Message.hop_id))
     found = {first[hop]: (int(copies), left) for hop, copies, left in rows}
-    own = {one.sha256: one.id for one in letters if one.id not in first.values()}
-    theirs = Message.campaign_id.in_({one.campaign_id for one in letters if one.id not in first.values()})
-    of_no_hop = Message.hop_id.is_(None) & Message.kind.in_(("replacement", "correction", "urge", "report", "copy"))
+    of_hops_first = set(first.values())
+    rest = [one for one in letters if one.id not in of_hops_first]
+    own = {one.sha256: one.id for one in rest}
+    theirs = Message.campaign_id.in_({one.campaign_id for one in rest})
+    of_no_hop = Message.hop_id.is_(None) & Message.kind.in_(("correction", "urge", "report", "copy"))
     kinds = of_no_hop | (Message.kind == "replacement")
     rows = await ledger.rows(
         select(Message.enclosures, Message.recipient, Message.sent_at).where(theirs, kinds, Message.state == "SENT")
@@ -196,13 +213,11 @@ def _directives(campaigns: Sequence[Campaign], year: int) -> list[tuple[Directiv
     return sorted(came, key=lambda pair: (int(pair[0].arrival_number or 0), pair[0].issued_on))
 
 
-async def _incoming(
-    _house: House, ledger: Ledger, campaigns: Sequence[Campaign], _issuer: str, year: int, _now: datetime
-) -> list[list[str]]:
+async def _incoming(asked: _Asked) -> list[list[str]]:
     rows = []
-    for one, campaign in _directives(campaigns, year):
-        unit = await _resolver(ledger, campaign)
-        handed = await ledger.first(
+    for one, campaign in _directives(asked.campaigns, asked.year):
+        unit = await _resolver(asked.ledger, campaign)
+        handed = await asked.ledger.first(
             select(func.min(Delivery.sent_at)).join(Hop, Hop.id == Delivery.hop_id).where(
                 Hop.campaign_id == campaign.id, Hop.parent_delivery_id.is_(None)
             )
@@ -216,11 +231,10 @@ async def _incoming(
     return rows
 
 
-async def _tracking(
-    _house: House, ledger: Ledger, campaigns: Sequence[Campaign], issuer: str, year: int, now: datetime
-) -> list[list[str]]:
+async def _tracking(asked: _Asked) -> list[list[str]]:
+    ledger, issuer, now = asked.ledger, asked.issuer, asked.now
     rows = []
-    for one, campaign in _directives(campaigns, year):
+    for one, campaign in _directives(asked.campaigns, asked.year):
         rows.append(
             [
                 one.arrival_number,
@@ -250,7 +264,7 @@ async def _term(ledger: Ledger, campaign: Campaign, issuer: str) -> str:
 async def _progress(ledger: Ledger, campaign: Campaign, now: datetime) -> str:
     total = (await results.results(ledger, campaign, now)).total
     said = [f"đã hoàn thành {total.counts['done']}/{total.asked} đơn vị"]
-    said += [f"{words} {total.counts[kind]}" for kind, words in results.SAYS.items() if total.counts[kind]]
+    said += [f"{words} {total.counts[kind]}" for kind, words in STILL_OPEN.items() if total.counts[kind]]
     if campaign.closed_at:
         said.append(f"kết thúc ngày {_day(campaign.closed_at)}")
     return "; ".join(said)

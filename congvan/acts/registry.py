@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 
 from congvan.house import House
+from congvan.rules.cascade import valid
 from congvan.rules.names import fold
-from congvan.rules.records import Contact, Organisation, Park, Register
+from congvan.rules.records import Organisation, Park, Register
 from congvan.store.ledger import Ledger, locked
 from congvan.store.office import BookChange
 from congvan.store.tables import OrganisationRow, ParkRow
@@ -113,13 +114,7 @@ async def park_names(ledger: Ledger) -> dict[str, str]:
     return {row.code: row.name for row in rows}
 
 
-def in_use(contact: Contact, day: date) -> bool:
-    """Whether this day lies in the time of a mailbox."""
-    begun = contact.valid_from is None or contact.valid_from <= day
-    return begun and (contact.valid_until is None or day <= contact.valid_until)
-
-
 def mailboxes(one: Organisation, day: date) -> list[str]:
     """The mailboxes that are valid on this day, in the order in which they are tried; none twice."""
-    valid = [contact for contact in one.contacts if in_use(contact, day)]
-    return list(dict.fromkeys(contact.email for contact in sorted(valid, key=lambda contact: contact.order)))
+    usable = [contact for contact in one.contacts if valid(contact, day)]
+    return list(dict.fromkeys(contact.email for contact in sorted(usable, key=lambda contact: contact.order)))

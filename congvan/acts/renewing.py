@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from congvan.acts import papers
 from congvan.acts.drafting import Draft, Instead, as_json, draft
 from congvan.acts.frozen import policy_of, rule_of
 from congvan.house import House
@@ -57,7 +58,7 @@ async def _hop_of(ledger: Ledger, letter: Letter) -> Hop | None:
     """The hop whose recipients a letter asks for an answer by its date; None: its date is no term of theirs."""
     if letter.hop_id is not None:
         return await ledger.get(Hop, letter.hop_id)
-    if letter.about is None or letter.kind in ("report", "correction", "urge"):
+    if not papers.replaces(letter):
         return None
     return await ledger.get(Hop, (await ledger.get(Letter, letter.about)).hop_id)
 

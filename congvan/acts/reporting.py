@@ -10,13 +10,14 @@ from sqlalchemy import select
 
 from congvan.acts import answers, papers, registry, results, wording
 from congvan.acts.frozen import cascade_of, plan_of
-from congvan.acts.results import SAYS, OpenOne, Results, Tally
+from congvan.acts.results import OpenOne, Results, Tally
 from congvan.acts.validity import who_signs
 from congvan.house import House
 from congvan.letters import numbering
 from congvan.letters.chart import answers_over_time
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.calendar import local
+from congvan.rules.labels import STILL_OPEN
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Letter, Seal
 
@@ -57,7 +58,7 @@ async def report_sheet(house: House, ledger: Ledger, campaign: Campaign, now: da
             "deadline": first.sheet["due_at"] if first else None,
             "as_of": now,
             "counts": found.total.as_dict(),
-            "says": {kind: SAYS[kind] for kind in SAYS if found.total.counts[kind]},
+            "says": {kind: STILL_OPEN[kind] for kind in STILL_OPEN if found.total.counts[kind]},
             "tables": [_groups(found), *(_reported(level) for level in levels)],
             "silent": [list(row) for row in _rows(found.open)] if in_text else [],
             "silent_columns": list(_OPEN_COLUMNS),
@@ -99,7 +100,7 @@ def _groups(found: Results) -> dict[str, Any]:
 
 
 def _group(tally: Tally) -> list[Any]:
-    open_ones = sum(tally.counts[kind] for kind in SAYS)
+    open_ones = sum(tally.counts[kind] for kind in STILL_OPEN)
     return [tally.name, tally.asked, tally.counts["done"], tally.late, open_ones]
 
 
@@ -125,7 +126,7 @@ def _rows(open_ones: Sequence[OpenOne]) -> list[tuple[str, ...]]:
     return [
         (
             str(number), one.name, one.park or "–",
-            SAYS[one.kind] + (f": {numbering.quoted(one.reason)}" if one.reason else ""), one.done or "–",
+            STILL_OPEN[one.kind] + (f": {numbering.quoted(one.reason)}" if one.reason else ""), one.done or "–",
         )
         for number, one in enumerate(open_ones, 1)
     ]  # fmt: skip

@@ -15,24 +15,16 @@ from congvan.acts import registry
 from congvan.acts.frozen import cascade_of
 from congvan.acts.officers import full_names
 from congvan.rules.calendar import local
+from congvan.rules.labels import STILL_OPEN
 from congvan.rules.protocol import State, answered, settled
 from congvan.rules.records import Settles
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop
 
-#: How an open obligation is spoken of.
-SAYS = {
-    "silent": "chưa xác nhận",
-    "partial": "đã tiếp nhận, chưa hoàn thành",
-    "undeliverable": "gửi không thành công",
-    "rejected": "từ chối tiếp nhận",
-    "not_sent": "chưa được gửi đến",
-}
-
 
 @dataclass(slots=True)
 class Tally:
-    """Recipients of one group, each in exactly one of: done, exempt, withdrawn, and the five of SAYS.
+    """Recipients of one group, each in exactly one of: done, exempt, withdrawn, and the five of STILL_OPEN.
 
     late: of those done, after their deadline.
     """
@@ -49,7 +41,7 @@ class Tally:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
-        kinds = ("done", *SAYS, "exempt", "withdrawn")
+        kinds = ("done", *STILL_OPEN, "exempt", "withdrawn")
         numbers = {kind: self.counts[kind] for kind in kinds}
         return {"name": self.name, "total": self.total, "asked": self.asked, "late": self.late, **numbers}
 
@@ -150,7 +142,7 @@ async def _open(ledger: Ledger, campaign: Campaign, parks: Mapping[str, str]) ->
             Delivery.state.not_in([State.EXEMPT, State.WITHDRAWN, State.COMPLETED]),
         )
     )
-    open_ones = [(row, kind) for row in rows if (kind := kind_of(State(row.state), Settles(row.settles))) in SAYS]
+    open_ones = [(row, kind) for row in rows if (kind := kind_of(State(row.state), Settles(row.settles))) in STILL_OPEN]
     hops = {hop.id: hop for hop in await ledger.all(select(Hop).where(Hop.campaign_id == campaign.id))}
     cases = await _cases(ledger, campaign)
     resent, rungs = await _tried(ledger, campaign), await _rungs(ledger, campaign)
@@ -163,7 +155,7 @@ async def _open(ledger: Ledger, campaign: Campaign, parks: Mapping[str, str]) ->
         )
         for row, kind in open_ones
     ]  # fmt: skip
-    order = {kind: number for number, kind in enumerate(SAYS)}
+    order = {kind: number for number, kind in enumerate(STILL_OPEN)}
     return sorted(found, key=lambda one: (order[one.kind], one.park, one.code))
 
 
@@ -210,5 +202,5 @@ def _done(
     told = [name for name in rungs[: max((case.rung for case in cases), default=0)] if name]
     if told:
         said.append(f"đã báo cáo {', '.join(told)}")
-    said += [f"{officers.get(case.claimed_by, case.claimed_by)} đang xử lý" for case in cases if case.claimed_by]
+    said += [f"{officers[case.claimed_by]} đang xử lý" for case in cases if case.claimed_by]
     return "; ".join(dict.fromkeys(said))

@@ -9,14 +9,10 @@ from congvan.acts import registry
 from congvan.acts.frozen import cascade_of
 from congvan.errors import ActRefused, Fault, NotFound
 from congvan.letters.numbering import short_day
+from congvan.rules.cascade import valid
 from congvan.rules.records import CampaignPlan, Cascade, Organisation, Person, Register
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign
-
-
-def valid(one: Person | Organisation, day: date) -> bool:
-    """Whether this day lies within its dates; both are inclusive, open where they are None."""
-    return (one.valid_from is None or one.valid_from <= day) and (one.valid_until is None or day <= one.valid_until)
 
 
 def outside(

@@ -15,6 +15,7 @@ from congvan.house import House
 from congvan.links import Link
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Issue, Organisation, Settles
+from congvan.rules.uploads import PDF
 from congvan.store.ledger import Ledger
 from congvan.store.tables import (
     Campaign,
@@ -201,7 +202,7 @@ async def _prepared(ledger: Ledger, delivery: Delivery) -> tuple[Enclosed, ...]:
     letter = await ledger.find(Letter, hop.letter_id) if hop and hop.letter_id else None
     if letter is None or letter.sha256 is None:
         return ()
-    return (Enclosed(letters.file_name(letter), letter.sha256, letters.PDF, 0),)
+    return (Enclosed(letters.file_name(letter), letter.sha256, PDF, 0),)
 
 
 async def _branch(ledger: Ledger, campaign: Campaign, delivery: Delivery) -> Branch | None:

@@ -10,13 +10,12 @@ from congvan.commands import given
 from congvan.commands.headings import part
 from congvan.commands.session import opened
 from congvan.commands.show import as_json, table
+from congvan.rules.labels import ROLES
 
 if TYPE_CHECKING:
     from congvan.acts.accounts import Account
 
 app = part("operator", "Tài khoản của trang cán bộ: mở, liệt kê, đặt mật khẩu, khóa, mở lại.")
-
-_ROLES = {"viewer": "Người xem", "operator": "Chuyên viên", "leader": "Lãnh đạo"}
 
 
 @app.command
@@ -69,7 +68,7 @@ async def list_(*, json: bool = False) -> None:
         return
     states = {"open": "", "disabled": "đã khóa", "locked": "tạm khóa do sai mật khẩu"}
     rows = [
-        [one.name, one.full_name, _ROLES[one.role.value], one.email, states[_state(one.disabled, one.locked)]]
+        [one.name, one.full_name, ROLES[one.role.value], one.email, states[_state(one.disabled, one.locked)]]
         for one in found
     ]
     table(["Tên", "Họ tên", "Vai trò", "Hộp thư", ""], rows)

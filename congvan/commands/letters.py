@@ -12,7 +12,7 @@ from congvan.commands.session import opened
 from congvan.commands.show import as_json, table
 from congvan.commands.synopsis import said_of
 from congvan.errors import ActRefused
-from congvan.rules.labels import LETTER_KINDS, LETTER_STATES
+from congvan.rules.labels import LETTER_STATES, letter_kind
 
 if TYPE_CHECKING:
     from congvan.house import House
@@ -45,7 +45,7 @@ async def letters(campaign: str, /, *, json: bool = False) -> None:
         ["Mã", "Đơn vị", "Loại", "Tình trạng", "Số, ký hiệu", "Ngày", "Đang chờ"],
         [
             [
-                one["id"], one["issuer"], LETTER_KINDS.get(one["kind"], "Công văn"),
+                one["id"], one["issuer"], letter_kind(one["kind"]),
                 LETTER_STATES.get(one["state"], one["state"]), one["number"], one["date"], one["awaits"],
             ]
             for one in found

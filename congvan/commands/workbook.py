@@ -10,9 +10,8 @@ from typing import Any
 import xlsxwriter
 
 from congvan.acts import answers
-from congvan.acts.results import SAYS
 from congvan.commands.show import moment
-from congvan.rules.labels import CHANNELS, DELIVERY_STATES
+from congvan.rules.labels import CHANNELS, DELIVERY_STATES, STILL_OPEN
 
 _RECIPIENTS = (
     ("code", "Mã", 22), ("name", "Tổ chức", 44), ("park", "Khu công nghiệp", 26), ("issuer", "Đơn vị chuyển", 16),
@@ -53,7 +52,7 @@ def workbook(data: Mapping[str, Any], parks: Mapping[str, str]) -> bytes:
     _fill(book.add_worksheet("Nơi nhận"), _RECIPIENTS, recipients, head, cell)
     _fill(book.add_worksheet("Đơn vị chuyển"), _BRANCHES, data["branches"], head, cell)
     _fill(book.add_worksheet("Theo khu và nhóm"), _GROUPS, data["groups"], head, cell)
-    still = [{**one, "kind": SAYS[one["kind"]], "due_at": moment(one["due_at"])} for one in data["open"]]
+    still = [{**one, "kind": STILL_OPEN[one["kind"]], "due_at": moment(one["due_at"])} for one in data["open"]]
     _fill(book.add_worksheet("Chưa hoàn thành"), _OPEN, still, head, cell)
     for level in data["figures"]:
         _figures(book, level, data, head, cell)

@@ -19,7 +19,7 @@ from congvan.letters import numbering
 from congvan.letters.press import Rendered
 from congvan.letters.sheet import Sheet
 from congvan.letters.upload import Upload
-from congvan.rules.names import padded
+from congvan.rules.records import padded
 
 #: How many words stand before a difference, so that it can be found on the page.
 _BEFORE = 4

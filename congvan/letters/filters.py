@@ -12,6 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 
 from congvan.letters import numbering
+from congvan.rules.labels import letter_name
 
 #: The deadline's place in a plan's text, written in any of the ways that people try.
 DEADLINE = re.compile(r"\{\{\s*deadline\s*\}\}|\{\s*deadline\s*\}")
@@ -48,6 +49,11 @@ def code(document: Mapping[str, Any] | None) -> str:
         str(document.get("notation") or document.get("symbol") or ""),
         abbreviation=str(document.get("abbreviation") or ""),
     )
+
+
+def kind(document: Mapping[str, Any]) -> str:
+    """What a document is cited as; a công văn where a sheet from before there was the field does not say."""
+    return document.get("kind") or letter_name("")
 
 
 @jinja2.pass_context
@@ -117,6 +123,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "long_day": long_day,
     "moment": moment,
     "code": code,
+    "kind": kind,
     "words": words,
     "block": block,
     "go_on": go_on,

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 
-from congvan.rules.names import padded
-from congvan.rules.records import NUMBER, Urgency
+from congvan.rules.records import NUMBER, Urgency, padded
 
 #: Vietnam keeps UTC+7 all year; a letter never speaks of another zone.
 VIETNAM = timezone(timedelta(hours=7), "ICT")

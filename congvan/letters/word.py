@@ -26,7 +26,6 @@ TEMPLATE = "word/letter.docx"
 _MARK = "\ue000"
 #: What python-docx takes for a property of the file; a trích yếu may have 500 characters.
 _LONGEST_PROPERTY = 255
-MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
 def document(press: Press, sheet: Sheet, template: Path | None = None) -> bytes:
@@ -48,9 +47,9 @@ def document(press: Press, sheet: Sheet, template: Path | None = None) -> bytes:
     made.render(context, jinja_env=SandboxedEnvironment(autoescape=True))
     page = frame["profile"]["page"]
     _draw(made.docx, press, sheet.images, width_mm(page))
-    tables = [Table(one["widths"], one["spans"], width_mm(page)) for one in context["body"] if one["kind"] == "table"]
+    tables = [Table(one["widths"], width_mm(page), one["spans"]) for one in context["body"] if one["kind"] == "table"]
     for part in frame["appendices"]:
-        tables.append(Table(part["widths"], room_mm=width_mm(page, landscape=part["landscape"])))
+        tables.append(Table(part["widths"], width_mm(page, landscape=part["landscape"])))
     fit(made.docx, tables)
     sections(made.docx, [part["landscape"] for part in frame["appendices"]])
     core = made.docx.core_properties

@@ -24,8 +24,8 @@ class Table:
     """
 
     widths: Sequence[str]
+    room_mm: float
     spans: Sequence[Sequence[int]] = ()
-    room_mm: float = 0
 
 
 def width_mm(page: Mapping[str, float], *, landscape: bool = False) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +10,7 @@ from congvan.errors import LetterRefused
 from congvan.mail.address import parse_address
 from congvan.mail.message import Payload, Pieces
 from congvan.mail.replies import Verdict
+from congvan.rules.names import without_illegible
 
 
 class Witness(Protocol):
@@ -80,7 +80,7 @@ class Outcome:
     unknown      the final dot left and no reply came: the server may have it.
 
     code: of the reply that decided, None where none came. reply: the server's words, or the reason here, without
-    control characters and halves of letters: a database that refuses its words would never learn of the outcome.
+    what is illegible: a database that refuses its words would never learn of the outcome.
     slow_down: the server asked for fewer messages; give the next round time.
     """
 
@@ -91,6 +91,4 @@ class Outcome:
     slow_down: bool = False
 
     def __post_init__(self) -> None:
-        if not self.reply.isprintable():
-            kept = (ch for ch in self.reply if ch == "\n" or unicodedata.category(ch) not in ("Cc", "Cs"))
-            object.__setattr__(self, "reply", "".join(kept))
+        object.__setattr__(self, "reply", without_illegible(self.reply))

@@ -18,11 +18,12 @@ from congvan.acts import views
 from congvan.errors import LinkExpired, LinkInvalid, LinkRevoked, NotFound, NothingInstalled
 from congvan.house import Carrier, House
 from congvan.house import carrier as smtp_carrier
+from congvan.links import OFFICE
 from congvan.portal import metrics, office
 from congvan.portal.desk import Desk
 from congvan.portal.guard import AccessLog, BodyCap, Forms, NoNul, Refused, SecureHeaders, TooLarge, secure_headers
 from congvan.portal.mailbox import MailPages
-from congvan.portal.office.counter import shown
+from congvan.portal.office.counter import office_page
 from congvan.portal.pages import Pages
 from congvan.portal.recipient import RecipientPages
 from congvan.portal.throttle import Allowance, Throttle, TooManyRequests
@@ -84,7 +85,7 @@ def _common(desk: Desk) -> list[Route]:
     async def status(request: Request) -> Response:
         if not desk.house.settings.demo:
             # Who stands where is for operators; a demonstration shows it to everybody.
-            return RedirectResponse(desk.pages.url(office.BASE), 303)
+            return RedirectResponse(desk.pages.url(OFFICE), 303)
         await desk.throttle.request(request.client.host if request.client else None, post=False)
         campaigns = await views.overview(desk.house)
         now = await desk.house.clock.now()
@@ -117,9 +118,9 @@ def _handlers(desk: Desk, https: bool) -> dict[Any, Handler]:
     """One clear page for each thing that can be wrong; what is unknown looks the same, whatever it was."""
 
     def wrong(request: Request, stem: str, status: int, headers: Mapping[str, str] | None) -> Response:
-        if request.url.path.strip("/").partition("/")[0] == office.BASE:
+        if request.url.path.strip("/").partition("/")[0] == OFFICE:
             # Whoever works here has followed no link in a mail.
-            return shown(desk, "wrong.html", status, headers, stem=stem)
+            return office_page(desk, "wrong.html", status, headers, stem=stem)
         return desk.page(request, "wrong.html", status, headers, stem=stem)
 
     def says(stem: str, status: int) -> Handler:

@@ -51,7 +51,7 @@ def value_of(cell: Cell, column: Column) -> Value:
         return None
     if column.holds is not Holds.CODES:
         text = one_line(text)
-    if column.field == "tax_code" and _SHORT_TAX_CODE.fullmatch(text):
+    if column.holds is Holds.TAX_CODE and _SHORT_TAX_CODE.fullmatch(text):
         return f"0{text}"
     match column.holds:
         case Holds.DATE:
@@ -79,7 +79,7 @@ def _text(cell: Cell, column: Column) -> str:
 def _digits(number: float, column: Column) -> str:
     """A number as it was typed: spreadsheets keep 1 as 1.0, and drop the 0 or the + before a telephone number."""
     text = str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
-    if column.field == "tax_code" and not text.isdigit():
+    if column.holds is Holds.TAX_CODE and not text.isdigit():
         raise BadCell(f"«{text}» không phải là mã số thuế", "đặt định dạng ô là văn bản rồi gõ lại giá trị")
     if column.holds is not Holds.PHONE or not text.isdigit():
         return text

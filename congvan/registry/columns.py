@@ -23,6 +23,7 @@ class Holds(StrEnum):
     NUMBER = "number"
     EMAIL = "email"
     PHONE = "phone"
+    TAX_CODE = "tax code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ ORGANISATIONS = Kind(
             example="VIDU-KCN",
         ),
         Column("Nhóm ngành", "segments", "Mã nhóm; nhiều nhóm cách nhau bằng dấu ;", Holds.CODES, also=("Ngành",)),
-        Column("Mã số thuế", "tax_code", "Định dạng ô là văn bản để giữ số 0 ở đầu", also=("MST",)),
+        Column("Mã số thuế", "tax_code", "Định dạng ô là văn bản để giữ số 0 ở đầu", Holds.TAX_CODE, also=("MST",)),
         Column("Địa chỉ", "address", "Địa chỉ trụ sở", width=36),
         Column("Địa danh", "place", "Địa danh ghi trên văn bản của tổ chức"),
         Column(

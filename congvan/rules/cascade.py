@@ -14,6 +14,7 @@ from congvan.rules.records import (
     Contact,
     HopRule,
     Organisation,
+    Person,
     Policy,
     Recipients,
     Register,
@@ -135,7 +136,7 @@ def resolved(audience: Audience, register: Register) -> Audience:
     return audience.model_copy(update={"parks": tuple(sorted({*audience.parks, *inside})), "zones": ()})
 
 
-def valid(one: Organisation | Contact, day: date) -> bool:
+def valid(one: Organisation | Person | Contact, day: date) -> bool:
     """Whether this day lies within its dates; both are inclusive, open where they are None."""
     return (one.valid_from is None or one.valid_from <= day) and (one.valid_until is None or day <= one.valid_until)
 

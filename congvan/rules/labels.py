@@ -54,11 +54,11 @@ EVENTS = {
     "reached_by_issuer": "Đơn vị chuyển đã gửi", "copied": "Gửi để biết",
     "segment_confirmed": "Xác nhận nội dung áp dụng riêng", "contact_proposed": "Đề nghị đổi đầu mối",
     "asked_to_be_left_out": "Đề nghị không áp dụng", "request_decided": "Đã quyết định đề nghị",
-    "already_settled": "Đã xong từ trước", "noted": "Ghi chú", "sent": "Đã gửi", "refused": "Bị trả lại",
+    "already_settled": "Đã xong từ trước", "noted": "Ghi chú", "sent": "Đã gửi", "refused": "Gửi không thành công",
     "arrived": "Đã đến", "acknowledged": "Đã tiếp nhận", "started": "Đang xử lý", "forwarded": "Đã chuyển tiếp",
     "completed": "Hoàn thành", "rejected": "Từ chối tiếp nhận", "readdressed": "Gửi lại", "withdrawn": "Thu hồi",
     "exempted": "Miễn báo cáo", "recalled": "Thu hồi văn bản", "replaced": "Văn bản thay thế",
-    "joined": "Bổ sung vào đợt", "paused": "Tạm dừng, ngừng tính thời hạn", "moved": "Dời thời hạn",
+    "joined": "Bổ sung vào đợt", "paused": "Tạm dừng, ngừng tính thời hạn", "moved": "Lùi thời hạn",
     "letter_recalled": "Thu hồi văn bản", "letter_replaced": "Thay thế văn bản",
     "letter_corrected": "Đính chính văn bản", "recall_agreed": "Đồng ý thu hồi",
     "recall_refused": "Không đồng ý thu hồi", "next_mailbox": "Gửi đến hộp thư kế tiếp", "decided": "Đã quyết định",
@@ -68,7 +68,7 @@ EVENTS = {
 #: Letters as documents: what each is cited as. Any other, also one of an authority's own, is a công văn.
 _LETTERS = {"dispatch": "Công điện", "report": "Báo cáo"}
 #: The same in a list, told apart.
-LETTER_KINDS = _LETTERS | {
+_LETTER_KINDS = _LETTERS | {
     "slip": "Phiếu giải quyết văn bản đến", "urge": "Công văn đôn đốc", "correction": "Công văn đính chính",
 }  # fmt: skip
 
@@ -103,12 +103,33 @@ CASES = {
     "undeliverable": "Gửi không thành công",
     "rejected": "Từ chối tiếp nhận, trả lại",
 }
+#: How an obligation is spoken of that is still open, in the order in which a report lists them.
+STILL_OPEN = {
+    "silent": "chưa xác nhận",
+    "partial": "đã tiếp nhận, chưa hoàn thành",
+    "undeliverable": "gửi không thành công",
+    "rejected": "từ chối tiếp nhận",
+    "not_sent": "chưa được gửi đến",
+}
 REQUESTS = {
     "contact": "Đề nghị đổi đầu mối", "not_us": "Báo hộp thư không phải của đơn vị",
     "not_applicable": "Đề nghị không áp dụng văn bản",
 }  # fmt: skip
 
+#: What an account of the officers' pages may do.
+ROLES = {"viewer": "Người xem", "operator": "Chuyên viên", "leader": "Lãnh đạo"}
+
+
+def within(said: str) -> str:
+    """A label within a line of text: "Đã gửi" as "đã gửi"."""
+    return said[:1].lower() + said[1:]
+
 
 def letter_name(kind: str) -> str:
     """What a letter of this kind is cited as: "Công văn", "Công điện"."""
     return _LETTERS.get(kind, "Công văn")
+
+
+def letter_kind(kind: str) -> str:
+    """What a letter of this kind is called in a list of letters: "Công văn", "Công văn đôn đốc"."""
+    return _LETTER_KINDS.get(kind, letter_name(kind))

@@ -23,6 +23,11 @@ def illegible(text: str) -> str:
     return f"U+{ord(found[0]):04X}" if found else ""
 
 
+def without_illegible(text: str) -> str:
+    """The text without such characters."""
+    return _ILLEGIBLE.sub("", text)
+
+
 def composed(text: str, longest: int) -> str:
     """The text in NFC, cut where no more than the longest could be left of it.
 
@@ -45,14 +50,6 @@ def _few_marks(text: str) -> Iterator[str]:
 def one_line(text: str) -> str:
     """The text with single blanks: a line break that Alt+Enter put into a cell is no part of a name."""
     return " ".join(text.split())
-
-
-def padded(number: str) -> str:
-    """A number below 10 gets a leading zero: "5" → "05" (NĐ 30/2020 Phụ lục I, mục II.3); letters after it stay."""
-    digits = re.match(r"\d+", number)
-    if digits is None:
-        return number
-    return f"{int(digits[0]):02d}{number[digits.end() :]}"
 
 
 # A sheet's headings are asked about for every kind of table and every delimiter that it might have.

@@ -16,7 +16,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from congvan.rules.names import one_line, padded
+from congvan.rules.names import one_line
 from congvan.rules.requirements import Question
 
 
@@ -303,6 +303,14 @@ class Cascade(Record):
 NUMBER = r"^0{0,5}[1-9][0-9]{0,5}[a-zđ]?$"
 #: Ký hiệu: capitals at first, small letters as in TTr, QyĐ (NĐ 30/2020 Phụ lục III), TTg, TƯ.
 NOTATION = r"^[A-ZÂĂĐÊÔƠƯ][A-ZÂĂĐÊÔƠƯa-zâăđêôơư0-9&._/()-]*$"
+
+
+def padded(number: str) -> str:
+    """A number below 10 gets a leading zero: "5" → "05" (NĐ 30/2020 Phụ lục I, mục II.3); letters after it stay."""
+    digits = re.match(r"\d+", number)
+    if digits is None:
+        return number
+    return f"{int(digits[0]):02d}{number[digits.end() :]}"
 
 
 class Directive(Record):

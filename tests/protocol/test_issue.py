@@ -26,7 +26,7 @@ from congvan.rules.records import Contact, Person
 from congvan.store.tables import EventRow, File, Letter
 from tests.conftest import at
 from tests.protocol import test_letters_kinds as kinds
-from tests.protocol.world import PLAN, Town, register
+from tests.protocol.world import CASCADE, PLAN, Town, register
 from tests.signing import SIGNER, redrawn, remarked, saved_again, scanned, signed, timed
 
 TODAY = date(2023, 12, 1)
@@ -592,6 +592,17 @@ def test_number_and_date_that_the_signing_tool_stamped_are_read_too() -> None:
 
 
 # ------------------------------------------------------------------------------------ who has it in hand
+
+
+async def test_who_is_to_issue_a_dispatch_is_asked_for_one(town: Town, tmp_path: Path) -> None:
+    hops = tuple(
+        hop.model_copy(update={"template": "dispatch"}) if hop.issuer == "board" else hop for hop in CASCADE.hops
+    )
+    letter = await go_live(town, tmp_path, cascade=CASCADE.model_copy(update={"hops": hops}))
+    assert letter.kind == "dispatch"
+    await town.until("2023-12-05", "07:30")
+    (asked,) = [str(mail["Subject"]) for _to, mail in town.postbox.sent if "chờ ban hành" in str(mail["Subject"])]
+    assert asked.startswith("Văn bản chờ ban hành: Công điện ")
 
 
 async def test_a_letter_that_waits_is_chased_at_the_clerk_then_the_unit_then_the_head_of_the_office(

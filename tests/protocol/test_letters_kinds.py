@@ -338,6 +338,13 @@ def test_a_dispatch_is_cited_as_one_in_mails_and_in_later_letters() -> None:
     assert "đã có Công điện số" in printed
 
 
+def test_a_letter_whose_sheet_does_not_say_its_kind_is_cited_as_a_cong_van() -> None:
+    urged = urge()
+    cited = {name: value for name, value in urged.context["forwarded"].items() if name != "kind"}
+    printed = text_of(PRESS.render(urged.model_copy(update={"context": urged.context | {"forwarded": cited}})).pdf)
+    assert "đã có Công văn số" in printed
+
+
 def test_another_authority_brings_its_own_words_and_a_new_kind_without_code(tmp_path: Path) -> None:
     (tmp_path / "commune.html").write_text(
         '{#-\nframe: authority\ntitle: GIẤY MỜI\nsubject: "họp {{ topic }}"\n-#}\n<p>Mời họp {{ topic }}./.</p>',

@@ -90,9 +90,17 @@ def test_each_state_is_called_in_vietnamese_as_the_pages_call_it() -> None:
 def test_everything_that_stands_in_a_log_or_leaves_by_mail_has_a_name_for_people() -> None:
     assert {*Event, *Fact} <= labels.EVENTS.keys()
     assert set(STEMS.values()) <= labels.MAIL_KINDS.keys()
-    for name in ("EVENTS", "MAIL_KINDS", "INCOMING", "OUTCOMES", "MAIL_STATES", "CASES", "REQUESTS", "ACTORS"):
+    tables = "EVENTS MAIL_KINDS INCOMING OUTCOMES MAIL_STATES CASES STILL_OPEN REQUESTS ACTORS ROLES"
+    for name in tables.split():
         named = getattr(labels, name)
         assert all(said and "_" not in said for said in named.values()), name
+
+
+def test_what_a_letter_came_to_is_called_the_same_in_a_log_and_in_a_report() -> None:
+    for event, state in ((Event.REFUSED, State.UNDELIVERABLE), (Event.REJECTED, State.REJECTED)):
+        assert labels.EVENTS[event] == labels.DELIVERY_STATES[state]
+        assert labels.STILL_OPEN[state.lower()] == labels.within(labels.DELIVERY_STATES[state])
+    assert labels.EVENTS[Event.ARRIVED] == labels.DELIVERY_STATES[State.DELIVERED]
 
 
 def test_each_event_names_the_act_that_says_it_and_the_act_is_there() -> None:

@@ -131,6 +131,16 @@ async def test_the_department_is_told_of_everybody_in_one_mail_with_one_workbook
     assert book["Gửi không thành công"][1:] == []
 
 
+async def test_the_workbook_says_what_was_done_in_the_words_of_the_log(town: Town) -> None:
+    town.postbox = Postbox(refuses(address("INV-B")))
+    await sent_out(town, hour="09:00")
+    await town.until("2023-12-12")
+    first, last = (sheets(mail) for mail in town.postbox.to(address("QHXD"))[-2:])
+    done = {row[2]: row[-1] for row in first["Gửi không thành công"] + last["Quá hạn chưa xác nhận"]}
+    assert done["8184-INV-B"] == "01/12 gửi không thành công"
+    assert done["8184-VP"] == "01/12 đã gửi; 06/12 nhắc việc; 08/12 nhắc việc; 11/12 nhắc việc; 11/12 báo cáo lên trên"
+
+
 async def test_a_long_digest_lists_the_first_in_the_mail_and_everybody_in_the_workbook(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:

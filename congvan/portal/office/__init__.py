@@ -9,9 +9,9 @@ from starlette.routing import Route
 from congvan.house import Carrier
 from congvan.portal.desk import Desk
 from congvan.portal.office import book, bulk, campaigns, decisions, delivery, export, letters, plans, sign_in
-from congvan.portal.office.counter import BASE, Counter
+from congvan.portal.office.counter import Counter
 
-__all__ = ["BASE", "routes"]
+__all__ = ["routes"]
 
 
 def routes(desk: Desk, carrier: Callable[[], Carrier]) -> list[Route]:

@@ -17,13 +17,13 @@ from congvan.acts.accounts import Account, Role
 from congvan.acts.officers import full_names
 from congvan.acts.progress import Progress
 from congvan.house import Carrier, House
+from congvan.links import OFFICE
 from congvan.portal import forms
 from congvan.portal.desk import Desk
 from congvan.portal.office.saying import Refusals
 from congvan.rules.requirements import MOST_FILES
 from congvan.rules.uploads import Upload, upload
 
-BASE = "office"
 #: A form's text fields and files, at most; of a report one for each field of the plan, and what it rests on.
 _MOST_FIELDS, _MOST_FILES = 200, MOST_FILES + 1
 _LONGEST = 4_000
@@ -67,7 +67,7 @@ class Seat:
     request: Request
     account: Account
     form_token: str
-    #: Full names by the names of accounts.
+    #: As `full_names` gives them.
     officers: Mapping[str, str]
 
     @property
@@ -77,7 +77,7 @@ class Seat:
 
     def named(self, by: str | None) -> str:
         """Who did something, as people read of it: the full name where it is an account's."""
-        return self.officers.get(by, by) if by else ""
+        return self.officers[by or ""]
 
     @property
     def done(self) -> str:
@@ -133,7 +133,7 @@ class Counter:
                 return self._to_sign_in(request, request.url.path)
             return await handler(seat) if seat.account.role.may(role) else self.not_allowed(seat)
 
-        return Route(f"/{BASE}{path}", guarded, methods=["GET"])
+        return Route(f"/{OFFICE}{path}", guarded, methods=["GET"])
 
     def act(self, path: str, handler: Act, role: Role = Role.OPERATOR) -> Route:
         """A POST route: the session and the role are looked at before a body is read, then the form's token."""
@@ -152,7 +152,7 @@ class Counter:
             self.recent.clear()
             return await handler(seat, sent)
 
-        return Route(f"/{BASE}{path}", guarded, methods=["POST"])
+        return Route(f"/{OFFICE}{path}", guarded, methods=["POST"])
 
     async def _seat(self, request: Request, *, post: bool = False) -> Seat | None:
         await self.desk.throttle.request(address(request), post=post)
@@ -180,11 +180,11 @@ class Counter:
 
     def page(self, seat: Seat, name: str, status: int = 200, /, **values: Any) -> Response:
         """A page for whoever is signed in."""
-        return shown(self.desk, name, status, **{"seat": seat, **values})
+        return office_page(self.desk, name, status, **{"seat": seat, **values})
 
     def outside(self, name: str, status: int = 200, /, **values: Any) -> Response:
         """A page for somebody who is not signed in."""
-        return shown(self.desk, name, status, **values)
+        return office_page(self.desk, name, status, **values)
 
     def to(self, *parts: str, **query: str | int) -> Response:
         """303 to a page of ours: reloading it repeats nothing."""
@@ -204,17 +204,17 @@ class Counter:
         return self.to("sign-in", next=onward)
 
 
-def shown(
+def office_page(
     desk: Desk, name: str, status: int = 200, headers: Mapping[str, str] | None = None, /, **values: Any
 ) -> Response:
-    """A page of the operators'. seat: of whoever is signed in; without one, or where that is not known, there is
-    none."""
+    """A page of the operators'. Without `seat` it is for somebody who is not signed in, or of whom that is not
+    known."""
     tools = {"seat": None, "office": partial(_url, desk), "style2": desk.pages.office_style_url}
     return desk.pages.response(f"office/{name}", "vi", {**tools, **values}, status, headers)
 
 
 def _url(desk: Desk, /, *parts: str, **query: str | int) -> str:
-    return desk.pages.url(BASE, *parts, **query)  # type: ignore[arg-type]
+    return desk.pages.url(OFFICE, *parts, **query)  # type: ignore[arg-type]
 
 
 async def read(form: FormData) -> Sent:

@@ -11,7 +11,8 @@ from starlette.routing import Route
 from congvan.acts import accounts
 from congvan.commands import given
 from congvan.errors import CongvanError
-from congvan.portal.office.counter import BASE, Counter, Seat, Sent, address, read
+from congvan.links import OFFICE
+from congvan.portal.office.counter import Counter, Seat, Sent, address, read
 from congvan.portal.throttle import network
 
 #: Where a sign-in may lead on to: a path of these pages, without anything a browser could take for a host.
@@ -28,8 +29,8 @@ class SignIn:
     def routes(self) -> list[Route]:
         """Signing in needs no session; signing out ends one."""
         return [
-            Route(f"/{BASE}/sign-in", self.show, methods=["GET"]),
-            Route(f"/{BASE}/sign-in", self.enter, methods=["POST"]),
+            Route(f"/{OFFICE}/sign-in", self.show, methods=["GET"]),
+            Route(f"/{OFFICE}/sign-in", self.enter, methods=["POST"]),
             self._counter.act("/sign-out", self.leave, accounts.Role.VIEWER),
             self._counter.look("/account", self.account),
             self._counter.act("/account", self.change, accounts.Role.VIEWER),
