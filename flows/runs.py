@@ -75,17 +75,25 @@ class Runs:
                 # It was launched from a form, and the run of that form is its page.
                 await self.client.delete_flow_run(UUID(made))
         elif run.state == "CLOSED":
-            for hop in await prefect_runs.unsettled_hops(self.house, run.id):
-                await self._show_page(hop)
-                if not hop.leased:
-                    await self.show(hop.id, hop.wake_at)
-            try:
-                await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
-            except ObjectNotFound:
-                # Deleted in Prefect: it is made again.
-                await prefect_runs.remember_run(self.house, "campaign", run.id, None)
-            else:
-                await prefect_runs.campaign_shown(self.house, run.id, run.seq)
+            await self._close(run, UUID(run.run_id))
+
+    async def _close(self, run: prefect_runs.RunOf, page: UUID) -> None:
+        """End the runs and the pages of a closed campaign: those of its hops by few calls, and its own when none of
+        them is at work any more, so that whatever a turn has left behind ends too."""
+        hops = await prefect_runs.unsettled_hops(self.house, run.id)
+        if any(hop.leased for hop in hops):
+            return
+        over = [key for hop in hops if states.ended(hop) for key in (hop.run_id, hop.page_id) if key]
+        for start in range(0, len(over), board.STATE_BATCH):
+            some = over[start : start + board.STATE_BATCH]
+            await board.move(self.client, some, StateType.COMPLETED, "Closed", self.house.clock.wall())
+        try:
+            await self.client.set_flow_run_state(page, Completed(name="Closed"), force=True)
+        except ObjectNotFound:
+            # Deleted in Prefect: it is made again.
+            await prefect_runs.remember_run(self.house, "campaign", run.id, None)
+        else:
+            await prefect_runs.campaign_shown(self.house, run.id, run.seq)
 
     # ------------------------------------------------------------ hops
 

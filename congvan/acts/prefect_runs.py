@@ -78,10 +78,11 @@ async def open_hops(house: House) -> list[RunOf]:
 
 
 async def unsettled_hops(house: House, campaign_id: str) -> list[RunOf]:
-    """The hops of a campaign that have runs which have not ended."""
+    """The hops of a campaign whose runs or pages have not ended."""
+    has_one = Hop.run_id.is_not(None) | Hop.page_id.is_not(None)
+    theirs = select(Hop).where(Hop.campaign_id == campaign_id, Hop.state != "SETTLED", has_one).order_by(Hop.ordinal)
     async with house.store.view() as ledger:
-        theirs = Hop.campaign_id == campaign_id, Hop.state != "SETTLED", Hop.run_id.is_not(None)
-        return await _hop_runs(house, ledger, await ledger.all(select(Hop).where(*theirs).order_by(Hop.ordinal)))
+        return await _hop_runs(house, ledger, await ledger.all(theirs))
 
 
 async def hop_shown(house: House, hop_id: str, seq: int) -> None:

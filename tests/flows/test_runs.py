@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from sqlalchemy import select
 
@@ -117,6 +117,11 @@ class Prefect:
             self.keys[json["idempotency_key"]] = found["id"] = made
         elif path == "/flow_runs/bulk_delete":
             found["deleted"] = [key for key in json["flow_runs"]["id"]["any_"] if self.runs.pop(key, None)]
+        elif path == "/flow_runs/bulk_set_state":
+            put = [key for key in json["flow_runs"]["id"]["any_"] if key in self.runs]
+            for key in put:
+                self.runs[key].state = State(type=json["state"]["type"], name=json["state"]["name"])
+            found["results"] = [{"flow_run_id": key, "status": "ACCEPT"} for key in put]
         if self.lost:
             self.lost -= 1
             raise httpx.ReadTimeout("played by the test")
@@ -222,6 +227,42 @@ async def test_a_campaign_that_is_closed_leaves_no_hop_asleep_for_ever(
     assert [prefect.runs[keys[hop.id]].state.name for hop in (opened, waiting)] == ["Closed", "Closed"]
     assert prefect.runs[keys[due.id]].state.type is StateType.SCHEDULED, "its company may still pass the letter on"
     assert (await prefect_runs.unfinished_campaigns(house), await prefect_runs.open_hops(house)) == ([], [])
+
+
+async def test_a_campaign_that_is_closed_while_a_turn_is_under_way_ends_all_its_runs_when_that_has_ended(
+    house: House, town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    """One that had been killed took a place of its queue for ever, and one that set its sleep slept for thirty days."""
+    await town.until("2023-12-01", "10:00")
+    wall = town.clock.wall()
+    page = prefect.made(StateType.RUNNING, wall)
+    await put(town, Campaign, run_id=page, board_seq=2, board_seen=1, **CLOSED)
+    hop = await town.hop("UBND-HP")
+    at_work = prefect.made(StateType.RUNNING, wall)
+    await put(town, Hop, page_id=None, board_seen=Hop.board_seq)
+    await put(town, Hop, Hop.id == hop.id, run_id=at_work, lease_until=wall + house.lease)
+    await runs.campaigns()
+    assert [prefect.runs[key].state.type for key in (page, at_work)] == [StateType.RUNNING] * 2
+    town.clock.forward(seconds=house.lease.total_seconds() + 1)
+    await runs.campaigns()
+    assert {prefect.runs[key].state.name for key in (page, at_work)} == {"Closed"}
+    assert await prefect_runs.unfinished_campaigns(house) == []
+
+
+async def test_the_hops_of_a_closed_campaign_end_by_few_calls_also_those_of_which_only_the_page_is_left(
+    town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    wall = town.clock.wall()
+    await put(town, Campaign, run_id=prefect.made(StateType.RUNNING, wall), board_seq=2, board_seen=1, **CLOSED)
+    hops = await town.all(Hop)
+    for number, hop in enumerate(hops):
+        run = prefect.made(StateType.SCHEDULED, wall) if number else None
+        page = prefect.made(StateType.RUNNING, wall)
+        await put(town, Hop, Hop.id == hop.id, run_id=run, page_id=page, wake_at=None, board_seen=Hop.board_seq)
+    await runs.campaigns()
+    assert {run.state.name for run in prefect.runs.values()} == {"Closed"}
+    assert len(prefect.posted) == 1
 
 
 # ------------------------------------------------------------------------------------ what pages show
