@@ -20,6 +20,7 @@ from congvan.acts import board as board_acts
 from congvan.acts import campaigns, hops, notices, pausing, prefect_runs, waking
 from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, Hop, Note
+from flows import left_behind
 from flows.left_behind import end_left_behind
 from flows.registered import FLOWS, Deployments
 from flows.relay import Relay
@@ -64,9 +65,11 @@ class Prefect:
 
     async def read_flow_runs(self, *, flow_run_filter: Any, limit: int) -> list[SimpleNamespace]:
         assert limit
-        if flow_run_filter.id is None:
+        if flow_run_filter.deployment_id is not None:
             ours, kinds = flow_run_filter.deployment_id.any_, flow_run_filter.state.type.any_
+            left_out = flow_run_filter.id.not_any_ if flow_run_filter.id else []
             found = [run for run in self.runs.values() if run.deployment_id in ours and run.state.type in kinds]
+            found = [run for run in found if run.id not in left_out]
             late = flow_run_filter.next_scheduled_start_time
             return [run for run in found if not late or run.state.state_details.scheduled_time <= late.before_][:limit]
         return [self.runs[str(key)] for key in flow_run_filter.id.any_ if str(key) in self.runs]
@@ -461,7 +464,53 @@ async def test_what_its_worker_took_along_is_ended_and_what_is_still_at_work_is_
     assert await end_left_behind(house, runs.client, ids) == 5
     ended = {key: run.state.name for key, run in prefect.runs.items() if run.state.type not in ("PENDING", "RUNNING")}
     left = dict.fromkeys((watches[1], watches[3], killed), "LeftBehind")
-    assert ended == left | {other: "Settled", stopped: "Cancelled"}
+    assert ended == left | {other: "Replaced", stopped: "Cancelled"}
+
+
+async def test_a_turn_that_was_killed_before_its_campaign_was_closed_keeps_no_place_of_its_queue(
+    house: House, town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    ids, wall = runs.deployments.ids, town.clock.wall()
+    hop = await town.hop("UBND-HP")
+    run = prefect.made(StateType.RUNNING, wall - timedelta(hours=2), deployment=ids["hop"], hop_id=hop.id)
+    await put(town, Hop, Hop.id == hop.id, run_id=run, lease_until=wall + house.lease)
+    await put(town, Campaign, run_id=prefect.made(StateType.RUNNING, wall), **CLOSED)
+    assert await end_left_behind(house, runs.client, ids) == 0, "it is at work"
+    await put(town, Hop, Hop.id == hop.id, lease_until=None)
+    assert await end_left_behind(house, runs.client, ids) == 1
+    assert prefect.runs[run].state.name == "Closed"
+
+
+async def test_the_page_of_a_campaign_that_has_just_been_closed_has_not_crashed(
+    house: House, town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    page = prefect.made(StateType.RUNNING, town.clock.wall() - timedelta(days=9), deployment=prefect.ids["campaign"])
+    await put(town, Campaign, run_id=page, board_seq=2, board_seen=1, **CLOSED)
+    assert await end_left_behind(house, runs.client, runs.deployments.ids) == 0
+    await runs.campaigns()
+    assert prefect.runs[page].state.name == "Closed"
+
+
+async def test_a_run_that_cannot_be_ended_keeps_no_other_from_its_end(
+    house: House, town: Town, prefect: Prefect, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody deletes it meanwhile; so many pages of campaigns stand before it that no other is among the first."""
+    monkeypatch.setattr(left_behind, "_SOME", 2)
+    ids, long_ago = runs.deployments.ids, town.clock.wall() - timedelta(days=2)
+    page, gone, left = [prefect.made(StateType.RUNNING, long_ago, deployment=ids[name])
+                        for name in ("campaign", "tell", "tell")]  # fmt: skip
+    await put(town, Campaign, run_id=page)
+    set_state = prefect.set_flow_run_state
+
+    async def deleted(run_id: UUID, state: Any, *, force: bool) -> SimpleNamespace:
+        if str(run_id) == gone:
+            raise ObjectNotFound(KeyError(run_id))
+        return await set_state(run_id, state, force=force)
+
+    monkeypatch.setattr(prefect, "set_flow_run_state", deleted)
+    assert await end_left_behind(house, runs.client, ids) == 1
+    assert prefect.runs[left].state.name == "LeftBehind"
 
 
 async def test_paused_hops_keep_no_open_one_from_its_turn(
