@@ -236,18 +236,19 @@ class Runs:
             if run.page_id is not None:
                 await self.client.set_flow_run_state(UUID(run.page_id), states.of_page(run), force=True)
         except ObjectNotFound:
-            await self.forget_page(run.id)
+            await self._forget_page(run)
         await prefect_runs.hop_shown(self.house, run.id, run.seq)
 
-    async def forget_page(self, hop_id: str) -> None:
+    async def _forget_page(self, run: prefect_runs.RunOf) -> None:
         """It was deleted in Prefect: it is made again, with its recipients, whose runs stand on no page now."""
-        await board.delete(self.client, await prefect_runs.forget_page(self.house, hop_id))
+        assert run.page_id is not None, "there was one"
+        await board.delete(self.client, await prefect_runs.forget_page(self.house, run.id, run.page_id))
 
     async def look_for_page(self, hop_id: str) -> None:
         """Something could not be put on it: perhaps it was deleted."""
         run = await prefect_runs.run_of_hop(self.house, hop_id)
         if run.page_id is not None and not await self._read([run.page_id]):
-            await self.forget_page(hop_id)
+            await self._forget_page(run)
 
     async def compare(self) -> None:
         """Compare every campaign and every open hop with its run and its page, and put to sleep again what neither
@@ -293,7 +294,7 @@ class Runs:
 
     async def _compare_page(self, run: prefect_runs.RunOf, found: FlowRun | None) -> None:
         if run.page_id is not None and found is None:
-            await self.forget_page(run.id)
+            await self._forget_page(run)
         elif found is not None and found.state is not None:
             wanted = states.of_page(run)
             if found.state.type in states.STOPPED and wanted.type is StateType.RUNNING:

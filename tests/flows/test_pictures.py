@@ -23,7 +23,7 @@ from congvan.acts import board, extending, waking
 from congvan.acts.board import Tile
 from congvan.house import House
 from congvan.rules.calendar import local
-from congvan.store.tables import Delivery, Hop
+from congvan.store.tables import Campaign, Delivery, Hop
 from flows import publishing
 from flows.publishing import Publisher
 from flows.registered import Deployments
@@ -238,6 +238,16 @@ async def test_a_campaign_that_grows_too_large_for_runs_keeps_those_that_it_has(
     async with house.store.act() as ledger:
         await ledger.change(Delivery, run_id=None)
     assert await board.pass_over(house, most) == [], "also while none of them stands in Prefect"
+
+
+async def test_a_board_that_is_to_be_shown_again_is_unseen_in_every_part(house: House, town: Town) -> None:
+    await town.until("2023-12-01", "10:00")
+    for table in (Campaign, Hop, Delivery):
+        async with house.store.act() as ledger:
+            await ledger.change(table, board_seen=table.board_seq)
+    recipients = await town.all(Delivery)
+    assert await board.repaint(house, (await town.one(Campaign)).code) == len(recipients)
+    assert [row for table in (Campaign, Hop, Delivery) for row in await town.all(table) if row.board_seen] == []
 
 
 async def test_the_check_of_the_board_looks_for_nobody_of_whom_only_tables_tell(

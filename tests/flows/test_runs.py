@@ -325,6 +325,29 @@ async def test_a_page_that_was_deleted_is_made_again_with_everybody_on_it(
     assert (again.code, again.run_id) == ("BQL", None)
 
 
+async def test_a_page_that_was_made_again_is_not_forgotten_in_place_of_the_one_that_was_deleted(
+    house: House, town: Town, prefect: Prefect, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The board looks at its pages beside the comparison, which has read them all before."""
+    _, below, _ = await _on_show(town, prefect)
+    hop = await town.hop("UBND-HP")
+    del prefect.runs[below]
+    read = runs._read
+
+    async def read_meanwhile(keys: Any) -> Any:
+        found = await read(keys)
+        if below in keys:
+            await prefect_runs.forget_page(house, hop.id, below)
+            await runs.page(hop.id)
+            await put(town, Delivery, Delivery.hop_id == hop.id, run_id="a new run")
+        return found
+
+    monkeypatch.setattr(runs, "_read", read_meanwhile)
+    await runs.compare()
+    assert (await town.hop("UBND-HP")).page_id in prefect.runs
+    assert {row.run_id for row in await town.all(Delivery, Delivery.hop_id == hop.id)} == {"a new run"}
+
+
 async def test_an_answer_that_is_lost_while_a_campaign_gets_its_page_makes_no_second_page(
     town: Town, prefect: Prefect, runs: Runs
 ) -> None:
