@@ -382,7 +382,7 @@ async def test_a_hop_that_waits_for_its_process_is_not_asked_about_until_its_tur
     async def looked_at() -> bool:
         now, wall = await house.clock.now(), house.clock.wall()
         async with house.store.view() as ledger:
-            free = await waking.due_hops(ledger, now, free_at=wall, without=runs.on_their_way())
+            free = await waking.due_hops(ledger, now, free_at=wall, without=runs.left_alone())
         return hop.id in [one.id for one in free]
 
     async def turned(by: int) -> None:

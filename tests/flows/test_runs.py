@@ -142,6 +142,7 @@ def runs(house: House, prefect: Prefect) -> Runs:
     """The relay's hands on it."""
 
     async def register(_client: object) -> dict[str, UUID]:
+        prefect.queue = prefect.queue or uuid4()
         return dict(prefect.ids)
 
     deployments = Deployments(register, pooled=True)
@@ -394,6 +395,8 @@ async def test_hops_whose_queue_was_deleted_are_registered_in_another_one(prefec
     assert not await deployments.ensure(client)
     prefect.queue = None
     assert await deployments.ensure(client)
+    assert deployments.queue_id == prefect.queue
+    assert not await deployments.ensure(client), "once"
 
 
 async def test_a_deployment_that_was_deleted_is_registered_again_and_the_board_stays_as_it_is(
@@ -403,17 +406,17 @@ async def test_a_deployment_that_was_deleted_is_registered_again_and_the_board_s
     prefect.queue = uuid4()
     await put(town, Campaign, run_id="a page")
     await put(town, Delivery, run_id="a run")
-    assert await prefect_runs.know_prefect(house, await runs.prefect())
+    assert await prefect_runs.know_prefect(house, await runs.campaign_flow())
     for name in ("hop", "watch"):
         prefect.ids[name] = uuid4()
         await runs.deployments.look_for_all(runs.client)
         assert await runs.deployments.ensure(runs.client)
         assert runs.deployments.ids == prefect.ids
-        assert await prefect_runs.know_prefect(house, await runs.prefect())
+        assert await prefect_runs.know_prefect(house, await runs.campaign_flow())
     assert (await town.one(Campaign)).run_id == "a page"
     assert await town.all(Delivery, Delivery.run_id.is_(None)) == []
     prefect.flow = uuid4()
-    assert not await prefect_runs.know_prefect(house, await runs.prefect()), "another Prefect knows none of them"
+    assert not await prefect_runs.know_prefect(house, await runs.campaign_flow()), "another Prefect knows none of them"
     assert (await town.one(Campaign)).run_id is None
 
 
