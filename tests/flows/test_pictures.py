@@ -301,9 +301,33 @@ async def test_what_was_shown_is_told_as_an_event_also_where_another_call_has_fa
         await publisher.publish()
     assert (told, await board.unpublished(publisher.house)) == ([], [])
     monkeypatch.setattr(publisher, "_move", moving)
-    await town.say("BQL")
     await publisher.publish()
-    assert told == ["BQL", "BQL"], "that it was sent, and what came since"
+    assert told == ["BQL"], "without waiting for the next change"
+
+
+@pytest.mark.usefixtures("taken")
+async def test_an_event_that_prefect_could_not_take_is_told_again_though_nothing_changes(
+    town: Town, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[str]] = []
+
+    async def tell(_client: object, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
+        told.append([tile.code for tile in tiles])
+        if len(told) == 1:
+            raise httpx.HTTPError("played by the test")
+        return {}
+
+    monkeypatch.setattr(publisher, "_tell", partial(Publisher._tell, publisher))
+    monkeypatch.setattr(publishing.events, "tell", tell)
+    await town.until("2023-12-01", "10:00")
+    await publisher.publish()
+    assert told == [["BQL"]], "and not again at once"
+    publisher._told_at -= publishing.TELL_AGAIN_S
+    await publisher.publish()
+    assert told == [["BQL"]] * 2
+    publisher._told_at -= publishing.TELL_AGAIN_S
+    await publisher.publish()
+    assert told == [["BQL"]] * 2, "once"
 
 
 @pytest.mark.usefixtures("taken")
