@@ -238,7 +238,11 @@ class Runs:
         await prefect_runs.hop_shown(self.house, run.id, run.seq)
 
     async def _forget_page(self, run: prefect_runs.RunOf) -> None:
-        """It was deleted in Prefect: it is made again, with its recipients, whose runs stand on no page now."""
+        """It was deleted in Prefect: it is made again, with its recipients, whose runs stand on no page now.
+
+        Of thousands they are deleted for some seconds, in which no hop is woken; what a process that ends meanwhile
+        leaves of them stays in Prefect's lists. A page is deleted once in a long while, by hand.
+        """
         assert run.page_id is not None, "there was one"
         await board.delete(self.client, await prefect_runs.forget_page(self.house, run.id, run.page_id))
 

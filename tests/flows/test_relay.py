@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import logging
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -153,6 +154,35 @@ async def test_a_campaign_and_a_hop_that_trip_keep_no_other_from_its_turn(
     assert others == [], "what has tripped is not looked at again at once"
     assert f"campaign {broken} has tripped" in caplog.text
     assert "hoa@t1.example" not in caplog.text
+
+
+async def test_what_an_operator_deletes_is_looked_for_less_often_than_every_hop_is_compared(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(name: str) -> Callable[..., Awaitable[bool]]:
+        async def one(*_: object) -> bool:
+            asked.append(name)
+            return False
+
+        return one
+
+    deployments = Deployments(nothing_to_register)
+    deployments.ids["watch"] = uuid4()
+    runs = Runs(house, cast("PrefectClient", None), deployments)
+    for name in ("ensure", "look_for_all"):
+        monkeypatch.setattr(deployments, name, counted(name))
+    for name in ("compare", "campaigns", "wake", "watch"):
+        monkeypatch.setattr(runs, name, counted(name))
+    for name in ("end_left_behind", "drop_late_watches"):
+        monkeypatch.setattr(f"flows.relay.{name}", counted(name))
+    monkeypatch.setattr("flows.relay.COMPARE_EVERY_S", -1.0)
+    relay = Relay(house, deployments)
+    for _ in range(2):
+        await relay.wakes(runs)
+    assert [asked.count(name) for name in ("ensure", "compare", "end_left_behind")] == [2, 2, 2]
+    assert [asked.count(name) for name in ("look_for_all", "drop_late_watches")] == [1, 1]
 
 
 @pytest.mark.parametrize("fault", [PoolTimeout("QueuePool limit"), ConnectionError(), TimeoutError(), ValueError()])

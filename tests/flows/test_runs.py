@@ -306,6 +306,8 @@ async def test_a_page_has_the_deadline_that_its_hop_has_now(town: Town, prefect:
     await put(town, Hop, Hop.id == hop.id, due_at=datetime(2023, 12, 11, 10, tzinfo=UTC))
     await runs.compare()
     assert prefect.runs[below].name.endswith("hạn 11/12/2023 17:00 · các đơn vị nhận")
+    name = board.hop_name(await prefect_runs.run_of_hop(town.house, hop.id))
+    assert name.endswith(" UBND-HP " + hop.issuer_name), "its own run is named once, when it is made"
 
 
 async def test_a_page_that_was_deleted_is_made_again_with_everybody_on_it(
