@@ -71,8 +71,12 @@ async def main() -> int:
 
     deployments = Deployments(register, pooled=bool(pool))
     relay = Relay(house, deployments, every_s=0.3 if house.settings.demo else 1.0, pause_s=pause_s)
+
+    def obey(*_: object) -> None:
+        loop.call_soon_threadsafe(asked.set)
+
     # It would take SIGTERM for itself and leave at once, with the relay's lease in hand.
-    runner.handle_sigterm = lambda *_: loop.call_soon_threadsafe(asked.set)  # type: ignore[method-assign]
+    runner.handle_sigterm = obey  # type: ignore[method-assign]
 
     told_to_stop = asyncio.create_task(asked.wait())
     relaying = asyncio.create_task(relay.run(), name="relay")
