@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -45,10 +46,17 @@ async def main() -> int:
         print(wrong, file=sys.stderr)
         return 2
     configure(house.settings)
-    if told := await _another_schema(house):
-        print(told, file=sys.stderr)
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    # Before anything is waited for: it may be long before the database answers, or Prefect.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    wrong_schema = await _another_schema(house, asked)
+    if wrong_schema:
+        print(wrong_schema, file=sys.stderr)
+    if wrong_schema or asked.is_set():
         await house.close()
-        return 2
+        return 2 if wrong_schema else 0
     pool = os.environ.get("CONGVAN_WORK_POOL", "")
     if not pool:
         forking.install()
@@ -63,34 +71,25 @@ async def main() -> int:
 
     deployments = Deployments(register, pooled=bool(pool))
     relay = Relay(house, deployments, every_s=0.3 if house.settings.demo else 1.0, pause_s=pause_s)
-    loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
-    work: list[asyncio.Task[None]] = []
-
-    def stop() -> None:
-        relay.stop()
-        for runs in work[1:]:
-            runs.cancel()
 
     def obey(*_: object) -> None:
-        asked.set()
-        stop()
+        loop.call_soon_threadsafe(asked.set)
 
     # It would take SIGTERM for itself and leave at once, with the relay's lease in hand.
     runner.handle_sigterm = obey  # type: ignore[method-assign]
-    # Before anything is waited for: it may be long before Prefect answers.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, obey)
 
-    work.append(asyncio.create_task(relay.run(), name="relay"))
-    await deployments.known(work[0])
+    told_to_stop = asyncio.create_task(asked.wait())
+    relaying = asyncio.create_task(relay.run(), name="relay")
+    await deployments.known(relaying, told_to_stop)
+    # With a work pool its workers run the flows, and this process is the relay alone.
+    serving = asyncio.create_task(_for_ever() if pool else runner.start(), name="runner")
     if not asked.is_set():
-        # With a work pool its workers run the flows, and this process is the relay alone.
-        work.append(asyncio.create_task(_for_ever() if pool else runner.start(), name="runner"))
-    # One without the other does nothing and looks alive.
-    await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
-    stop()
-    done = await asyncio.gather(*work, return_exceptions=True)
+        # One without the other does nothing and looks alive.
+        await asyncio.wait({relaying, serving, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
+    relay.stop()
+    for task in (serving, told_to_stop):
+        task.cancel()
+    done = await asyncio.gather(relaying, serving, return_exceptions=True)
     await house.close()
     faults = [one for one in done if isinstance(one, Exception)]
     for fault in faults:
@@ -107,19 +106,21 @@ def _processes() -> int:
     return int(text)
 
 
-async def _another_schema(house: House) -> str:
+async def _another_schema(house: House, asked: asyncio.Event) -> str:
     """What to do about a database that another version of the program has made; a database that is away is waited
-    for, as by the relay."""
-    while True:
+    for, as by the relay, until somebody asks to stop."""
+    while not asked.is_set():
         try:
             present, needed = await versions(house.store)
         except (Refused, OSError) as fault:
             log.warning("the database refuses; trying again: %s", type(fault).__name__)
-            await asyncio.sleep(_POLL_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), _POLL_S)
             continue
         if present in (None, needed):
             return ""
         return f"the database has schema {present}, this program needs {needed}: stop the others, then congvan migrate"
+    return ""
 
 
 async def _for_ever() -> None:

@@ -1,4 +1,4 @@
-"""One hop or campaign that trips keeps no other from its turn."""
+"""One thing that trips keeps no other from its turn."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ log = logging.getLogger("congvan.relay")
 def apart(what: str, tripped: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Do the block; where it trips the log is told, and `tripped` called.
 
-    A database or a Prefect that is away is away for every hop: it is raised, the round ends, and the relay waits. All
-    else may come of what is one hop's own, and would keep the others waiting for ever.
+    A database or a Prefect that is away is away for everything: it is raised, the round ends, and the relay waits. All
+    else may come of what is this one's own, and would keep the others waiting for ever.
     """
     try:
         yield
     except Exception as fault:
         if isinstance(fault, httpx.TransportError) or is_away(fault):
             raise
-        log.error("%s has tripped and comes again: %s", what, place_of(fault))
+        log.error("%s has tripped: %s", what, place_of(fault))
         tripped()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import sys
@@ -35,8 +34,6 @@ from flows.report import WEEKLY, ZONE, report
 from flows.tell import tell
 from flows.watch import watch
 from tasks.board import delivery, recipients
-
-log = logging.getLogger("congvan.relay")
 
 #: The queue of hops, and that of what is started every few minutes: of these many runs are due at once, of the second
 #: after a time without workers, so they have a limit. A campaign's page stays RUNNING as long as the campaign, and a

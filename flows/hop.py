@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 
 from prefect import flow
@@ -30,7 +28,7 @@ async def hop(hop_id: str) -> None:
         lease = await records.turn(hop_id)
         if lease is None:
             raise Abort("another turn of this hop is under way")
-        async with given_back(house, lease):
+        async with hops.given_back(house, lease):
             async with hops.kept(house, lease):
                 await mail.send(hop_id)
             wake = await records.rest(lease)
@@ -46,15 +44,6 @@ async def hop(hop_id: str) -> None:
                 sleep = board.awake(house.clock.wall())
                 await set_state(sleep)
     leave(sleep)
-
-
-@asynccontextmanager
-async def given_back(house: House, lease: hops.Lease) -> AsyncIterator[None]:
-    """Give the lease back at the end, also of a turn that fails or is told to stop: nobody has to wait for it."""
-    try:
-        yield
-    finally:
-        await hops.release(house, lease)
 
 
 async def asleep_until(house: House, wake: datetime | None) -> datetime | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
+    FlowRunFilterId,
     FlowRunFilterNextScheduledStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -21,8 +23,10 @@ from prefect.states import Cancelled, Completed, Crashed
 from congvan.acts import prefect_runs
 from congvan.errors import NotFound
 from congvan.house import House
+from flows.apart import apart
 from flows.registered import WATCH_EVERY
 from flows.states import STARTING
+from flows.states import ended as over
 from tasks import board
 
 _SOME = 200
@@ -32,33 +36,48 @@ _WITHOUT_LEASE = ("watch", "tell", "report", "campaign", "campaign-in-full")
 
 
 async def end_left_behind(house: House, client: PrefectClient, ids: Mapping[str, UUID]) -> int:
-    """End the runs that are at work for too long: on a hop that has settled, or that has another run; and of flows
-    that would have ended long ago. How many.
+    """End the runs that are at work for too long: on a hop that has settled or whose campaign was closed, or that has
+    another run; and of flows that would have ended long ago. How many.
 
     ids: our deployments. The run of a hop that is open is put to sleep again by `Runs.compare`. A launch whose process
     is gone, with or without what it was to launch, has crashed: an operator may retry it, which launches nothing twice.
     """
-    found = await client.read_flow_runs(
-        flow_run_filter=_of(
-            [ids[name] for name in ("hop", *_WITHOUT_LEASE)], StateType.RUNNING, StateType.PENDING, StateType.CANCELLING
-        ),
-        limit=_SOME,
-    )
-    pages = {run.run_id for run in await prefect_runs.running_campaigns(house)} if found else set()
+    # A page goes on as long as its campaign, and until it shows that this was closed.
+    shown = [*await prefect_runs.running_campaigns(house), *await prefect_runs.unfinished_campaigns(house)]
+    wanted = _runs_of(
+        [ids[name] for name in ("hop", *_WITHOUT_LEASE)], StateType.RUNNING, StateType.PENDING, StateType.CANCELLING,
+        id=FlowRunFilterId(not_any_=[UUID(run.run_id) for run in shown if run.run_id]),
+    )  # fmt: skip
     ended = 0
-    for run in found:
-        assert run.state is not None, "it was found by its state"
-        lasted = house.clock.wall() - run.state.timestamp
-        if run.deployment_id != ids["hop"]:
-            if lasted > _LONGEST and str(run.id) not in pages:
-                cancelled = run.state.type is StateType.CANCELLING
-                end: State[None] = Cancelled() if cancelled else Crashed(name="LeftBehind")
+    for run in await client.read_flow_runs(flow_run_filter=wanted, limit=_SOME):
+        with apart(f"the run {run.name!r} that was left behind"):
+            end = await _end_of(house, run, ids["hop"])
+            if end is not None:
                 await client.set_flow_run_state(run.id, end, force=True)
                 ended += 1
-        elif lasted > STARTING and await _has_no_hop(house, run):
-            await client.set_flow_run_state(run.id, Completed(name="Settled"), force=True)
-            ended += 1
     return ended
+
+
+async def _end_of(house: House, run: FlowRun, hops: UUID) -> State[None] | None:
+    """In which state this run is to end; None: it may still be at work."""
+    assert run.state is not None, "it was found by its state"
+    lasted = house.clock.wall() - run.state.timestamp
+    if run.deployment_id == hops:
+        return await _without_hop(house, run) if lasted > STARTING else None
+    if lasted <= _LONGEST:
+        return None
+    return Cancelled() if run.state.type is StateType.CANCELLING else Crashed(name="LeftBehind")
+
+
+async def _without_hop(house: House, run: FlowRun) -> State[None] | None:
+    """The end of a run whose hop has nothing for it to do any more."""
+    try:
+        hop = await prefect_runs.run_of_hop(house, str(run.parameters["hop_id"]))
+    except NotFound:
+        return None  # a hop of another database
+    if hop.leased:
+        return None
+    return over(hop) or (Completed(name="Replaced") if hop.run_id != str(run.id) else None)
 
 
 async def drop_late_watches(client: PrefectClient, watch: UUID, wall: datetime) -> int:
@@ -67,8 +86,8 @@ async def drop_late_watches(client: PrefectClient, watch: UUID, wall: datetime) 
 
     Prefect keeps one for every ten minutes without a worker, and starts them all before whatever is due now.
     """
-    late = _of([watch], StateType.SCHEDULED)
-    late.next_scheduled_start_time = FlowRunFilterNextScheduledStartTime(before_=wall - WATCH_EVERY)
+    due = FlowRunFilterNextScheduledStartTime(before_=wall - WATCH_EVERY)
+    late = _runs_of([watch], StateType.SCHEDULED, next_scheduled_start_time=due)
     dropped = 0
     while True:
         found = await client.read_flow_runs(flow_run_filter=late, limit=_SOME)
@@ -78,16 +97,9 @@ async def drop_late_watches(client: PrefectClient, watch: UUID, wall: datetime) 
             return dropped
 
 
-def _of(deployments: list[UUID], *kinds: StateType) -> FlowRunFilter:
+def _runs_of(deployments: list[UUID], *kinds: StateType, **more: Any) -> FlowRunFilter:
     return FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=deployments),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(kinds))),
+        **more,
     )
-
-
-async def _has_no_hop(house: House, run: FlowRun) -> bool:
-    try:
-        hop = await prefect_runs.run_of_hop(house, str(run.parameters["hop_id"]))
-    except NotFound:
-        return False  # a hop of another database
-    return not hop.leased and (hop.state == "SETTLED" or hop.run_id != str(run.id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
@@ -36,6 +37,8 @@ LANES = 4
 MAKE_WAY_S = 3.0
 #: Recipients of whom an event could not be told that are remembered for the next time, at the most.
 UNTOLD = 2_000
+#: What could not be told is told again after so many seconds, or with the next change.
+TELL_AGAIN_S = 5.0
 #: The least pause between two renewals of artifacts, in seconds.
 PICTURE_EVERY_S = 3.0
 #: Hops whose artifacts are renewed at a time: the tiles of others wait meanwhile, for about a second.
@@ -56,6 +59,7 @@ class Publisher:
         self._changed: dict[str, None] | None = None
         #: What could not be told as events yet.
         self._untold: list[Tile] = []
+        self._told_at = -math.inf
         self._pictured = 0.0
         self._published = 0.0
         self._lanes = LANES if house.settings.board_runs > SQLITE_BOARD_RUNS else 1
@@ -80,6 +84,8 @@ class Publisher:
             self._changed |= dict.fromkeys(await board_acts.pass_over(self.house, most))
             tiles = await board_acts.unpublished(self.house, TILES * self._lanes, without=refused, most=most)
             if not tiles:
+                if loop.time() - self._told_at >= TELL_AGAIN_S:
+                    await self._tell()
                 await self._picture()
                 return
             # What Prefect does not take is asked again after the pause, and keeps no other waiting.
@@ -100,7 +106,8 @@ class Publisher:
 
     async def _tell(self) -> None:
         tiles, self._untold = self._untold, []
-        if self.house.settings.events:
+        self._told_at = asyncio.get_running_loop().time()
+        if tiles and self.house.settings.events:
             try:
                 new = await events.tell(self.client, tiles, await self.house.clock.now(), self.house.clock.wall())
                 await board_acts.told(self.house, new)

@@ -70,8 +70,8 @@ class Deployments:
         """One of them was deleted in Prefect: all are registered again at the next look."""
         self._void = True
 
-    async def known(self, relaying: asyncio.Task[None]) -> None:
-        """Wait until they are registered, or the relay that registers them has ended."""
+    async def known(self, *enders: asyncio.Task[Any]) -> None:
+        """Wait until they are registered, or one of these has ended: the relay that registers them."""
         waiting = asyncio.create_task(self._known.wait())
-        await asyncio.wait({waiting, relaying}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, *enders}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()

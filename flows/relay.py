@@ -27,7 +27,7 @@ from flows.apart import apart
 from flows.left_behind import drop_late_watches, end_left_behind
 from flows.publishing import Publisher
 from flows.registered import Deployments
-from flows.runs import Runs
+from flows.runs import TRIPPED_S, Runs
 
 log = logging.getLogger("congvan.relay")
 
@@ -41,6 +41,8 @@ CLOCK_EVERY_S = 0.02
 #: A demo's clock that stands is looked at again after this share of the time for which it has stood, and after this
 #: many seconds at the latest.
 CLOCK_SHARE, CLOCK_LATEST_S = 0.1, 0.1
+#: How often it is looked for deployments that are gone, and for watches that nobody has begun; in seconds.
+LOOK_EVERY_S = 60.0
 
 
 class Relay:
@@ -55,12 +57,12 @@ class Relay:
         self.deployments = deployments
         self.every_s = every_s
         self.pause_s = pause_s
-        self._compared = 0.0
+        self._compared = self._looked = -math.inf
         self._leading = False
-        #: When the lease was renewed; by the loop's clock.
-        self._renewed = math.inf
-        #: Whether the log has been told who leads.
-        self._told = False
+        #: When the lease that was renewed last was asked for; by the loop's clock.
+        self._renewed = -math.inf
+        #: What the log was told last.
+        self._told: bool | None = None
         self._moved = 0.0
         #: Nothing may leave before a person has reconciled, so no process is started that could only find that out.
         self._restored = False
@@ -122,32 +124,35 @@ class Relay:
             return
 
     async def _lead(self) -> None:
-        led = self._leading
+        # It lasts from now on, however long the database is waited for.
+        asked = asyncio.get_running_loop().time()
         try:
             self._leading = await leases.hold(self.house, LEASE, LEASE_FOR)
         except Exception:
             # Whatever it was that tripped, somebody else may lead soon.
             self._leading = False
             raise
-        self._renewed = asyncio.get_running_loop().time()
-        if self._leading != led or not self._told:
-            self._told = True
+        self._renewed = asked
+        if self._leading is not self._told:
+            self._told = self._leading
             log.info("this relay %s", "leads" if self._leading else "stands by: another process holds the lease")
 
     async def wakes(self, runs: Runs) -> None:
         """Campaigns, hops and the house's own mail: whatever is due gets its run."""
         registered = await self.deployments.ensure(runs.client)
-        if registered and not await prefect_runs.know_prefect(self.house, await runs.prefect()):
+        if registered and not await prefect_runs.know_prefect(self.house, await runs.campaign_flow()):
             runs.forget()
         loop = asyncio.get_running_loop()
+        if loop.time() - self._looked > LOOK_EVERY_S:
+            self._looked = loop.time()
+            await self.deployments.look_for_all(runs.client)
+            await drop_late_watches(runs.client, self.deployments.ids["watch"], self.house.clock.wall())
         if loop.time() - self._compared > COMPARE_EVERY_S:
             self._compared = loop.time()
-            await self.deployments.look_for_all(runs.client)
             await runs.compare()
             self._restored = await reconciling.is_restored(self.house)
             await leases.free_of_another_clock(self.house)
             await end_left_behind(self.house, runs.client, self.deployments.ids)
-            await drop_late_watches(runs.client, self.deployments.ids["watch"], self.house.clock.wall())
         for campaign_id in await campaigns.due(self.house):
             with apart(f"campaign {campaign_id}"):
                 await campaigns.turn(self.house, campaign_id)
@@ -162,11 +167,11 @@ class Relay:
             # While the deployment is paused no hop opens, and those that wait to do so keep no other from its turn.
             free = await waking.due_hops(
                 ledger, now, free_at=self.house.clock.wall(), opened=self.deployments.paused,
-                without=runs.on_their_way(),
+                without=runs.left_alone(),
             )  # fmt: skip
         wanted: list[Hop] = []
         for hop in free:
-            with apart(f"hop {hop.issuer} ({hop.id})", partial(runs.tripped, hop)):
+            with apart(f"hop {hop.issuer} ({hop.id})", partial(runs.put_off, hop, TRIPPED_S, turns=2)):
                 if await waking.needs_a_run(self.house, hop.id):
                     wanted.append(hop)
                 else:
@@ -178,10 +183,8 @@ class Relay:
         lease = await hops.turn(self.house, hop_id)
         if lease is None:
             return
-        try:
+        async with hops.given_back(self.house, lease):
             wake = await hops.rest(self.house, lease)
-        finally:
-            await hops.release(self.house, lease)
         await runs.show(hop_id, wake)
 
     async def _own_mail(self, runs: Runs) -> None:

@@ -33,7 +33,7 @@ from tasks import board
 #: A hop whose run was woken is looked at again after this long, in seconds, or when a turn of it has begun. Hundreds
 #: that wait for a process would each be asked of the database and of Prefect every second.
 AGAIN_S = 5.0
-#: And one that has tripped, which most likely trips again; in seconds.
+#: And one whose turn has tripped, which most likely trips again; in seconds.
 TRIPPED_S = 60.0
 
 
@@ -53,8 +53,8 @@ class Runs:
         self._watch = None
         self._put_off.clear()
 
-    async def prefect(self) -> str:
-        """What tells this Prefect database from another: the flow of the campaigns' pages, which are gone with it.
+    async def campaign_flow(self) -> str:
+        """The flow of the campaigns' pages, which also tells this Prefect database from another: they are gone with it.
 
         Deployments can be deleted and made again beside all the runs that there are.
         """
@@ -70,27 +70,35 @@ class Runs:
 
     async def _campaign(self, run: prefect_runs.RunOf) -> None:
         if run.run_id is None:
-            made = await board.campaign_page(self.client, await self.prefect(), run)
+            made = await board.campaign_page(self.client, await self.campaign_flow(), run)
             if not await prefect_runs.claim_page(self.house, run.id, made):
                 # It was launched from a form, and the run of that form is its page.
                 await self.client.delete_flow_run(UUID(made))
         elif run.state == "CLOSED":
-            for hop in await prefect_runs.unsettled_hops(self.house, run.id):
-                await self._show_page(hop)
-                if not hop.leased:
-                    await self.show(hop.id, hop.wake_at)
-            try:
-                await self.client.set_flow_run_state(UUID(run.run_id), Completed(name="Closed"), force=True)
-            except ObjectNotFound:
-                # Deleted in Prefect: it is made again.
-                await prefect_runs.remember_run(self.house, "campaign", run.id, None)
-            else:
-                await prefect_runs.campaign_shown(self.house, run.id, run.seq)
+            await self._close(run, UUID(run.run_id))
+
+    async def _close(self, run: prefect_runs.RunOf, page: UUID) -> None:
+        """End the runs and the pages of a closed campaign: those of its hops by few calls, and its own when none of
+        them is at work any more, so that whatever a turn has left behind ends too."""
+        hops = await prefect_runs.unsettled_hops(self.house, run.id)
+        if any(hop.leased for hop in hops):
+            return
+        over = [key for hop in hops if states.ended(hop) for key in (hop.run_id, hop.page_id) if key]
+        for start in range(0, len(over), board.STATE_BATCH):
+            some = over[start : start + board.STATE_BATCH]
+            await board.move(self.client, some, StateType.COMPLETED, "Closed", self.house.clock.wall())
+        try:
+            await self.client.set_flow_run_state(page, Completed(name="Closed"), force=True)
+        except ObjectNotFound:
+            # Deleted in Prefect: it is made again.
+            await prefect_runs.remember_run(self.house, "campaign", run.id, None)
+        else:
+            await prefect_runs.campaign_shown(self.house, run.id, run.seq)
 
     # ------------------------------------------------------------ hops
 
-    def on_their_way(self) -> set[tuple[str, int]]:
-        """Hops whose runs were woken within the last seconds, with the number of their turns until then."""
+    def left_alone(self) -> set[tuple[str, int]]:
+        """Hops that are not looked at now, each with the turns that it has had."""
         now = asyncio.get_running_loop().time()
         self._put_off = {one: until for one, until in self._put_off.items() if until > now}
         return set(self._put_off)
@@ -99,19 +107,16 @@ class Runs:
         """Start the process of each due hop, through its run; repeated until a turn has moved it on."""
         known = await self._read([hop.run_id for hop in due if hop.run_id])
         for hop in due:
-            # Perhaps its campaign's page was deleted under it; `compare` forgets that, and a later pass makes both.
+            # Not for long: perhaps its campaign's page was deleted under it; `compare` forgets that, and a later pass
+            # makes both.
             with apart(f"waking hop {hop.issuer} ({hop.id})", partial(self.put_off, hop)):
                 if await self._wake_one(hop, known.get(hop.run_id or "")):
                     self.put_off(hop)
 
-    def put_off(self, hop: Hop) -> None:
-        """Look at a hop again after some seconds or when a turn of it has begun; meanwhile others have theirs."""
-        self._put_off[hop.id, hop.turns] = asyncio.get_running_loop().time() + AGAIN_S
-
-    def tripped(self, hop: Hop) -> None:
-        """Look at it again after a while, also where the turn that has tripped had begun."""
-        for turn in (hop.turns, hop.turns + 1):
-            self._put_off[hop.id, turn] = asyncio.get_running_loop().time() + TRIPPED_S
+    def put_off(self, hop: Hop, seconds: float = AGAIN_S, *, turns: int = 1) -> None:
+        """Look at a hop again after so long, or when so many turns of it have begun; meanwhile others have theirs."""
+        until = asyncio.get_running_loop().time() + seconds
+        self._put_off |= {(hop.id, hop.turns + more): until for more in range(turns)}
 
     async def _wake_one(self, hop: Hop, run: FlowRun | None) -> bool:
         """Whether it waits for a process now; a run that is just leaving has to be asked again."""
@@ -147,10 +152,11 @@ class Runs:
             # Whoever dies in a turn leaves its lease to run out; one who has come since has a younger state.
             broken_off = hop.lease_until is not None and state.timestamp < hop.lease_until <= wall
             return broken_off or wall - state.timestamp > states.STARTING
-        return not await self._held(hop.campaign_id, run)
+        return not await self._hold_for(hop.campaign_id, run)
 
-    async def _held(self, campaign_id: str, run: FlowRun) -> bool:
-        """A run that was cancelled or suspended in Prefect holds its campaign, once, until a named person decides.
+    async def _hold_for(self, campaign_id: str, run: FlowRun) -> bool:
+        """A run that was cancelled or suspended in Prefect holds its campaign, once, until a named person decides;
+        True when it is new.
 
         What cannot be undone needs a name, which Prefect's one password does not give. A sleeping run has
         no process to end it, so it would stay CANCELLING for ever: we end it.
@@ -201,7 +207,7 @@ class Runs:
             parent_task_run_id=parent,
             state=state,
         )
-        if made.state is None or made.state.name != state.name:
+        if made.state is None or not states.is_as(made.state, state):
             # The key returns the run that was made before.
             await self.client.set_flow_run_state(made.id, state, force=True)
         await prefect_runs.remember_page(self.house, hop_id, str(made.id))
@@ -228,18 +234,23 @@ class Runs:
             if run.page_id is not None:
                 await self.client.set_flow_run_state(UUID(run.page_id), states.of_page(run), force=True)
         except ObjectNotFound:
-            await self.forget_page(run.id)
+            await self._forget_page(run)
         await prefect_runs.hop_shown(self.house, run.id, run.seq)
 
-    async def forget_page(self, hop_id: str) -> None:
-        """It was deleted in Prefect: it is made again, with its recipients, whose runs stand on no page now."""
-        await board.delete(self.client, await prefect_runs.forget_page(self.house, hop_id))
+    async def _forget_page(self, run: prefect_runs.RunOf) -> None:
+        """It was deleted in Prefect: it is made again, with its recipients, whose runs stand on no page now.
+
+        Of thousands they are deleted for some seconds, in which no hop is woken; what a process that ends meanwhile
+        leaves of them stays in Prefect's lists. A page is deleted once in a long while, by hand.
+        """
+        assert run.page_id is not None, "there was one"
+        await board.delete(self.client, await prefect_runs.forget_page(self.house, run.id, run.page_id))
 
     async def look_for_page(self, hop_id: str) -> None:
         """Something could not be put on it: perhaps it was deleted."""
         run = await prefect_runs.run_of_hop(self.house, hop_id)
         if run.page_id is not None and not await self._read([run.page_id]):
-            await self.forget_page(hop_id)
+            await self._forget_page(run)
 
     async def compare(self) -> None:
         """Compare every campaign and every open hop with its run and its page, and put to sleep again what neither
@@ -269,7 +280,8 @@ class Runs:
             if found.state.type is not StateType.COMPLETED:
                 await self.client.set_flow_run_state(found.id, ended, force=True)
         elif found.state.type in states.STOPPED:
-            if await self._decided(run, found) and run.kind == "campaign":
+            go_on = await self._let_go_on(run, found)
+            if go_on and run.kind == "campaign":
                 await self.client.set_flow_run_state(found.id, board.waiting(False), force=True)
         elif run.kind == "campaign" and not states.is_as(found.state, board.waiting(run.held)):
             await self.client.set_flow_run_state(found.id, board.waiting(run.held), force=True)
@@ -278,18 +290,18 @@ class Runs:
             if states.stranded(found.state, wall) or states.asleep_otherwise(run, found.state, wall):
                 await self.show(run.id, run.wake_at)
 
-    async def _decided(self, run: prefect_runs.RunOf, found: FlowRun) -> bool:
-        """Whether a person has let go on what somebody stopped in Prefect. Asked also while it is held: it is decided
-        once, or the resumption would be followed by another hold."""
-        return not await self._held(run.campaign_id, found) and not run.held
+    async def _let_go_on(self, run: prefect_runs.RunOf, found: FlowRun) -> bool:
+        """Hold for what somebody stopped in Prefect; True when a person has let it go on. Done also while it is held:
+        it is decided once, or the resumption would be followed by another hold."""
+        return not await self._hold_for(run.campaign_id, found) and not run.held
 
     async def _compare_page(self, run: prefect_runs.RunOf, found: FlowRun | None) -> None:
         if run.page_id is not None and found is None:
-            await self.forget_page(run.id)
+            await self._forget_page(run)
         elif found is not None and found.state is not None:
             wanted = states.of_page(run)
             if found.state.type in states.STOPPED and wanted.type is StateType.RUNNING:
-                if not await self._decided(run, found):
+                if not await self._let_go_on(run, found):
                     return
                 # Prefect's dialog stops what stands on the page with it.
                 await prefect_runs.repaint_hop(self.house, run.id)

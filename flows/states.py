@@ -28,7 +28,7 @@ def ended(run: prefect_runs.RunOf) -> RunState | None:
 
 
 def of_page(run: prefect_runs.RunOf) -> RunState:
-    """The state of a campaign's run, or of a hop's page."""
+    """The state of a hop's page."""
     return ended(run) or board.waiting(run.held)
 
 

@@ -196,13 +196,13 @@ async def folder(client: PrefectClient, run_id: str, key: str) -> UUID:
 
 def hop_name(run: RunOf) -> str:
     """A hop's run: who issues to those below."""
-    due = f" · hạn {local(run.due_at):%d/%m/%Y %H:%M}" if run.due_at else ""
-    return f"{run.campaign} {run.name}{due}"
+    return f"{run.campaign} {run.name}"
 
 
 def page_name(run: RunOf) -> str:
-    """A hop's page: all who get its letter."""
-    return f"{hop_name(run)} · các đơn vị nhận"
+    """A hop's page: all who get its letter, with the deadline that it has now."""
+    due = f" · hạn {local(run.due_at):%d/%m/%Y %H:%M}" if run.due_at else ""
+    return f"{hop_name(run)}{due} · các đơn vị nhận"
 
 
 async def campaign_page(client: PrefectClient, flow_id: str, run: RunOf) -> str:

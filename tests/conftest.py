@@ -35,6 +35,7 @@ from congvan.rules.calendar import Calendars, instant
 from congvan.settings import Settings
 from congvan.store import database
 from congvan.store.database import Store
+from tests.locks import locked_in_order
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -204,9 +205,10 @@ def present_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def store(tmp_path: Path, present_schema: Path) -> AsyncIterator[Store]:
-    """A SQLite file with the present schema; no connection may be left out at the end."""
+    """A SQLite file with the present schema, in which everybody locks in order; no connection may be left out at the
+    end."""
     shutil.copy(present_schema, tmp_path / "congvan.db")
-    made = Store(f"sqlite+aiosqlite:///{tmp_path / 'congvan.db'}")
+    made = locked_in_order(Store(f"sqlite+aiosqlite:///{tmp_path / 'congvan.db'}"))
     yield made
     assert made.open_transactions == 0, "a transaction was left open"
     await made.close()

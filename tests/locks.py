@@ -16,7 +16,10 @@ _BEFORE = {"cases": {"campaigns"}} | {
 
 
 def locked_in_order(store: Store) -> Store:
-    """The same store, where a statement that would lock out of turn fails."""
+    """The same store, where a statement that would lock out of turn fails.
+
+    `chasing` and `claiming` ask for no lock on SQLite, so what they choose is not seen, only what they change.
+    """
     engine = store.engine.sync_engine
 
     @event.listens_for(engine, "before_execute")

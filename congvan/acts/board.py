@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -185,7 +185,9 @@ async def pass_over(house: House, most: int) -> list[str]:
         passed = _PASSED
         while passed == _PASSED:
             async with house.store.act() as ledger:
-                passed = await ledger.change(Delivery, Delivery.id.in_(some), board_seen=Delivery.board_seq)
+                theirs = select(Delivery.id).where(Delivery.id.in_(some)).order_by(Delivery.id)
+                found = await ledger.all(theirs, lock=True)
+                passed = await ledger.change(Delivery, ledger.among(Delivery.id, found), board_seen=Delivery.board_seq)
     return sorted(hop_ids)
 
 
@@ -223,9 +225,16 @@ async def repaint(house: House, name: str | None = None) -> int:
         keys = await ledger.all(query)
         if name is not None and not keys:
             raise NotFound(f"không có đợt «{name}» → xem: congvan status")
-        for table, key in ((Campaign, Campaign.id), (Hop, Hop.campaign_id)):
-            await ledger.change(table, key.in_(keys), board_seen=0)
-        return await ledger.change(Delivery, Delivery.campaign_id.in_(keys), board_seen=0, board_state=None)
+        shown: Sequence[tuple[Any, Any, dict[str, None]]] = (
+            (Delivery, Delivery.campaign_id.in_(keys), {"board_state": None}),
+            (Hop, Hop.campaign_id.in_(keys), {}),
+            (Campaign, Campaign.id.in_(keys), {}),
+        )
+        changed = []
+        for table, theirs, more in shown:
+            await ledger.all(select(table.id).where(theirs).order_by(table.id), lock=True)
+            changed.append(await ledger.change(table, theirs, board_seen=0, **more))
+        return changed[0]
 
 
 async def tiles(house: House, campaign_id: str) -> list[tuple[Tile, bool]]:

@@ -123,6 +123,15 @@ async def kept(house: House, lease: Lease) -> AsyncIterator[None]:
         await asyncio.gather(beating, return_exceptions=True)
 
 
+@asynccontextmanager
+async def given_back(house: House, lease: Lease) -> AsyncIterator[None]:
+    """Give the lease back at the end, also of a turn that fails or is told to stop: nobody has to wait for it."""
+    try:
+        yield
+    finally:
+        await release(house, lease)
+
+
 async def extend_lease(house: House, lease: Lease) -> bool:
     """Hold on for another while; False when the lease was lost."""
     async with house.store.act() as ledger:

@@ -34,7 +34,7 @@ async def free_of_another_clock(house: House) -> None:
     would be kept from its turn until that time comes again."""
     far = house.clock.wall() + _TOO_FAR * house.lease
     async with house.store.act() as ledger:
-        for table in (Campaign, Hop):
+        for table in (Hop, Campaign):
             await ledger.change(table, table.lease_until > far, lease_until=None, lease_owner=None)
 
 

@@ -78,10 +78,11 @@ async def open_hops(house: House) -> list[RunOf]:
 
 
 async def unsettled_hops(house: House, campaign_id: str) -> list[RunOf]:
-    """The hops of a campaign that have runs which have not ended."""
+    """The hops of a campaign whose runs or pages have not ended."""
+    has_one = Hop.run_id.is_not(None) | Hop.page_id.is_not(None)
+    theirs = select(Hop).where(Hop.campaign_id == campaign_id, Hop.state != "SETTLED", has_one).order_by(Hop.ordinal)
     async with house.store.view() as ledger:
-        theirs = Hop.campaign_id == campaign_id, Hop.state != "SETTLED", Hop.run_id.is_not(None)
-        return await _hop_runs(house, ledger, await ledger.all(select(Hop).where(*theirs).order_by(Hop.ordinal)))
+        return await _hop_runs(house, ledger, await ledger.all(theirs))
 
 
 async def hop_shown(house: House, hop_id: str, seq: int) -> None:
@@ -149,23 +150,30 @@ async def remember_page(house: House, hop_id: str, run_id: str | None) -> None:
         await ledger.change(Hop, Hop.id == hop_id, page_id=run_id)
 
 
-async def forget_page(house: House, hop_id: str) -> list[str]:
-    """A hop's page is gone, and so is the place of its recipients' runs: they are published again, on another one.
+async def forget_page(house: House, hop_id: str, page_id: str) -> list[str]:
+    """This page of a hop is gone, and so is the place of its recipients' runs: they are published again, on another
+    one.
 
-    Return the runs that they had.
+    Return the runs that they had; none where the hop has got another page meanwhile.
     """
-    shown = Delivery.hop_id == hop_id, Delivery.run_id.is_not(None)
+    theirs = Delivery.hop_id == hop_id
     async with house.store.act() as ledger:
-        runs: list[str] = await ledger.all(select(Delivery.run_id).where(*shown))
+        runs: list[str | None] = await ledger.all(
+            select(Delivery.run_id).where(theirs).order_by(Delivery.id), lock=True
+        )
+        if (await ledger.take(Hop, hop_id)).page_id != page_id:
+            return []
         await ledger.change(Hop, Hop.id == hop_id, page_id=None)
-        await ledger.change(Delivery, *shown, run_id=None, board_seen=0, board_state=None)
-        return runs
+        await ledger.change(Delivery, theirs, Delivery.run_id.is_not(None), run_id=None, board_seen=0, board_state=None)
+        return [run for run in runs if run is not None]
 
 
 async def repaint_hop(house: House, hop_id: str) -> None:
     """Have the runs of a hop's recipients set again."""
+    theirs = Delivery.hop_id == hop_id
     async with house.store.act() as ledger:
-        await ledger.change(Delivery, Delivery.hop_id == hop_id, board_seen=0, board_state=None)
+        await _lock(ledger, Delivery, theirs)
+        await ledger.change(Delivery, theirs, board_seen=0, board_state=None)
 
 
 async def know_prefect(house: House, flow_id: str) -> bool:
@@ -177,8 +185,17 @@ async def know_prefect(house: House, flow_id: str) -> bool:
         # Whoever remembered something else of it until now is still at the same one.
         if known is None or known.get("flow") in (None, flow_id):
             return True
-        for table in (Campaign, Hop):
-            await ledger.change(table, table.run_id.is_not(None), run_id=None, board_seen=0)
-        await ledger.change(Delivery, Delivery.run_id.is_not(None), run_id=None, board_seen=0, board_state=None)
-        await ledger.change(Hop, Hop.page_id.is_not(None), page_id=None)
+        shown: Sequence[tuple[Any, Any, dict[str, None]]] = (
+            (Delivery, Delivery.run_id.is_not(None), {"board_state": None}),
+            (Hop, Hop.run_id.is_not(None) | Hop.page_id.is_not(None), {"page_id": None}),
+            (Campaign, Campaign.run_id.is_not(None), {}),
+        )
+        for table, theirs, more in shown:
+            await _lock(ledger, table, theirs)
+            await ledger.change(table, theirs, run_id=None, board_seen=0, **more)
         return False
+
+
+async def _lock(ledger: Ledger, table: Any, *where: Any) -> None:
+    """Lock these rows in the order in which everybody does, which a change of many does not keep."""
+    await ledger.all(select(table.id).where(*where).order_by(table.id), lock=True)

@@ -23,7 +23,7 @@ from congvan.acts import board, extending, waking
 from congvan.acts.board import Tile
 from congvan.house import House
 from congvan.rules.calendar import local
-from congvan.store.tables import Delivery, Hop
+from congvan.store.tables import Campaign, Delivery, Hop
 from flows import publishing
 from flows.publishing import Publisher
 from flows.registered import Deployments
@@ -240,6 +240,16 @@ async def test_a_campaign_that_grows_too_large_for_runs_keeps_those_that_it_has(
     assert await board.pass_over(house, most) == [], "also while none of them stands in Prefect"
 
 
+async def test_a_board_that_is_to_be_shown_again_is_unseen_in_every_part(house: House, town: Town) -> None:
+    await town.until("2023-12-01", "10:00")
+    for table in (Campaign, Hop, Delivery):
+        async with house.store.act() as ledger:
+            await ledger.change(table, board_seen=table.board_seq)
+    recipients = await town.all(Delivery)
+    assert await board.repaint(house, (await town.one(Campaign)).code) == len(recipients)
+    assert [row for table in (Campaign, Hop, Delivery) for row in await town.all(table) if row.board_seen] == []
+
+
 async def test_the_check_of_the_board_looks_for_nobody_of_whom_only_tables_tell(
     house: House, town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,9 +301,33 @@ async def test_what_was_shown_is_told_as_an_event_also_where_another_call_has_fa
         await publisher.publish()
     assert (told, await board.unpublished(publisher.house)) == ([], [])
     monkeypatch.setattr(publisher, "_move", moving)
-    await town.say("BQL")
     await publisher.publish()
-    assert told == ["BQL", "BQL"], "that it was sent, and what came since"
+    assert told == ["BQL"], "without waiting for the next change"
+
+
+@pytest.mark.usefixtures("taken")
+async def test_an_event_that_prefect_could_not_take_is_told_again_though_nothing_changes(
+    town: Town, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[str]] = []
+
+    async def tell(_client: object, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
+        told.append([tile.code for tile in tiles])
+        if len(told) == 1:
+            raise httpx.HTTPError("played by the test")
+        return {}
+
+    monkeypatch.setattr(publisher, "_tell", partial(Publisher._tell, publisher))
+    monkeypatch.setattr(publishing.events, "tell", tell)
+    await town.until("2023-12-01", "10:00")
+    await publisher.publish()
+    assert told == [["BQL"]], "and not again at once"
+    publisher._told_at -= publishing.TELL_AGAIN_S
+    await publisher.publish()
+    assert told == [["BQL"]] * 2
+    publisher._told_at -= publishing.TELL_AGAIN_S
+    await publisher.publish()
+    assert told == [["BQL"]] * 2, "once"
 
 
 @pytest.mark.usefixtures("taken")
@@ -372,7 +406,7 @@ async def test_a_hop_that_waits_for_its_process_is_not_asked_about_until_its_tur
     async def looked_at() -> bool:
         now, wall = await house.clock.now(), house.clock.wall()
         async with house.store.view() as ledger:
-            free = await waking.due_hops(ledger, now, free_at=wall, without=runs.on_their_way())
+            free = await waking.due_hops(ledger, now, free_at=wall, without=runs.left_alone())
         return hop.id in [one.id for one in free]
 
     async def turned(by: int) -> None:

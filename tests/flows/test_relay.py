@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import logging
 import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -23,7 +27,7 @@ from congvan.store.tables import Campaign, Hop
 from flows.apart import apart
 from flows.registered import Deployments
 from flows.relay import LEASE, LEASE_FOR, Relay
-from flows.runs import Runs
+from flows.runs import TRIPPED_S, Runs
 from tasks import DatabaseRefused, at_work, records
 from tests.protocol.world import Town
 
@@ -33,7 +37,7 @@ async def nothing_to_register(_client: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def relay(house: House, monkeypatch: pytest.MonkeyPatch) -> Relay:
+async def relay(house: House, monkeypatch: pytest.MonkeyPatch) -> Relay:
     """One that leads and never waits."""
 
     async def at_once(_relay: Relay, _seconds: float) -> None:
@@ -41,7 +45,7 @@ def relay(house: House, monkeypatch: pytest.MonkeyPatch) -> Relay:
 
     monkeypatch.setattr(Relay, "_wait", at_once)
     made = Relay(house, Deployments(nothing_to_register))
-    made._leading = True
+    made._leading, made._renewed = True, asyncio.get_running_loop().time()
     return made
 
 
@@ -122,10 +126,10 @@ async def test_a_campaign_and_a_hop_that_trip_keep_no_other_from_its_turn(
     await town.work()
     now = await house.clock.now()
     async with house.store.act() as ledger:
-        # What was frozen at its launch cannot be read back: each of its turns trips, and the longest due come first.
-        await ledger.change(Campaign, Campaign.id == broken, cascade={"name": "hoa@t1.example"})
         await ledger.change(Hop, Hop.opened_at.is_not(None), wake_at=now)
         await ledger.change(Hop, Hop.campaign_id == broken, Hop.opened_at.is_not(None), wake_at=now - timedelta(days=1))
+        # What was frozen at its launch cannot be read back: each of its turns trips, and the longest due come first.
+        await ledger.change(Campaign, Campaign.id == broken, cascade={"name": "hoa@t1.example"})
         await ledger.change(Campaign, wake_at=now)
 
     async def known(_client: object) -> bool:
@@ -145,11 +149,40 @@ async def test_a_campaign_and_a_hop_that_trip_keep_no_other_from_its_turn(
     async with house.store.view() as ledger:
         waiting = await ledger.all(select(Campaign.id).where(Campaign.wake_at.is_not(None)))
         due = {hop.campaign_id for hop in await waking.due_hops(ledger, now)}
-        others = await waking.due_hops(ledger, now, free_at=house.clock.wall(), without=runs.on_their_way())
+        others = await waking.due_hops(ledger, now, free_at=house.clock.wall(), without=runs.left_alone())
     assert (waiting, due) == ([broken], {broken}), "the other campaign and its hops have had their turn"
     assert others == [], "what has tripped is not looked at again at once"
     assert f"campaign {broken} has tripped" in caplog.text
     assert "hoa@t1.example" not in caplog.text
+
+
+async def test_what_an_operator_deletes_is_looked_for_less_often_than_every_hop_is_compared(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(name: str) -> Callable[..., Awaitable[bool]]:
+        async def one(*_: object) -> bool:
+            asked.append(name)
+            return False
+
+        return one
+
+    deployments = Deployments(nothing_to_register)
+    deployments.ids["watch"] = uuid4()
+    runs = Runs(house, cast("PrefectClient", None), deployments)
+    for name in ("ensure", "look_for_all"):
+        monkeypatch.setattr(deployments, name, counted(name))
+    for name in ("compare", "campaigns", "wake", "watch"):
+        monkeypatch.setattr(runs, name, counted(name))
+    for name in ("end_left_behind", "drop_late_watches"):
+        monkeypatch.setattr(f"flows.relay.{name}", counted(name))
+    monkeypatch.setattr("flows.relay.COMPARE_EVERY_S", -1.0)
+    relay = Relay(house, deployments)
+    for _ in range(2):
+        await relay.wakes(runs)
+    assert [asked.count(name) for name in ("ensure", "compare", "end_left_behind")] == [2, 2, 2]
+    assert [asked.count(name) for name in ("look_for_all", "drop_late_watches")] == [1, 1]
 
 
 @pytest.mark.parametrize("fault", [PoolTimeout("QueuePool limit"), ConnectionError(), TimeoutError(), ValueError()])
@@ -175,6 +208,43 @@ async def test_a_relay_that_stood_still_for_longer_than_its_lease_leads_no_more_
     assert not relay._leads()
     await relay._lead()
     assert relay._leads()
+
+
+async def test_a_lease_that_was_waited_for_until_it_had_run_out_is_none(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite the relay waits for its turn to write, behind whoever answers somebody."""
+    loop, waited = asyncio.get_running_loop(), timedelta()
+    time = loop.time
+
+    async def hold(*_: object) -> bool:
+        nonlocal waited
+        waited = LEASE_FOR
+        return True
+
+    monkeypatch.setattr(loop, "time", lambda: time() + waited.total_seconds())
+    monkeypatch.setattr("flows.relay.leases.hold", hold)
+    await relay._lead()
+    assert not relay._leads()
+
+
+async def test_the_last_word_of_the_log_on_who_leads_is_true(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: list[bool | Exception] = [True, True, ConnectionError(), False, True]
+
+    async def hold(*_: object) -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("flows.relay.leases.hold", hold)
+    caplog.set_level(logging.INFO, "congvan.relay")
+    while answers:
+        with suppress(ConnectionError):
+            await relay._lead()
+    assert [line.split()[2] for line in caplog.messages] == ["leads", "stands", "leads"]
 
 
 async def test_a_lease_that_a_wrong_clock_has_taken_keeps_nobody_away_until_its_day_comes(
@@ -229,10 +299,10 @@ async def test_a_hop_that_has_tripped_in_its_turn_is_not_looked_at_again_at_once
     await town.work()
     runs = Runs(house, cast("PrefectClient", None), Deployments(nothing_to_register))
     hop = await town.hop("UBND-HP")
-    runs.tripped(hop)
+    runs.put_off(hop, TRIPPED_S, turns=2)
     assert await hops.take(house, hop.id)
     hop = await town.hop("UBND-HP")
-    assert (hop.id, hop.turns) in runs.on_their_way()
+    assert (hop.id, hop.turns) in runs.left_alone()
 
 
 async def done(*_: object) -> None:

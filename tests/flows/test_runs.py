@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from sqlalchemy import select
 
@@ -20,6 +20,7 @@ from congvan.acts import board as board_acts
 from congvan.acts import campaigns, hops, notices, pausing, prefect_runs, waking
 from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, Hop, Note
+from flows import left_behind
 from flows.left_behind import end_left_behind
 from flows.registered import FLOWS, Deployments
 from flows.relay import Relay
@@ -64,9 +65,11 @@ class Prefect:
 
     async def read_flow_runs(self, *, flow_run_filter: Any, limit: int) -> list[SimpleNamespace]:
         assert limit
-        if flow_run_filter.id is None:
+        if flow_run_filter.deployment_id is not None:
             ours, kinds = flow_run_filter.deployment_id.any_, flow_run_filter.state.type.any_
+            left_out = flow_run_filter.id.not_any_ if flow_run_filter.id else []
             found = [run for run in self.runs.values() if run.deployment_id in ours and run.state.type in kinds]
+            found = [run for run in found if run.id not in left_out]
             late = flow_run_filter.next_scheduled_start_time
             return [run for run in found if not late or run.state.state_details.scheduled_time <= late.before_][:limit]
         return [self.runs[str(key)] for key in flow_run_filter.id.any_ if str(key) in self.runs]
@@ -117,6 +120,11 @@ class Prefect:
             self.keys[json["idempotency_key"]] = found["id"] = made
         elif path == "/flow_runs/bulk_delete":
             found["deleted"] = [key for key in json["flow_runs"]["id"]["any_"] if self.runs.pop(key, None)]
+        elif path == "/flow_runs/bulk_set_state":
+            put = [key for key in json["flow_runs"]["id"]["any_"] if key in self.runs]
+            for key in put:
+                self.runs[key].state = State(type=json["state"]["type"], name=json["state"]["name"])
+            found["results"] = [{"flow_run_id": key, "status": "ACCEPT"} for key in put]
         if self.lost:
             self.lost -= 1
             raise httpx.ReadTimeout("played by the test")
@@ -134,6 +142,7 @@ def runs(house: House, prefect: Prefect) -> Runs:
     """The relay's hands on it."""
 
     async def register(_client: object) -> dict[str, UUID]:
+        prefect.queue = prefect.queue or uuid4()
         return dict(prefect.ids)
 
     deployments = Deployments(register, pooled=True)
@@ -224,6 +233,42 @@ async def test_a_campaign_that_is_closed_leaves_no_hop_asleep_for_ever(
     assert (await prefect_runs.unfinished_campaigns(house), await prefect_runs.open_hops(house)) == ([], [])
 
 
+async def test_a_campaign_that_is_closed_while_a_turn_is_under_way_ends_all_its_runs_when_that_has_ended(
+    house: House, town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    """One that had been killed took a place of its queue for ever, and one that set its sleep slept for thirty days."""
+    await town.until("2023-12-01", "10:00")
+    wall = town.clock.wall()
+    page = prefect.made(StateType.RUNNING, wall)
+    await put(town, Campaign, run_id=page, board_seq=2, board_seen=1, **CLOSED)
+    hop = await town.hop("UBND-HP")
+    at_work = prefect.made(StateType.RUNNING, wall)
+    await put(town, Hop, page_id=None, board_seen=Hop.board_seq)
+    await put(town, Hop, Hop.id == hop.id, run_id=at_work, lease_until=wall + house.lease)
+    await runs.campaigns()
+    assert [prefect.runs[key].state.type for key in (page, at_work)] == [StateType.RUNNING] * 2
+    town.clock.forward(seconds=house.lease.total_seconds() + 1)
+    await runs.campaigns()
+    assert {prefect.runs[key].state.name for key in (page, at_work)} == {"Closed"}
+    assert await prefect_runs.unfinished_campaigns(house) == []
+
+
+async def test_the_hops_of_a_closed_campaign_end_by_few_calls_also_those_of_which_only_the_page_is_left(
+    town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    wall = town.clock.wall()
+    await put(town, Campaign, run_id=prefect.made(StateType.RUNNING, wall), board_seq=2, board_seen=1, **CLOSED)
+    hops = await town.all(Hop)
+    for number, hop in enumerate(hops):
+        run = prefect.made(StateType.SCHEDULED, wall) if number else None
+        page = prefect.made(StateType.RUNNING, wall)
+        await put(town, Hop, Hop.id == hop.id, run_id=run, page_id=page, wake_at=None, board_seen=Hop.board_seq)
+    await runs.campaigns()
+    assert {run.state.name for run in prefect.runs.values()} == {"Closed"}
+    assert len(prefect.posted) == 1
+
+
 # ------------------------------------------------------------------------------------ what pages show
 
 
@@ -261,6 +306,8 @@ async def test_a_page_has_the_deadline_that_its_hop_has_now(town: Town, prefect:
     await put(town, Hop, Hop.id == hop.id, due_at=datetime(2023, 12, 11, 10, tzinfo=UTC))
     await runs.compare()
     assert prefect.runs[below].name.endswith("hạn 11/12/2023 17:00 · các đơn vị nhận")
+    name = board.hop_name(await prefect_runs.run_of_hop(town.house, hop.id))
+    assert name.endswith(" UBND-HP " + hop.issuer_name), "its own run is named once, when it is made"
 
 
 async def test_a_page_that_was_deleted_is_made_again_with_everybody_on_it(
@@ -279,6 +326,29 @@ async def test_a_page_that_was_deleted_is_made_again_with_everybody_on_it(
     assert old not in prefect.runs
     (again,) = await board_acts.unpublished(town.house)
     assert (again.code, again.run_id) == ("BQL", None)
+
+
+async def test_a_page_that_was_made_again_is_not_forgotten_in_place_of_the_one_that_was_deleted(
+    house: House, town: Town, prefect: Prefect, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The board looks at its pages beside the comparison, which has read them all before."""
+    _, below, _ = await _on_show(town, prefect)
+    hop = await town.hop("UBND-HP")
+    del prefect.runs[below]
+    read = runs._read
+
+    async def read_meanwhile(keys: Any) -> Any:
+        found = await read(keys)
+        if below in keys:
+            await prefect_runs.forget_page(house, hop.id, below)
+            await runs.page(hop.id)
+            await put(town, Delivery, Delivery.hop_id == hop.id, run_id="a new run")
+        return found
+
+    monkeypatch.setattr(runs, "_read", read_meanwhile)
+    await runs.compare()
+    assert (await town.hop("UBND-HP")).page_id in prefect.runs
+    assert {row.run_id for row in await town.all(Delivery, Delivery.hop_id == hop.id)} == {"a new run"}
 
 
 async def test_an_answer_that_is_lost_while_a_campaign_gets_its_page_makes_no_second_page(
@@ -327,6 +397,8 @@ async def test_hops_whose_queue_was_deleted_are_registered_in_another_one(prefec
     assert not await deployments.ensure(client)
     prefect.queue = None
     assert await deployments.ensure(client)
+    assert deployments.queue_id == prefect.queue
+    assert not await deployments.ensure(client), "once"
 
 
 async def test_a_deployment_that_was_deleted_is_registered_again_and_the_board_stays_as_it_is(
@@ -336,17 +408,17 @@ async def test_a_deployment_that_was_deleted_is_registered_again_and_the_board_s
     prefect.queue = uuid4()
     await put(town, Campaign, run_id="a page")
     await put(town, Delivery, run_id="a run")
-    assert await prefect_runs.know_prefect(house, await runs.prefect())
+    assert await prefect_runs.know_prefect(house, await runs.campaign_flow())
     for name in ("hop", "watch"):
         prefect.ids[name] = uuid4()
         await runs.deployments.look_for_all(runs.client)
         assert await runs.deployments.ensure(runs.client)
         assert runs.deployments.ids == prefect.ids
-        assert await prefect_runs.know_prefect(house, await runs.prefect())
+        assert await prefect_runs.know_prefect(house, await runs.campaign_flow())
     assert (await town.one(Campaign)).run_id == "a page"
     assert await town.all(Delivery, Delivery.run_id.is_(None)) == []
     prefect.flow = uuid4()
-    assert not await prefect_runs.know_prefect(house, await runs.prefect()), "another Prefect knows none of them"
+    assert not await prefect_runs.know_prefect(house, await runs.campaign_flow()), "another Prefect knows none of them"
     assert (await town.one(Campaign)).run_id is None
 
 
@@ -420,7 +492,53 @@ async def test_what_its_worker_took_along_is_ended_and_what_is_still_at_work_is_
     assert await end_left_behind(house, runs.client, ids) == 5
     ended = {key: run.state.name for key, run in prefect.runs.items() if run.state.type not in ("PENDING", "RUNNING")}
     left = dict.fromkeys((watches[1], watches[3], killed), "LeftBehind")
-    assert ended == left | {other: "Settled", stopped: "Cancelled"}
+    assert ended == left | {other: "Replaced", stopped: "Cancelled"}
+
+
+async def test_a_turn_that_was_killed_before_its_campaign_was_closed_keeps_no_place_of_its_queue(
+    house: House, town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    await town.until("2023-12-01", "10:00")
+    ids, wall = runs.deployments.ids, town.clock.wall()
+    hop = await town.hop("UBND-HP")
+    run = prefect.made(StateType.RUNNING, wall - timedelta(hours=2), deployment=ids["hop"], hop_id=hop.id)
+    await put(town, Hop, Hop.id == hop.id, run_id=run, lease_until=wall + house.lease)
+    await put(town, Campaign, run_id=prefect.made(StateType.RUNNING, wall), **CLOSED)
+    assert await end_left_behind(house, runs.client, ids) == 0, "it is at work"
+    await put(town, Hop, Hop.id == hop.id, lease_until=None)
+    assert await end_left_behind(house, runs.client, ids) == 1
+    assert prefect.runs[run].state.name == "Closed"
+
+
+async def test_the_page_of_a_campaign_that_has_just_been_closed_has_not_crashed(
+    house: House, town: Town, prefect: Prefect, runs: Runs
+) -> None:
+    page = prefect.made(StateType.RUNNING, town.clock.wall() - timedelta(days=9), deployment=prefect.ids["campaign"])
+    await put(town, Campaign, run_id=page, board_seq=2, board_seen=1, **CLOSED)
+    assert await end_left_behind(house, runs.client, runs.deployments.ids) == 0
+    await runs.campaigns()
+    assert prefect.runs[page].state.name == "Closed"
+
+
+async def test_a_run_that_cannot_be_ended_keeps_no_other_from_its_end(
+    house: House, town: Town, prefect: Prefect, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody deletes it meanwhile; so many pages of campaigns stand before it that no other is among the first."""
+    monkeypatch.setattr(left_behind, "_SOME", 2)
+    ids, long_ago = runs.deployments.ids, town.clock.wall() - timedelta(days=2)
+    page, gone, left = [prefect.made(StateType.RUNNING, long_ago, deployment=ids[name])
+                        for name in ("campaign", "tell", "tell")]  # fmt: skip
+    await put(town, Campaign, run_id=page)
+    set_state = prefect.set_flow_run_state
+
+    async def deleted(run_id: UUID, state: Any, *, force: bool) -> SimpleNamespace:
+        if str(run_id) == gone:
+            raise ObjectNotFound(KeyError(run_id))
+        return await set_state(run_id, state, force=force)
+
+    monkeypatch.setattr(prefect, "set_flow_run_state", deleted)
+    assert await end_left_behind(house, runs.client, ids) == 1
+    assert prefect.runs[left].state.name == "LeftBehind"
 
 
 async def test_paused_hops_keep_no_open_one_from_its_turn(

@@ -202,6 +202,22 @@ async def test_a_process_that_still_waits_for_prefect_ends_as_it_is_told(
     assert await asyncio.wait_for(flows.__main__.main(), 20) == 0
 
 
+async def test_a_process_that_still_waits_for_the_database_ends_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def away(_store: object) -> tuple[str, str]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ConnectionRefusedError
+
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.delenv("CONGVAN_WORK_POOL", raising=False)
+    monkeypatch.setenv("CONGVAN_HOME", str(tmp_path))
+    monkeypatch.setenv("CONGVAN_SECRET_KEYS", "k" * 40)
+    monkeypatch.setattr(flows.__main__, "configure", lambda _settings: None)
+    monkeypatch.setattr(flows.__main__, "versions", away)
+    assert await asyncio.wait_for(flows.__main__.main(), 20) == 0
+
+
 async def test_nothing_is_relayed_on_the_schema_of_another_version(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
