@@ -312,11 +312,11 @@ async def test_what_a_person_lets_go_holds_for_every_hop_of_that_level(house: Ho
     set_house(house, canary_share=0.1)
     hop_id = await fill(house, 50)
     async with house.store.act() as ledger:
-        campaign = await ledger.first(select(Campaign))
-        await ledger.change(Campaign, plan=campaign.plan | {"urgency": "normal"}, urgency="normal")
         level = (await ledger.get(Hop, hop_id)).level
         other = await ledger.first(select(Hop.id).where(Hop.id != hop_id))
         await ledger.change(Hop, Hop.id == other, level=level)
+        campaign = await ledger.first(select(Campaign))
+        await ledger.change(Campaign, plan=campaign.plan | {"urgency": "normal"}, urgency="normal")
         some = await ledger.all(select(Message.id).where(Message.hop_id == hop_id).order_by(Message.id).limit(20))
         await ledger.change(Message, Message.id.in_(some), hop_id=other)
     assert await outbox.dispatch(house, postbox, hop_id) == {"accepted": 3}
