@@ -35,22 +35,28 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """compared: recipients looked at. behind: whose last change is on its way to the board; no difference."""
+    """compared: recipients looked at. behind: whose last change is on its way to the board; no difference.
+
+    in_tables: codes of campaigns so large that tables alone show them; they are not compared.
+    """
 
     compared: int
     behind: int
     differences: tuple[Difference, ...]
+    in_tables: tuple[str, ...] = ()
 
 
 async def compare(house: House, api: str, auth_string: str = "") -> Found:
     """Compare every campaign whose recipients stand in Prefect one by one; raise httpx.HTTPError."""
     compared = behind = 0
     differences: list[Difference] = []
+    in_tables: list[str] = []
     credentials = base64.b64encode(auth_string.encode()).decode()
     headers = {"Authorization": f"Basic {credentials}"} if auth_string else {}
     async with httpx.AsyncClient(base_url=api, headers=headers, timeout=_ANSWERS_S) as client:
         for campaign in [*await prefect_runs.running_campaigns(house), *await prefect_runs.unfinished_campaigns(house)]:
             if await board.is_large(house, campaign.id):
+                in_tables.append(campaign.campaign)
                 continue
             found = await board.tiles(house, campaign.id)
             behind += sum(not seen for _, seen in found)
@@ -58,7 +64,7 @@ async def compare(house: House, api: str, auth_string: str = "") -> Found:
             compared += len(settled)
             shown = await _shown(client, [tile.run_id for tile in settled if tile.run_id])
             differences += _differences(settled, shown)
-    return Found(compared, behind, tuple(differences))
+    return Found(compared, behind, tuple(differences), tuple(in_tables))
 
 
 def _differences(tiles: Iterable[Tile], shown: dict[str, str]) -> list[Difference]:

@@ -14,6 +14,13 @@ from congvan.rules.cascade import valid
 from congvan.rules.records import Organisation
 
 
+def line_of(field: str, lines: Mapping[str, int]) -> int | None:
+    """The line of an entry, or of the nearest thing around it that has one."""
+    while field and field not in lines:
+        field = re.sub(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$", "", field)
+    return lines.get(field)
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What both checks look things up in. today: in Vietnam."""
@@ -29,11 +36,8 @@ class Ground:
         return local(self.now).date()
 
     def fault(self, field: str, message: str, remedy: str) -> Fault:
-        """A fault of this file, with the line of the entry or of the nearest one around it."""
-        place = field
-        while place and place not in self.lines:
-            place = re.sub(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$", "", place)
-        return Fault(self.file, field, message, remedy, self.lines.get(place))
+        """A fault of this file, with its line."""
+        return Fault(self.file, field, message, remedy, line_of(field, self.lines))
 
     def unknown(self, field: str, codes: Collection[str], known: Collection[str], what: str) -> Iterator[Fault]:
         """Faults for codes that are not known."""

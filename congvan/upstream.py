@@ -22,7 +22,8 @@ _WRONG = {
 
 
 def at_hand(folder: Path, name: str) -> Path | None:
-    """The file of this name below a folder, however its letters are composed on the disk; None: there is none.
+    """The file of this name below a folder, however its letters are composed on the disk; None: there is none, or it
+    lies elsewhere.
 
     A plan is read in NFC, and some systems write their names in NFD. Raise OSError or ValueError for a name that no
     disk takes.
@@ -30,7 +31,11 @@ def at_hand(folder: Path, name: str) -> Path | None:
     place = folder
     for part in Path(name).parts:
         place = place / part if (place / part).exists() else _composed_alike(place, part)
-    return place if place.is_file() else None
+    return place if place.is_file() and _below(folder, place) else None
+
+
+def _below(folder: Path, place: Path) -> bool:
+    return place.resolve().is_relative_to(folder.resolve())
 
 
 def _composed_alike(folder: Path, part: str) -> Path:
@@ -49,7 +54,7 @@ def faults(ground: Ground, field: str, folder: Path, name: str, *, missing: bool
 
 
 def _faults(ground: Ground, field: str, folder: Path, name: str, *, missing: bool) -> Iterator[Fault]:
-    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+    if not _below(folder, folder / name):
         yield ground.fault(
             field,
             f"tệp «{name}» nằm ngoài thư mục của kế hoạch",

@@ -22,8 +22,6 @@ from congvan.store.tables import Campaign, Delivery, Hop, Letter
 
 #: Where the calendar stands that open deadlines were reckoned with.
 NOTE = "calendar"
-#: Terms longer than this are no terms in working days.
-_LONGEST = 260
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,8 @@ async def apply(house: House, file: CalendarFile, by: str, *, dry_run: bool = Fa
         raise ActRefused("Cần họ tên người áp dụng lịch.")
     now = await house.clock.now()
     new = build(file)
-    async with house.store.act() as ledger:
+    # A look keeps nobody from writing.
+    async with (house.store.view() if dry_run else house.store.act()) as ledger:
         known = await ledger.note(NOTE)
         before = CalendarFile.model_validate(known) if known else file
         if before == file:
@@ -87,7 +86,7 @@ async def apply(house: House, file: CalendarFile, by: str, *, dry_run: bool = Fa
                 await remember(ledger, file)
             return Outcome(False)
         old = build(before)
-        found, running = await _reckoned(ledger, old, new, file, now)
+        found, running = await _reckoned(ledger, old, new, file, now, lock=not dry_run)
         moved = tuple(sorted((one for _row, one in found), key=lambda one: one.code))
         if dry_run:
             return Outcome(True, moved)
@@ -98,14 +97,14 @@ async def apply(house: House, file: CalendarFile, by: str, *, dry_run: bool = Fa
 
 
 async def _reckoned(
-    ledger: Ledger, old: Calendars, new: Calendars, file: CalendarFile, now: datetime
+    ledger: Ledger, old: Calendars, new: Calendars, file: CalendarFile, now: datetime, *, lock: bool
 ) -> tuple[list[tuple[Delivery, Moved]], _Running]:
     running = select(Campaign.id).where(Campaign.state == "RUNNING")
     rows: list[Delivery] = await ledger.all(
         select(Delivery)
         .where(Delivery.campaign_id.in_(running), Delivery.due_at > now)
         .order_by(Delivery.id),
-        lock=True,
+        lock=lock,
     )
     campaigns = {row.id: row for row in await ledger.all(select(Campaign).where(Campaign.id.in_(running)))}
     hops = {row.id: row for row in await ledger.all(select(Hop).where(Hop.campaign_id.in_(running)))}
@@ -162,7 +161,7 @@ def reckoned_anew(
     last = _again(wall.date(), usual, name, old, new)
     if last is None and any(new.term(begun, days, name) == wall.date() for begun, days in usual):
         return due
-    last = last or _again(wall.date(), ((first, days) for days in range(_LONGEST)), name, old, new)
+    last = last or next((new.term(first, days, name) for days in old.terms_to(wall.date(), first, name)), None)
     return instant(last or new.named(name).on_or_after(wall.date()), wall.time())
 
 

@@ -6,6 +6,7 @@ engine never draws a seal or a signature.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -183,7 +184,8 @@ async def _become(
     values = {
         "state": "ISSUED", "number": digits, "symbol": symbol, "year": year if digits is not None else None,
         "issued_on": entered.day, "sha256": await ledger.keep_file(pdf, PDF), "html": rendered.page,
-        "subject": rendered.subject, "sheet": as_json(made), "issued_at": now, "issued_by": entered.by,
+        "subject": rendered.subject, "sheet": as_json(_as_printed(made, rendered)), "issued_at": now,
+        "issued_by": entered.by,
         "awaits": None, "awaits_until": None,
     }  # fmt: skip
     changed = await ledger.change(Letter, Letter.id == row.id, Letter.state != "ISSUED", **values)
@@ -192,6 +194,13 @@ async def _become(
     for name, value in values.items():
         setattr(row, name, value)
     ledger.session.expunge(row)
+
+
+def _as_printed(made: Draft, rendered: Rendered) -> Draft:
+    """With the addressees and copies that the template's head supplied: it may be another head in a year, and the
+    register tells where this letter went."""
+    lines = {name: tuple(rendered.frame.get(name, ())) for name in ("addressees", "distribution")}
+    return replace(made, sheet=made.sheet.model_copy(update={name: those for name, those in lines.items() if those}))
 
 
 async def _refuse_taken(ledger: Ledger, row: Letter, symbol: str, year: int) -> None:

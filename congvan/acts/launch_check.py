@@ -3,15 +3,15 @@ that could not be printed or numbered."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import date
 
 from sqlalchemy import select
 
 from congvan.acts import registry, validity
 from congvan.acts.launches import Launch, plan_sha256
 from congvan.acts.signed_files import refuse_secret_file
+from congvan.check_ground import line_of
 from congvan.errors import BadInput, Fault
 from congvan.house import House
 from congvan.letters import faces, rehearsal
@@ -20,8 +20,8 @@ from congvan.letters.sheet import Sheet
 from congvan.plan_check import check
 from congvan.registry.columns import ORGANISATIONS
 from congvan.rules.calendar import local
-from congvan.rules.cascade import route
-from congvan.rules.records import Cascade, Issue, Register
+from congvan.rules.cascade import Route, route
+from congvan.rules.records import Cascade, Issue, Organisation, Register
 from congvan.store.tables import Campaign
 from congvan.upstream import at_hand
 
@@ -41,69 +41,63 @@ async def refuse_faulty(house: House, order: Launch, text: str, warn: Warn | Non
         if known == plan_sha256(order.plan):
             return
         register = await registry.read(ledger)
+    today = local(now).date()
     remarks = lint(order.plan, order.cascade, text)
     torn = check(
         order.plan, order.cascade, register, now, order.folder,
         exercise=order.mode != "live", file=order.source, lines=order.lines, cascade_file=order.cascade_source,
     )  # fmt: skip
+    # Only a chain that hangs together has a route.
+    frozen = None if torn else route(register, order.cascade, order.plan, today)
     found = [
         *torn,
         *of_form(remarks, order.source, order.lines),
-        *validity.check(
-            order.plan, order.cascade, register, local(now).date(), file=order.source, lines=order.lines
-        ),
+        *validity.check(order.plan, order.cascade, register, today, file=order.source, lines=order.lines),
         *_secrets(order),
-        # Only a chain that hangs together has a route.
-        *(() if torn else _nameless(order, register, now)),
-    ]  # fmt: skip
+        *(_nameless(order.cascade, register, frozen) if frozen else ()),
+    ]
     found = found or list(_unprintable(house, order))
     faults = list({(one.file, one.field, one.message): one for one in found}.values())
     if faults:
         raise BadInput(faults)
-    for remark in [*remarks, *unreachable(order, register, now), *_unshown(order, register, now)]:
+    assert frozen is not None, "a plan without a route has faults"
+    known = {one.code: one for one in register.organisations}
+    reached = [known[code] for code in sorted(frozen.recipients())]
+    for remark in [*remarks, *(one for who in reached for one in _of_recipient(who, today))]:
         if warn is not None:
             warn(remark)
 
 
-def unreachable(order: Launch, register: Register, now: datetime) -> Iterator[Remark]:
-    """A warning for each organisation on the route that no mail reaches today: it would be address work from the
-    start, never counted as silent."""
-    known = {one.code: one for one in register.organisations}
-    for code in sorted(route(register, order.cascade, order.plan, local(now).date()).recipients()):
-        if not registry.mailboxes(known[code], local(now).date()):
-            yield Remark(
-                "mailbox", "audience", f"{known[code].name} ({code}) không có hộp thư còn hiệu lực",
-                "thêm hộp thư ở bảng «Đầu mối» của danh bạ; nếu không, phải liên hệ bằng cách khác", "warning",
-            )  # fmt: skip
-
-
-def _unshown(order: Launch, register: Register, now: datetime) -> Iterator[Remark]:
-    """A warning for each organisation on the route whose name no letter can print as it stands."""
-    known = {one.code: one for one in register.organisations}
-    for code in sorted(route(register, order.cascade, order.plan, local(now).date()).recipients()):
-        if letters := faces.unshown(known[code].name):
-            yield Remark(
-                "typeface", "audience", f"tên của {code} có chữ không in được: «{letters}»",
-                "ghi tên bằng chữ Latinh trong danh bạ", "warning",
-            )  # fmt: skip
+def _of_recipient(one: Organisation, today: date) -> Iterator[Remark]:
+    """Warnings of an organisation that no mail reaches today: it would be address work from the start, never counted
+    as silent; and of one whose name no letter can print as it stands."""
+    if not registry.mailboxes(one, today):
+        yield Remark(
+            "mailbox", "audience", f"{one.name} ({one.code}) không có hộp thư còn hiệu lực",
+            "thêm hộp thư ở bảng «Đầu mối» của danh bạ; nếu không, phải liên hệ bằng cách khác", "warning",
+        )  # fmt: skip
+    if letters := faces.unshown(one.name):
+        yield Remark(
+            "typeface", "audience", f"tên của {one.code} có chữ không in được: «{letters}»",
+            "ghi tên bằng chữ Latinh trong danh bạ", "warning",
+        )  # fmt: skip
 
 
 def of_form(remarks: Iterable[Remark], source: str, lines: Mapping[str, int]) -> Iterator[Fault]:
     """The errors among these remarks as faults of the file that was linted."""
     for one in remarks:
         if one.severity == "error":
-            yield Fault(source, one.place, f"{one.message} [{one.rule}]", one.remedy, _line(one.place, lines))
+            yield Fault(source, one.place, f"{one.message} [{one.rule}]", one.remedy, line_of(one.place, lines))
 
 
-def _nameless(order: Launch, register: Register, now: datetime) -> Iterator[Fault]:
+def _nameless(cascade: Cascade, register: Register, frozen: Route) -> Iterator[Fault]:
     """Issuers of whom the registry does not know the letters that stand in a symbol: «12/CV-», and «05/BC-» at the
     end, since the report of whoever the engine speaks for is always numbered with them."""
     known = {one.code: one for one in register.organisations}
-    hops = route(register, order.cascade, order.plan, local(now).date()).hops
-    rules = {hop.issuer: order.cascade.rule_of(hop.level) for hop in hops}
+    rules = {hop.issuer: cascade.rule_of(hop.level) for hop in frozen.hops}
     wanted = [code for code, rule in rules.items() if rule is not None and "{abbreviation}" in rule.symbol]
     heading = ORGANISATIONS.heading("abbreviation")
-    for code in dict.fromkeys([order.cascade.speaks_for, *wanted]):
+    for code in dict.fromkeys([cascade.speaks_for, *wanted]):
         if not known[code].abbreviation:
             yield Fault(
                 "danh bạ", heading, f"{known[code].name} ({code}) chưa có chữ viết tắt dùng trong số, ký hiệu văn bản",
@@ -130,20 +124,13 @@ def _below_an_authority(cascade: Cascade, level: str) -> bool:
     return any(rule.issue is Issue.SIGNED or _below_an_authority(cascade, rule.issuer) for rule in above)
 
 
-def _line(place: str, lines: Mapping[str, int]) -> int | None:
-    """The line of a place, or of the nearest thing around it that has one."""
-    while place and place not in lines:
-        place = re.sub(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$", "", place)
-    return lines.get(place)
-
-
 def _secrets(order: Launch) -> Iterator[Fault]:
     """Documents from above that are marked MẬT in their own text, as far as it can be read."""
     for directive in order.plan.directives:
         for name in directive.files:
             try:
                 path = at_hand(order.folder, name)
-                if path is not None and path.resolve().is_relative_to(order.folder.resolve()):
+                if path is not None:
                     refuse_secret_file(path.read_bytes(), name)
             except BadInput as error:
                 yield from error.faults

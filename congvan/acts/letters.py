@@ -12,20 +12,17 @@ from typing import Any
 
 from sqlalchemy import select
 
-from congvan.acts import demo, mails, registry, renewing
+from congvan.acts import demo, mails, renewing
 from congvan.acts.drafting import Draft, draft, insert, prepare
-from congvan.acts.frozen import cascade_of, is_urgent, rule_of, upwards
+from congvan.acts.frozen import cascade_of, rule_of, upwards
 from congvan.acts.issuing import company_letter, issue, issue_company, play_issue, sheet_to_sign, to_sign
-from congvan.acts.papers import asked_again, enclosure, file_name, issue_until
+from congvan.acts.papers import asked_again, enclosure, file_name, issue_until, next_in_hand, wanted
 from congvan.acts.signed_files import Issued
 from congvan.acts.terms import printed_due, term_below
 from congvan.errors import NotFound
 from congvan.house import House
-from congvan.letters.numbering import short_day
-from congvan.rules.calendar import local
-from congvan.rules.labels import letter_kind
 from congvan.rules.protocol import Fact
-from congvan.rules.records import Issue, Organisation
+from congvan.rules.records import Issue
 from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Hop, Letter, WayRow
@@ -105,50 +102,20 @@ async def chase(house: House, hop_id: str) -> None:
         if not _is_late(letter, now):
             return
         campaign = await ledger.get(Campaign, hop.campaign_id)
-        office, address = await _next_in_hand(ledger, campaign, hop, letter.chased, now)
+        cascade = cascade_of(campaign)
+        people = [*rule_of(campaign, hop).issue_by, cascade.drafting_unit or cascade.speaks_for]
+        office, box = await next_in_hand(ledger, list(dict.fromkeys(people)), letter.chased, now)
         again = asked_again(house, campaign, now)
         await ledger.change(Letter, Letter.id == letter.id, awaits_until=again, chased=letter.chased + 1)
         await ledger.write(hop, now, Entry(Fact.ISSUE_CHASED, {"whom": office.code, "round": letter.chased + 1}))
-        if address:
-            mail = mails.Mail(
-                kind="issue_wanted", step=f"{letter.id}-{letter.chased + 1}", recipient=office.code,
-                address=address, not_before=now, hop_id=hop.id, campaign_id=campaign.id,
-                urgent=is_urgent(campaign), context=await _wanted(ledger, letter, hop, office, again),
-            )  # fmt: skip
-            await mails.queue(house, ledger, [mail], now)
+        if box:
+            recipients = await ledger.count(select(WayRow.delivery_id).where(WayRow.hop_id == hop.id).distinct())
+            await mails.queue(house, ledger, [wanted(letter, campaign, office, box, again, now, recipients)], now)
 
 
 def _is_late(letter: Letter, now: datetime) -> bool:
     """Whether it should have been issued by now."""
     return letter.state == "PENDING_ISSUE" and letter.awaits_until is not None and letter.awaits_until <= now
-
-
-async def _next_in_hand(
-    ledger: Ledger, campaign: Campaign, hop: Hop, chased: int, now: datetime
-) -> tuple[Organisation, str]:
-    """Whom to remind after so many reminders, and the mailbox ("" for none).
-
-    The clerk, then the others who have it in hand, the drafting unit last; from then on the head of the
-    clerk's office (Chánh Văn phòng), whose mailbox is the last of that office.
-    """
-    cascade = cascade_of(campaign)
-    people = list(dict.fromkeys([*rule_of(campaign, hop).issue_by, cascade.drafting_unit or cascade.speaks_for]))
-    office = await registry.organisation(ledger, people[chased] if chased < len(people) else people[0])
-    boxes = registry.mailboxes(office, local(now).date())
-    if not boxes:
-        return office, ""
-    return office, boxes[0] if chased < len(people) else boxes[-1]
-
-
-async def _wanted(
-    ledger: Ledger, letter: Letter, hop: Hop, office: Organisation, until: datetime
-) -> dict[str, Any]:
-    recipients = await ledger.count(select(WayRow.delivery_id).where(WayRow.hop_id == hop.id).distinct())
-    return {
-        "subject": letter.subject, "name": office.name, "since": short_day(local(letter.created_at).date()),
-        "until": short_day(local(until).date()), "recipients": recipients, "step": letter.chased + 1,
-        "title": letter_kind(letter.kind), "letter": letter.id,
-    }  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------ enclosures

@@ -5,6 +5,7 @@ Mails of one hop differ in three fields only (name, link, code), so their templa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from congvan.mail.fragment import plain
 from congvan.mail.words import Carried, Mail, Mould
 from congvan.rules.calendar import local
 from congvan.rules.cascade import bears
+from congvan.rules.deadlines import working_days_late
 from congvan.rules.labels import EVENTS, within
 from congvan.store.tables import Delivery, Message
 
@@ -121,16 +123,21 @@ def _bypass(_house: House, message: Message, delivery: Delivery, scene: Scene, _
 
 
 def _slip(_house: House, message: Message, delivery: Delivery, scene: Scene, _now: datetime) -> say.Context:
-    several, directive = scene.plan.directives, scene.plan.directives[0]
+    several = scene.plan.directives
     return say.SlipMail(
-        head=scene.head, recipient=delivery.name, subject=directive.subject,
-        issuer="; ".join(dict.fromkeys(one.issuer for one in several)),
+        head=scene.head, recipient=delivery.name, subject=_listed(one.subject for one in several),
+        issuer=_listed(one.issuer for one in several),
         document="; ".join(f"{one.kind} số {one.code} ngày {numbering.short_day(one.issued_on)}" for one in several),
-        arrived_on=numbering.short_day(directive.arrived_on),
+        arrived_on=_listed(numbering.short_day(one.arrived_on) for one in several),
         arrival_number=", ".join(one.arrival_number for one in several if one.arrival_number),
         resolver=scene.head.unit, urgency=scene.stamp, link="", code=delivery.code, files=files_of(message, scene),
         **_deadlines(delivery),
     )  # fmt: skip
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """What several documents say, each of it once."""
+    return "; ".join(dict.fromkeys(texts))
 
 
 def _reminder(house: House, message: Message, delivery: Delivery, scene: Scene, now: datetime) -> say.Context:
@@ -150,7 +157,7 @@ def _reminder(house: House, message: Message, delivery: Delivery, scene: Scene, 
 
 def _overdue(house: House, message: Message, delivery: Delivery, scene: Scene, now: datetime) -> say.Context:
     assert delivery.due_at is not None, "only an opened delivery is overdue"
-    passed = max(1, house.calendars.named("both").count(local(delivery.due_at).date(), local(now).date()))
+    passed = max(1, working_days_late(delivery.due_at, now, house.calendars))
     return say.OverdueMail(
         head=scene.head, recipient=delivery.name, document=scene.document, subject=scene.subject, link="",
         code=delivery.code, asked=_asked(delivery), on_behalf_of=scene.on_behalf_of,

@@ -18,7 +18,7 @@ from congvan.letters.press import Rendered
 from congvan.rules.calendar import instant, local
 from congvan.rules.labels import letter_kind, letter_name
 from congvan.rules.protocol import Fact
-from congvan.rules.records import Cascade
+from congvan.rules.records import Cascade, Organisation
 from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Hop, Letter, Message, OrganisationRow
@@ -189,41 +189,52 @@ async def chase(house: House) -> int:
             campaign = campaigns[row.campaign_id]
             again = asked_again(house, campaign, now)
             people = list(dict.fromkeys([row.awaits or "", *await clerks(ledger, cascade_of(campaign))]))
-            # From then on the head of the clerk's office, whose mailbox is the last of that office.
-            office = await registry.organisation(ledger, people[row.chased] if row.chased < len(people) else people[0])
+            office, box = await next_in_hand(ledger, people, row.chased, now)
             said = {"letter": row.id, "whom": office.code, "round": row.chased + 1}
             await ledger.change(Letter, Letter.id == row.id, awaits_until=again, chased=row.chased + 1)
             await ledger.write(campaign, now, Entry(Fact.ISSUE_CHASED, said))
-            boxes = registry.mailboxes(office, local(now).date())
-            if boxes:
-                box = boxes[0] if row.chased < len(people) else boxes[-1]
-                mail = _wanted(row, campaign, office.code, office.name, box, again, now)
-                await mails.queue(house, ledger, [mail], now)
+            if box:
+                await mails.queue(house, ledger, [wanted(row, campaign, office, box, again, now)], now)
         return len(rows)
 
 
-async def _tell_clerk(house: House, ledger: Ledger, campaign: Campaign, row: Letter, now: datetime) -> None:
-    office = await registry.organisation(ledger, row.awaits or "")
+async def next_in_hand(ledger: Ledger, people: Sequence[str], chased: int, now: datetime) -> tuple[Organisation, str]:
+    """Whom to remind after so many reminders, and the mailbox ("" for none).
+
+    Each of these in turn; from then on the head of the first one's office (Chánh Văn phòng), whose mailbox is the last
+    of that office.
+    """
+    office = await registry.organisation(ledger, people[chased] if chased < len(people) else people[0])
     boxes = registry.mailboxes(office, local(now).date())
-    if boxes:
+    if not boxes:
+        return office, ""
+    return office, boxes[0] if chased < len(people) else boxes[-1]
+
+
+async def _tell_clerk(house: House, ledger: Ledger, campaign: Campaign, row: Letter, now: datetime) -> None:
+    office, box = await next_in_hand(ledger, [row.awaits or ""], 0, now)
+    if box:
         # Of an urgent one the time is up at once: without this it would be asked for twice in the same moment.
         again = asked_again(house, campaign, now)
-        mail = _wanted(row, campaign, office.code, office.name, boxes[0], again, now)
-        await mails.queue(house, ledger, [mail], now)
+        await mails.queue(house, ledger, [wanted(row, campaign, office, box, again, now)], now)
         await ledger.change(Letter, Letter.id == row.id, chased=1, awaits_until=again)
 
 
-def _wanted(
-    row: Letter, campaign: Campaign, code: str, name: str, box: str, again: datetime, now: datetime
-) -> mails.Mail:
+def wanted(
+    row: Letter, campaign: Campaign, office: Organisation, box: str, again: datetime, now: datetime,
+    recipients: int | None = None,
+) -> mails.Mail:  # fmt: skip
+    """The mail that asks for a letter's issue until then. recipients: how many wait for it; None: as its sheet says."""
+    if recipients is None:
+        recipients = row.sheet.get("context", {}).get("recipients", 1)
     context = {
-        "subject": row.subject, "name": name, "since": short_day(local(row.created_at).date()),
-        "until": short_day(local(again).date()), "recipients": row.sheet.get("context", {}).get("recipients", 1),
-        "step": row.chased + 1, "title": letter_kind(row.kind), "letter": row.id,
+        "subject": row.subject, "name": office.name, "since": short_day(local(row.created_at).date()),
+        "until": short_day(local(again).date()), "recipients": recipients, "step": row.chased + 1,
+        "title": letter_kind(row.kind), "letter": row.id,
     }  # fmt: skip
     return mails.Mail(
-        kind="issue_wanted", step=f"{row.id}-{row.chased + 1}", recipient=code, address=box, not_before=now,
-        campaign_id=campaign.id, urgent=is_urgent(campaign), context=context,
+        kind="issue_wanted", step=f"{row.id}-{row.chased + 1}", recipient=office.code, address=box, not_before=now,
+        hop_id=row.hop_id, campaign_id=campaign.id, urgent=is_urgent(campaign), context=context,
     )  # fmt: skip
 
 

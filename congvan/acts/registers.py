@@ -126,7 +126,7 @@ async def _outgoing(asked: _Asked) -> list[list[str]]:
 
 
 def _out(house: House, letter: Letter, campaign: Campaign, copies: int, left: datetime | None) -> list[str]:
-    # Where the sheet names nobody, the head of its template does.
+    # Of letters issued before their sheets kept what was printed, the head of the template still says it.
     printed, sheet = house.press.frame(reread(letter).sheet), letter.sheet
     lines = [str(line) for line in printed["distribution"]]
     kept = next((found[1] for line in lines if (found := _KEPT.match(line))), "VT")

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
 from congvan.acts import answers, papers, registry, results, wording
+from congvan.acts.drafting import as_json, reread
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.acts.results import OpenOne, Results, Tally
 from congvan.acts.validity import who_signs
+from congvan.errors import ActRefused
 from congvan.house import House
 from congvan.letters import numbering
 from congvan.letters.chart import answers_over_time
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.calendar import local
 from congvan.rules.labels import STILL_OPEN
-from congvan.store.ledger import Ledger
+from congvan.rules.names import composed, one_line, without_illegible
+from congvan.rules.protocol import Fact
+from congvan.rules.uploads import PDF
+from congvan.store.ledger import Entry, Ledger
+from congvan.store.office import Entered
 from congvan.store.tables import Campaign, Letter, Seal
 
 CHART = "chart"
+#: Characters in one thing that the office adds.
+LONGEST = 1_000
 #: Who is open stands in the text up to so many; more are an appendix.
 _IN_TEXT = 10
 #: Columns of figures that fit on one page of an appendix.
@@ -68,6 +77,49 @@ async def report_sheet(house: House, ledger: Ledger, campaign: Campaign, now: da
             "seal": await _seal(ledger, campaign),
         },
     )  # fmt: skip
+
+
+async def add(house: House, letter_id: str, findings: Sequence[str], proposals: Sequence[str], by: str) -> None:
+    """Put the office's own words into a report that awaits its issue, in the place of those that it had: khó khăn,
+    vướng mắc; đề xuất, kiến nghị. Its figures stay as they were drafted.
+
+    What was entered for it was signed without these words and is dropped; a number that it has stays its own. Raise
+    ActRefused for any other letter and without a name, WordsRefused for words that no letter may bear.
+    """
+    if not by.strip():
+        raise ActRefused("Cần họ tên người ghi.")
+    async with house.store.view() as ledger:
+        letter = await ledger.get(Letter, letter_id)
+    _refuse_other(letter)
+    drafted = reread(letter)
+    said = {"findings": _lines(findings), "proposals": _lines(proposals)}
+    sheet = drafted.sheet.model_copy(update={"context": drafted.sheet.context | said})
+    rendered = house.press.render(sheet)
+    now = await house.clock.now()
+    async with house.store.act() as ledger:
+        campaign = await ledger.take(Campaign, letter.campaign_id)
+        row = await ledger.take(Letter, letter_id)
+        _refuse_other(row)
+        if row.sheet != letter.sheet:
+            raise ActRefused("Có người vừa sửa báo cáo này; mở lại rồi ghi.")
+        await ledger.change(
+            Letter, Letter.id == row.id, subject=rendered.subject, html=rendered.page,
+            sheet=as_json(replace(drafted, sheet=sheet)), sha256=await ledger.keep_file(rendered.pdf, PDF),
+        )  # fmt: skip
+        await ledger.remove(Entered, Entered.letter_id == row.id)
+        told = {"letter": row.id} | {name: len(lines) for name, lines in said.items()}
+        await ledger.write(campaign, now, Entry(Fact.NOTED, told, actor=by))
+
+
+def _refuse_other(letter: Letter) -> None:
+    if letter.kind != "report" or letter.state != "PENDING_ISSUE":
+        raise ActRefused("Chỉ ghi được vào báo cáo đang chờ ban hành.")
+
+
+def _lines(texts: Sequence[str]) -> list[str]:
+    """Each said once, on one line, in NFC and without what no page can print."""
+    lines = (one_line(without_illegible(composed(text, LONGEST)))[:LONGEST] for text in texts)
+    return list(dict.fromkeys(line for line in lines if line))
 
 
 def _told(days: Sequence[tuple[date, int]], due: date | None) -> Sequence[tuple[date, int]]:

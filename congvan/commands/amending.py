@@ -1,4 +1,5 @@
-"""`congvan letter recall`, `replace` and `correct`: an issued letter is taken back, replaced or corrected."""
+"""`congvan letter recall`, `replace` and `correct`: an issued letter is taken back, replaced or corrected; and `add`:
+the office's own words in a report that is not issued yet."""
 
 from __future__ import annotations
 
@@ -89,6 +90,41 @@ async def correct(
     async with opened() as house:
         made = await amending.correct(house, letter, slips, who, why)
     _submitted(made, json=json)
+
+
+async def add(
+    letter: str,
+    /,
+    *,
+    finding: list[str] | None = None,
+    proposal: list[str] | None = None,
+    by: str,
+    json: bool = False,
+) -> None:
+    """Ghi khó khăn, vướng mắc và đề xuất, kiến nghị vào báo cáo đang chờ ban hành, thay cho những ý đã ghi.
+
+    Parameters
+    ----------
+    letter
+        Mã của báo cáo, xem ở congvan letters.
+    finding
+        Một khó khăn, vướng mắc; ghi nhiều lần cho nhiều ý.
+    proposal
+        Một đề xuất, kiến nghị; ghi nhiều lần cho nhiều ý.
+    by
+        Họ tên người ghi.
+    json
+        In kết quả dạng JSON.
+    """
+    from congvan.acts import reporting
+
+    who = given.person(by)
+    async with opened() as house:
+        await reporting.add(house, letter, finding or (), proposal or (), who)
+    if json:
+        as_json({"letter": letter})
+    else:
+        print(f"Đã ghi vào báo cáo → congvan letter draft {letter} --out FILE.pdf")
 
 
 def _submitted(letter: str, *, json: bool) -> None:

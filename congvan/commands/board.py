@@ -19,7 +19,7 @@ async def check(*, json: bool = False) -> int:
     Parameters
     ----------
     json
-        In {"compared": …, "behind": …, "differences": […]}.
+        In {"compared": …, "behind": …, "in_tables": […], "differences": […]}.
     """
     import httpx
 
@@ -36,10 +36,12 @@ async def check(*, json: bool = False) -> int:
     if json:
         as_json(
             {"compared": found.compared, "behind": found.behind,
-             "differences": [one.as_dict() for one in found.differences]}
+             "in_tables": found.in_tables, "differences": [one.as_dict() for one in found.differences]}
         )  # fmt: skip
     else:
         print(f"Đã so {found.compared} nơi nhận; {found.behind} thay đổi đang được đăng.")
+        for code in found.in_tables:
+            print(f"{code}: đợt lớn, Prefect chỉ có bảng tổng hợp (CONGVAN_BOARD_RUNS); không so từng nơi nhận.")
         table(
             ["Đợt", "Nơi nhận", "Cần thấy", "Đang thấy"],
             [[one.campaign, one.recipient, one.should, one.shown or "không có"] for one in found.differences],

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from congvan.store.tables import Letter
 
 app = part("letter", "Một văn bản: ban hành, xem trước, lấy dự thảo, gửi thử.")
-for _module, _names in (("papers", ("draft", "trial", "render")), ("amending", ("recall", "replace", "correct"))):
+_ELSEWHERE = {"papers": ("draft", "trial", "render"), "amending": ("recall", "replace", "correct", "add")}
+for _module, _names in _ELSEWHERE.items():
     for _name in _names:
         app.command(f"congvan.commands.{_module}:{_name}", name=_name, help=said_of(f"letter {_name}"))
 

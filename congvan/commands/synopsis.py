@@ -72,6 +72,10 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("letter recall LETTER --why TEXT --by NAME", "thu hồi từ mọi nơi đã nhận"),
             ("letter replace LETTER PLAN.yaml --why TEXT --by NAME", "soạn văn bản thay thế, trình ban hành"),
             ("letter correct LETTER --wrong TEXT --right TEXT --by NAME", "soạn công văn đính chính, trình ban hành"),
+            (
+                "letter add LETTER [--finding TEXT …] [--proposal TEXT …] --by NAME",
+                "ghi khó khăn, vướng mắc và đề xuất, kiến nghị vào báo cáo đang chờ ban hành",
+            ),
             ("number reserve ISSUER SYMBOL --first N --last N --year Y --by NAME", "dành dải số cho hệ thống"),
             ("number allocate LETTER --by NAME", "cấp số từ dải đã dành cho một văn bản đang chờ"),
             ("number void ISSUER SYMBOL NUMBER --year Y --why TEXT --by NAME", "hủy số, giữ trong sổ kèm lý do"),

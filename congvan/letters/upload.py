@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import re
 import unicodedata
 import warnings
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from congvan.errors import BadInput, CongvanError, Fault
 from congvan.letters.revisions import is_time_stamp
+from congvan.rules.names import without_unseen
 
 # The readers are loaded where they are used: each woken hop is a process of its own and reads no signed file.
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 #: A letter has a few pages, with its appendices some dozens; what is longer is not a letter.
 MOST_PAGES = 500
 _HASHES = ("sha256", "sha384", "sha512", "sha1")
-# Marks that a page carries and nobody sees: soft hyphens, zero-width blanks, the byte order mark.
-_UNSEEN = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
 
 logging.getLogger("pypdf").setLevel(logging.ERROR)
 
@@ -91,7 +89,7 @@ def _refuse(name: str, message: str, remedy: str) -> BadInput:
 
 
 def _clean(text: str) -> str:
-    return unicodedata.normalize("NFC", _UNSEEN.sub("", text).replace("\u00a0", " "))
+    return unicodedata.normalize("NFC", without_unseen(text).replace("\u00a0", " "))
 
 
 def _stamps(reader: PdfReader) -> Iterator[str]:

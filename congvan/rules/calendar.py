@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -15,6 +15,8 @@ VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 _DAY = timedelta(days=1)
 #: No run of days off comes near this; a longer search means a calendar that never works.
 _LONGEST_BREAK_DAYS = 60
+#: Days on which one office works while the other has its longest break.
+_LONGEST_ROLL_DAYS = 15
 
 
 class NoWorkingDay(ValueError):
@@ -129,5 +131,17 @@ class Calendars:
         `both` counts on the state calendar and rolls forward to a day that both work: no deadline of
         an enterprise falls on a make-up Saturday.
         """
-        counted = (self.enterprise if name == "enterprise" else self.state).add(start, working_days)
-        return self.named(name).on_or_after(counted)
+        return self.named(name).on_or_after(self._counting(name).add(start, working_days))
+
+    def terms_to(self, day: date, start: date, name: str = "both") -> Iterator[int]:
+        """The terms in working days that end on this day, the shortest first; none of them does on a day off.
+
+        There are several where a term rolls forward over days that one office alone works.
+        """
+        longest = self._counting(name).count(start, day)
+        for working_days in range(max(0, longest - _LONGEST_ROLL_DAYS), longest + 1):
+            if self.term(start, working_days, name) == day:
+                yield working_days
+
+    def _counting(self, name: str) -> Calendar:
+        return self.enterprise if name == "enterprise" else self.state

@@ -17,6 +17,10 @@ _ILLEGIBLE = re.compile(
 )
 
 
+#: What a text carries and nobody sees: soft hyphens, zero-width blanks, the byte order mark.
+_UNSEEN = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
+
+
 def illegible(text: str) -> str:
     """The first character, as "U+0000", that nobody can read and some database or mail cannot carry; else empty."""
     found = _ILLEGIBLE.search(text)
@@ -26,6 +30,11 @@ def illegible(text: str) -> str:
 def without_illegible(text: str) -> str:
     """The text without such characters."""
     return _ILLEGIBLE.sub("", text)
+
+
+def without_unseen(text: str) -> str:
+    """The text without marks that nobody sees: copied from a page into a name, they would make it another one."""
+    return text if text.isascii() else _UNSEEN.sub("", text)
 
 
 def composed(text: str, longest: int) -> str:

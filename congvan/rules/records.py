@@ -16,14 +16,15 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from congvan.rules.names import one_line
+from congvan.rules.names import one_line, without_unseen
 from congvan.rules.requirements import Question
 
 
 def nfc(text: object) -> object:
-    """Text in Unicode NFC with plain line ends (TCVN 6909:2001 is met by precomposed letters)."""
+    """Text in Unicode NFC (TCVN 6909:2001 is met by precomposed letters) with plain line ends, without unseen marks."""
     if isinstance(text, str):
-        return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+        plain = without_unseen(text).replace("\r\n", "\n").replace("\r", "\n")
+        return unicodedata.normalize("NFC", plain).strip()
     return text
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pdfplumber
+
+from congvan.acts import closing
 from tests.contract.conftest import Desk
 
 CAMPAIGN = "ra-soat-kho"
@@ -52,6 +55,18 @@ def test_a_letter_is_corrected_by_pairs_of_what_was_and_what_should_be(desk: Des
     assert (wrong.status, "mỗi --wrong cần một --right" in wrong.err) == (2, True)
     made = desk.must("letter", "correct", old, "--wrong", "ngày 1/1", "--right", "ngày 2/1", *BY, "--json").json
     assert states(desk)[made["letter"]] in ("PENDING_ISSUE", "ISSUED")
+
+
+def test_the_office_adds_its_own_words_to_a_report_before_it_is_issued(desk: Desk) -> None:
+    desk.sent()
+    assert desk.run("letter", "add", letter(desk), "--finding", "thiếu nhân lực", *BY).status == 1
+    report = desk.within(lambda house: closing.close(house, CAMPAIGN, "Lan", now_matter_what=True))
+    words = ("--finding", "Thiếu nhân lực", "--finding", "Đơn vị chuyển trụ sở", "--proposal", "Gia hạn")
+    assert desk.must("letter", "add", report, *words, *BY, "--json").json == {"letter": report}
+    desk.must("letter", "draft", report, "--out", "report.pdf")
+    with pdfplumber.open(desk.folder / "report.pdf") as pdf:
+        said = "\n".join(page.extract_text() for page in pdf.pages)
+    assert all(one in said for one in words if not one.startswith("--"))
 
 
 def test_a_letter_is_recalled_answered_for_and_replaced(desk: Desk) -> None:

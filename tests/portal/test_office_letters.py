@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from congvan.acts import clerks, confirmations, launches, letters
+from congvan.acts import clerks, closing, confirmations, launches, letters
 from congvan.acts.signed_files import Issued
 from congvan.house import House
 from congvan.mail.outgoing import Outcome, Outgoing
@@ -155,6 +155,23 @@ async def test_what_was_entered_can_be_sent_back(clerk: Clerk, house: House, wai
     assert "Ban hành</button>" in await clerk.see(at)
     await clerk.do(f"{at}/approve", 422)
     assert (await letter_of(house, waiting)).state == "PENDING_ISSUE"
+
+
+async def test_the_office_writes_its_own_words_into_a_report_that_awaits_its_issue(
+    clerk: Clerk, house: House, waiting: str
+) -> None:
+    assert "Khó khăn, vướng mắc" not in await clerk.see(f"/office/letters/{waiting}")
+    campaign = (await letter_of(house, waiting)).campaign_id
+    report = await closing.close(house, campaign, "Lan", now_matter_what=True)
+    at = f"/office/letters/{report}"
+    await clerk.do(f"{at}/add", findings="Thiếu nhân lực\nĐơn vị <b> chuyển trụ sở\n", proposals="")
+    page = await clerk.see(at)
+    assert ">Thiếu nhân lực\nĐơn vị &lt;b&gt; chuyển trụ sở</textarea>" in page, "to be changed again"
+    assert "<li>Thiếu nhân lực</li>" in page, "and in the draft below"
+    page = await clerk.do(f"{at}/add", 422, findings="TỐI MẬT", proposals="Gia hạn")
+    assert '<details class="action" open><summary>Khó khăn' in page.text
+    assert ">Gia hạn</textarea>" in page.text
+    await clerk.do(f"/office/letters/{waiting}/add", 422, findings="Thiếu nhân lực")
 
 
 async def test_where_two_are_needed_nobody_issues_alone(

@@ -171,6 +171,14 @@ def test_adding_working_days_and_counting_them_agree(start: date, days: int, nam
 
 
 @QUICK
+@given(DAYS, st.integers(-20, 90), st.sampled_from(["state", "enterprise", "both"]))
+def test_the_terms_that_end_on_a_day_are_those_that_trying_finds(start: date, later: int, name: str) -> None:
+    last = start + later * oracle.DAY
+    tried = [days for days in range(90) if oracle.term(start, days, name) == last]
+    assert list(SHIPPED.terms_to(last, start, name)) == tried
+
+
+@QUICK
 @given(DAYS, DAYS)
 def test_counting_backwards_is_counting_forwards_with_the_sign_turned(first: date, last: date) -> None:
     assert SHIPPED.state.count(first, last) == -SHIPPED.state.count(last, first)

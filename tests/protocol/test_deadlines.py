@@ -459,5 +459,12 @@ def test_days_late_are_working_days(now: datetime, late: int) -> None:
     assert working_days_late(DUE, now, SHIPPED) == late
 
 
+def test_days_late_are_those_on_which_authority_and_company_work() -> None:
+    """So the mail to a company and the digest of the authority name the same number."""
+    friday, monday = at("2026-01-09", "17:00"), at("2026-01-12")  # Saturday 10/01/2026 is made up by authorities
+    assert SHIPPED.state.is_working(date(2026, 1, 10))
+    assert working_days_late(friday, monday, SHIPPED) == 1
+
+
 def test_days_are_listed_with_both_ends() -> None:
     assert list(days(date(2024, 2, 28), date(2024, 3, 1))) == [date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)]

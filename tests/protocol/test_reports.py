@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import random
+import re
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from congvan.acts import (
     audit,
     campaigns,
     closing,
+    drafting,
     figures,
     letters,
     numbers,
@@ -32,13 +35,16 @@ from congvan.acts import (
 from congvan.acts.numbers import Series
 from congvan.commands.reports import _data
 from congvan.commands.workbook import workbook
+from congvan.errors import ActRefused
 from congvan.letters import word
 from congvan.letters.chart import answers_over_time
+from congvan.letters.fragment import WordsRefused
+from congvan.letters.press import Press
 from congvan.rules.labels import STILL_OPEN
 from congvan.rules.protocol import Event, State, settled, settling_states
 from congvan.rules.records import Settles
 from congvan.store.tables import Campaign, Case, Delivery, Letter, OrganisationRow, ParkRow
-from tests.conftest import at
+from tests.conftest import ROOT, at
 from tests.protocol.test_issue import entered, go_live
 from tests.protocol.test_requirements import GOOD, asking
 from tests.protocol.test_stories_changes import board_letter, replaced
@@ -193,6 +199,46 @@ async def test_the_closing_report_bears_the_hash_of_a_seal(opened: Town) -> None
     assert await seals.seal(opened.house, opened.campaign) is None, "the closing itself is sealed"
 
 
+async def test_what_the_office_adds_to_a_report_is_printed_in_it_and_its_figures_stay(opened: Town) -> None:
+    await opened.until("2023-12-22", "09:00")
+    (report,) = await opened.all(Letter, Letter.kind == "report")
+    findings = ["Một số  đơn vị\nđã chuyển trụ sở", "", "Một số đơn vị đã chuyển trụ sở"]
+    await reporting.add(opened.house, report.id, findings, ["Kiến nghị gia hạn đến hết quý I"], "Lan")
+    said = await _printed(opened, report.id)
+    assert "3. Các đơn vị chưa hoàn thành" in said
+    assert re.search(r"4\. Khó khăn, vướng mắc\s+\W*Một số đơn vị đã chuyển trụ sở\s+5\. Đề xuất, kiến nghị", said)
+    assert "Kiến nghị gia hạn đến hết quý I" in said
+    counts = (await opened.one(Letter, Letter.id == report.id)).sheet["context"]["counts"]
+    assert counts == report.sheet["context"]["counts"]
+    await reporting.add(opened.house, report.id, (), ["Không"], "Lan")
+    said = await _printed(opened, report.id)
+    assert "Khó khăn" not in said
+    assert "4. Đề xuất, kiến nghị" in said
+    assert (await audit.audit(opened.house, opened.campaign)).findings == []
+
+
+async def test_nothing_is_added_to_a_report_that_was_issued_or_to_any_other_letter(opened: Town) -> None:
+    await opened.until("2023-12-22", "09:00")
+    (report,) = await opened.all(Letter, Letter.kind == "report")
+    with pytest.raises(ActRefused, match="họ tên"):
+        await reporting.add(opened.house, report.id, ["Thiếu nhân lực"], (), " ")
+    with pytest.raises(WordsRefused, match="MẬT"):
+        await reporting.add(opened.house, report.id, ["TỐI MẬT"], (), "Lan")
+    assert (await opened.one(Letter, Letter.id == report.id)).sheet == report.sheet
+    await letters.play_issue(opened.house, report.id, "Văn thư")
+    for one in (report, await board_letter(opened)):
+        with pytest.raises(ActRefused, match="báo cáo đang chờ ban hành"):
+            await reporting.add(opened.house, one.id, ["Thiếu nhân lực"], (), "Lan")
+
+
+async def _printed(town: Town, letter_id: str) -> str:
+    letter = await town.one(Letter, Letter.id == letter_id)
+    async with town.house.store.view() as ledger:
+        data = await ledger.file(letter.sha256 or "")
+    with pdfplumber.open(io.BytesIO(data)) as pdf:
+        return "\n".join(page.extract_text() for page in pdf.pages)
+
+
 def test_a_chart_without_answers_or_recipients_is_no_chart() -> None:
     assert answers_over_time([], 5, None) == ""
     assert answers_over_time([(date(2023, 12, 1), 0)], 0, None) == ""
@@ -292,6 +338,22 @@ async def test_the_register_says_of_a_report_and_of_an_urging_letter_what_they_p
     assert urge["Ngày chuyển"] == "12/12/2023"
     assert (report_row["Nơi nhận văn bản"], report_row["Đơn vị, người nhận bản lưu"]) == ("Tổ chức UBND-HP", "VT")
     assert (report_row["Số lượng bản"], report_row["Ngày chuyển"]) == ("1", "22/12/2023")
+
+
+async def test_the_register_says_where_a_letter_went_also_once_its_template_has_another_head(
+    opened: Town, tmp_path: Path
+) -> None:
+    await opened.until("2023-12-12", "09:00")
+    (urge,) = await opened.all(Letter, Letter.kind == "urge")
+    then = await registers.register(opened.house, "outgoing", 2023, exercises=True)
+    words = (ROOT / "templates" / "letters" / "urge.html").read_text("utf-8")
+    (tmp_path / "urge.html").write_text(words.replace("Các đơn vị có tên trong Phụ lục", "Các doanh nghiệp"), "utf-8")
+    later = Press(ROOT / "templates" / "letters", tmp_path)
+    assert later.frame(drafting.reread(urge).sheet.model_copy(update={"addressees": ()}))["addressees"] == [
+        "Các doanh nghiệp kèm theo"
+    ]
+    found = await registers.register(replace(opened.house, press=later), "outgoing", 2023, exercises=True)
+    assert found.rows == then.rows
 
 
 async def test_a_voided_number_has_no_date_and_stands_beside_its_neighbours(town: Town, tmp_path: Path) -> None:

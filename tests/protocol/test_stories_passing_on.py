@@ -12,10 +12,11 @@ import pytest
 
 from congvan.acts import confirmations, deliveries, letters
 from congvan.errors import ActRefused, BadInput
+from congvan.letters.numbering import short_day
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Organisation, Release
 from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Letter, Message, WayRow
-from tests.conftest import at
+from tests.conftest import at, text_of
 from tests.protocol.world import CASCADE, ESCALATE, PLAN, Town, address, newcomer, register
 from tests.signing import signed
 
@@ -55,6 +56,19 @@ async def test_a_file_from_above_bears_its_name_in_nfc_whatever_the_disk_has(tow
     await town.launch(directives=(directive,), folder=tmp_path)
     (campaign,) = await town.all(Campaign)
     assert [(one["name"], one["media_type"]) for one in campaign.upstream] == [("văn bản.pdf", "application/pdf")]
+
+
+async def test_the_mail_with_the_slip_tells_of_every_document_that_came(town: Town) -> None:
+    first = PLAN.directives[0]
+    second = first.model_copy(
+        update={"code": "77/UBND-XD", "subject": "rà soát kho chứa", "arrived_on": first.issued_on}
+    )
+    await town.launch(directives=(first, second))
+    await town.work()
+    (mail,) = town.postbox.to(address("BQL"))
+    said = text_of(mail)
+    assert f"{first.subject}; rà soát kho chứa" in said
+    assert f"Ngày đến: {short_day(first.arrived_on)}; {short_day(first.issued_on)}" in said
 
 
 async def test_a_directive_goes_down_hop_by_hop_and_each_opens_once(town: Town) -> None:

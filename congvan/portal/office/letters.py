@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from congvan.acts import clerks, recalls
+from congvan.acts import clerks, recalls, reporting
 from congvan.acts import letters as acts
 from congvan.acts.accounts import Role
 from congvan.commands import given
@@ -40,6 +40,7 @@ class LetterPages:
             act(f"{at}/issue", self.issue),
             act(f"{at}/approve", self.approve),
             act(f"{at}/send-back", self.send_back),
+            act(f"{at}/add", self.add),
             act(f"{at}/recall", self.recall, Role.LEADER),
         ]
 
@@ -108,6 +109,16 @@ class LetterPages:
         except CongvanError as error:
             return await self._page(seat, 422, wrong=self._counter.words.of(error), sent=sent)
         return self._counter.to("letters", letter, done="sent_back")
+
+    async def add(self, seat: Seat, sent: Sent) -> Response:
+        """The office's own words in a report: one thing on each line."""
+        letter = self._letter(seat)
+        findings, proposals = (sent.words(name, 4_000).splitlines() for name in ("findings", "proposals"))
+        try:
+            await reporting.add(self._counter.house, letter, findings, proposals, seat.by)
+        except CongvanError as error:
+            return await self._page(seat, 422, wrong=self._counter.words.of(error), sent=sent)
+        return self._counter.to("letters", letter, done="added")
 
     async def recall(self, seat: Seat, sent: Sent) -> Response:
         """An issued letter is taken back from everybody who got it."""
