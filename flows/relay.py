@@ -31,7 +31,6 @@ from flows.runs import TRIPPED_S, Runs
 
 log = logging.getLogger("congvan.relay")
 
-LEASE = "relay"
 LEASE_FOR = timedelta(seconds=20)
 #: How often every open hop is compared with its run, in seconds.
 COMPARE_EVERY_S = 15.0
@@ -91,7 +90,7 @@ class Relay:
                     for loop in loops:
                         together.create_task(loop)
             finally:
-                await leases.drop(self.house, LEASE)
+                await leases.drop(self.house, leases.RELAY)
 
     def _leads(self) -> bool:
         """Not any more where this process stood still until its lease had run out."""
@@ -127,7 +126,7 @@ class Relay:
         # It lasts from now on, however long the database is waited for.
         asked = asyncio.get_running_loop().time()
         try:
-            self._leading = await leases.hold(self.house, LEASE, LEASE_FOR)
+            self._leading = await leases.hold(self.house, leases.RELAY, LEASE_FOR)
         except Exception:
             # Whatever it was that tripped, somebody else may lead soon.
             self._leading = False

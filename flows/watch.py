@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -10,8 +11,9 @@ from prefect.client.orchestration import PrefectClient, get_client
 
 from congvan.acts import leases
 from congvan.house import House
+from flows.publishing import Publisher
 from flows.registered import FLOWS, NAME, Deployments
-from flows.relay import LEASE, LEASE_FOR, Relay
+from flows.relay import LEASE_FOR, Relay
 from flows.runs import Runs
 from tasks import at_work, auditor, events, mail, records
 
@@ -38,14 +40,19 @@ async def watch() -> None:
 
 
 async def _relay_once(house: House, client: PrefectClient) -> None:
-    """The relay's own pass over everything, where no relay is alive to do it."""
-    if not await leases.hold(house, LEASE, LEASE_FOR):
+    """The relay's own pass over everything, and over the board while its lease lasts, where no relay is alive to do
+    it."""
+    if not await leases.hold(house, leases.RELAY, LEASE_FOR):
         return
+    loop = asyncio.get_running_loop()
+    until = loop.time() + LEASE_FOR.total_seconds() / 2
     deployments = Deployments(_by_name)
+    runs = Runs(house, client, deployments)
     try:
-        await Relay(house, deployments).wakes(Runs(house, client, deployments))
+        await Relay(house, deployments).wakes(runs)
+        await Publisher(house, client, deployments, runs).publish(lambda: loop.time() < until)
     finally:
-        await leases.drop(house, LEASE)
+        await leases.drop(house, leases.RELAY)
 
 
 async def _by_name(client: PrefectClient) -> dict[str, UUID]:

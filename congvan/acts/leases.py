@@ -7,6 +7,8 @@ from datetime import timedelta
 from congvan.house import House
 from congvan.store.tables import Campaign, Hop, Lease
 
+#: The right of the process that has hops done what is due. While nobody holds it, nothing leaves.
+RELAY = "relay"
 #: A lease that reaches further than this many times what one lasts was taken by a clock that was wrong; one that is a
 #: little ahead takes and keeps its leases like any other.
 _TOO_FAR = 3

@@ -19,6 +19,7 @@ from congvan.store.tables import Campaign, Case, Delivery, Hop, Incoming, Letter
 #: Metric → what it says.
 HELP: Mapping[str, str] = {
     "congvan_messages": "Messages of the outbox by state",
+    "congvan_mails_sent_total": "Mails that a mail server has taken",
     "congvan_messages_due": "Messages that may leave now and have not, without those of held campaigns",
     "congvan_oldest_due_seconds": "How long the oldest unsent message has been due or tried, but for holds",
     "congvan_deliveries": "Deliveries of running campaigns by state",
@@ -43,8 +44,10 @@ async def snapshot(house: House) -> dict[str, dict[Labels, float]]:
         # Each attempt puts `not_before` off; patience counts from the first one, before it from the first chance.
         patience = await ledger.first(select(func.min(Message.give_up_at)).where(OPEN, not_held()))
         oldest = now - (patience - PATIENCE) if patience else timedelta()
+        messages = await _by(ledger, Message.state, "state")
         return {
-            "congvan_messages": await _by(ledger, Message.state, "state"),
+            "congvan_messages": messages,
+            "congvan_mails_sent_total": _one(messages.get((("state", "SENT"),), 0.0)),
             "congvan_messages_due": _one(await ledger.count(select(Message.id).where(due))),
             "congvan_oldest_due_seconds": _one(max(oldest.total_seconds(), 0)),
             **await _deliveries(ledger, now),
@@ -59,7 +62,7 @@ async def snapshot(house: House) -> dict[str, dict[Labels, float]]:
             "congvan_campaigns_held": _one(
                 await ledger.count(_running().where(Campaign.held_at.is_not(None)))
             ),
-        } | {"congvan_relay_alive": _one(float(await leases.held(house, "relay")))}
+        } | {"congvan_relay_alive": _one(float(await leases.held(house, leases.RELAY)))}
 
 
 def _running() -> Any:

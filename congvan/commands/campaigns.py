@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 app = part("campaign", "Đợt triển khai: khởi động, ban hành, giữ thư lại, tạm dừng, tiếp tục, kết thúc.")
 
-#: The name under which the relay holds its lease, and how long its first run is waited for.
-_RELAY = "relay"
+#: How long the relay's first run is waited for.
 _RUN_WAIT_S, _LOOK_EVERY_S = 10.0, 0.25
 
 
@@ -78,23 +77,15 @@ async def _check_cascade(house: House) -> None:
 
 async def _flow_run(house: House, campaign: str) -> str | None:
     """The campaign's run in Prefect; waited for only where a relay is alive to open it."""
-    from congvan.acts import figures
+    from congvan.acts import figures, leases
 
     waited = 0.0
     while True:
         run: str | None = (await figures.status(house, campaign))["campaigns"][0]["flow_run"]
-        if run or waited >= _RUN_WAIT_S or not await _relay_alive(house):
+        if run or waited >= _RUN_WAIT_S or not await leases.held(house, leases.RELAY):
             return run
         await asyncio.sleep(_LOOK_EVERY_S)
         waited += _LOOK_EVERY_S
-
-
-async def _relay_alive(house: House) -> bool:
-    from congvan.store.tables import Lease
-
-    async with house.store.view() as ledger:
-        lease = await ledger.find(Lease, _RELAY)
-    return lease is not None and lease.until > house.clock.wall()
 
 
 @app.command

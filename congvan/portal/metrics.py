@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator
 from ipaddress import ip_address
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -41,11 +43,24 @@ def _may_see(request: Request, house: House) -> bool:
         return False
 
 
+class _Found:
+    """What was counted, as Prometheus collects it."""
+
+    def __init__(self, found: dict[str, dict[metrics.Labels, float]]) -> None:
+        self._found = found
+
+    def collect(self) -> Iterator[Metric]:
+        """One family for each metric; what ends with `_total` only grows."""
+        for name, values in self._found.items():
+            names = [label for label, _ in next(iter(values), ())]
+            made = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = made(name, metrics.HELP[name], labels=names)
+            for labels, value in values.items():
+                family.add_metric([text for _, text in labels], value)
+            yield family
+
+
 def _text(found: dict[str, dict[metrics.Labels, float]]) -> bytes:
     registry = CollectorRegistry()
-    for name, values in found.items():
-        names = [label for label, _ in next(iter(values), ())]
-        gauge = Gauge(name, metrics.HELP[name], names, registry=registry)
-        for labels, value in values.items():
-            (gauge.labels(*(text for _, text in labels)) if labels else gauge).set(value)
+    registry.register(_Found(found))
     return generate_latest(registry)

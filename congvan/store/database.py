@@ -10,6 +10,7 @@ by `queueing`: SQLite's own way of waiting lets a busy process starve the others
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import sqlite3
 from collections.abc import AsyncIterator
@@ -33,6 +34,8 @@ from congvan.store.ledger import Ledger
 from congvan.store.queueing import LATELY_S, Queue
 from congvan.store.tables import Table
 
+#: What was committed, for whoever collects logs: the events but the routine of mails, by codes, without persons.
+log = logging.getLogger("congvan.happened")
 #: What a database answers that is away, restarts or has no room. orig: the driver's own exception.
 Refused = DBAPIError
 
@@ -107,8 +110,11 @@ class Store:
         async with self._turn(), self._session(immediate=True) as session:
             if self.gives_way and not self.is_sqlite:
                 await self._look_who_answers(session)
-            yield Ledger(session, self.is_sqlite)
+            ledger = Ledger(session, self.is_sqlite)
+            yield ledger
             await session.commit()
+        for kind, codes in ledger.happened:
+            log.info("%s %s", kind, " ".join(codes.values()), extra=codes)
         if self._queue is not None:
             await self._move_the_log()
 

@@ -39,6 +39,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from congvan.errors import NotFound, StaleDelivery
+from congvan.rules.protocol import Event, Fact
 from congvan.rules.uploads import Upload
 from congvan.store.bulk import Bundle, Sheet, among, bundle_of, row_of
 from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Note, Table
@@ -71,6 +72,14 @@ def _in_utc(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
 
 
+#: What every mail of every recipient goes through: it stands in the chain of events and in no process's log.
+_ROUTINE = frozenset(
+    {
+        Event.SENT, Event.ARRIVED, Fact.CREATED, Fact.ANOTHER_WAY, Fact.ATTEMPTED, Fact.REMINDED, Fact.TOLD,
+        Fact.COPIED, Fact.NOTED, Fact.LETTER_DRAFTED, Fact.SETTLED, Fact.MOVED,
+    }
+)  # fmt: skip
+
 #: What people call the rows that they name by hand, and what lists them.
 _CALLED = {
     "campaigns": ("đợt", "congvan status"), "deliveries": ("nơi nhận", "congvan deliveries CAMPAIGN"),
@@ -91,6 +100,8 @@ class Ledger:
     def __init__(self, session: AsyncSession, is_sqlite: bool) -> None:
         self.session = session
         self.is_sqlite = is_sqlite
+        #: What this transaction writes down and the process's own log tells, once it is committed.
+        self.happened: list[tuple[str, dict[str, str]]] = []
 
     # ------------------------------------------------------------------ reading
 
@@ -276,13 +287,14 @@ class Ledger:
         await self.change_many(Delivery, rows)
         await self.pour(EventRow, events)
 
-    @staticmethod
     def _chain(
-        row: Campaign | Hop | Delivery, at: datetime, entries: Sequence[Entry], values: Mapping[str, Any]
+        self, row: Campaign | Hop | Delivery, at: datetime, entries: Sequence[Entry], values: Mapping[str, Any]
     ) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
         seq, head, events = row.event_seq, row.event_head, []
         campaign = row.id if isinstance(row, Campaign) else row.campaign_id
         for number, entry in enumerate(entries, start=seq + 1):
+            if entry.kind not in _ROUTINE:
+                self.happened.append((str(entry.kind), self._codes(row)))
             head = chain_hash(head, row.id, number, at, entry)
             events.append(
                 {
@@ -296,6 +308,17 @@ class Ledger:
             "board_seq": row.board_seq + 1,
         }
         return seq, events, new
+
+    def _codes(self, row: Any) -> dict[str, str]:
+        """How people call a row, without a query: rows that were read by columns may lack their names."""
+        if isinstance(row, Campaign):
+            return {"campaign": row.code}
+        if isinstance(row, Hop):
+            campaign = self.session.sync_session.identity_map.get((Campaign, (row.campaign_id,), None))
+            return {"campaign": campaign.code if campaign else row.campaign_id, "hop": row.issuer}
+        code, recipient = getattr(row, "code", row.id), getattr(row, "recipient", "")
+        campaign_code = code.removesuffix(f"-{recipient}") if recipient else row.campaign_id
+        return {"campaign": campaign_code, "delivery": code}
 
     # ------------------------------------------------------------------ files and notes
 

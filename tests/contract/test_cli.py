@@ -11,11 +11,13 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from cyclopts import App
 from python_calamine import CalamineWorkbook
 
+from congvan import board_check
 from congvan.acts import book_cards
 from congvan.cli import app, main
 from congvan.commands.synopsis import COMMANDS, synopsis
@@ -29,6 +31,40 @@ from tests.signing import signed as signed_file
 
 TOTALS = {"overdue", "escalated", "late"}
 PDF = b"%PDF-1.7\n%signed by hand\n%%EOF\n"
+
+
+def test_the_board_is_checked_and_built_again_at_the_command_line(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = desk.launched()
+    ran = desk.run("board", "check")
+    assert (ran.status, "PREFECT_API_URL chưa đặt" in ran.err) == (1, True)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert desk.must("board", "check").out.startswith("Đã so 0 nơi nhận"), "nothing is shown yet: nobody is asked"
+
+    async def found(*_: object) -> board_check.Found:
+        one = board_check.Difference("ra-soat-kho", "DN-1", "COMPLETED Confirmed", None)
+        return board_check.Found(3, 1, (one,), ("lon",))
+
+    monkeypatch.setattr(board_check, "compare", found)
+    ran = desk.run("board", "check")
+    assert (ran.status, "DN-1\tCOMPLETED Confirmed\tkhông có" in ran.out, "lon: đợt lớn" in ran.out) == (1, True, True)
+    assert desk.run("board", "check", "--json").json == {
+        "compared": 3, "behind": 1, "in_tables": ["lon"],
+        "differences": [
+            {"campaign": "ra-soat-kho", "recipient": "DN-1", "should": "COMPLETED Confirmed", "shown": None}
+        ],
+    }  # fmt: skip
+
+    async def away(*_: object) -> board_check.Found:
+        raise httpx.ConnectError("refused")
+
+    monkeypatch.setattr(board_check, "compare", away)
+    ran = desk.run("board", "check")
+    assert (ran.status, "Prefect không trả lời" in ran.err) == (1, True)
+    recipients = len(desk.must("deliveries", campaign, "--json").lines)
+    assert desk.must("board", "rebuild", campaign, "--json").json == {"recipients": recipients}
+    assert desk.run("board", "rebuild", "nope").status == 1
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import tomllib
+from dataclasses import replace
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 from sqlalchemy import func, select
+from sqlalchemy.engine import URL
 
 from congvan.acts import audit, auditing, confirmations
 from congvan.clock import HandClock
@@ -29,10 +31,13 @@ from congvan.mail.address import verp_sender, verp_token
 from congvan.rules.calendar import instant
 from congvan.rules.protocol import Event
 from congvan.settings import Settings
+from congvan.store.database import Store
 from congvan.store.schema import migrate, versions
 from congvan.store.tables import Delivery, Message
-from tests.conftest import turned
+from tests.conftest import Postbox, turned
 from tests.contract.conftest import CHAIN, Desk
+from tests.postgres import fresh_database, program
+from tests.protocol.world import Town
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "golden"
@@ -115,6 +120,46 @@ async def test_a_backup_taken_while_it_runs_goes_on_in_another_place(tmp_path: P
         assert (await audit.audit(copy, "ra-soat-kho")).findings == []
     finally:
         await copy.close()
+
+
+@pytest.mark.parametrize("placed", ["postgresql"], indirect=True)
+async def test_a_dump_of_postgresql_goes_on_in_another_database(placed: House, postbox: Postbox) -> None:
+    """As the operations say: `pg_dump -Fc` while it runs, `pg_restore` into an empty database."""
+    town = Town(placed, postbox)
+    await town.launch()
+    await town.work()
+    await town.say("BQL")
+    await town.work()
+    taken = len(postbox.taken)
+    dump = placed.settings.home / "congvan.dump"
+    async with placed.store.act() as ledger:
+        await ledger.change(Delivery, Delivery.state == "SENT", reminders=9)
+        await asyncio.to_thread(_postgresql, "pg_dump", placed.store.url, "-Fc", "-f", str(dump))
+    link = await town.link("INV-A")
+    url = await fresh_database(placed.store.url.render_as_string(hide_password=False))
+    other = Store(url)
+    await asyncio.to_thread(_postgresql, "pg_restore", other.url, "--no-owner", "--exit-on-error", str(dump))
+    copy = Town(replace(placed, store=other), postbox, town.campaign)
+    try:
+        assert await versions(other) == await versions(placed.store)
+        assert {row.reminders for row in await copy.all(Delivery)} == {0}, "what was not committed is not in the copy"
+        assert await copy.link("INV-A") == link, "its links still open"
+        await copy.work()
+        assert len(postbox.taken) == taken, "nothing leaves twice"
+        await copy.say("VP")
+        await copy.pass_on("INV-A", "12")
+        await copy.until("2023-12-06", "09:00")
+        assert {"T1", "INV-B"} <= {line.split()[2] for line in (await copy.diary())[taken:]}
+        assert (await audit.audit(copy.house, "8184")).findings == []
+        assert [one for one in await auditing.look_over(copy.house) if not one.passing] == []
+    finally:
+        assert other.open_transactions == 0
+        await other.close()
+
+
+def _postgresql(name: str, url: URL, *arguments: str) -> None:
+    at = ("-h", str(url.query["host"]), "-U", str(url.username), "-d", str(url.database))
+    subprocess.run([program(name), *at, *arguments], check=True, timeout=120)
 
 
 def _backup(source: Path, target: Path) -> None:

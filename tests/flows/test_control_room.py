@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 import yaml
 from sqlalchemy import select
 
-from congvan.acts import board, registry
+from congvan.acts import board, notices, registry
 from congvan.board_check import compare
 from congvan.house import House
 from congvan.rules.protocol import Event, Fact
 from congvan.store.ledger import Entry
 from congvan.store.schema import migrate
 from congvan.store.tables import Campaign, Delivery
+from tasks import events
 from tests.flows import world
 from tests.flows.engine import Engine, until
 
@@ -154,6 +156,33 @@ async def test_what_happens_is_told_as_events_and_a_hop_that_breaks_off_by_mail(
         await asyncio.sleep(3)
         await client.post(f"/flow_runs/{runs[0]['id']}/set_state", json=crashed)
         assert len(engine.inbox.of("notice")) == 1, "once a day"
+        await _signals_reach_the_unit_in_charge(engine, client)
+        await _silence_is_told_as_events(engine, client, "UNIT-003")
+
+
+async def _signals_reach_the_unit_in_charge(engine: Engine, client: httpx.AsyncClient) -> None:
+    """By the automations for a campaign at risk and for cases that nobody takes, each by a mail of its own."""
+    (code,) = (await engine.rows(select(Campaign.code)))[0]
+    wall = datetime.now(UTC)
+    signals = [notices.Signal(f"test-{what}", what, code, {}) for what in ("at_risk", "unclaimed")]  # type: ignore[arg-type]
+    told = [events._of_signal(one, wall) for one in signals]
+    (await client.post("/events", json=told)).raise_for_status()
+
+    async def both() -> bool:
+        return len(engine.inbox.of("notice")) == 3
+
+    await until(both, 120, "the mails of the two automations")
+
+
+async def _silence_is_told_as_events(engine: Engine, client: httpx.AsyncClient, unit: str) -> None:
+    house = engine.house()
+    now = await house.clock.now()
+    for name, change in (("overdue", {"due_at": now - timedelta(hours=1)}), ("escalated", {"escalated_at": now})):
+        async with house.store.act() as ledger:
+            row = await ledger.first(select(Delivery).where(Delivery.recipient == unit))
+            await ledger.write(row, now, Entry(Fact.NOTED, {"note": "played by the test"}), **change)
+        await until(lambda name=name: _told(client, name, {unit}), 60, f"{unit} as {name}")
+    await house.close()
 
 
 async def _an_act_that_shows_nothing_is_neither_set_nor_told_again(

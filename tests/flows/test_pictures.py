@@ -13,13 +13,15 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import httpx
+import orjson
 import pytest
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
 from congvan import board_check
-from congvan.acts import board, extending, waking
+from congvan.acts import board, extending, figures, waking
 from congvan.acts.board import Tile
 from congvan.house import House
 from congvan.rules.calendar import local
@@ -28,6 +30,7 @@ from flows import publishing
 from flows.publishing import Publisher
 from flows.registered import Deployments
 from flows.runs import Runs
+from tasks import artifacts
 from tasks import board as shown
 from tests.protocol.world import Town
 
@@ -153,6 +156,75 @@ async def test_only_a_run_whose_state_changes_gets_new_tags(town: Town, publishe
     await publisher.publish()
     assert len(await town.all(Delivery, Delivery.run_id.is_not(None))) > 3
     assert [name.split()[0] for name in taken.labelled] == ["BQL"], "of all that were shown for the first time none"
+
+
+async def test_the_board_makes_room_for_a_hop_that_is_on_its_way_and_not_for_ever(
+    town: Town, publisher: Publisher, taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "MAKE_WAY_S", 60.0)
+    await town.until("2023-12-01", "10:00")
+    await publisher.publish()
+    await town.say("BQL")
+    assert await board.hops_at_work(publisher.house), "the board's own hop is due"
+    await publisher.publish()
+    assert taken.moved == [], "its state in Prefect comes before the picture of others"
+    publisher._published -= 61
+    await publisher.publish()
+    assert taken.moved == [("COMPLETED", "Confirmed")]
+
+
+async def test_a_recipients_run_is_found_by_campaign_level_park_segment_and_state(town: Town, house: House) -> None:
+    await town.until("2023-12-01", "10:00")
+    await town.say("BQL")
+    await town.until("2023-12-01", "16:00")
+    found = {tile.code: shown.tags(tile) for tile, _ in await board.tiles(house, town.campaign)}
+    assert found["BQL"] == ["campaign:8184", "level:board", "state:Confirmed"]
+    assert found["INV-A"] == ["campaign:8184", "level:investor", "state:AwaitingConfirmation", "park:KCN-1"]
+    chemical = next(shown.tags(tile) for tile, _ in await board.tiles(house, town.campaign) if tile.segments)
+    assert [tag for tag in chemical if tag.startswith("segment:")] == ["segment:chemical"]
+
+
+class Pages:
+    """Prefect's artifacts, by key."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, ArtifactCreate] = {}
+        self._client = self
+
+    async def create_artifact(self, made: ArtifactCreate) -> Any:
+        self.found[str(made.key)] = made
+        return SimpleNamespace(id=uuid4())
+
+    async def post(self, _path: str, json: object) -> httpx.Response:
+        assert json
+        return httpx.Response(200, json=[], request=httpx.Request("POST", "http://prefect/api/artifacts/filter"))
+
+
+async def test_what_the_pages_of_a_hop_and_a_campaign_say(town: Town, house: House) -> None:
+    await town.until("2023-12-01", "10:00")
+    await town.say("BQL")
+    await town.until("2023-12-01", "16:00")
+    await town.say("INV-A")
+    pages = Pages()
+    made = artifacts.Artifacts(cast("PrefectClient", pages), "https://cong.van.example/x")
+    hop = await figures.hop(house, (await town.hop("BQL")).id, artifacts.MOST_ROWS)
+    await made.hop(str(uuid4()), "BQL", hop)
+    await made.campaign(str(uuid4()), (await figures.status(house, "8184"))["campaigns"][0])
+    rows = {row["Mã"]: row for row in orjson.loads(str(pages.found["hop-8184-bql-table"].data))}
+    assert rows["INV-A"] == {
+        "Mã": "INV-A", "Đơn vị": "Tổ chức INV-A", "Trạng thái": "Đã tiếp nhận", "Thời hạn": "08/12/2023 17:00",
+        "Đã nhắc": 0,
+    }  # fmt: skip
+    share = pages.found["hop-8184-bql-progress"]
+    assert (share.data, share.description) == (round(100 * hop["settled"] / hop["total"], 1), "Đã xong 1/5")
+    text = str(pages.found["hop-8184-bql-summary"].data)
+    assert "(https://cong.van.example/x/office/c/8184/deliveries?issuer=BQL)" in text
+    lines = orjson.loads(str(pages.found["campaign-8184-table"].data))
+    (line,) = (one for one in lines if one["Đơn vị chuyển"] == "BQL")
+    assert line["total"] == len(rows)
+    text = str(pages.found["campaign-8184-summary"].data)
+    assert "(https://cong.van.example/x/office/c/8184)" in text
+    assert "@" not in "".join(str(one.data) for one in pages.found.values()), "no mailbox"
 
 
 @pytest.mark.parametrize(

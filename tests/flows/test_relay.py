@@ -26,7 +26,7 @@ from congvan.house import House
 from congvan.store.tables import Campaign, Hop
 from flows.apart import apart
 from flows.registered import Deployments
-from flows.relay import LEASE, LEASE_FOR, Relay
+from flows.relay import LEASE_FOR, Relay
 from flows.runs import TRIPPED_S, Runs
 from tasks import DatabaseRefused, at_work, records
 from tests.protocol.world import Town
@@ -253,20 +253,20 @@ async def test_a_lease_that_a_wrong_clock_has_taken_keeps_nobody_away_until_its_
     await town.work()
     hop = await town.hop("UBND-HP")
     town.clock.forward(days=1)
-    assert await leases.hold(house, LEASE, LEASE_FOR)
+    assert await leases.hold(house, leases.RELAY, LEASE_FOR)
     assert await hops.take(house, hop.id)
     town.clock.forward(days=-1)
     other = dataclasses.replace(house, name="another process")
-    assert await leases.hold(other, LEASE, LEASE_FOR)
+    assert await leases.hold(other, leases.RELAY, LEASE_FOR)
     await leases.free_of_another_clock(other)
     assert await hops.take(other, hop.id)
 
 
 async def test_a_clock_that_is_a_little_ahead_loses_no_lease_to_one_that_is_not(house: House, town: Town) -> None:
-    assert await leases.hold(house, LEASE, LEASE_FOR)
+    assert await leases.hold(house, leases.RELAY, LEASE_FOR)
     town.clock.forward(seconds=-30)
     other = dataclasses.replace(house, name="another process")
-    assert not await leases.hold(other, LEASE, LEASE_FOR)
+    assert not await leases.hold(other, leases.RELAY, LEASE_FOR)
 
 
 async def test_a_turn_that_trips_leaves_its_hop_to_whoever_tries_again(

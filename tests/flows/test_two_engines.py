@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from congvan.acts import auditing, confirmations, launches, registry
+from congvan.acts import auditing, confirmations, launches, leases, registry
 from congvan.rules.protocol import Event
 from congvan.store.schema import migrate
 from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Lease, Message
-from flows.relay import LEASE, LEASE_FOR
+from flows.relay import LEASE_FOR
 from tests.flows import world
 from tests.flows.engine import Engine, until
 
@@ -55,7 +55,7 @@ async def test_a_leader_that_stands_still_is_replaced_and_comes_back_without_har
         owner = await until(lambda: _leader(engine), TAKEN_OVER_S, "a leader")
         leader = "flows" if owner == alone else "flows-two"
         stood_still.add(leader)
-        engine.signal(leader, signal.SIGSTOP)
+        await _stopped_between_writes(engine, leader)
         try:
             await until(lambda owner=owner: _leads_another(engine, owner), TAKEN_OVER_S, "another leader")
             await until(lambda code=code: _sent(engine, code, "letter", UNITS + 1), 90, f"the letters of {code}")
@@ -116,7 +116,7 @@ async def _sent(engine: Engine, code: str, kind: str, number: int) -> bool:
 
 
 async def _leader(engine: Engine) -> str:
-    found = await engine.rows(select(Lease.owner).where(Lease.name == LEASE))
+    found = await engine.rows(select(Lease.owner).where(Lease.name == leases.RELAY))
     return str(found[0][0]) if found else ""
 
 

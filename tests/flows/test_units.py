@@ -145,6 +145,70 @@ async def test_each_unit_starts_and_ends_on_sigterm_with_nothing_left_behind(tmp
                     await until(lambda: _answers(at), 120, "the deployments")
 
 
+def _living(home: Path) -> list[int]:
+    """Processes that were started for this home."""
+    wanted, found = f"CONGVAN_HOME={home}".encode(), []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if wanted in (path / "environ").read_bytes().split(b"\0") and b") Z " not in (path / "stat").read_bytes():
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found
+
+
+@asynccontextmanager
+async def _up(home: Path) -> AsyncIterator[str]:
+    """`congvan up` until it is at work, Prefect's API; at the end SIGTERM to it alone, and nothing of it is left."""
+    command = [f"{Path(sys.executable).parent}/congvan", "up"]
+    given = os.environ | {"CONGVAN_HOME": str(home), "CONGVAN_SECRET_KEYS": "k" * 40, "NO_COLOR": "1"}
+    for name in ("PREFECT_API_URL", "PREFECT_HOME", "CONGVAN_WORK_POOL"):
+        given.pop(name, None)
+    process = await asyncio.create_subprocess_exec(
+        *command, env=given, stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None, "it was asked for"
+        said: dict[str, str] = {}
+        while "Cán bộ" not in said:
+            name, _, address = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip().rpartition("  ")
+            said[name.strip()] = address
+        api, portal = f"{said['Prefect']}/api", said["Trang"]
+        await until(lambda: _answers(f"{portal}/healthz"), 120, "the portal")
+        await until(lambda: _answers(f"{portal}/healthz/relay"), 120, "the relay")
+        await until(lambda: _answers(f"{api}/deployments/name/hop/congvan"), 120, "the deployments")
+        yield api
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+        await until(lambda: asyncio.to_thread(lambda: not _living(home)), 10, "everything of it to be gone")
+    finally:
+        for one in _living(home):
+            os.kill(one, signal.SIGKILL)
+
+
+@pytest.mark.prefect
+@pytest.mark.gates
+@pytest.mark.xdist_group("prefect")
+async def test_up_applies_the_automations_and_ends_on_sigterm_with_nothing_left_behind(tmp_path: Path) -> None:
+    """One that an operator has paused is still paused after the next start."""
+    shipped = {yaml.safe_load(path.read_text("utf-8"))["name"] for path in (ROOT / "config/automations").glob("*.yaml")}
+
+    async def automations(client: httpx.AsyncClient) -> dict[str, dict[str, object]]:
+        found = (await client.post("/automations/filter", json={})).json()
+        return {one["name"]: one for one in found} if len(found) >= len(shipped) else {}
+
+    async with _up(tmp_path) as api, httpx.AsyncClient(base_url=api, timeout=20) as client:
+        found = await until(lambda: automations(client), 60, "the automations")
+        assert set(found) == shipped
+        assert all(one["enabled"] for one in found.values())
+        paused = min(shipped)
+        (await client.patch(f"/automations/{found[paused]['id']}", json={"enabled": False})).raise_for_status()
+    async with _up(tmp_path) as api, httpx.AsyncClient(base_url=api, timeout=20) as client:
+        found = await until(lambda: automations(client), 60, "the automations")
+        assert {name for name, one in found.items() if not one["enabled"]} == {paused}
+        assert len(found) == len(shipped), "none is made twice"
+
+
 class _Part:
     """A relay or a runner that ends as it is told, or runs until it is stopped."""
 

@@ -8,11 +8,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
+from congvan.acts import leases
 from congvan.acts.mails import PATIENCE
 from congvan.house import House
 from congvan.portal.app import app
-from congvan.store.tables import Campaign, Delivery, Hop, Message
+from congvan.store.tables import Campaign, Case, Delivery, Hop, Message
 from tests.portal.world import BASE
 
 
@@ -34,6 +36,7 @@ async def test_the_counts_are_those_of_the_database(house: House) -> None:
         sent = await ledger.count(select(Message.id).where(Message.state == "SENT"))
     assert {name: said[f'congvan_deliveries{{state="{name}"}}'] for name in states} == states
     assert said['congvan_messages{state="SENT"}'] == sent > 0
+    assert said["congvan_mails_sent_total"] == sent
     assert said["congvan_relay_alive"] == 0
     assert said["congvan_messages_due"] == 0
     assert said["congvan_board_behind"] == 0, "there is no Prefect"
@@ -67,6 +70,50 @@ async def test_the_board_lags_by_those_whom_it_would_show(house: House) -> None:
         assert 0 < shown < await ledger.count(select(Delivery.id))
     async with asked(house) as web:
         assert numbers((await web.get("/metrics")).text)["congvan_board_behind"] == shown
+
+
+async def test_what_is_overdue_due_held_and_open_is_counted(house: House) -> None:
+    now = await house.clock.now()
+    async with asked(house) as web:
+        before = numbers((await web.get("/metrics")).text)
+    async with house.store.act() as ledger:
+        waits: Delivery = await ledger.first(select(Delivery).where(Delivery.state == "SENT", Delivery.due_at > now))
+        await ledger.change(Delivery, Delivery.id == waits.id, due_at=now - timedelta(hours=1))
+        await ledger.change(Hop, Hop.id == waits.hop_id, wake_at=now)
+        for number, claimed in enumerate((None, "Lan")):
+            await ledger.add(
+                Case, id=f"{number:032d}", delivery_id=waits.id, campaign_id=waits.campaign_id, opened_at=now, notes=[],
+                kind=("silent", "rejected")[number], claimed_by=claimed,
+            )  # fmt: skip
+    assert await leases.hold(house, leases.RELAY, timedelta(minutes=1))
+    async with asked(house) as web:
+        said = numbers((await web.get("/metrics")).text)
+        assert "# TYPE congvan_mails_sent_total counter" in (await web.get("/metrics")).text
+    assert said["congvan_deliveries_overdue"] == before["congvan_deliveries_overdue"] + 1
+    assert said["congvan_hops_due"] == before["congvan_hops_due"] + 1
+    assert said['congvan_cases_open{claimed="no",kind="silent"}'] == 1
+    assert said['congvan_cases_open{claimed="yes",kind="rejected"}'] == 1
+    assert (said["congvan_relay_alive"], said["congvan_campaigns_held"]) == (1, 0)
+    async with house.store.act() as ledger:
+        await ledger.change(Campaign, held_at=now, held_by="Lan")
+    async with asked(house) as web:
+        assert numbers((await web.get("/metrics")).text)["congvan_campaigns_held"] == 1
+
+
+async def test_the_health_of_portal_and_relay_can_be_asked_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asked(house, "10.0.0.7") as web:
+        assert (await web.get("/healthz")).status_code == 200
+        assert (await web.get("/healthz/relay")).status_code == 503
+        assert await leases.hold(house, leases.RELAY, timedelta(minutes=1))
+        assert (await web.get("/healthz/relay")).status_code == 200
+
+        def away(*_: object, **__: object) -> None:
+            raise OperationalError("SELECT", {}, ConnectionRefusedError())
+
+        monkeypatch.setattr(house.store, "view", away)
+        assert [(await web.get(path)).status_code for path in ("/healthz", "/healthz/relay")] == [503, 503]
 
 
 async def test_nobody_else_sees_them(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from typing import Any
 
 import pytest
 
-from congvan.acts import confirmations, deliveries, escalations, passing_on, requests
+from congvan.acts import campaigns, confirmations, deliveries, escalations, passing_on, requests
 from congvan.errors import ActRefused, BadInput, ImpossibleMove, LinkRevoked
-from congvan.rules.protocol import Event, State
+from congvan.logs import configure
+from congvan.rules.protocol import Event, Fact, State
 from congvan.rules.records import Audience
-from congvan.store.tables import EventRow, Hop, Message
+from congvan.store.ledger import Entry
+from congvan.store.tables import Delivery, EventRow, Hop, Message
 from tests.conftest import at, text_of
 from tests.protocol.world import PLAN, Town, address, register
 
@@ -21,6 +25,38 @@ async def passed_on(town: Town) -> Town:
     await town.pass_on("INV-A", "12")
     await town.work()
     return town
+
+
+async def test_the_log_for_machines_names_campaign_hop_and_delivery_and_nobody(
+    opened: Town, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = logging.getLogger("congvan")
+    before = own.handlers, own.level, own.propagate
+    try:
+        configure(opened.house.settings.model_copy(update={"log": "json"}))
+        await opened.say("INV-A")
+        await opened.work()
+        await campaigns.hold(opened.house, opened.campaign, "Lan", "xem lại")
+        with pytest.raises(RuntimeError):
+            await _undone(opened)
+    finally:
+        own.handlers, own.level, own.propagate = before
+    said = capsys.readouterr().err
+    lines = [json.loads(line) for line in said.splitlines()]
+    told = [(one["message"], one["campaign"], one.get("hop"), one.get("delivery")) for one in lines]
+    assert ("acknowledged 8184 8184-INV-A", "8184", None, "8184-INV-A") in told
+    assert ("held 8184", "8184", None, None) in told
+    assert not any("bypassed" in message for message, *_ in told), "what was rolled back has not happened"
+    assert all(one["logger"] == "congvan.happened" and one["level"] == "INFO" and one["at"] for one in lines)
+    for private in ("Trần Thị Mẫu", "@", "Lan"):
+        assert private not in said
+
+
+async def _undone(town: Town) -> None:
+    async with town.house.store.act() as ledger:
+        row = await ledger.take(Delivery, (await town.delivery("INV-B")).id)
+        await ledger.write(row, await town.house.clock.now(), Entry(Fact.BYPASSED))
+        raise RuntimeError("not committed")
 
 
 # ------------------------------------------------------------------------------------ pressed twice
