@@ -5,7 +5,7 @@ that open their mails and answer over HTTP on the demo's clock. It must end with
 in the database, `congvan status`, Prefect, the mail server and the report. In the middle, when all but one hop have
 opened, the clock is stopped: so long the board takes to be complete, and then single answers to be seen.
 
-Run: python -m bench.national --tenants 700|5000|25000 [--kill [middle]] [--every 8 25] [--minutes 60]
+Run: python -m bench.national --tenants 700|5000|25000 [--kill [middle]] [--every 8 25] [--minutes 60] [--board-server]
 """
 
 from __future__ import annotations
@@ -82,8 +82,10 @@ class Kills:
     every_s: tuple[float, float]
 
 
-async def campaign(tenants: int, *, kills: Kills, within_s: float, seed: int, url: str, home: Path) -> Found:
-    """One campaign on the PostgreSQL at `url`."""
+async def campaign(
+    tenants: int, *, kills: Kills, within_s: float, seed: int, url: str, home: Path, board_server: bool = False
+) -> Found:
+    """One campaign on the PostgreSQL at `url`. board_server: the board has a Prefect server of its own."""
     found, chance = Found(tenants), random.Random(seed)
     loop, this = asyncio.get_running_loop(), asyncio.current_task()
     assert this is not None, "a coroutine that runs is in a task"
@@ -98,7 +100,7 @@ async def campaign(tenants: int, *, kills: Kills, within_s: float, seed: int, ur
         public = await engine.people(house, register)
         campaign_id = await launch(house, register)
         say(f"{tenants} tenants launched after {loop.time() - begun:.0f} s")
-        await engine.begin()
+        await engine.begin(board_server=board_server)
         probe = Probe(house, engine.api, found.states, found.answers)
         public.timed = lambda: probe.timed(found.answers)
         tasks = [asyncio.create_task(one) for one in (public.run(), _metering(engine), probe.run())]
@@ -276,6 +278,7 @@ def main() -> int:
     )  # fmt: skip
     options.add_argument("--every", type=float, nargs=2, default=(8, 25), help="seconds between two of them")
     options.add_argument("--minutes", type=float, default=90, help="give a campaign up after so long")
+    options.add_argument("--board-server", action="store_true", help="a Prefect server more, for the board alone")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--logs", default="", help="keep the processes' logs in this folder")
     options.add_argument("--json", default="", help="append the figures to this file")
@@ -287,7 +290,7 @@ def main() -> int:
         with _home(chosen.logs) as home, serve(home, durable=True) as url:
             run = campaign(
                 tenants, kills=Kills(chosen.kill, tuple(chosen.every)), within_s=chosen.minutes * 60, seed=chosen.seed,
-                url=url, home=home,
+                url=url, home=home, board_server=chosen.board_server,
             )  # fmt: skip
             found = asyncio.run(run)
         tell(found)

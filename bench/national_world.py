@@ -141,10 +141,13 @@ class National(Engine):
 
     # ------------------------------------------------------------ processes
 
-    async def begin(self, workers: int = 4) -> None:
+    async def begin(self, workers: int = 4, *, board_server: bool = False) -> None:
         """Start what runs all the time."""
         await self.start_server()
         self._meter("server", "Prefect server")
+        if board_server:
+            await self.start_board_server()
+            self._meter("board-server", "Prefect server of the board")
         for number, port in enumerate(self.portals, 1):
             name = f"portal-{number}"
             await self._congvan(name, "portal", "--port", str(port))

@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     lease_s: int = Field(120, ge=5, le=3600)
     #: Deliveries of a campaign shown as Prefect runs; above this only tables.
     board_runs: int = Field(SQLITE_BOARD_RUNS, ge=0)
+    #: The API of another Prefect server on the same database, for the board alone; empty: that of everything else.
+    board_api_url: str = ""
     #: A session on the operators' pages ends after this many minutes without a request, and after this many hours.
     session_idle_min: int = Field(30, ge=1, le=24 * 60)
     session_hours: int = Field(10, ge=1, le=24)

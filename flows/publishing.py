@@ -46,14 +46,25 @@ PICTURES = 10
 
 
 class Publisher:
-    """Shows each recipient's state as a run; remembers the folders it made on each page."""
+    """Shows each recipient's state as a run; remembers the folders it made on each page.
 
-    def __init__(self, house: House, client: PrefectClient, deployments: Deployments, runs: Runs) -> None:
+    client: of the server that takes events and everything else. board_client: of the one that takes the pictures.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        client: PrefectClient,
+        deployments: Deployments,
+        runs: Runs,
+        board_client: PrefectClient | None = None,
+    ) -> None:
         self.house = house
         self.client = client
+        self.board_client = board_client or client
         self.deployments = deployments
         self.runs = runs
-        self._artifacts = artifacts.Artifacts(client, house.settings.portal_url)
+        self._artifacts = artifacts.Artifacts(self.board_client, house.settings.portal_url)
         self._folders: dict[str, list[tuple[UUID, int]]] = defaultdict(list)
         #: Hops whose recipients changed since their artifacts were made: all, for one who has made none yet.
         self._changed: dict[str, None] | None = None
@@ -77,7 +88,9 @@ class Publisher:
         before: set[Tile] = set()
         refused: set[str] = set()
         while go_on():
-            if await board_acts.hops_at_work(self.house) and loop.time() - self._published < MAKE_WAY_S:
+            # Where the board has a server of its own no hop waits for it.
+            shared, lately = self.board_client is self.client, loop.time() - self._published < MAKE_WAY_S
+            if shared and lately and await board_acts.hops_at_work(self.house):
                 return
             self._published = loop.time()
             most = self.house.settings.board_runs
@@ -174,7 +187,7 @@ class Publisher:
         keys = {tile.delivery_id for tile in members}
         certain = self._doubtful <= 0 and self._lost.isdisjoint(keys)
         self._lost |= keys
-        made = await board.create(self.client, self.deployments.ids["delivery"], members, run_id, parent, when)
+        made = await board.create(self.board_client, self.deployments.ids["delivery"], members, run_id, parent, when)
         done = [
             (tile, made[tile.delivery_id], certain and board.shown(tile)[1] == board.born(tile))
             for tile in members
@@ -190,7 +203,7 @@ class Publisher:
 
     async def _point(self, made: Sequence[tuple[Tile, str]]) -> None:
         try:
-            await board.point(self.client, made, self.house.settings.portal_url, self.house.clock.wall())
+            await board.point(self.board_client, made, self.house.settings.portal_url, self.house.clock.wall())
         except (PrefectHTTPStatusError, httpx.HTTPError) as fault:
             # The state of a recipient does not wait for a link.
             log.warning("links to the operators' pages could not be written: %s", type(fault).__name__)
@@ -202,7 +215,7 @@ class Publisher:
             parent, taken = known[-1]
             known[-1] = (parent, taken + size)
             return parent
-        parent = await board.folder(self.client, run_id, f"recipients-{len(known) + 1}")
+        parent = await board.folder(self.board_client, run_id, f"recipients-{len(known) + 1}")
         known.append((parent, size))
         return parent
 
@@ -220,7 +233,7 @@ class Publisher:
 
     async def _set(self, shown: tuple[StateType, str], some: Sequence[tuple[Tile, str]], *, tagged: bool) -> None:
         """tagged: the runs were made just now, with the name and the tags of this state."""
-        taken = await board.move(self.client, [run_id for _, run_id in some], *shown, self.house.clock.wall())
+        taken = await board.move(self.board_client, [run_id for _, run_id in some], *shown, self.house.clock.wall())
         if not tagged:
             await self._relabel([(tile, run_id) for tile, run_id in some if run_id in taken])
         await self._remember(some, taken)
@@ -230,7 +243,7 @@ class Publisher:
 
         async def label(tile: Tile, run_id: str) -> None:
             async with gate:
-                await board.relabel(self.client, run_id, tile)
+                await board.relabel(self.board_client, run_id, tile)
 
         await asyncio.gather(*(label(tile, run_id) for tile, run_id in members))
 

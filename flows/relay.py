@@ -24,6 +24,7 @@ from congvan.house import House
 from congvan.store.database import passes
 from congvan.store.tables import Hop
 from flows.apart import apart
+from flows.clients import client_of_board
 from flows.left_behind import drop_late_watches, end_left_behind
 from flows.publishing import Publisher
 from flows.registered import Deployments
@@ -73,9 +74,9 @@ class Relay:
 
     async def run(self) -> None:
         """Work until stopped. A server that is away is waited for; nothing is lost meanwhile."""
-        async with get_client() as client:
+        async with get_client() as client, client_of_board(self.house.settings, client) as board_client:
             runs = Runs(self.house, client, self.deployments)
-            publisher = Publisher(self.house, client, self.deployments, runs)
+            publisher = Publisher(self.house, client, self.deployments, runs, board_client)
 
             async def publish() -> None:
                 if self.deployments.ids:

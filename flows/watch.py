@@ -11,6 +11,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 
 from congvan.acts import leases
 from congvan.house import House
+from flows.clients import client_of_board
 from flows.publishing import Publisher
 from flows.registered import FLOWS, NAME, Deployments
 from flows.relay import LEASE_FOR, Relay
@@ -50,7 +51,8 @@ async def _relay_once(house: House, client: PrefectClient) -> None:
     runs = Runs(house, client, deployments)
     try:
         await Relay(house, deployments).wakes(runs)
-        await Publisher(house, client, deployments, runs).publish(lambda: loop.time() < until)
+        async with client_of_board(house.settings, client) as board_client:
+            await Publisher(house, client, deployments, runs, board_client).publish(lambda: loop.time() < until)
     finally:
         await leases.drop(house, leases.RELAY)
 

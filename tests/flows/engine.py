@@ -67,7 +67,7 @@ class Engine:
 
     def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
-        self.prefect_port = free_port()
+        self.prefect_port, self.board_port = free_port(), free_port()
         self.inbox = Inbox()
         self.sink = Sink(self.inbox.take)
         self.environment: dict[str, str] = {}
@@ -154,6 +154,15 @@ class Engine:
         await self.start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port)
         async with httpx.AsyncClient(timeout=5) as client:
             await until(lambda: _answers(client, self.api), 120, "the Prefect server to answer")
+
+    async def start_board_server(self) -> None:
+        """Another server of the same Prefect, for the board alone, until it answers (CONGVAN_BOARD_API_URL)."""
+        self.environment["CONGVAN_BOARD_API_URL"] = api = f"http://127.0.0.1:{self.board_port}/api"
+        command = ("-m", "prefect", "server", "start", "--no-services", "--port", str(self.board_port))
+        first = ("DATABASE_MIGRATE_ON_START", "REGISTER_BLOCKS_ON_START", "UI_ENABLED")
+        await self.start("board-server", *command, **{f"PREFECT_SERVER_{name}": "false" for name in first})
+        async with httpx.AsyncClient(timeout=5) as client:
+            await until(lambda: _answers(client, api), 120, "the board's server to answer")
 
     async def start_flows(self, **environment: str) -> None:
         """`python -m flows`."""

@@ -24,6 +24,7 @@ from congvan.store.tables import Campaign, Delivery
 from tasks import events
 from tests.flows import world
 from tests.flows.engine import Engine, until
+from tests.postgres import fresh_database
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(280)]
 CONFIG = Path(__file__).parents[2] / "config"
@@ -255,6 +256,32 @@ async def test_the_board_is_compared_with_the_database_and_built_again(
         await until(lambda: _true(house, engine), 150, "the board as the database has it")
     finally:
         await house.close()
+
+
+@pytest.mark.gates
+async def test_no_hop_waits_for_a_board_that_has_a_server_of_its_own(tmp_path: Path, postgres_url: str) -> None:
+    prefects = await fresh_database(postgres_url)
+    async with Engine(tmp_path, PREFECT_SERVER_DATABASE_CONNECTION_URL=prefects) as engine:
+        await engine.start_server()
+        await engine.start_board_server()
+        await engine.launch()
+        await engine.start_flows()
+        await until(lambda: _slips(engine), 120, "the slip to the board")
+        await until(lambda: _shown(engine, 1), 60, "the board's run")
+        await engine.kill("board-server")
+        await engine.answer("BOARD")
+        await until(lambda: _letters(engine, 4), 60, "the board's letters")
+        assert not await _shown(engine, 2), "nobody takes pictures"
+        await engine.start_board_server()
+        house = engine.house()
+        try:
+            await until(lambda: _true(house, engine), 150, "a board that shows what is")
+        finally:
+            await house.close()
+
+
+async def _shown(engine: Engine, number: int) -> bool:
+    return len(await engine.runs("delivery")) >= number
 
 
 async def _deleted(client: httpx.AsyncClient, run_id: str) -> bool:

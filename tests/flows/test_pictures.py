@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock
 from uuid import UUID, uuid4
 
 import httpx
@@ -57,10 +58,10 @@ def publisher(house: House) -> Publisher:
     return made_publisher(house)
 
 
-def made_publisher(house: House) -> Publisher:
+def made_publisher(house: House, board_client: PrefectClient | None = None) -> Publisher:
     client, nothing = cast("PrefectClient", None), Deployments(None)
     nothing.ids["delivery"] = uuid4()
-    return Publisher(house, client, nothing, Runs(house, client, nothing))
+    return Publisher(house, client, nothing, Runs(house, client, nothing), board_client)
 
 
 async def test_a_campaigns_figures_are_made_once_for_some_hops_and_not_for_each_of_hundreds(
@@ -90,17 +91,20 @@ class Taken:
         self.labelled: list[str] = []
         self.born: list[str] = []
         self.moved: list[tuple[str, str]] = []
+        self.asked: set[object] = set()
         for name in ("create", "move", "relabel", "folder", "point"):
             monkeypatch.setattr(shown, name, getattr(self, name))
 
-    async def create(self, _client: object, _deployment: UUID, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
+    async def create(self, client: object, _deployment: UUID, tiles: Sequence[Tile], *_: object) -> dict[str, str]:
+        self.asked.add(client)
         self.made += [shown.run_name(tile) for tile in tiles]
         self.born += [shown.born(tile) for tile in tiles]
         return {tile.delivery_id: f"run of {tile.code}" for tile in tiles}
 
     async def move(
-        self, _client: object, run_ids: Sequence[str], kind: StateType, name: str, _wall: datetime
+        self, client: object, run_ids: Sequence[str], kind: StateType, name: str, _wall: datetime
     ) -> set[str]:
+        self.asked.add(client)
         self.moved += [(kind.value, name)] * len(run_ids)
         return set(run_ids)
 
@@ -171,6 +175,30 @@ async def test_the_board_makes_room_for_a_hop_that_is_on_its_way_and_not_for_eve
     publisher._published -= 61
     await publisher.publish()
     assert taken.moved == [("COMPLETED", "Confirmed")]
+
+
+async def test_where_the_board_has_a_server_of_its_own_pictures_go_there_and_make_room_for_nobody(
+    house: House, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = cast("PrefectClient", object())
+    publisher = made_publisher(house, own)
+    taken = Taken(monkeypatch)
+    monkeypatch.setattr(publishing, "MAKE_WAY_S", 60.0)
+    told: list[object] = []
+
+    async def tell(client: object, *_: object) -> dict[str, str]:
+        told.append(client)
+        return {}
+
+    monkeypatch.setattr(publishing.events, "tell", tell)
+    monkeypatch.setattr(publisher, "_picture", AsyncMock())
+    await town.until("2023-12-01", "10:00")
+    await publisher.publish()
+    await town.say("BQL")
+    await publisher.publish()
+    assert taken.moved == [("COMPLETED", "Confirmed")], "though a hop is due"
+    assert taken.asked == {own}
+    assert set(told) == {publisher.client} != {own}, "events go to the server that has automations"
 
 
 async def test_a_recipients_run_is_found_by_campaign_level_park_segment_and_state(town: Town, house: House) -> None:

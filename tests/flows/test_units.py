@@ -72,7 +72,7 @@ def test_containers_are_given_as_long_to_end_as_services() -> None:
     """By default Docker kills after ten seconds, with letters on the wire."""
     (patience,) = {_line(unit.stem, "TimeoutStopSec") for unit in UNITS.glob("*.service")}
     services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))["services"]
-    for name in ("server", "relay", "worker", "portal"):
+    for name in ("server", "board", "relay", "worker", "portal"):
         assert services[name]["stop_grace_period"] == f"{patience}s", name
         # Nobody else takes away what a killed process leaves, and signals reach what is not yet ready for them.
         assert services[name]["init"] is True, name
@@ -140,7 +140,9 @@ async def test_each_unit_starts_and_ends_on_sigterm_with_nothing_left_behind(tmp
             await until(lambda: _answers(f"{engine.api}/health"), 120, "Prefect's server")
             async with _service(engine, "congvan-portal", portal):
                 await until(lambda: _answers(f"http://127.0.0.1:{portal}/healthz"), 60, "the portal")
-                async with _service(engine, "congvan-flows"):
+                board = free_port()
+                async with _service(engine, "congvan-board", board), _service(engine, "congvan-flows"):
+                    await until(lambda: _answers(f"http://127.0.0.1:{board}/api/health"), 120, "the board's server")
                     at = f"{engine.api}/deployments/name/hop/congvan"
                     await until(lambda: _answers(at), 120, "the deployments")
 
