@@ -12,9 +12,11 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from congvan.links import office_url
 from congvan.rules.calendar import local
+from congvan.rules.labels import DELIVERY_STATES, HOP_STATES, TOTALS
 
 #: Rows of a table on one page; the portal and the XLSX hold all of them.
 MOST_ROWS = 500
+_COUNTED = TOTALS | DELIVERY_STATES
 
 
 class Artifacts:
@@ -30,7 +32,7 @@ class Artifacts:
         key = f"hop-{slug(found['campaign'])}-{slug(issuer)}"
         rows = [
             {
-                "Mã": one["recipient"], "Đơn vị": one["name"], "Trạng thái": one["state"],
+                "Mã": one["recipient"], "Đơn vị": one["name"], "Trạng thái": DELIVERY_STATES[one["state"]],
                 "Thời hạn": f"{local(one['due_at']):%d/%m/%Y %H:%M}" if one["due_at"] else "",
                 "Đã nhắc": one["reminders"],
             }
@@ -44,9 +46,10 @@ class Artifacts:
     async def campaign(self, run_id: str, status: dict[str, Any]) -> None:
         """What a campaign's page says: the same, hop by hop."""
         key = f"campaign-{slug(status['code'])}"
-        names = sorted({name for one in status["hops"] for name in one["totals"]})
+        found = {name for one in status["hops"] for name in one["totals"]}
         rows = [
-            {"Đơn vị chuyển": one["issuer"], "Trạng thái": one["state"]} | {n: one["totals"].get(n, 0) for n in names}
+            {"Đơn vị chuyển": one["issuer"], "Trạng thái": HOP_STATES[one["state"]]}
+            | {word: one["totals"].get(name, 0) for name, word in _COUNTED.items() if name in found}
             for one in status["hops"]
         ]
         await self._put(run_id, f"{key}-table", "table", orjson.dumps(rows).decode(), "Các chặng chuyển tiếp")
@@ -56,7 +59,7 @@ class Artifacts:
         await self._summary(run_id, key, status["subject"], totals, page)
 
     async def _summary(self, run_id: str, key: str, title: str, totals: dict[str, int], page: str) -> None:
-        lines = "\n".join(f"| {name} | {number} |" for name, number in sorted(totals.items()))
+        lines = "\n".join(f"| {word} | {totals[name]} |" for name, word in _COUNTED.items() if name in totals)
         text = f"## {title}\n\n| | |\n|---|---:|\n{lines}\n\n[Trang cán bộ]({page})\n"
         await self._put(run_id, f"{key}-summary", "markdown", text, "Tóm tắt")
 

@@ -7,7 +7,7 @@ from typing import Any
 from congvan.commands.session import opened
 from congvan.commands.show import as_json, moment, note, table
 from congvan.errors import NotFound
-from congvan.rules.labels import CAMPAIGN_STATES, HOP_STATES
+from congvan.rules.labels import CAMPAIGN_STATES, HOP_STATES, TOTALS
 
 
 async def status(campaign: str | None = None, /, *, json: bool = False) -> None:
@@ -35,16 +35,6 @@ async def status(campaign: str | None = None, /, *, json: bool = False) -> None:
         _show(one)
 
 
-_TOTALS = (
-    ("total", "Tổng"),
-    ("settled", "Xong"),
-    ("overdue", "Quá hạn"),
-    ("escalated", "Báo cáo"),
-    ("late", "Muộn"),
-    ("not_sent", "Chưa gửi"),
-)
-
-
 def _show(one: dict[str, Any]) -> None:
     state = CAMPAIGN_STATES.get(one["state"], one["state"])
     if one["held"]:
@@ -61,8 +51,8 @@ def _show(one: dict[str, Any]) -> None:
         ]
         for hop in one["hops"]
     ]
-    table(["Đơn vị", "Tình trạng", "Kế tiếp", *(name for _, name in _TOTALS)], rows)
+    table(["Đơn vị", "Tình trạng", "Kế tiếp", *TOTALS.values()], rows)
 
 
 def _numbers(totals: dict[str, int]) -> list[str]:
-    return [str(totals.get(key, "")) for key, _ in _TOTALS]
+    return [str(totals.get(key, "")) for key in TOTALS]

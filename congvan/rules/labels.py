@@ -18,6 +18,11 @@ DELIVERY_STATES = {
     "WITHDRAWN": "Đã thu hồi",
     "EXEMPT": "Miễn báo cáo",
 }
+#: What is counted of a campaign or a hop beside the states, in the order in which it is shown.
+TOTALS = {
+    "total": "Tổng", "settled": "Xong", "overdue": "Quá hạn", "escalated": "Báo cáo", "late": "Muộn",
+    "not_sent": "Chưa gửi",
+}  # fmt: skip
 CAMPAIGN_STATES = {"RUNNING": "Đang triển khai", "CLOSED": "Đã kết thúc"}
 HOP_STATES = {
     "WAITING": "Chờ cấp trên",
