@@ -47,17 +47,23 @@ from tests.postgres import fresh_database, serve
 
 _SHOWN_WITHIN_S = 60.0
 _SINGLES = 5
+#: Wanted: the board complete so long after the last letter, and a single answer seen so long after it while idle.
+_PICTURE_S, _SEEN_S = 600.0, 5.0
 
 
 @dataclass
 class Found:
-    """What one run showed. picture_s: from the last letter until the board was complete; seen_s: single answers."""
+    """What one run showed. letters_s: from the launch to the last letter; picture_s: from then until the board was
+    complete; seen_s: single answers."""
 
     tenants: int
     kills: int = 0
+    letters_s: float | None = None
     picture_s: float | None = None
     seen_s: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    #: What is wanted and was not reached.
+    missed: list[str] = field(default_factory=list)
     ended: bool = False
     took_s: float = 0.0
     uses: dict[str, Any] = field(default_factory=dict)
@@ -83,9 +89,11 @@ class Kills:
 
 
 async def campaign(
-    tenants: int, *, kills: Kills, within_s: float, seed: int, url: str, home: Path, board_server: bool = False
-) -> Found:
-    """One campaign on the PostgreSQL at `url`. board_server: the board has a Prefect server of its own."""
+    tenants: int, *, kills: Kills, within_s: float, seed: int, url: str, home: Path, board_server: bool = False,
+    to_the_middle: bool = False,
+) -> Found:  # fmt: skip
+    """One campaign on the PostgreSQL at `url`. board_server: the board has a Prefect server of its own.
+    to_the_middle: it is broken off once the board has been looked at."""
     found, chance = Found(tenants), random.Random(seed)
     loop, this = asyncio.get_running_loop(), asyncio.current_task()
     assert this is not None, "a coroutine that runs is in a task"
@@ -99,6 +107,7 @@ async def campaign(
         house, register = engine.house(), country(tenants)
         public = await engine.people(house, register)
         campaign_id = await launch(house, register)
+        launched = loop.time()
         say(f"{tenants} tenants launched after {loop.time() - begun:.0f} s")
         await engine.begin(board_server=board_server)
         probe = Probe(house, engine.api, found.states, found.answers)
@@ -115,9 +124,11 @@ async def campaign(
             async with asyncio.timeout(within_s):
                 go_on("start")
                 await _middle(engine, house, public, campaign_id, found, chance)
-                go_on("middle")
-                await _end(engine, house)
-                found.ended = True
+                found.letters_s = engine.last_letter_at - launched
+                if not to_the_middle:
+                    go_on("middle")
+                    await _end(engine, house)
+                    found.ended = True
         except TimeoutError:
             found.wrong.append(f"it had not ended after {within_s / 60:.0f} minutes: {await demo.progress(house)}")
         finally:
@@ -128,11 +139,19 @@ async def campaign(
                 if isinstance(fault, Exception):
                     found.wrong.append(f"the bench itself: {fault!r}")
         found.took_s, found.uses = loop.time() - begun, engine.meter.found()
+        found.missed = list(_missed(found))
         tell(found)
         if found.ended:
             found.wrong += await national_end.verify(engine, house, campaign_id)
         await house.close()
     return found
+
+
+def _missed(found: Found) -> Iterator[str]:
+    if found.picture_s is not None and found.picture_s > _PICTURE_S:
+        yield f"the board within {_PICTURE_S:.0f} s after the last letter"
+    if found.seen_s and statistics.median(found.seen_s) > _SEEN_S:
+        yield f"a single answer within {_SEEN_S:.0f} s"
 
 
 def _postmaster(url: str) -> int:
@@ -247,6 +266,8 @@ def tell_uses(tenants: int, uses: dict[str, Any]) -> None:
 def tell(found: Found) -> None:
     """The figures of one run."""
     say(f"\n{found.tenants} tenants, {found.kills} workers killed: {'ended' if found.ended else 'NOT ENDED'}")
+    if found.letters_s is not None:
+        say(f"  the last letter of the first round left {found.letters_s:.0f} s after the launch")
     tell_uses(found.tenants, found.uses)
     if found.picture_s is not None:
         say(f"  the board was complete {found.picture_s:.0f} s after the last letter of the first round")
@@ -256,6 +277,8 @@ def tell(found: Found) -> None:
     say(f"  an answer, page and button (the same): {found.answers.told()}")
     for one in found.wrong:
         say(f"  WRONG: {one}")
+    for one in found.missed:
+        say(f"  MISSED: {one}")
 
 
 @contextmanager
@@ -279,6 +302,7 @@ def main() -> int:
     options.add_argument("--every", type=float, nargs=2, default=(8, 25), help="seconds between two of them")
     options.add_argument("--minutes", type=float, default=90, help="give a campaign up after so long")
     options.add_argument("--board-server", action="store_true", help="a Prefect server more, for the board alone")
+    options.add_argument("--middle", action="store_true", help="break off once the board has been looked at")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--logs", default="", help="keep the processes' logs in this folder")
     options.add_argument("--json", default="", help="append the figures to this file")
@@ -290,11 +314,11 @@ def main() -> int:
         with _home(chosen.logs) as home, serve(home, durable=True) as url:
             run = campaign(
                 tenants, kills=Kills(chosen.kill, tuple(chosen.every)), within_s=chosen.minutes * 60, seed=chosen.seed,
-                url=url, home=home, board_server=chosen.board_server,
+                url=url, home=home, board_server=chosen.board_server, to_the_middle=chosen.middle,
             )  # fmt: skip
             found = asyncio.run(run)
         tell(found)
-        failed = failed or bool(found.wrong)
+        failed = failed or bool(found.wrong or found.missed)
         if chosen.json:
             with Path(chosen.json).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(found)) + "\n")
