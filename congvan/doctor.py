@@ -96,7 +96,7 @@ async def examine() -> list[Check]:
     database, answered_at = await _database(given)
     prefect, their_time = await _prefect(os.environ)
     checks += [*database, *_addresses(given), await asyncio.to_thread(_smtp, given.smtp_url), *_dkim(given)]
-    checks += [*_mta_log(given), *await _inbox(given.imap_url), *prefect]
+    checks += [*_mta_log(given), *await _inbox(given.imap_url), *prefect, *await _board(given.board_api_url)]
     return [*checks, *await _clock(given, answered_at, their_time)]
 
 
@@ -333,6 +333,19 @@ async def _prefect(environment: Mapping[str, str]) -> tuple[list[Check], datetim
         remedy = "khởi động máy chủ (prefect server start, congvan up) hoặc sửa PREFECT_API_URL"
         return [_fault(name, f"{url} không trả lời ({first_line(error)})", remedy), *checks], None
     return [_ok(name, f"{url} trả lời"), *checks], _date(answer.headers.get("date"))
+
+
+async def _board(url: str) -> list[Check]:
+    """The Prefect server that takes the board alone, where there is one."""
+    if not url:
+        return []
+    try:
+        async with httpx.AsyncClient(timeout=_ANSWERS_S) as client:
+            (await client.get(f"{url.rstrip('/')}/health")).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        remedy = "khởi động máy chủ ấy (congvan-board), hoặc bỏ CONGVAN_BOARD_API_URL"
+        return [_fault("Prefect", f"{url} (bảng theo dõi) không trả lời ({first_line(error)})", remedy)]
+    return [_ok("Prefect", f"{url} (bảng theo dõi) trả lời")]
 
 
 def _same_setting(given: str, wanted: str) -> bool:

@@ -176,6 +176,8 @@ class _Up:
         given = Settings()
         set_by_hand = given.model_fields_set
         os.environ["CONGVAN_HOME"] = str(self.home)
+        # It belongs to another Prefect than the one that is started here.
+        os.environ["CONGVAN_BOARD_API_URL"] = ""
         os.environ["PREFECT_API_URL"] = self.api
         os.environ["PREFECT_HOME"] = str(self.home / "prefect")
         os.environ["CONGVAN_PREFECT_URL"] = given.prefect_url or self.api.removesuffix("/api")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from prefect.client.orchestration import PrefectClient, get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.client.orchestration import PrefectClient
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
 
 from congvan.settings import Settings
 
@@ -17,7 +17,7 @@ async def client_of_board(settings: Settings, client: PrefectClient) -> AsyncIte
     if not settings.board_api_url:
         yield client
         return
-    with temporary_settings({PREFECT_API_URL: settings.board_api_url}):
-        own = get_client()
-    async with own as board_client:
-        yield board_client
+    # Prefect's own `get_client` gives every flow the client of that flow.
+    known = {"auth_string": PREFECT_API_AUTH_STRING.value(), "api_key": PREFECT_API_KEY.value()}
+    async with PrefectClient(settings.board_api_url, **known) as own:
+        yield own

@@ -108,14 +108,17 @@ class Publisher:
             self._changed |= dict.fromkeys(tile.hop_id for tile in tiles)
             await board_acts.published(self.house, [(tile, tile.run_id, True) for tile in tiles if tile.as_it_stands])
             # Before they are shown: what one call has shown is not looked at again after another has failed.
-            self._untold = [*self._untold, *tiles][-UNTOLD:]
-            await _together(
-                [
-                    *self._create([tile for tile in tiles if tile.run_id is None]),
-                    *self._move([(tile, tile.run_id) for tile in tiles if tile.run_id and not tile.as_it_stands]),
-                ]
-            )
-            await self._tell()
+            self._untold = list(dict.fromkeys([*self._untold, *tiles]))[-UNTOLD:]
+            try:
+                await _together(
+                    [
+                        *self._create([tile for tile in tiles if tile.run_id is None]),
+                        *self._move([(tile, tile.run_id) for tile in tiles if tile.run_id and not tile.as_it_stands]),
+                    ]
+                )
+            finally:
+                # Automations wait for no picture, and the board may have a server of its own that is away.
+                await self._tell()
 
     async def _tell(self) -> None:
         tiles, self._untold = self._untold, []
@@ -175,8 +178,12 @@ class Publisher:
                 for start in range(0, len(members), board.CREATE_BATCH):
                     await self._create_batch(page, members[start : start + board.CREATE_BATCH])
             except ObjectNotFound:
-                log.warning("a deployment is gone in Prefect; it is registered again")
-                self.deployments.void()
+                if self.board_client is self.client:
+                    log.warning("a deployment is gone in Prefect; it is registered again")
+                    self.deployments.void()
+                else:
+                    # Where it is gone for everybody the relay finds that out by itself.
+                    log.warning("the server of CONGVAN_BOARD_API_URL knows no such deployment: is it the same Prefect?")
             except (PrefectHTTPStatusError, httpx.HTTPStatusError):
                 log.warning("recipients could not be put on their hop's page; where it is gone it is made again")
                 await self.runs.look_for_page(hop_id)

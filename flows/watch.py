@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from uuid import UUID
 
+import httpx
 from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
 
@@ -43,16 +45,18 @@ async def watch() -> None:
 async def _relay_once(house: House, client: PrefectClient) -> None:
     """The relay's own pass over everything, and over the board while its lease lasts, where no relay is alive to do
     it."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + LEASE_FOR.total_seconds() / 4
     if not await leases.hold(house, leases.RELAY, LEASE_FOR):
         return
-    loop = asyncio.get_running_loop()
-    until = loop.time() + LEASE_FOR.total_seconds() / 2
     deployments = Deployments(_by_name)
     runs = Runs(house, client, deployments)
     try:
         await Relay(house, deployments).wakes(runs)
-        async with client_of_board(house.settings, client) as board_client:
-            await Publisher(house, client, deployments, runs, board_client).publish(lambda: loop.time() < until)
+        # A board that is away is shown later.
+        with suppress(httpx.HTTPError):
+            async with client_of_board(house.settings, client) as board_client:
+                await Publisher(house, client, deployments, runs, board_client).publish(lambda: loop.time() < until)
     finally:
         await leases.drop(house, leases.RELAY)
 

@@ -30,7 +30,7 @@ _STANDING = (
 )  # fmt: skip
 #: And what its mail, its case and its log need.
 _NEEDED = (
-    *_STANDING, Delivery.id, Delivery.campaign_id, Delivery.hop_id, Delivery.recipient, Delivery.address,
+    *_STANDING, Delivery.id, Delivery.campaign_id, Delivery.hop_id, Delivery.recipient, Delivery.code, Delivery.address,
     Delivery.child_hop_id, Delivery.reminders, Delivery.round, Delivery.extended, Delivery.event_seq,
     Delivery.event_head, Delivery.board_seq,
 )  # fmt: skip

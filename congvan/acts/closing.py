@@ -33,6 +33,8 @@ async def close(house: House, name: str, by: str, *, now_matter_what: bool = Fal
     await seals.seal(house, campaign.id)
     async with house.store.view() as ledger:
         sheet = await reporting.report_sheet(house, ledger, campaign, now, interim=False)
+        before = await papers.pending(ledger, campaign.id, "report")
+    sheet = reporting.with_words_of(before, sheet)
     rendered = house.press.render(sheet)
     async with house.store.act() as ledger:
         await escalations.lock_of_campaign(ledger, campaign.id)

@@ -244,6 +244,7 @@ def as_json(made: Draft) -> dict[str, Any]:
 def reread(letter: Letter) -> Draft:
     """The draft that a letter's row keeps."""
     data = dict(letter.sheet)
+    data.pop("printed", None)
     due = datetime.fromisoformat(data.pop("due_at"))
     dues = {level: datetime.fromisoformat(at) for level, at in (data.pop("dues", None) or {}).items()}
     return Draft(Sheet.model_validate(data), due, dues)

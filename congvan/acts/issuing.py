@@ -6,7 +6,6 @@ engine never draws a seal or a signature.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -153,6 +152,8 @@ async def _issue(house: House, letter: Letter, campaign: Campaign, entered: Issu
         # The file took its time to be read, and somebody may have closed the campaign meanwhile.
         campaign = await ledger.get(Campaign, row.campaign_id)
         _refuse_over(row, campaign)
+        if row.sheet != letter.sheet:
+            raise ActRefused("Dự thảo của văn bản này vừa được sửa; xem lại dự thảo mới rồi ban hành.")
         await validity.refuse_outside(ledger, campaign, row.issuer, made.sheet.signer, entered.day)
         year = numbers.year_of(entered.day, campaign.mode)
         if entered.number:
@@ -184,8 +185,8 @@ async def _become(
     values = {
         "state": "ISSUED", "number": digits, "symbol": symbol, "year": year if digits is not None else None,
         "issued_on": entered.day, "sha256": await ledger.keep_file(pdf, PDF), "html": rendered.page,
-        "subject": rendered.subject, "sheet": as_json(_as_printed(made, rendered)), "issued_at": now,
-        "issued_by": entered.by,
+        "subject": rendered.subject, "sheet": as_json(made) | {"printed": _printed(rendered)},
+        "issued_at": now, "issued_by": entered.by,
         "awaits": None, "awaits_until": None,
     }  # fmt: skip
     changed = await ledger.change(Letter, Letter.id == row.id, Letter.state != "ISSUED", **values)
@@ -196,11 +197,10 @@ async def _become(
     ledger.session.expunge(row)
 
 
-def _as_printed(made: Draft, rendered: Rendered) -> Draft:
-    """With the addressees and copies that the template's head supplied: it may be another head in a year, and the
-    register tells where this letter went."""
-    lines = {name: tuple(rendered.frame.get(name, ())) for name in ("addressees", "distribution")}
-    return replace(made, sheet=made.sheet.model_copy(update={name: those for name, those in lines.items() if those}))
+def _printed(rendered: Rendered) -> dict[str, list[str]]:
+    """The addressees and copies as they were printed, for the register: where the sheet names nobody the template's
+    head does, and that may be another one in a year."""
+    return {name: list(rendered.frame.get(name, ())) for name in ("addressees", "distribution")}
 
 
 async def _refuse_taken(ledger: Ledger, row: Letter, symbol: str, year: int) -> None:

@@ -24,6 +24,7 @@ from congvan.rules.calendar import local
 from congvan.rules.cascade import bears
 from congvan.rules.deadlines import working_days_late
 from congvan.rules.labels import EVENTS, within
+from congvan.rules.records import Directive
 from congvan.store.tables import Delivery, Message
 
 if TYPE_CHECKING:
@@ -128,11 +129,17 @@ def _slip(_house: House, message: Message, delivery: Delivery, scene: Scene, _no
         head=scene.head, recipient=delivery.name, subject=_listed(one.subject for one in several),
         issuer=_listed(one.issuer for one in several),
         document="; ".join(f"{one.kind} số {one.code} ngày {numbering.short_day(one.issued_on)}" for one in several),
-        arrived_on=_listed(numbering.short_day(one.arrived_on) for one in several),
-        arrival_number=", ".join(one.arrival_number for one in several if one.arrival_number),
+        arrived_on=_listed(_arrival(one, dated=len(several) > 1) for one in several),
+        arrival_number="" if len(several) > 1 else several[0].arrival_number,
         resolver=scene.head.unit, urgency=scene.stamp, link="", code=delivery.code, files=files_of(message, scene),
         **_deadlines(delivery),
     )  # fmt: skip
+
+
+def _arrival(one: Directive, *, dated: bool) -> str:
+    """When a document came, among several with the number under which it was entered."""
+    day = numbering.short_day(one.arrived_on)
+    return f"số đến {one.arrival_number} ngày {day}" if dated and one.arrival_number else day
 
 
 def _listed(texts: Iterable[str]) -> str:

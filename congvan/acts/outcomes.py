@@ -22,7 +22,8 @@ from congvan.store.tables import Attempt, Delivery, Message, Table
 
 #: Of a delivery, what an outcome reads and writes: a quarter of its columns, and no instant among them.
 _NEEDED = (
-    Delivery.id, Delivery.campaign_id, Delivery.state, Delivery.reminders, Delivery.event_seq, Delivery.event_head,
+    Delivery.id, Delivery.campaign_id, Delivery.code, Delivery.recipient, Delivery.state, Delivery.reminders,
+    Delivery.event_seq, Delivery.event_head,
     Delivery.board_seq, Delivery.mailboxes, Delivery.round, Delivery.settles,
     Delivery.sent_at.is_(None).label("unsent"), Delivery.escalated_at.is_not(None).label("told"),
 )  # fmt: skip

@@ -126,8 +126,9 @@ async def _outgoing(asked: _Asked) -> list[list[str]]:
 
 
 def _out(house: House, letter: Letter, campaign: Campaign, copies: int, left: datetime | None) -> list[str]:
-    # Of letters issued before their sheets kept what was printed, the head of the template still says it.
-    printed, sheet = house.press.frame(reread(letter).sheet), letter.sheet
+    # Of letters issued before their rows kept what was printed, the head of the template still says it.
+    sheet = letter.sheet
+    printed = sheet.get("printed") or house.press.frame(reread(letter).sheet)
     lines = [str(line) for line in printed["distribution"]]
     kept = next((found[1] for line in lines if (found := _KEPT.match(line))), "VT")
     others = [line.strip(" -;.") for line in lines if not _KEPT.match(line)]

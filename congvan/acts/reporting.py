@@ -13,15 +13,16 @@ from congvan.acts import answers, papers, registry, results, wording
 from congvan.acts.drafting import as_json, reread
 from congvan.acts.frozen import cascade_of, plan_of
 from congvan.acts.results import OpenOne, Results, Tally
+from congvan.acts.signed_files import beside_the_loop
 from congvan.acts.validity import who_signs
-from congvan.errors import ActRefused
+from congvan.errors import ActRefused, BadInput, Fault
 from congvan.house import House
 from congvan.letters import numbering
 from congvan.letters.chart import answers_over_time
 from congvan.letters.sheet import Appendix, Sheet
 from congvan.rules.calendar import local
 from congvan.rules.labels import STILL_OPEN
-from congvan.rules.names import composed, one_line, without_illegible
+from congvan.rules.names import composed, one_line, without_illegible, without_unseen
 from congvan.rules.protocol import Fact
 from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
@@ -31,6 +32,7 @@ from congvan.store.tables import Campaign, Letter, Seal
 CHART = "chart"
 #: Characters in one thing that the office adds.
 LONGEST = 1_000
+_FIELDS = {"findings": "Khó khăn, vướng mắc", "proposals": "Đề xuất, kiến nghị"}
 #: Who is open stands in the text up to so many; more are an appendix.
 _IN_TEXT = 10
 #: Columns of figures that fit on one page of an appendix.
@@ -79,46 +81,68 @@ async def report_sheet(house: House, ledger: Ledger, campaign: Campaign, now: da
     )  # fmt: skip
 
 
-async def add(house: House, letter_id: str, findings: Sequence[str], proposals: Sequence[str], by: str) -> None:
+async def add(
+    house: House, letter_id: str, by: str, *, findings: Sequence[str] | None = None,
+    proposals: Sequence[str] | None = None, seen: str = "",
+) -> None:  # fmt: skip
     """Put the office's own words into a report that awaits its issue, in the place of those that it had: khó khăn,
-    vướng mắc; đề xuất, kiến nghị. Its figures stay as they were drafted.
+    vướng mắc; đề xuất, kiến nghị. None leaves a list as it is; its figures stay as they were drafted.
 
-    What was entered for it was signed without these words and is dropped; a number that it has stays its own. Raise
-    ActRefused for any other letter and without a name, WordsRefused for words that no letter may bear.
+    seen: the hash of the draft that whoever writes has read; empty: the present one. Raise ActRefused for any other
+    letter, for another draft, where somebody has entered a signed file (it says nothing of these words), and without a
+    name; BadInput for a text that is too long; WordsRefused for words that no letter may bear.
     """
     if not by.strip():
         raise ActRefused("Cần họ tên người ghi.")
+    given = {"findings": findings, "proposals": proposals}
+    said = {name: _lines(name, texts) for name, texts in given.items() if texts is not None}
     async with house.store.view() as ledger:
         letter = await ledger.get(Letter, letter_id)
-    _refuse_other(letter)
+        await _refuse_other(ledger, letter, seen or letter.sha256)
     drafted = reread(letter)
-    said = {"findings": _lines(findings), "proposals": _lines(proposals)}
     sheet = drafted.sheet.model_copy(update={"context": drafted.sheet.context | said})
-    rendered = house.press.render(sheet)
+    if sheet == drafted.sheet:
+        return
+    # Its appendix may list thousands.
+    rendered = await beside_the_loop(house.press.render, sheet)
     now = await house.clock.now()
     async with house.store.act() as ledger:
         campaign = await ledger.take(Campaign, letter.campaign_id)
         row = await ledger.take(Letter, letter_id)
-        _refuse_other(row)
-        if row.sheet != letter.sheet:
-            raise ActRefused("Có người vừa sửa báo cáo này; mở lại rồi ghi.")
+        await _refuse_other(ledger, row, letter.sha256)
         await ledger.change(
             Letter, Letter.id == row.id, subject=rendered.subject, html=rendered.page,
             sheet=as_json(replace(drafted, sheet=sheet)), sha256=await ledger.keep_file(rendered.pdf, PDF),
         )  # fmt: skip
-        await ledger.remove(Entered, Entered.letter_id == row.id)
         told = {"letter": row.id} | {name: len(lines) for name, lines in said.items()}
         await ledger.write(campaign, now, Entry(Fact.NOTED, told, actor=by))
 
 
-def _refuse_other(letter: Letter) -> None:
+async def _refuse_other(ledger: Ledger, letter: Letter, seen: str | None) -> None:
     if letter.kind != "report" or letter.state != "PENDING_ISSUE":
         raise ActRefused("Chỉ ghi được vào báo cáo đang chờ ban hành.")
+    if letter.sha256 != seen:
+        raise ActRefused("Đã có người sửa báo cáo này; đề nghị mở lại trang, xem dự thảo mới rồi ghi.")
+    if await ledger.find(Entered, letter.id, fresh=True) is not None:
+        raise ActRefused("Đã có tệp ký chờ duyệt cho báo cáo này; trả lại tệp ấy rồi ghi.")
 
 
-def _lines(texts: Sequence[str]) -> list[str]:
-    """Each said once, on one line, in NFC and without what no page can print."""
-    lines = (one_line(without_illegible(composed(text, LONGEST)))[:LONGEST] for text in texts)
+def with_words_of(before: Letter | None, sheet: Sheet) -> Sheet:
+    """The report that takes the place of one which was not issued, with what the office had written into that one."""
+    if before is None:
+        return sheet
+    said = reread(before).sheet.context
+    kept = {name: said[name] for name in ("findings", "proposals") if said.get(name)}
+    return sheet.model_copy(update={"context": sheet.context | kept})
+
+
+def _lines(name: str, texts: Sequence[str]) -> list[str]:
+    """Each said once, on one line, in NFC and without what no page can print; raise BadInput."""
+    lines = [one_line(without_illegible(without_unseen(composed(text, LONGEST)))) for text in texts]
+    for line in lines:
+        if len(line) > LONGEST:
+            told = f"«{line[:40]}…» dài hơn {LONGEST} ký tự"
+            raise BadInput([Fault("", _FIELDS[name], told, "chia thành nhiều ý, mỗi ý một dòng")])
     return list(dict.fromkeys(line for line in lines if line))
 
 

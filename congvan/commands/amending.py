@@ -101,7 +101,7 @@ async def add(
     by: str,
     json: bool = False,
 ) -> None:
-    """Ghi khó khăn, vướng mắc và đề xuất, kiến nghị vào báo cáo đang chờ ban hành, thay cho những ý đã ghi.
+    """Ghi khó khăn, vướng mắc hoặc đề xuất, kiến nghị vào báo cáo đang chờ ban hành, thay cho những ý cùng loại đã ghi.
 
     Parameters
     ----------
@@ -119,8 +119,10 @@ async def add(
     from congvan.acts import reporting
 
     who = given.person(by)
+    if finding is None and proposal is None:
+        raise given.refuse("--finding", "chưa ghi ý nào", "ghi --finding hoặc --proposal")
     async with opened() as house:
-        await reporting.add(house, letter, finding or (), proposal or (), who)
+        await reporting.add(house, letter, who, findings=finding, proposals=proposal)
     if json:
         as_json({"letter": letter})
     else:

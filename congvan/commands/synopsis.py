@@ -74,7 +74,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("letter correct LETTER --wrong TEXT --right TEXT --by NAME", "soạn công văn đính chính, trình ban hành"),
             (
                 "letter add LETTER [--finding TEXT …] [--proposal TEXT …] --by NAME",
-                "ghi khó khăn, vướng mắc và đề xuất, kiến nghị vào báo cáo đang chờ ban hành",
+                "ghi khó khăn, vướng mắc hoặc đề xuất, kiến nghị vào báo cáo đang chờ ban hành, thay ý đã ghi",
             ),
             ("number reserve ISSUER SYMBOL --first N --last N --year Y --by NAME", "dành dải số cho hệ thống"),
             ("number allocate LETTER --by NAME", "cấp số từ dải đã dành cho một văn bản đang chờ"),

@@ -16,7 +16,7 @@ from congvan.rules.labels import CHANNELS, DELIVERY_STATES, STILL_OPEN
 _RECIPIENTS = (
     ("code", "Mã", 22), ("name", "Tổ chức", 44), ("park", "Khu công nghiệp", 26), ("issuer", "Đơn vị chuyển", 16),
     ("state", "Tình trạng", 22), ("due_at", "Thời hạn", 18), ("reminders", "Số lần nhắc", 10),
-    ("escalated", "Đã báo cáo lên trên", 12), ("late", "Muộn", 8), ("confirmed_at", "Trả lời lúc", 18),
+    ("escalated", "Đã báo cáo lên trên", 12), ("late", "Trả lời muộn", 8), ("confirmed_at", "Trả lời lúc", 18),
     ("channel", "Qua", 14),
 )  # fmt: skip
 _BRANCHES = (

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from congvan.rules.names import without_unseen
+
 #: "Vào Th 2, 4 thg 12, 2023 vào lúc 09:15 … <…> đã viết:", "On Mon, Dec 4, 2023 at 9:15 AM … wrote:"
 _WROTE = re.compile(
     r"^\W{0,3}(?:Vào|Ngày|Lúc|Hôm|Thứ|Trong|On|Le|Am)\b.{4,400}?"
@@ -41,7 +43,7 @@ _SIGNATURE = re.compile(r"^--\s?$")
 
 def own_words(text: str) -> str:
     """What the writer of this mail wrote himself: above the letter that he answers, else all that is not quoted."""
-    lines = text.replace("\u200b", "").replace("\xa0", " ").split("\n")[:2000]
+    lines = without_unseen(text).replace("\xa0", " ").split("\n")[:2000]
     end = next((number for number in range(len(lines)) if _ends_here(lines, number)), len(lines))
     own = _unquoted([line for line in lines[:end] if not _MOBILE.match(line)])
     # He may write below what he answers. Better a heading beside his answer than an answer that nobody sees.

@@ -131,7 +131,8 @@ class Calendars:
         `both` counts on the state calendar and rolls forward to a day that both work: no deadline of
         an enterprise falls on a make-up Saturday.
         """
-        return self.named(name).on_or_after(self._counting(name).add(start, working_days))
+        counted = self._counting(name).add(start, working_days)
+        return self.named(name).on_or_after(counted)
 
     def terms_to(self, day: date, start: date, name: str = "both") -> Iterator[int]:
         """The terms in working days that end on this day, the shortest first; none of them does on a day off.

@@ -20,8 +20,8 @@ DELIVERY_STATES = {
 }
 #: What is counted of a campaign or a hop beside the states, in the order in which it is shown.
 TOTALS = {
-    "total": "Tổng", "settled": "Xong", "overdue": "Quá hạn", "escalated": "Báo cáo", "late": "Muộn",
-    "not_sent": "Chưa gửi",
+    "total": "Tổng số", "settled": "Đã xong", "overdue": "Quá hạn", "escalated": "Đã báo cáo lên trên",
+    "late": "Trả lời muộn", "not_sent": "Chưa gửi",
 }  # fmt: skip
 CAMPAIGN_STATES = {"RUNNING": "Đang triển khai", "CLOSED": "Đã kết thúc"}
 HOP_STATES = {

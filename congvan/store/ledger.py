@@ -76,7 +76,7 @@ def _in_utc(at: datetime) -> str:
 _ROUTINE = frozenset(
     {
         Event.SENT, Event.ARRIVED, Fact.CREATED, Fact.ANOTHER_WAY, Fact.ATTEMPTED, Fact.REMINDED, Fact.TOLD,
-        Fact.COPIED, Fact.NOTED, Fact.LETTER_DRAFTED, Fact.SETTLED, Fact.MOVED,
+        Fact.DELAYED, Fact.COPIED, Fact.NOTED, Fact.LETTER_DRAFTED, Fact.SETTLED, Fact.MOVED, Fact.URGED,
     }
 )  # fmt: skip
 
@@ -310,7 +310,7 @@ class Ledger:
         return seq, events, new
 
     def _codes(self, row: Any) -> dict[str, str]:
-        """How people call a row, without a query: rows that were read by columns may lack their names."""
+        """How people call a row, without a query: where nobody has read its campaign, the id for the code."""
         if isinstance(row, Campaign):
             return {"campaign": row.code}
         if isinstance(row, Hop):

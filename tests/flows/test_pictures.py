@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,15 +19,19 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from congvan import board_check
-from congvan.acts import board, extending, figures, waking
+from congvan.acts import board, extending, figures, leases, waking
 from congvan.acts.board import Tile
 from congvan.house import House
 from congvan.rules.calendar import local
+from congvan.settings import Settings
 from congvan.store.tables import Campaign, Delivery, Hop
 from flows import publishing
+from flows.clients import client_of_board
 from flows.publishing import Publisher
 from flows.registered import Deployments
 from flows.runs import Runs
@@ -200,7 +204,39 @@ async def test_where_the_board_has_a_server_of_its_own_pictures_go_there_and_mak
     await publisher.publish()
     assert taken.moved == [("COMPLETED", "Confirmed")], "though a hop is due"
     assert taken.asked == {own}
+    assert publisher._artifacts._client is own
     assert set(told) == {publisher.client} != {own}, "events go to the server that has automations"
+
+
+async def test_the_server_of_the_board_is_asked_also_within_a_flow_which_has_a_client_of_its_own(
+    settings: Settings,
+) -> None:
+    own = settings.model_copy(update={"board_api_url": "http://127.0.0.1:10/api"})
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        async with AsyncClientContext.get_or_create() as within:
+            async with client_of_board(own, within.client) as board_client:
+                assert str(board_client.api_url).startswith("http://127.0.0.1:10/api")
+            async with client_of_board(settings, within.client) as same:
+                assert same is within.client
+
+
+async def test_where_no_relay_is_alive_the_watch_shows_the_board(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    shows: list[bool] = []
+
+    class Shows:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        async def publish(self, go_on: Callable[[], bool]) -> None:
+            shows.append(go_on())
+
+    monkeypatch.setattr(watching, "Publisher", Shows)
+    monkeypatch.setattr(watching.Relay, "wakes", AsyncMock())
+    await watching._relay_once(house, cast("PrefectClient", None))
+    assert shows == [True]
+    assert await leases.hold(dataclasses.replace(house, name="a relay"), leases.RELAY, timedelta(minutes=1))
+    await watching._relay_once(house, cast("PrefectClient", None))
+    assert shows == [True], "the relay does it"
 
 
 async def test_a_recipients_run_is_found_by_campaign_level_park_segment_and_state(town: Town, house: House) -> None:
@@ -254,7 +290,7 @@ async def test_what_the_pages_of_a_hop_and_a_campaign_say(town: Town, house: Hou
     assert "(https://cong.van.example/x/office/c/8184/deliveries?issuer=BQL)" in text
     lines = orjson.loads(str(pages.found["campaign-8184-table"].data))
     (line,) = (one for one in lines if one["Đơn vị chuyển"] == "BQL")
-    assert (line["Tổng"], line["Xong"], line["Trạng thái"]) == (len(rows), 1, "Đang theo dõi")
+    assert (line["Tổng số"], line["Đã xong"], line["Trạng thái"]) == (len(rows), 1, "Đang theo dõi")
     assert "| Đã tiếp nhận | 1 |" in text
     text = str(pages.found["campaign-8184-summary"].data)
     assert "(https://cong.van.example/x/office/c/8184)" in text

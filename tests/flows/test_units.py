@@ -14,7 +14,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -173,7 +173,9 @@ async def _up(home: Path) -> AsyncIterator[str]:
         assert process.stdout is not None, "it was asked for"
         said: dict[str, str] = {}
         while "Cán bộ" not in said:
-            name, _, address = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip().rpartition("  ")
+            line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+            assert line, f"it ended with {await process.wait()}"
+            name, _, address = line.strip().rpartition("  ")
             said[name.strip()] = address
         api, portal = f"{said['Prefect']}/api", said["Trang"]
         await until(lambda: _answers(f"{portal}/healthz"), 120, "the portal")
@@ -185,7 +187,8 @@ async def _up(home: Path) -> AsyncIterator[str]:
         await until(lambda: asyncio.to_thread(lambda: not _living(home)), 10, "everything of it to be gone")
     finally:
         for one in _living(home):
-            os.kill(one, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
 
 
 @pytest.mark.prefect

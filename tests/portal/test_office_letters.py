@@ -172,6 +172,11 @@ async def test_the_office_writes_its_own_words_into_a_report_that_awaits_its_iss
     assert '<details class="action" open><summary>Khó khăn' in page.text
     assert ">Gia hạn</textarea>" in page.text
     await clerk.do(f"/office/letters/{waiting}/add", 422, findings="Thiếu nhân lực")
+    (old,) = re.findall(r'name="seen" value="(\w+)"', await clerk.see(at))
+    await clerk.do(f"{at}/add", findings="Thiếu nhân lực", proposals="Gia hạn", seen=old)
+    page = await clerk.do(f"{at}/add", 422, findings="", proposals="", seen=old)
+    assert "Đã có người sửa báo cáo này" in page.text
+    assert "<li>Gia hạn</li>" in await clerk.see(at)
 
 
 async def test_where_two_are_needed_nobody_issues_alone(

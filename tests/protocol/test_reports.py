@@ -35,7 +35,7 @@ from congvan.acts import (
 from congvan.acts.numbers import Series
 from congvan.commands.reports import _data
 from congvan.commands.workbook import workbook
-from congvan.errors import ActRefused
+from congvan.errors import ActRefused, BadInput
 from congvan.letters import word
 from congvan.letters.chart import answers_over_time
 from congvan.letters.fragment import WordsRefused
@@ -203,17 +203,23 @@ async def test_what_the_office_adds_to_a_report_is_printed_in_it_and_its_figures
     await opened.until("2023-12-22", "09:00")
     (report,) = await opened.all(Letter, Letter.kind == "report")
     findings = ["Một số  đơn vị\nđã chuyển trụ sở", "", "Một số đơn vị đã chuyển trụ sở"]
-    await reporting.add(opened.house, report.id, findings, ["Kiến nghị gia hạn đến hết quý I"], "Lan")
+    proposals = ["Kiến nghị gia hạn đến hết quý I"]
+    await reporting.add(opened.house, report.id, "Lan", findings=findings, proposals=proposals)
     said = await _printed(opened, report.id)
     assert "3. Các đơn vị chưa hoàn thành" in said
     assert re.search(r"4\. Khó khăn, vướng mắc\s+\W*Một số đơn vị đã chuyển trụ sở\s+5\. Đề xuất, kiến nghị", said)
     assert "Kiến nghị gia hạn đến hết quý I" in said
     counts = (await opened.one(Letter, Letter.id == report.id)).sheet["context"]["counts"]
     assert counts == report.sheet["context"]["counts"]
-    await reporting.add(opened.house, report.id, (), ["Không"], "Lan")
+    await reporting.add(opened.house, report.id, "Lan", findings=(), proposals=["Gia hạn\u00ad đến hết quý I"])
     said = await _printed(opened, report.id)
     assert "Khó khăn" not in said
     assert "4. Đề xuất, kiến nghị" in said
+    await reporting.add(opened.house, report.id, "Lan", findings=["Thiếu nhân lực"])
+    closed = await closing.close(opened.house, opened.campaign, "Lan", now_matter_what=True)
+    said = await _printed(opened, closed)
+    assert "Thiếu nhân lực" in said, "what was written into the one that was not issued"
+    assert "Gia hạn đến hết quý I" in said
     assert (await audit.audit(opened.house, opened.campaign)).findings == []
 
 
@@ -221,14 +227,16 @@ async def test_nothing_is_added_to_a_report_that_was_issued_or_to_any_other_lett
     await opened.until("2023-12-22", "09:00")
     (report,) = await opened.all(Letter, Letter.kind == "report")
     with pytest.raises(ActRefused, match="họ tên"):
-        await reporting.add(opened.house, report.id, ["Thiếu nhân lực"], (), " ")
+        await reporting.add(opened.house, report.id, " ", findings=["Thiếu nhân lực"])
     with pytest.raises(WordsRefused, match="MẬT"):
-        await reporting.add(opened.house, report.id, ["TỐI MẬT"], (), "Lan")
+        await reporting.add(opened.house, report.id, "Lan", findings=["TỐI M\u00adẬT"])
+    with pytest.raises(BadInput, match="dài hơn 1000 ký tự"):
+        await reporting.add(opened.house, report.id, "Lan", findings=["a" * 1001])
     assert (await opened.one(Letter, Letter.id == report.id)).sheet == report.sheet
     await letters.play_issue(opened.house, report.id, "Văn thư")
     for one in (report, await board_letter(opened)):
         with pytest.raises(ActRefused, match="báo cáo đang chờ ban hành"):
-            await reporting.add(opened.house, one.id, ["Thiếu nhân lực"], (), "Lan")
+            await reporting.add(opened.house, one.id, "Lan", findings=["Thiếu nhân lực"])
 
 
 async def _printed(town: Town, letter_id: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from congvan.acts import campaigns, confirmations, deliveries, escalations, passing_on, requests
 from congvan.errors import ActRefused, BadInput, ImpossibleMove, LinkRevoked
 from congvan.logs import configure
+from congvan.mail.outgoing import Outcome
 from congvan.rules.protocol import Event, Fact, State
 from congvan.rules.records import Audience
 from congvan.store.ledger import Entry
@@ -31,20 +32,26 @@ async def test_the_log_for_machines_names_campaign_hop_and_delivery_and_nobody(
     opened: Town, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = logging.getLogger("congvan")
-    before = own.handlers, own.level, own.propagate
+    before = own.handlers, own.propagate
     try:
         configure(opened.house.settings.model_copy(update={"log": "json"}))
         await opened.say("INV-A")
-        await opened.work()
+        opened.postbox.says = lambda item: (
+            Outcome(item.key, "refused", 550, "5.1.1 No such user") if item.rcpt_to == address("T-OUT") else None
+        )
+        await opened.until("2023-12-12", "09:00")
         await campaigns.hold(opened.house, opened.campaign, "Lan", "xem lại")
         with pytest.raises(RuntimeError):
             await _undone(opened)
     finally:
-        own.handlers, own.level, own.propagate = before
+        own.handlers, own.propagate = before
+        own.setLevel(logging.NOTSET)
     said = capsys.readouterr().err
     lines = [json.loads(line) for line in said.splitlines()]
     told = [(one["message"], one["campaign"], one.get("hop"), one.get("delivery")) for one in lines]
     assert ("acknowledged 8184 8184-INV-A", "8184", None, "8184-INV-A") in told
+    assert ("refused 8184 8184-T-OUT", "8184", None, "8184-T-OUT") in told
+    assert ("escalated 8184 8184-INV-B", "8184", None, "8184-INV-B") in told
     assert ("held 8184", "8184", None, None) in told
     assert not any("bypassed" in message for message, *_ in told), "what was rolled back has not happened"
     assert all(one["logger"] == "congvan.happened" and one["level"] == "INFO" and one["at"] for one in lines)

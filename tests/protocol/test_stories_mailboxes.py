@@ -6,14 +6,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from congvan.acts import campaigns, inbox, notices, waking
-from congvan.acts.launch_check import unreachable
+from congvan.acts import campaigns, inbox, notices, registry, waking
+from congvan.acts.launch_check import refuse_faulty
 from congvan.acts.launches import Launch
 from congvan.mail.outgoing import Outcome, Outgoing
 from congvan.rules.protocol import Event
 from congvan.rules.records import Contact
 from congvan.store.tables import EventRow, Message
-from tests.conftest import Postbox, at, text_of
+from tests.conftest import ROOT, Postbox, text_of
 from tests.contract.test_inbox import Shelf, report
 from tests.protocol.test_issue import go_live
 from tests.protocol.world import CASCADE, PLAN, Town, address, register, to
@@ -169,12 +169,13 @@ async def test_a_digest_that_comes_back_goes_to_the_next_mailbox_once_and_a_pers
     assert [(one["kind"], one["about"]) for one in found] == [("bounce_hard", sent.id)] * 2
 
 
-def test_an_organisation_without_a_mailbox_is_found_before_the_launch() -> None:
-    people = register(T1={"contacts": ()})
-    order = Launch(PLAN, CASCADE, "exercise", "An", Path())
-    found = [str(one) for one in unreachable(order, people, at("2023-12-01"))]
-    assert len(found) == 1
-    assert "Tổ chức T1 (T1) không có hộp thư còn hiệu lực" in found[0]
+async def test_an_organisation_without_a_mailbox_is_found_before_the_launch(town: Town) -> None:
+    await registry.take_over(town.house, register(T1={"contacts": ()}))
+    order = Launch(PLAN, CASCADE, "exercise", "An", ROOT / "config" / "campaigns")
+    found: list[str] = []
+    await refuse_faulty(town.house, order, "", lambda remark: found.append(str(remark)))
+    (told,) = (one for one in found if "hộp thư" in one)
+    assert "Tổ chức T1 (T1) không có hộp thư còn hiệu lực" in told
 
 
 async def test_who_has_no_mailbox_is_address_work_from_the_start(town: Town) -> None:

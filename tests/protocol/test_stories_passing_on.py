@@ -68,7 +68,8 @@ async def test_the_mail_with_the_slip_tells_of_every_document_that_came(town: To
     (mail,) = town.postbox.to(address("BQL"))
     said = text_of(mail)
     assert f"{first.subject}; rà soát kho chứa" in said
-    assert f"Ngày đến: {short_day(first.arrived_on)}; {short_day(first.issued_on)}" in said
+    days = (short_day(first.arrived_on), short_day(first.issued_on))
+    assert f"Ngày đến: {'; '.join(f'số đến {first.arrival_number} ngày {day}' for day in days)}" in said
 
 
 async def test_a_directive_goes_down_hop_by_hop_and_each_opens_once(town: Town) -> None:

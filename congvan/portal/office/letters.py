@@ -115,7 +115,9 @@ class LetterPages:
         letter = self._letter(seat)
         findings, proposals = (sent.words(name, 4_000).splitlines() for name in ("findings", "proposals"))
         try:
-            await reporting.add(self._counter.house, letter, findings, proposals, seat.by)
+            await reporting.add(
+                self._counter.house, letter, seat.by, findings=findings, proposals=proposals, seen=sent.text("seen")
+            )
         except CongvanError as error:
             return await self._page(seat, 422, wrong=self._counter.words.of(error), sent=sent)
         return self._counter.to("letters", letter, done="added")
