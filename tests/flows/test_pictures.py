@@ -31,6 +31,7 @@ from congvan.rules.calendar import local
 from congvan.settings import Settings
 from congvan.store.tables import Campaign, Delivery, Hop
 from flows import publishing
+from flows import watch as watching
 from flows.clients import client_of_board
 from flows.publishing import Publisher
 from flows.registered import Deployments
