@@ -72,7 +72,8 @@ class Line:
             park=parks.get(delivery.park) or _outside(campaign, delivery.level), code=delivery.code, name=delivery.name,
             case=kind, case_name=CASES.get(kind, ""), state=delivery.state,
             due=f"{local(due):%H:%M %d/%m/%Y}" if due else "",
-            days_late=working_days_late(due, now, calendars) if due else 0,
+            # On a Saturday on which the authority alone works it is told of what has passed all the same.
+            days_late=max(1, working_days_late(due, now, calendars)) if due and now > due else 0,
             reminders=delivery.reminders, address=delivery.address or "", reason=delivery.reason or "",
             claimed_by=officers[claimed], chemical=bool(delivery.segments),
             contact=contact, history=history, delivery=delivery.id,

@@ -217,8 +217,8 @@ def moved_on(at: datetime, working_days: int, calendars: Calendars, name: str = 
 
 
 def working_days_late(due: datetime, now: datetime, calendars: Calendars) -> int:
-    """Days since the deadline's day on which authority and company work, at least one; 0 before it has passed."""
-    return max(1, calendars.named("both").count(local(due).date(), local(now).date())) if now > due else 0
+    """Days since the deadline's day on which authority and company work; 0 before it has passed."""
+    return max(0, calendars.named("both").count(local(due).date(), local(now).date())) if now > due else 0
 
 
 def days(first: date, last: date) -> Iterator[date]:

@@ -53,7 +53,7 @@ async def test_the_log_for_machines_names_campaign_hop_and_delivery_and_nobody(
     assert ("refused 8184 8184-T-OUT", "8184", None, "8184-T-OUT") in told
     assert ("escalated 8184 8184-INV-B", "8184", None, "8184-INV-B") in told
     assert ("held 8184", "8184", None, None) in told
-    assert not any("bypassed" in message for message, *_ in told), "what was rolled back has not happened"
+    assert not any("recall_agreed" in message for message, *_ in told), "what was rolled back has not happened"
     assert all(one["logger"] == "congvan.happened" and one["level"] == "INFO" and one["at"] for one in lines)
     for private in ("Trần Thị Mẫu", "@", "Lan"):
         assert private not in said
@@ -62,7 +62,7 @@ async def test_the_log_for_machines_names_campaign_hop_and_delivery_and_nobody(
 async def _undone(town: Town) -> None:
     async with town.house.store.act() as ledger:
         row = await ledger.take(Delivery, (await town.delivery("INV-B")).id)
-        await ledger.write(row, await town.house.clock.now(), Entry(Fact.BYPASSED))
+        await ledger.write(row, await town.house.clock.now(), Entry(Fact.RECALL_AGREED))
         raise RuntimeError("not committed")
 
 
