@@ -117,6 +117,9 @@ async def _stories(
     digests = await ledger.count(select(Message.id).where(Message.kind == "digest", Message.recipient == digest_to))
     reports = await ledger.count(select(Message.id).where(Message.kind == "report", Message.state == "SENT"))
     copies = await ledger.count(select(Message.id).where(Message.kind == "copy", Message.state == "SENT"))
+    # Who stands in Nơi nhận of each công văn đôn đốc: the City.
+    urges = await ledger.count(select(Letter.id).where(Letter.kind == "urge", Letter.state == "ISSUED"))
+    copied = len(plan.copies) + urges
     outside = [row for row in rows if row.level == "tenant" and not row.park]
     units = [row for row in rows if row.level == "unit" and row.state != State.EXEMPT]
 
@@ -141,7 +144,7 @@ async def _stories(
              letterheads == with_tenants > 0),
         Line(f"Thư tổng hợp đến {digest_to}: gửi = nhận", (digests, _of_kind(arrived, boxes[digest_to], "digest")),
              digests == _of_kind(arrived, boxes[digest_to], "digest") > 0),
-        Line("Bản sao để báo cáo, để biết", (copies, len(plan.copies)), copies == len(plan.copies)),
+        Line("Bản sao để báo cáo, để biết", (copies, copied), copies == copied > 0),
         some("Thư đến hộp thư của cấp trên", inbox[boxes[cascade.reports_to]]),
         Line("Báo cáo sau khi kết thúc", (reports,), reports == 1),
     ]  # fmt: skip
