@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from congvan.house import House
+from congvan.store.database import passes
 from congvan.store.tables import Campaign, Hop, Lease
 
 #: The right of the process that has hops done what is due. While nobody holds it, nothing leaves.
@@ -29,6 +30,19 @@ async def held(house: House, name: str) -> bool:
     async with house.store.view() as ledger:
         row = await ledger.find(Lease, name)
         return row is not None and row.until >= house.clock.wall()
+
+
+async def missing(house: House, name: str = "") -> str:
+    """What is missing: "no database" while it does not answer, "no relay" while nobody holds the right of this name; ""
+    where nothing is."""
+    try:
+        await house.clock.now()
+        found = await held(house, name or RELAY)
+    except Exception as fault:
+        if not passes(fault):
+            raise
+        return "no database"
+    return f"no {name}" if name and not found else ""
 
 
 async def free_of_another_clock(house: House) -> None:

@@ -13,7 +13,6 @@ from congvan.acts.mails import OPEN, PATIENCE, not_held
 from congvan.house import House
 from congvan.rules.protocol import State, settled
 from congvan.rules.records import Settles
-from congvan.store.database import passes
 from congvan.store.ledger import Ledger
 from congvan.store.tables import Campaign, Case, Delivery, Hop, Incoming, Letter, Message
 
@@ -64,19 +63,6 @@ async def snapshot(house: House) -> dict[str, dict[Labels, float]]:
                 await ledger.count(_running().where(Campaign.held_at.is_not(None)))
             ),
         } | {"congvan_relay_alive": _one(float(await leases.held(house, leases.RELAY)))}
-
-
-async def ails(house: House, right: str = "") -> str:
-    """What is wrong: "no database" while it does not answer, "no relay" while nobody holds that right; "" where all is
-    well."""
-    try:
-        await house.clock.now()
-        held = await leases.held(house, right or leases.RELAY)
-        return "" if held or not right else f"no {right}"
-    except Exception as fault:
-        if not passes(fault):
-            raise
-        return "no database"
 
 
 def _running() -> Any:

@@ -31,7 +31,7 @@ from congvan.store.tables import Campaign, Letter, Seal
 
 CHART = "chart"
 #: Characters in one thing that the office adds.
-LONGEST = 1_000
+_LONGEST = 1_000
 _FIELDS = {"findings": "Khó khăn, vướng mắc", "proposals": "Đề xuất, kiến nghị"}
 #: Who is open stands in the text up to so many; more are an appendix.
 _IN_TEXT = 10
@@ -138,10 +138,10 @@ def with_words_of(before: Letter | None, sheet: Sheet) -> Sheet:
 
 def _lines(name: str, texts: Sequence[str]) -> list[str]:
     """Each said once, on one line, in NFC and without what no page can print; raise BadInput."""
-    lines = [one_line(without_illegible(without_unseen(composed(text, LONGEST)))) for text in texts]
+    lines = [one_line(without_illegible(without_unseen(composed(text, _LONGEST)))) for text in texts]
     for line in lines:
-        if len(line) > LONGEST:
-            told = f"«{line[:40]}…» dài hơn {LONGEST} ký tự"
+        if len(line) > _LONGEST:
+            told = f"«{line[:40]}…» dài hơn {_LONGEST} ký tự"
             raise BadInput([Fault("", _FIELDS[name], told, "chia thành nhiều ý, mỗi ý một dòng")])
     return list(dict.fromkeys(line for line in lines if line))
 

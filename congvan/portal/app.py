@@ -15,7 +15,6 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from congvan.acts import leases, views
-from congvan.acts import metrics as figures
 from congvan.errors import LinkExpired, LinkInvalid, LinkRevoked, NotFound, NothingInstalled
 from congvan.house import Carrier, House
 from congvan.house import carrier as smtp_carrier
@@ -93,13 +92,13 @@ def _common(desk: Desk) -> list[Route]:
         return desk.page(request, "status.html", campaigns=campaigns, now=now, here=("status",))
 
     async def healthz(request: Request) -> Response:
-        return told(await figures.ails(desk.house))
+        return told(await leases.missing(desk.house))
 
     async def relay(request: Request) -> Response:
-        return told(await figures.ails(desk.house, leases.RELAY))
+        return told(await leases.missing(desk.house, leases.RELAY))
 
-    def told(wrong: str) -> Response:
-        return PlainTextResponse(f"{wrong or 'ok'}\n", 503 if wrong else 200)
+    def told(missing: str) -> Response:
+        return PlainTextResponse(f"{missing or 'ok'}\n", 503 if missing else 200)
 
     def style(sheet: bytes) -> Callable[[Request], Awaitable[Response]]:
         async def show(request: Request) -> Response:

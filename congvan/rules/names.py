@@ -15,8 +15,6 @@ _MOST_MARKS = 30
 _ILLEGIBLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd\u202a-\u202e\u2066-\u2069]"
 )
-
-
 #: What a text carries and nobody sees: soft hyphens, zero-width blanks, the byte order mark.
 _UNSEEN = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
 

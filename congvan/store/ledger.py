@@ -79,6 +79,8 @@ _ROUTINE = frozenset(
         Fact.DELAYED, Fact.COPIED, Fact.NOTED, Fact.LETTER_DRAFTED, Fact.SETTLED, Fact.MOVED, Fact.URGED,
     }
 )  # fmt: skip
+#: That a hop opens is told once, and not again for each of its recipients.
+_ROUTINE_OF_RECIPIENTS = _ROUTINE | {Fact.OPENED}
 
 #: What people call the rows that they name by hand, and what lists them.
 _CALLED = {
@@ -292,8 +294,9 @@ class Ledger:
     ) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
         seq, head, events = row.event_seq, row.event_head, []
         campaign = row.id if isinstance(row, Campaign) else row.campaign_id
+        routine = _ROUTINE if isinstance(row, Campaign | Hop) else _ROUTINE_OF_RECIPIENTS
         for number, entry in enumerate(entries, start=seq + 1):
-            if entry.kind not in _ROUTINE:
+            if entry.kind not in routine:
                 self.happened.append((str(entry.kind), self._codes(row)))
             head = chain_hash(head, row.id, number, at, entry)
             events.append(

@@ -52,6 +52,8 @@ async def test_the_log_for_machines_names_campaign_hop_and_delivery_and_nobody(
     assert ("acknowledged 8184 8184-INV-A", "8184", None, "8184-INV-A") in told
     assert ("refused 8184 8184-T-OUT", "8184", None, "8184-T-OUT") in told
     assert ("escalated 8184 8184-INV-B", "8184", None, "8184-INV-B") in told
+    assert ("opened 8184 INV-B", "8184", "INV-B", None) in told
+    assert not any(message.startswith("opened") and delivery for message, _, _, delivery in told), "told once"
     assert ("held 8184", "8184", None, None) in told
     assert not any("recall_agreed" in message for message, *_ in told), "what was rolled back has not happened"
     assert all(one["logger"] == "congvan.happened" and one["level"] == "INFO" and one["at"] for one in lines)
