@@ -58,7 +58,7 @@ def main() -> int:
         write(NOTE, text(kept(KEPT)))
         print(f"written: {NOTE}")
     print(f"targets missed, or parts that failed: {missed}")
-    return 0
+    return 1 if missed else 0
 
 
 def _one(on: Bench, scale: Scale, name: str, *, to_keep: bool) -> int:

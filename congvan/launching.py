@@ -9,9 +9,11 @@ from congvan.acts.launch_check import Warn, refuse_faulty
 from congvan.acts.launches import Launch, launch
 from congvan.errors import BadInput, Fault
 from congvan.house import House
-from congvan.reading import lines_of, read_cascade, read_plan
+from congvan.reading import filled_in, lines_of, read_cascade, read_plan
 from congvan.rules.records import Audience, CampaignPlan
 from congvan.settings import Settings
+
+_FORM = "biểu mẫu"
 
 
 def plans(settings: Settings) -> dict[str, str]:
@@ -35,23 +37,25 @@ def prepared(settings: Settings, name: str) -> Path:
 
 
 async def launch_file(
-    house: House, path: Path, *, mode: str, by: str, warn: Warn | None = None, audience: Audience | None = None
+    house: House, path: Path, *, mode: str, by: str, warn: Warn | None = None, audience: object = None
 ) -> str:
     """Read, check and launch a plan; the campaign's id. Raise BadInput with every fault; nothing is half done.
 
-    warn: shows each remark of the lint that does not stop the launch. audience: in the place of the plan's own.
+    warn: shows each remark of the lint that does not stop the launch. audience: a form's values in the place of the
+    plan's own.
     """
     order, text = _read(house, path, mode, by)
     if audience is not None:
-        order = replace(order, plan=order.plan.model_copy(update={"audience": audience}))
+        other = filled_in(audience, Audience, _FORM, ("audience",))
+        order = replace(order, plan=order.plan.model_copy(update={"audience": other}))
     await refuse_faulty(house, order, text, warn)
     return await launch(house, order)
 
 
-async def launch_plan(house: House, plan: CampaignPlan, folder: Path, *, mode: str, by: str) -> str:
-    """The same for a plan that is no file; its upstream documents lie in `folder`."""
+async def launch_plan(house: House, plan: object, folder: Path, *, mode: str, by: str) -> str:
+    """The same for the values of a plan that is no file; its upstream documents lie in `folder`."""
     cascade = read_cascade(house.settings.cascade_file)
-    order = Launch(plan, cascade, mode, by, folder=folder, source="biểu mẫu")
+    order = Launch(filled_in(plan, CampaignPlan, _FORM), cascade, mode, by, folder=folder, source=_FORM)
     await refuse_faulty(house, order, "")
     return await launch(house, order)
 

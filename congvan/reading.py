@@ -6,7 +6,7 @@ import hashlib
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +21,7 @@ from congvan.registry.faults import explain, shown
 from congvan.rules.names import illegible
 from congvan.rules.records import CampaignPlan, Cascade
 
-__all__ = ["check", "check_cascade", "lines_of", "read_cascade", "read_plan", "read_record"]
+__all__ = ["check", "check_cascade", "filled_in", "lines_of", "read_cascade", "read_plan", "read_record"]
 
 M = TypeVar("M", bound=BaseModel)
 Place = tuple[str | int, ...]
@@ -54,15 +54,28 @@ def read_record(path: Path, model: type[M]) -> tuple[M, str]:
     """
     data = _bytes(path)
     document = _load(str(path), data)
+    return _modelled(document.value, model, document.file, document.line), hashlib.sha256(data).hexdigest()
+
+
+def filled_in(given: object, model: type[M], form: str, place: Place = ()) -> M:
+    """A record of this model from the values of a form; raise BadInput with the faults that a file would have.
+
+    form: what the form is called. place: where in a plan the record stands, for the names of its entries.
+    """
+    return _modelled(given, model, form, lambda _: None, place)
+
+
+def _modelled(
+    value: object, model: type[M], file: str, line: Callable[[Place], int | None], place: Place = ()
+) -> M:  # fmt: skip
     try:
-        record = model.model_validate(document.value)
+        return model.model_validate(value)
     except ValidationError as error:
         known = _field_names(model)
         raise BadInput(
-            Fault(str(path), dotted(one["loc"]), *explain(one, known), document.line(one["loc"]))
+            Fault(file, dotted((*place, *one["loc"])), *explain(one, known), line(one["loc"]))
             for one in _told_once(error.errors(include_url=False))
         ) from error
-    return record, hashlib.sha256(data).hexdigest()
 
 
 def lines_of(path: Path) -> dict[str, int]:

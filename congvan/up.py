@@ -28,7 +28,7 @@ from congvan.acts import demo as demo_acts
 from congvan.demo.characters import cast
 from congvan.demo.players import Players
 from congvan.demo.verdict import Line, caught_up, verdict
-from congvan.doctor import PREFECT_SETTINGS
+from congvan.doctor.prefect import PREFECT_SETTINGS
 from congvan.errors import CongvanError
 from congvan.house import House, build
 from congvan.launching import launch_file

@@ -35,7 +35,7 @@ CONCRETE = {"Store", "Press", "Words", "Sender", "SystemClock", "DemoClock", "Li
 BUILDERS = {
     "congvan/house.py": CONCRETE,
     "congvan/commands/preview.py": {"Press"},
-    "congvan/doctor.py": {"SystemClock"},
+    "congvan/doctor/examine.py": {"SystemClock"},
     # A simulated world has a database in memory, a typesetter without Typst, and a clock of its own.
     "congvan/simulation/inline.py": {"Store"},
     "congvan/simulation/parts.py": {"Words", "House"},
@@ -134,7 +134,7 @@ def test_the_library_knows_nothing_of_prefect() -> None:
     found = {
         module.place for module in MODULES if module.part not in ("flows", "tasks") and "prefect" in outside(module)
     }
-    assert found <= {"congvan/up.py", "congvan/doctor.py"}
+    assert found <= {"congvan/up.py"}
 
 
 @pytest.mark.parametrize("part", sorted(MAY_IMPORT))

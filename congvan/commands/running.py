@@ -96,7 +96,7 @@ async def doctor(*, json: bool = False) -> int:
     json
         In {"checks": […]}.
     """
-    from congvan.doctor import examine
+    from congvan.doctor.examine import examine
 
     found = await examine()
     if json:

@@ -5,6 +5,7 @@ What is refused ends with status 2 and leaves every table as it was.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,7 +16,10 @@ from typing import Any
 
 import pytest
 import xlsxwriter
+import yaml
 
+from congvan.errors import BadInput
+from flows.campaign import campaign, campaign_in_full
 from tests.contract.conftest import Desk, Ran
 
 Change = Callable[[Desk], Path]
@@ -336,6 +340,38 @@ def test_a_bad_plan_is_refused_and_nothing_is_launched(ready: Desk, kind: str) -
     change(ready)
     fault = told(refused(ready, "campaign", "launch", ready.plan, "--mode", "exercise"), file, field, None, *words)
     assert (fault["row"] is not None) is has_row
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (_, file, field, *_) in PLANS.items() if file == PLAN and field])
+def test_the_form_in_prefect_says_of_a_bad_plan_what_the_command_line_says(ready: Desk, kind: str) -> None:
+    """Field by field, in the same words. What cannot be written in a form is left out."""
+    if kind == "a field written twice":
+        pytest.skip("a form has each field once")
+    PLANS[kind][0](ready)
+    said = refused(ready, "campaign", "launch", ready.plan, "--mode", "exercise").json["faults"]
+    filled, before = yaml.load(ready.plan.read_text("utf-8"), yaml.BaseLoader), ready.dump()
+    with pytest.raises(BadInput) as told:
+        asyncio.run(campaign_in_full.fn(filled, by="Lan", mode="exercise"))
+    assert {one.file for one in told.value.faults} == {"biểu mẫu"}
+    of_the_form = [(one.field, one.message, one.remedy) for one in told.value.faults]
+    assert of_the_form == [(one["field"], one["message"], one["remedy"]) for one in said]
+    assert ready.dump() == before
+
+
+def test_an_audience_of_the_short_form_is_read_like_that_of_a_plan(
+    ready: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ready.folder / "campaigns").mkdir()
+    (ready.folder / "campaigns" / ready.plan.name).write_bytes(ready.plan.read_bytes())
+    monkeypatch.setenv("CONGVAN_CONFIG", str(ready.folder))
+    for audience, field, word in (
+        ({"park": ["KCN-LA"]}, "audience.park", "parks"), ({"parks": ["KCN-LA"]}, "audience.parks", "KCN-LA"),
+    ):  # fmt: skip
+        with pytest.raises(BadInput) as told:
+            asyncio.run(campaign.fn(ready.plan.stem, by="Lan", mode="exercise", audience=audience))
+        (fault,) = told.value.faults
+        assert fault.field == field
+        assert word in f"{fault.message} {fault.remedy}"
 
 
 def test_a_missing_upstream_file_stops_a_live_launch_and_no_exercise(ready: Desk) -> None:

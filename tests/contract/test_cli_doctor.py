@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -18,10 +19,11 @@ from typing import Any
 
 import orjson
 import pytest
+import yaml
 
 from congvan.acts import reconciling
 from congvan.almanac import CalendarFile, Window
-from congvan.doctor import announced
+from congvan.doctor.examine import announced
 from congvan.house import House
 from congvan.settings import Settings
 from tests.contract.conftest import Desk
@@ -67,16 +69,46 @@ class Health(BaseHTTPRequestHandler):
 
     date = ""
     status = 200
+    #: What it has of us, as its API gives it; None: nothing was ever registered. A word: the password it wants.
+    hop: dict[str, Any] | None = None
+    workers: tuple[str, ...] = ()
+    automations: dict[str, bool] = {}  # noqa: RUF012 - set whole, never filled
+    word = ""
 
     def do_GET(self) -> None:
-        self.send_response_only(self.status if self.path == "/api/health" else 404)
+        if self.path == "/api/health":
+            self._answer(self.status, True)
+        elif self.path == "/api/deployments/name/hop/congvan" and self.hop is not None:
+            self._answer(self.status, self.hop)
+        else:
+            self._answer(404, {"detail": "not here"})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/api/automations/filter":
+            self._answer(200, [{"name": name, "enabled": on} for name, on in self.automations.items()])
+        elif self.path == "/api/work_pools/congvan/workers/filter":
+            self._answer(200, [{"status": one} for one in self.workers])
+        else:
+            self._answer(404, {"detail": "not here"})
+
+    def _answer(self, status: int, said: object) -> None:
+        wanted = f"Basic {b64encode(self.word.encode()).decode()}"
+        if self.word and self.path != "/api/health" and self.headers["Authorization"] != wanted:
+            status, said = 401, {"exception_message": "Unauthorized"}
+        self.send_response_only(status)
         if self.date:
             self.send_header("Date", self.date)
         self.end_headers()
-        self.wfile.write(b"true")
+        self.wfile.write(orjson.dumps(said))
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+def _shipped() -> list[str]:
+    folder = Path(__file__).parents[2] / "config" / "automations"
+    return [yaml.safe_load(path.read_text("utf-8"))["name"] for path in folder.glob("*.yaml")]
 
 
 @contextmanager
@@ -98,6 +130,10 @@ def healthy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     SAID.clear()
     monkeypatch.setattr(Health, "date", "")
     monkeypatch.setattr(Health, "status", 200)
+    monkeypatch.setattr(Health, "hop", {"paused": False, "work_pool_name": "congvan"})
+    monkeypatch.setattr(Health, "workers", ("OFFLINE", "ONLINE"))
+    monkeypatch.setattr(Health, "automations", dict.fromkeys(_shipped(), True))
+    monkeypatch.setattr(Health, "word", "")
     with (
         serving(ThreadingTCPServer(("127.0.0.1", 0), Ehlo)) as smtp,
         serving(ThreadingHTTPServer(("127.0.0.1", 0), Health)) as prefect,
@@ -108,6 +144,43 @@ def healthy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         monkeypatch.setenv("PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED", "False")
         monkeypatch.setenv("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "flow_runs, events")
         yield desk
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("hop", None, "chưa đăng ký"),
+        ("hop", {"paused": True, "work_pool_name": None}, "không chặng nào được mở"),
+        ("automations", {}, "thiếu automation"),
+        ("automations", dict.fromkeys(_shipped(), False), "đang tắt"),
+    ],
+)
+def test_what_prefect_lacks_of_us_or_an_operator_switched_off_is_warned_of(
+    healthy: Desk, monkeypatch: pytest.MonkeyPatch, name: str, value: object, words: str
+) -> None:
+    """An operator may have meant it, and a first start registers everything: nothing is broken."""
+    monkeypatch.setattr(Health, name, value)
+    checks = healthy.must("doctor", "--json").json["checks"]
+    warned = [one for one in checks if one["name"] == "Prefect" and one["remedy"]]
+    assert warned
+    assert all(words in one["message"] for one in warned)
+    assert len(warned) == (len(_shipped()) if name == "automations" else 1)
+
+
+def test_a_work_pool_whose_workers_are_all_gone_is_a_fault(healthy: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Health, "workers", ("OFFLINE",))
+    (found,) = faults(healthy)
+    assert "congvan-worker" in found["remedy"]
+
+
+def test_prefects_password_is_used_and_asked_for_where_it_is_missing(
+    healthy: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Health, "word", "admin:mật:khẩu")
+    (found,) = faults(healthy)
+    assert "PREFECT_API_AUTH_STRING" in found["remedy"]
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:mật:khẩu")
+    healthy.must("doctor")
 
 
 @pytest.mark.parametrize("value", ["true", "1", "events,flow_runs,orphans"])

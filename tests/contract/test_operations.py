@@ -12,15 +12,16 @@ import sqlite3
 import stat
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, time
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from pydantic import ValidationError
-from sqlalchemy import func, select
+from sqlalchemy import JSON, MetaData, create_engine, func, select
 from sqlalchemy.engine import URL
 
 from congvan.acts import audit, auditing, confirmations
@@ -44,8 +45,9 @@ GOLDEN = ROOT / "tests" / "data" / "golden"
 KEY = "golden-" + "x" * 32
 
 
-def house_on(home: Path, *keys: str) -> House:
-    return build(Settings(home=home, secret_keys=keys or (KEY,), letters=CHAIN / "letters", _env_file=None))
+def house_on(home: Path, *keys: str, url: str = "") -> House:
+    given = {"database_url": url} if url else {}
+    return build(Settings(home=home, secret_keys=keys or (KEY,), letters=CHAIN / "letters", _env_file=None, **given))
 
 
 def laid_out(home: Path, golden: Path) -> None:
@@ -55,10 +57,51 @@ def laid_out(home: Path, golden: Path) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("golden", sorted(GOLDEN.glob("*.sql.gz")), ids=lambda path: path.name[:4])
-async def test_an_old_database_is_upgraded_with_its_campaign_under_way(golden: Path, tmp_path: Path) -> None:
+async def moved(file: Path, url: str, version: str) -> None:
+    """The rows of an old SQLite database go into an empty PostgreSQL, whose tables are of the same version."""
+    store, source = Store(url), create_engine(f"sqlite:///{file}")
+    await migrate(store, version)
+    old, new = MetaData(), MetaData()
+    old.reflect(source)
+    async with store.engine.begin() as connection:
+        await connection.run_sync(new.reflect)
+        assert new.tables.keys() == old.tables.keys()
+        # Rows come table by table, not in the order in which they name each other.
+        await connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        with source.connect() as reader:
+            for name in old.tables.keys() - {"alembic_version"}:
+                for column in new.tables[name].columns:
+                    if isinstance(column.type, JSON):
+                        column.type.none_as_null = True
+                found = [_with_utc(row) for row in reader.execute(select(old.tables[name])).mappings()]
+                if found:
+                    await connection.execute(new.tables[name].insert(), found)
+    source.dispose()
+    await store.close()
+
+
+def _with_utc(row: Any) -> dict[str, Any]:
+    return {name: one.replace(tzinfo=UTC) if isinstance(one, datetime) else one for name, one in row.items()}
+
+
+def _each_schema_on_each_database() -> Iterator[Any]:
+    goldens = sorted(GOLDEN.glob("*.sql.gz"))
+    for golden in goldens:
+        yield pytest.param(golden, "sqlite", id=f"{golden.name[:4]} on SQLite")
+        between = [] if golden in (goldens[0], goldens[-1]) else [pytest.mark.gates]
+        yield pytest.param(golden, "postgresql", id=f"{golden.name[:4]} on PostgreSQL", marks=between)
+
+
+@pytest.mark.parametrize(("golden", "database"), list(_each_schema_on_each_database()))
+async def test_an_old_database_is_upgraded_with_its_campaign_under_way(
+    golden: Path, database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     laid_out(tmp_path, golden)
-    house = house_on(tmp_path)
+    url = ""
+    if database == "postgresql":
+        url = await fresh_database(request.getfixturevalue("postgres_url"))
+        await moved(tmp_path / "congvan.db", url, golden.name[:4])
+    house = house_on(tmp_path, url=url)
     house.clock = HandClock(instant(date(2024, 3, 5), time(10)))
     try:
         present, needed = await versions(house.store)

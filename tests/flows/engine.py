@@ -125,6 +125,11 @@ class Engine:
         """To the process and to everything that it started."""
         os.killpg(self._running[name].pid, number)
 
+    def run_process(self, name: str = "flows") -> int:
+        """The process in which the runner has a hop run: a fork of the server that it has for that."""
+        run, *_ = [pid for server in _children(self._running[name].pid) for pid in _children(server)]
+        return run
+
     async def kill(self, name: str) -> None:
         """SIGKILL to the process and everything it started."""
         await self._end(name, signal.SIGKILL)
@@ -210,6 +215,10 @@ class Engine:
         async with self.client() as client:
             found: list[dict[str, Any]] = (await client.post("/flow_runs/filter", json=body)).json()
             return found
+
+
+def _children(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
 _EMPTY: list[bytes] = []

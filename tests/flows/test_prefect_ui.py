@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from playwright.async_api import Locator, Page, async_playwright, expect
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from congvan.portal.serve import serve
 from congvan.rules.protocol import Event
-from congvan.store.tables import Campaign, Delivery, Hop
+from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Hop
 from tests.flows.engine import Engine, until
 from tests.flows.test_control_room import _form, _letters, _slips, engine
 from tests.portal.browser import executable, flags
+from tests.portal.office_world import account
+from tests.portal.test_office_browser import enter
 
 pytestmark = [
     pytest.mark.prefect, pytest.mark.browser, pytest.mark.gates, pytest.mark.xdist_group("prefect"),
@@ -36,6 +41,45 @@ async def page() -> AsyncIterator[Page]:
         made.set_default_timeout(_FRESH_MS)
         yield made
         await browser.close()
+
+
+@dataclass
+class Office:
+    """A leader's browser at the operators' pages."""
+
+    page: Page
+    base: str
+
+    async def decide(self, campaign: str, button: str, **fields: str) -> None:
+        """One of the decisions about a campaign, which was taken."""
+        await self.page.goto(f"{self.base}/office/c/{campaign}/decide")
+        await expect(self.page.get_by_role("alert")).to_contain_text("dừng trong Prefect")
+        form = self.page.locator("details.action").filter(has=self.page.get_by_role("button", name=button, exact=True))
+        if not await form.get_attribute("open"):
+            await form.locator("summary").click()
+        for name, value in fields.items():
+            await form.locator(f"[name={name}]").fill(value)
+        await _shot(self.page, f"decide-{button}")
+        await form.get_by_role("button", name=button, exact=True).click()
+        await self.page.wait_for_url(f"{self.base}/office/c/{campaign}?**")
+
+
+@pytest.fixture
+async def office(engine: Engine) -> AsyncIterator[Office]:
+    """The portal beside the engine, and somebody signed in who may decide."""
+    house = engine.house()
+    await account(house, "dung", "leader", "dung@bql.example")
+    started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(house, "127.0.0.1", 0, signals=False, started=started.set_result))
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable(), args=flags())
+        made = Office(await browser.new_page(locale="vi-VN"), f"http://127.0.0.1:{await started}")
+        await enter(made.page, made.base)
+        yield made
+        await browser.close()
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await house.close()
 
 
 async def _shot(page: Page, name: str) -> None:
@@ -88,6 +132,20 @@ async def _find(engine: Engine, page: Page, run: str, name: str) -> Locator:
     return found
 
 
+async def _switch(engine: Engine, page: Page, flow: str, *, on: bool) -> None:
+    """The deployment's own switch."""
+    async with engine.client() as client:
+        at = f"/deployments/name/{flow}/congvan"
+        key = (await client.get(at)).json()["id"]
+        await page.goto(_ui(engine, f"/deployments/deployment/{key}"))
+        await page.locator(".p-toggle").first.click()
+
+        async def switched() -> bool:
+            return bool((await client.get(at)).json()["paused"]) is not on
+
+        await until(switched, 30, f"the deployment of {flow} to be switched")
+
+
 async def _cancel(engine: Engine, page: Page, run: str) -> None:
     await page.goto(_ui(engine, f"/runs/flow-run/{run}"))
     await page.get_by_role("button", name="Cancel").click()
@@ -109,6 +167,16 @@ async def _hop(engine: Engine, issuer: str) -> Any:
     return (await engine.rows(select(Hop).where(Hop.issuer == issuer)))[0][0]
 
 
+async def _let_go_on_by(engine: Engine, name: str) -> bool:
+    told = await engine.rows(select(EventRow.actor).where(EventRow.kind == "resumed"))
+    return not await _held(engine) and [row.actor for row in told] == [name]
+
+
+async def _crashed(engine: Engine, issuer: str) -> str | None:
+    found = await engine.runs("hop", type={"any_": ["CRASHED"]})
+    return next((str(one["id"]) for one in found if issuer in one["name"]), None)
+
+
 async def _page_of(engine: Engine, issuer: str) -> str | None:
     """The run on whose page this issuer's recipients stand, once all of them do."""
     waiting = await engine.rows(select(Delivery.id).where(Delivery.run_id.is_(None)))
@@ -117,6 +185,10 @@ async def _page_of(engine: Engine, issuer: str) -> str | None:
 
 async def _run_of(engine: Engine, recipient: str) -> str:
     return str((await engine.rows(select(Delivery.run_id).where(Delivery.recipient == recipient)))[0][0])
+
+
+async def _shown(engine: Engine, recipient: str, name: str) -> bool:
+    return await _shows(engine, await _run_of(engine, recipient), name)
 
 
 async def _shows(engine: Engine, run: str, name: str) -> bool:
@@ -128,29 +200,62 @@ async def _shows(engine: Engine, run: str, name: str) -> bool:
 # ------------------------------------------------------------------------------------ a campaign
 
 
-async def test_a_campaign_is_launched_watched_and_steered_in_prefects_own_pages(engine: Engine, page: Page) -> None:
+async def test_a_campaign_is_launched_watched_and_steered_in_prefects_own_pages(
+    engine: Engine, page: Page, office: Office
+) -> None:
     await _launch(engine, page)
     await until(lambda: _slips(engine), 180, "the slip to the board")
     campaign = await _campaign(engine)
     assert (campaign.launched_by, campaign.plan["audience"]["exclude"]) == ("Nguyễn Văn An", ["UNIT-003"])
     await engine.answer("BOARD")
     await until(lambda: _letters(engine, 3), 180, "the letters without the third unit's")
-    await _paused_deployment_holds_the_next_hop(engine)
+    await _a_paused_deployment_holds_the_next_hop(engine, page)
+    await _a_cancelled_campaign_is_held_until_a_person_lets_it_go_on(engine, page, office)
+    await _a_hop_that_crashed_is_retried(engine, page)
     await _a_tenant_is_found_and_its_answer_is_seen(engine, page)
-    await _a_cancelled_run_holds_the_campaign(engine, page)
-    assert all(count == 1 for count in engine.inbox.ids().values()), "nothing was sent twice"
+    await _a_cancelled_hop_is_held_until_a_person_takes_it_back(engine, page, office)
+    attempts = select(func.count()).select_from(Attempt).where(Attempt.outcome.is_(None))
+    cut_off = (await engine.rows(attempts))[0][0]
+    twice = [key for key, number in engine.inbox.ids().items() if number > 1]
+    assert len(twice) <= cut_off, "twice only what was on the wire when the hop crashed"
 
 
-async def _paused_deployment_holds_the_next_hop(engine: Engine) -> None:
-    """The switch of the deployment's page sends these two calls."""
-    async with httpx.AsyncClient(base_url=engine.api, timeout=120) as client:
-        hop = (await client.get("/deployments/name/hop/congvan")).json()["id"]
-        await client.post(f"/deployments/{hop}/pause_deployment")
-        await engine.answer("INV", Event.FORWARDED)
-        await asyncio.sleep(4)
-        assert (await _hop(engine, "INV")).opened_at is None
-        await client.post(f"/deployments/{hop}/resume_deployment")
-    await until(lambda: _letters(engine, 8), 180, "the investor's letters once the deployment goes on")
+async def _a_paused_deployment_holds_the_next_hop(engine: Engine, page: Page) -> None:
+    await _switch(engine, page, "hop", on=False)
+    await engine.answer("INV", Event.FORWARDED)
+    await asyncio.sleep(4)
+    assert (await _hop(engine, "INV")).opened_at is None
+
+
+async def _a_cancelled_campaign_is_held_until_a_person_lets_it_go_on(
+    engine: Engine, page: Page, office: Office
+) -> None:
+    """The next hop, whose deployment goes on meanwhile, stays shut; who let it go on is known by name."""
+    run = (await _campaign(engine)).run_id
+    await _cancel(engine, page, run)
+    await until(lambda: _held(engine), 120, "the campaign to be held")
+    await page.goto(_ui(engine, f"/runs/flow-run/{run}"))
+    await expect(page.get_by_text("T1 campaign").first).to_be_visible()
+    await _shot(page, "cancelled")
+    await _switch(engine, page, "hop", on=True)
+    await asyncio.sleep(4)
+    assert (await _hop(engine, "INV")).opened_at is None
+    engine.inbox.delay_s = 2.0
+    await office.decide("T1", "Cho tiếp tục")
+    await until(lambda: _let_go_on_by(engine, "dung"), 30, "the campaign to go on")
+
+
+async def _a_hop_that_crashed_is_retried(engine: Engine, page: Page) -> None:
+    """Its process is killed while it sends."""
+    await until(lambda: _letters(engine, 4), 180, "the first of the investor's letters")
+    os.kill(engine.run_process(), signal.SIGKILL)
+    run = await until(lambda: _crashed(engine, "INV"), 60, "the investor's hop to be shown as crashed")
+    engine.inbox.delay_s = 0.0
+    await page.goto(_ui(engine, f"/runs/flow-run/{run}"))
+    await _shot(page, "crashed")
+    await page.get_by_role("button", name="Retry").first.click()
+    await page.get_by_role("dialog").get_by_role("button", name="Retry").click()
+    await until(lambda: _letters(engine, 8), 180, "the investor's other letters")
 
 
 async def _a_tenant_is_found_and_its_answer_is_seen(engine: Engine, page: Page) -> None:
@@ -159,7 +264,7 @@ async def _a_tenant_is_found_and_its_answer_is_seen(engine: Engine, page: Page) 
     await expect(row).to_contain_text("AwaitingConfirmation")
     await _shot(page, "tenant-waits")
     await engine.answer("TEN-002")
-    await until(lambda: _seen(engine, "TEN-002"), 60, "the answer on the board")
+    await until(lambda: _shown(engine, "TEN-002", "Confirmed"), 60, "the answer on the board")
     row = await _find(engine, page, run, "TEN-002")
     await expect(row).to_contain_text("state:Confirmed")
     await _shot(page, "tenant-confirmed")
@@ -169,14 +274,12 @@ async def _a_tenant_is_found_and_its_answer_is_seen(engine: Engine, page: Page) 
     await _shot(page, "tenant")
 
 
-async def _seen(engine: Engine, recipient: str) -> bool:
-    return await _shows(engine, await _run_of(engine, recipient), "Confirmed")
-
-
-async def _a_cancelled_run_holds_the_campaign(engine: Engine, page: Page) -> None:
-    run = (await _campaign(engine)).run_id
+async def _a_cancelled_hop_is_held_until_a_person_takes_it_back(engine: Engine, page: Page, office: Office) -> None:
+    run = str((await _hop(engine, "INV")).run_id)
+    await until(lambda: _shows(engine, run, "Scheduled"), 60, "the investor's hop to be asleep")
     await _cancel(engine, page, run)
     await until(lambda: _held(engine), 120, "the campaign to be held")
-    await page.goto(_ui(engine, f"/runs/flow-run/{run}"))
-    await expect(page.get_by_text("T1 campaign").first).to_be_visible()
-    await _shot(page, "cancelled")
+    await office.decide("T1", "Thu hồi", why="Thành phố đã bãi bỏ chỉ đạo")
+    states = dict(await engine.rows(select(Delivery.recipient, Delivery.state)))
+    assert (states["TEN-001"], states["TEN-002"]) == ("WITHDRAWN", "ACKNOWLEDGED")
+    await until(lambda: _shown(engine, "TEN-001", "Withdrawn"), 60, "what was taken back on the board")

@@ -46,11 +46,11 @@ async def test_a_crashed_hop_that_is_retried_in_prefect_goes_on_where_it_stood(
     engine.inbox.delay_s = 0.2
     await engine.answer("BOARD")
     await until(lambda: _came(engine, "letter", 8), 90, "some of the board's letters")
-    os.kill(_process_of_a_run(engine), signal.SIGKILL)
+    os.kill(engine.run_process(), signal.SIGKILL)
     run = await until(lambda: _hop_run(engine, "BOARD", "CRASHED"), 30, "the run to be shown as crashed")
     engine.inbox.delay_s = 0.0
     # What the button "Retry" of the UI sends.
-    retry = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}, "force": True}
+    retry = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}, "force": False}
     assert (await client.post(f"/flow_runs/{run['id']}/set_state", json=retry)).json()["status"] == "ACCEPT"
     await until(lambda: _all_sent(engine), 120, "every letter to be sent")
     await until(lambda: _hop_run(engine, "BOARD", "SCHEDULED"), 60, "the hop asleep again")
@@ -59,16 +59,6 @@ async def test_a_crashed_hop_that_is_retried_in_prefect_goes_on_where_it_stood(
     twice = [key for key, number in Counter(engine.inbox.of("letter")).items() if number > 1]
     assert len(twice) <= unknown, "twice only what was on the wire when it crashed"
     assert await _opened(engine) == {"CITY": 1, "BOARD": 1}
-
-
-def _process_of_a_run(engine: Engine) -> int:
-    """The process in which the runner has the hop run: a fork of the server that it has for that."""
-    run, *_ = [pid for server in _children(engine._running["flows"].pid) for pid in _children(server)]
-    return run
-
-
-def _children(parent: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
 async def test_deleting_every_run_in_prefect_loses_nothing_and_sends_nothing_twice(

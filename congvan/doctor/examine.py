@@ -1,8 +1,5 @@
-"""`congvan doctor`: is everything there that a campaign needs? It looks, and changes nothing.
-
-Each check answers for one part; what is wrong carries its remedy, in the words of whoever has to act.
-(Longer than a file should be: one function for each part, read in the order in which a person would repair them.)
-"""
+"""Every check, one function for each part; what is wrong carries its remedy, in the words of whoever has to act.
+(Longer than a file should be: the parts are read in the order in which a person would repair them.)"""
 
 from __future__ import annotations
 
@@ -10,20 +7,17 @@ import asyncio
 import os
 import smtplib
 import stat
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from congvan.acts import reconciling, registry
 from congvan.acts.composing import dkim_signer, is_reserved
 from congvan.almanac import CalendarFile, read_calendar_file, unannounced
+from congvan.doctor import prefect
+from congvan.doctor.check import ANSWERS_S, Check, fault, ok, warning
 from congvan.errors import BadInput, CongvanError, first_line
 from congvan.house import KEY_LETTERS, House, build, key_in
 from congvan.mail.address import domain_of
@@ -36,51 +30,8 @@ from congvan.settings import Settings
 from congvan.store import schema
 from congvan.store.tables import EventRow
 
-#: How long a server may take to answer, in seconds.
-_ANSWERS_S = 5.0
 #: Further apart than this, a deadline at 17:00 is judged differently by two machines.
 _DRIFT = timedelta(seconds=60)
-#: Prefect's server reads these when it starts. Measured with 2,000 open runs: the first costs 59 % of a
-#: core when on; the second reads every paused run, of which we have none. Without the third it keeps every run
-#: for ever, and `watch` alone makes fifty thousand a year; with it those go that ended 90 days ago.
-PREFECT_SETTINGS = {
-    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-}
-_OFF = frozenset({"0", "false", "no", "off", "f", "n"})
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line. name: the part. remedy: what to do; empty where all is well. Good with a remedy: a warning, for it
-    will not stay so."""
-
-    name: str
-    good: bool
-    message: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        word = "FAULT" if not self.good else "WARN " if self.remedy else "OK   "
-        line = f"{word} {self.name}: {self.message}"
-        return f"{line} → {self.remedy}" if self.remedy else line
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return asdict(self)
-
-
-def _ok(name: str, message: str) -> Check:
-    return Check(name, True, message)
-
-
-def _warning(name: str, message: str, remedy: str) -> Check:
-    return Check(name, True, message, remedy)
-
-
-def _fault(name: str, message: str, remedy: str) -> Check:
-    return Check(name, False, message, remedy)
 
 
 async def examine() -> list[Check]:
@@ -91,12 +42,13 @@ async def examine() -> list[Check]:
     try:
         given = settings()
     except BadInput as error:
-        return [_fault("cấu hình", f"{one.field} {one.message}", one.remedy) for one in error.faults]
+        return [fault("cấu hình", f"{one.field} {one.message}", one.remedy) for one in error.faults]
     checks = [*_configuration(given, local(SystemClock().wall()).date()), _keys(given)]
     database, answered_at = await _database(given)
-    prefect, their_time = await _prefect(os.environ)
+    of_prefect, their_time = await prefect.look(os.environ, given.config)
     checks += [*database, *_addresses(given), await asyncio.to_thread(_smtp, given.smtp_url), *_dkim(given)]
-    checks += [*_mta_log(given), *await _inbox(given.imap_url), *prefect, *await _board(given.board_api_url)]
+    checks += [*_mta_log(given), *await _inbox(given.imap_url), *of_prefect]
+    checks += await prefect.look_at_board(given.board_api_url)
     return [*checks, *await _clock(given, answered_at, their_time)]
 
 
@@ -107,14 +59,14 @@ def _configuration(given: Settings, today: date) -> list[Check]:
     name, found = "cấu hình", []
     try:
         cascade = read_cascade(given.cascade_file)
-        found.append(_ok(name, f"{given.cascade_file}: {cascade.name}"))
+        found.append(ok(name, f"{given.cascade_file}: {cascade.name}"))
     except BadInput as error:
-        found += [_fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
+        found += [fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
     path = given.config / "calendar.yaml"
     try:
         found += announced(read_calendar_file(path), today)
     except BadInput as error:
-        found += [_fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
+        found += [fault(name, f"{one.file} {one.field}: {one.message}", one.remedy) for one in error.faults]
     for variable, folder, parts in (
         ("CONGVAN_TEMPLATES", given.templates, ("letters/page.typ", "emails", "portal")),
         ("CONGVAN_CONFIG", given.config, ("form.yaml", "shared_domains.yaml")),
@@ -122,14 +74,14 @@ def _configuration(given: Settings, today: date) -> list[Check]:
         missing = [part for part in parts if not (folder / part).exists()]
         if missing:
             remedy = f"chép từ bản cài đặt, hoặc đặt {variable} đến thư mục đầy đủ"
-            found.append(_fault(name, f"{folder} thiếu {', '.join(missing)}", remedy))
+            found.append(fault(name, f"{folder} thiếu {', '.join(missing)}", remedy))
     return found
 
 
 def announced(file: CalendarFile, today: date) -> list[Check]:
     """Whether the days off are known of the years that terms reach into."""
-    found = [_warning("lịch", message, remedy) for message, remedy in unannounced(file, today)]
-    return found or [_ok("lịch", f"ngày nghỉ chính thức đến hết năm {file.official_until}")]
+    found = [warning("lịch", message, remedy) for message, remedy in unannounced(file, today)]
+    return found or [ok("lịch", f"ngày nghỉ chính thức đến hết năm {file.official_until}")]
 
 
 def _keys(given: Settings) -> Check:
@@ -138,21 +90,21 @@ def _keys(given: Settings) -> Check:
         short = [key for key in given.secret_keys if len(key.get_secret_value()) < KEY_LETTERS]
         if short:
             remedy = "tạo khóa mới: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-            return _fault(name, f"{len(short)} khóa trong CONGVAN_SECRET_KEYS quá ngắn", remedy)
-        return _ok(name, f"{len(given.secret_keys)} khóa trong CONGVAN_SECRET_KEYS")
+            return fault(name, f"{len(short)} khóa trong CONGVAN_SECRET_KEYS quá ngắn", remedy)
+        return ok(name, f"{len(given.secret_keys)} khóa trong CONGVAN_SECRET_KEYS")
     if not path.exists():
-        return _ok(name, f"chưa có; sẽ được tạo ở {path} khi dùng lần đầu")
+        return ok(name, f"chưa có; sẽ được tạo ở {path} khi dùng lần đầu")
     mode = stat.S_IMODE(path.stat().st_mode)
     if os.name == "posix" and mode & 0o077:
-        return _fault(name, f"{path} ai cũng đọc được (quyền {mode:o})", f"chạy: chmod 600 {path}")
+        return fault(name, f"{path} ai cũng đọc được (quyền {mode:o})", f"chạy: chmod 600 {path}")
     try:
         held = key_in(path)
     except OSError as error:
-        return _fault(name, f"{path} không đọc được ({first_line(error)})", "kiểm tra chủ và quyền đọc của tệp")
+        return fault(name, f"{path} không đọc được ({first_line(error)})", "kiểm tra chủ và quyền đọc của tệp")
     if not held:
         remedy = "chép lại khóa từ bản sao lưu; không có bản sao lưu thì xóa tệp (mọi đường dẫn đã gửi sẽ hết hiệu lực)"
-        return _fault(name, f"{path} trống hoặc quá ngắn", remedy)
-    return _ok(name, str(path))
+        return fault(name, f"{path} trống hoặc quá ngắn", remedy)
+    return ok(name, str(path))
 
 
 # ------------------------------------------------------------------------------------ database
@@ -163,22 +115,22 @@ async def _database(given: Settings) -> tuple[list[Check], datetime | None]:
     name = "cơ sở dữ liệu"
     file = given.home / "congvan.db"
     if not given.database_url and not file.exists():
-        return [_ok(name, f"chưa có; sẽ được lập ở {file} khi dùng lần đầu")], None
+        return [ok(name, f"chưa có; sẽ được lập ở {file} khi dùng lần đầu")], None
     try:
         house = build(given)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         remedy = "dạng sqlite+aiosqlite:///TỆP hoặc postgresql+asyncpg://NGƯỜI@MÁY/TÊN"
         # Of a port that is no number, its message would quote what may be a piece of the password.
         why = "" if isinstance(error, ValueError) else f" ({first_line(error)})"
-        return [_fault(name, f"CONGVAN_DATABASE_URL không đọc được{why}", remedy)], None
+        return [fault(name, f"CONGVAN_DATABASE_URL không đọc được{why}", remedy)], None
     except (CongvanError, OSError) as error:
-        return [_fault("cấu hình", first_line(error), "sửa các lỗi cấu hình nêu trên")], None
+        return [fault("cấu hình", first_line(error), "sửa các lỗi cấu hình nêu trên")], None
     try:
         return await _look(house)
     except (SQLAlchemyError, OSError) as error:
         where = house.store.url.render_as_string(hide_password=True)
         remedy = "kiểm tra máy chủ, CONGVAN_DATABASE_URL và quyền đọc ghi"
-        return [_fault(name, f"{where} không dùng được ({first_line(error)})", remedy)], None
+        return [fault(name, f"{where} không dùng được ({first_line(error)})", remedy)], None
     finally:
         await house.close()
 
@@ -188,24 +140,24 @@ async def _look(house: House) -> tuple[list[Check], datetime | None]:
     present, needed = await schema.versions(house.store)
     if present != needed:
         message = f"phiên bản {present or 'trống'}, chương trình cần {needed}"
-        return [_fault(name, message, "chạy: congvan migrate")], None
-    checks = [_ok(name, f"{house.store.url.render_as_string(hide_password=True)}, phiên bản {present}")]
+        return [fault(name, message, "chạy: congvan migrate")], None
+    checks = [ok(name, f"{house.store.url.render_as_string(hide_password=True)}, phiên bản {present}")]
     if await reconciling.is_restored(house):
         remedy = "chạy: congvan reconcile --resend hoặc --assume-sent, kèm --by"
         mark = reconciling.Watermark(house)
         why = "được khôi phục từ bản sao lưu" if mark.readable() else f"{mark.path} không đọc được"
-        checks.append(_fault(name, f"{why}: không thư nào được gửi đi", remedy))
+        checks.append(fault(name, f"{why}: không thư nào được gửi đi", remedy))
     register = await registry.present(house)
     if not register.organisations:
         remedy = "chạy: congvan registry import"
-        return [*checks, _fault("danh bạ", "chưa có tổ chức nào", remedy)], None
-    checks.append(_ok("danh bạ", f"{len(register.organisations)} tổ chức, {len(register.parks)} khu"))
+        return [*checks, fault("danh bạ", "chưa có tổ chức nào", remedy)], None
+    checks.append(ok("danh bạ", f"{len(register.organisations)} tổ chức, {len(register.parks)} khu"))
     path = house.settings.cascade_file
     try:
         faults = check_cascade(
             read_cascade(path), register, await house.clock.now(), file=str(path), lines=lines_of(path)
         )
-        checks += [_fault("danh bạ", f"{one.field}: {one.message}", one.remedy) for one in faults]
+        checks += [fault("danh bạ", f"{one.field}: {one.message}", one.remedy) for one in faults]
     except BadInput:
         pass  # told of with the configuration
     async with house.store.view() as ledger:
@@ -220,10 +172,10 @@ def _addresses(given: Settings) -> list[Check]:
     found = []
     if is_reserved(domain_of(given.mail_from)):
         message = f"CONGVAN_MAIL_FROM={given.mail_from} thuộc tên miền dành riêng: thư trả lời không đến được ai"
-        found.append(_warning("thư đi", message, "đặt CONGVAN_MAIL_FROM là hộp thư của cơ quan"))
+        found.append(warning("thư đi", message, "đặt CONGVAN_MAIL_FROM là hộp thư của cơ quan"))
     if not given.demo and (urlsplit(given.portal_url).hostname or "") in LOOPBACK:
         message = f"CONGVAN_PORTAL_URL={given.portal_url}: đường dẫn trong thư chỉ mở được trên chính máy này"
-        found.append(_warning("cấu hình", message, "đặt CONGVAN_PORTAL_URL là địa chỉ mà nơi nhận mở được"))
+        found.append(warning("cấu hình", message, "đặt CONGVAN_PORTAL_URL là địa chỉ mà nơi nhận mở được"))
     return found
 
 
@@ -233,10 +185,10 @@ def _mta_log(given: Settings) -> list[Check]:
     name = "nhật ký máy chủ thư"
     try:
         with given.mta_log.open("rb"):
-            return [_ok(name, str(given.mta_log))]
+            return [ok(name, str(given.mta_log))]
     except OSError as error:
         remedy = "sửa CONGVAN_MTA_LOG, hoặc cho người dùng chạy congvan vào nhóm được đọc tệp ấy (adm)"
-        return [_fault(name, f"{given.mta_log} không đọc được ({error.strerror})", remedy)]
+        return [fault(name, f"{given.mta_log} không đọc được ({error.strerror})", remedy)]
 
 
 def _smtp(url: str) -> Check:
@@ -246,32 +198,32 @@ def _smtp(url: str) -> Check:
     try:
         way = SmtpUrl.parse(url)
     except ValueError:  # its message may quote a piece of the password
-        return _fault(name, "CONGVAN_SMTP_URL không đọc được", remedy)
+        return fault(name, "CONGVAN_SMTP_URL không đọc được", remedy)
     except CongvanError as error:
-        return _fault(name, f"CONGVAN_SMTP_URL: {error}", remedy)
+        return fault(name, f"CONGVAN_SMTP_URL: {error}", remedy)
     try:
         server = _connect(way)
     except smtplib.SMTPAuthenticationError as error:
         remedy = "kiểm tra tên và mật khẩu trong CONGVAN_SMTP_URL (smtp://người:mật-khẩu@máy)"
-        return _fault(name, f"{way} không cho đăng nhập ({error.smtp_code})", remedy)
+        return fault(name, f"{way} không cho đăng nhập ({error.smtp_code})", remedy)
     except smtplib.SMTPHeloError as error:
         remedy = "đặt tên mà máy chủ thư chấp nhận: CONGVAN_SMTP_URL=smtp://…?helo=TÊN-MÁY"
-        return _fault(name, f"{way} không nhận lời chào «{way.helo}» ({error.smtp_code})", remedy)
+        return fault(name, f"{way} không nhận lời chào «{way.helo}» ({error.smtp_code})", remedy)
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
         remedy = "kiểm tra CONGVAN_SMTP_URL, tường lửa và chứng thư của máy chủ thư"
-        return _fault(name, f"{way} không trả lời ({first_line(error)})", remedy)
+        return fault(name, f"{way} không trả lời ({first_line(error)})", remedy)
     wide = " có SMTPUTF8" if server.has_extn("smtputf8") else ""
     server.close()
-    return _ok(name, f"{way} trả lời{wide}")
+    return ok(name, f"{way} trả lời{wide}")
 
 
 def _connect(way: SmtpUrl) -> smtplib.SMTP:
     """The way that mail takes, by another library: a connection that is greeted, secured and logged in."""
     context = way.tls_context()
     server = (
-        smtplib.SMTP_SSL(way.host, way.port, local_hostname=way.helo, timeout=_ANSWERS_S, context=context)
+        smtplib.SMTP_SSL(way.host, way.port, local_hostname=way.helo, timeout=ANSWERS_S, context=context)
         if way.tls == "implicit"
-        else smtplib.SMTP(way.host, way.port, local_hostname=way.helo, timeout=_ANSWERS_S)
+        else smtplib.SMTP(way.host, way.port, local_hostname=way.helo, timeout=ANSWERS_S)
     )
     try:
         server.ehlo_or_helo_if_needed()
@@ -292,76 +244,26 @@ def _dkim(given: Settings) -> list[Check]:
         signer = dkim_signer(given)
     except (CongvanError, OSError, ValueError) as error:
         remedy = "đặt đủ CONGVAN_DKIM_DOMAIN, CONGVAN_DKIM_SELECTOR, CONGVAN_DKIM_KEY_FILE, hoặc bỏ cả ba"
-        return [_fault(name, first_line(error), remedy)]
-    return [] if signer is None else [_ok(name, f"{given.dkim_selector}._domainkey.{given.dkim_domain}")]
+        return [fault(name, first_line(error), remedy)]
+    return [] if signer is None else [ok(name, f"{given.dkim_selector}._domainkey.{given.dkim_domain}")]
 
 
 async def _inbox(url: str) -> list[Check]:
     name = "thư đến"
     if not url:
-        return [_ok(name, "chưa đặt CONGVAN_IMAP_URL: thư không đến được và thư trả lời không được đọc")]
+        return [ok(name, "chưa đặt CONGVAN_IMAP_URL: thư không đến được và thư trả lời không được đọc")]
     try:
         number = await Mailbox.parse(url).count()
     except ValueError:
         remedy = "dạng imaps://NGƯỜI:MẬT-KHẨU@MÁY/THƯ-MỤC"
-        return [_fault(name, "CONGVAN_IMAP_URL không đọc được", remedy)]
+        return [fault(name, "CONGVAN_IMAP_URL không đọc được", remedy)]
     except MailboxUnreadable as error:
         remedy = "kiểm tra CONGVAN_IMAP_URL, mật khẩu, tên thư mục và chứng thư của máy chủ thư"
-        return [_fault(name, first_line(error), remedy)]
-    return [_ok(name, f"đọc được, {number} thư")]
+        return [fault(name, first_line(error), remedy)]
+    return [ok(name, f"đọc được, {number} thư")]
 
 
 # ------------------------------------------------------------------------------------ Prefect
-
-
-async def _prefect(environment: Mapping[str, str]) -> tuple[list[Check], datetime | None]:
-    """The checks, and what time the server says it is."""
-    name, url = "Prefect", environment.get("PREFECT_API_URL", "").rstrip("/")
-    checks = [
-        _fault(name, f"{setting} chưa đặt đúng", f"đặt {setting}={value} cho máy chủ Prefect rồi khởi động lại")
-        for setting, value in PREFECT_SETTINGS.items()
-        if url and not _same_setting(environment.get(setting, ""), value)
-    ]
-    if not url:
-        remedy = "đặt PREFECT_API_URL=http://127.0.0.1:4200/api, cả cho máy chủ; «congvan up» tự đặt"
-        return [_fault(name, "PREFECT_API_URL chưa đặt", remedy)], None
-    try:
-        async with httpx.AsyncClient(timeout=_ANSWERS_S) as client:
-            answer = await client.get(f"{url}/health")
-            answer.raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        remedy = "khởi động máy chủ (prefect server start, congvan up) hoặc sửa PREFECT_API_URL"
-        return [_fault(name, f"{url} không trả lời ({first_line(error)})", remedy), *checks], None
-    return [_ok(name, f"{url} trả lời"), *checks], _date(answer.headers.get("date"))
-
-
-async def _board(url: str) -> list[Check]:
-    """The Prefect server that takes the board alone, where there is one."""
-    if not url:
-        return []
-    try:
-        async with httpx.AsyncClient(timeout=_ANSWERS_S) as client:
-            (await client.get(f"{url.rstrip('/')}/health")).raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        remedy = "khởi động máy chủ ấy (congvan-board), hoặc bỏ CONGVAN_BOARD_API_URL"
-        return [_fault("Prefect", f"{url} (bảng theo dõi) không trả lời ({first_line(error)})", remedy)]
-    return [_ok("Prefect", f"{url} (bảng theo dõi) trả lời")]
-
-
-def _same_setting(given: str, wanted: str) -> bool:
-    """Whether Prefect reads the same of both."""
-    given = given.strip().lower()
-    if wanted == "false":
-        return given in _OFF
-    return given in ("true", "1") or {*wanted.split(",")} <= {one.strip() for one in given.split(",")}
-
-
-def _date(header: str | None) -> datetime | None:
-    """The instant in a Date header (RFC 9110 section 6.6.1); None where there is none."""
-    try:
-        return parsedate_to_datetime(header) if header else None
-    except ValueError:
-        return None
 
 
 # ------------------------------------------------------------------------------------ clock
@@ -375,8 +277,8 @@ async def _clock(given: Settings, youngest: datetime | None, theirs: datetime | 
     found = []
     if youngest is not None and not given.demo and youngest > now + _DRIFT:
         message = f"{local(now):%H:%M %d/%m/%Y} sớm hơn sự kiện cuối cùng đã ghi ({local(youngest):%H:%M %d/%m/%Y})"
-        found.append(_fault(name, message, "chỉnh giờ của máy, bật đồng bộ NTP"))
+        found.append(fault(name, message, "chỉnh giờ của máy, bật đồng bộ NTP"))
     if theirs is not None and abs(theirs - now) > _DRIFT:
         apart = int(abs(theirs - now).total_seconds())
-        found.append(_fault(name, f"lệch {apart} giây so với máy chủ Prefect", "bật đồng bộ NTP trên cả hai máy"))
-    return found or [_ok(name, f"{local(now):%H:%M:%S %d/%m/%Y} giờ Việt Nam")]
+        found.append(fault(name, f"lệch {apart} giây so với máy chủ Prefect", "bật đồng bộ NTP trên cả hai máy"))
+    return found or [ok(name, f"{local(now):%H:%M:%S %d/%m/%Y} giờ Việt Nam")]

@@ -1,0 +1,1 @@
+"""`congvan doctor`: is everything there that a campaign needs? It looks, and changes nothing."""
