@@ -27,6 +27,7 @@ from congvan.house import House
 from congvan.store.tables import Hop
 from flows import states
 from flows.apart import apart
+from flows.in_turn import InTurn
 from flows.registered import Deployments
 from tasks import board
 
@@ -45,6 +46,7 @@ class Runs:
         self.client = client
         self.deployments = deployments
         self._watch: str | None = None
+        self._in_turn = InTurn(client)
         #: Hops that are not looked at, with the turn that they have had until now: until when.
         self._put_off: dict[tuple[str, int], float] = {}
 
@@ -253,12 +255,13 @@ class Runs:
             await self._forget_page(run)
 
     async def compare(self) -> None:
-        """Compare every campaign and every open hop with its run and its page, and put to sleep again what neither
-        sleeps nor works.
+        """Compare campaigns and open hops with their runs and pages (of many hops, see `InTurn`), and put to sleep
+        again what neither sleeps nor works.
 
         Campaigns first: a hop's run stands below its campaign's, and cannot be made while that is gone.
         """
         rows = [*await prefect_runs.running_campaigns(self.house), *await prefect_runs.open_hops(self.house)]
+        rows = await self._in_turn.chosen(rows)
         known = await self._read([key for run in rows for key in (run.run_id, run.page_id) if key])
         for run in rows:
             # One that is deleted at this moment keeps no other from being looked at.

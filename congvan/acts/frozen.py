@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
+from sqlalchemy import Select, bindparam, literal, select
 
 from congvan.rules import cascade as rules
 from congvan.rules.deadlines import Standing
@@ -84,8 +85,19 @@ async def above_of(ledger: Ledger, hop: Hop) -> Hop | None:
 
 
 async def upwards(ledger: Ledger, hop: Hop) -> list[Hop]:
-    """A hop and those above it, up to the first."""
-    found = [hop]
-    while (above := await above_of(ledger, found[-1])) is not None:
-        found.append(above)
-    return found
+    """A hop and those above it, up to the first; by one statement, since whoever opens a page asks this."""
+    if hop.parent_delivery_id is None:
+        return [hop]
+    return [hop, *await ledger.session.scalars(_above(), {"parent": hop.parent_delivery_id})]
+
+
+@cache
+def _above() -> Select[tuple[Hop]]:
+    """The hops above the delivery bound as `parent`, its own first."""
+    hops, deliveries = Hop.__table__, Delivery.__table__
+    columns = hops.c.id, hops.c.parent_delivery_id
+    nearest = select(*columns, literal(0).label("steps")).join(deliveries, deliveries.c.hop_id == hops.c.id)
+    way = nearest.where(deliveries.c.id == bindparam("parent")).cte("way", recursive=True)
+    further = select(*columns, way.c.steps + 1).join(deliveries, deliveries.c.hop_id == hops.c.id)
+    way = way.union_all(further.join(way, way.c.parent_delivery_id == deliveries.c.id))
+    return select(Hop).join(way, way.c.id == Hop.id).order_by(way.c.steps)

@@ -7,6 +7,7 @@ How a letter is drafted stands in `drafting`, how it is issued in `issuing`, its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -121,24 +122,30 @@ def _is_late(letter: Letter, now: datetime) -> bool:
 # ------------------------------------------------------------------------------------ enclosures
 
 
-async def enclosures(ledger: Ledger, campaign: Campaign, hop: Hop) -> list[dict[str, str]]:
+async def enclosures(
+    ledger: Ledger, campaign: Campaign, hop: Hop, way: Sequence[Hop] = ()
+) -> list[dict[str, str]]:
     """What a recipient of this hop gets, letter first: every issued letter on the way, then the documents
-    from above, unchanged and with their hashes."""
-    found: list[dict[str, str]] = []
-    for at in await upwards(ledger, hop):
+    from above, unchanged and with their hashes. way: as `upwards` gives it, where it is known."""
+    issued: list[Letter] = []
+    for at in way or await upwards(ledger, hop):
         letter = await ledger.find(Letter, at.letter_id) if at.letter_id else None
         # A bypassed issuer's letter was never issued: its recipients get the one above. A slip is the
         # receiving office's own paper and goes no further.
         own_paper = at is not hop and rule_of(campaign, at).issue is Issue.TAKEN_IN
         if letter is not None and letter.state == "ISSUED" and letter.sha256 and not own_paper:
-            found += [enclosure(one) for one in (letter, *await _corrections(ledger, letter))]
+            issued.append(letter)
+    corrected = await _corrections(ledger, issued)
+    found = [enclosure(one) for letter in issued for one in (letter, *corrected.get(letter.id, ()))]
     return found + [dict(one) for one in campaign.upstream]
 
 
-async def _corrections(ledger: Ledger, letter: Letter) -> list[Letter]:
-    """What was issued to correct a letter: whoever gets that one later gets these with it."""
-    about = Letter.about == letter.id, Letter.kind == "correction", Letter.state == "ISSUED"
-    found: list[Letter] = await ledger.all(select(Letter).where(*about).order_by(Letter.issued_at))
+async def _corrections(ledger: Ledger, issued: Sequence[Letter]) -> dict[str, list[Letter]]:
+    """What was issued to correct each of these letters: whoever gets that one later gets these with it."""
+    about = Letter.about.in_([one.id for one in issued]), Letter.kind == "correction", Letter.state == "ISSUED"
+    found: dict[str, list[Letter]] = {}
+    for one in await ledger.all(select(Letter).where(*about).order_by(Letter.issued_at)) if issued else ():
+        found.setdefault(one.about, []).append(one)
     return found
 
 

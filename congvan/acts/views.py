@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, func, select
 
 from congvan.acts import figures, letters, wording
 from congvan.acts.confirmations import duties_of, questions_of
-from congvan.acts.frozen import cascade_of, plan_of, rule_of
+from congvan.acts.frozen import cascade_of, plan_of, rule_of, upwards
 from congvan.acts.obligations import Below, Branch, Enclosed, Obligation, Office, Said, Shown
 from congvan.errors import LinkInvalid, LinkRevoked, NotFound
 from congvan.house import House
@@ -43,7 +44,8 @@ async def obligation(house: House, link: Link) -> Obligation:
         campaign = await ledger.get(Campaign, delivery.campaign_id)
         hop = await ledger.get(Hop, delivery.hop_id)
         plan, taken_in = plan_of(campaign), rule_of(campaign, hop).issue is Issue.TAKEN_IN
-        letter = await wording.shown_letter(ledger, campaign, hop)
+        way = await upwards(ledger, hop)
+        letter = await wording.shown_letter(ledger, campaign, hop, way)
         return Obligation(
             delivery_id=delivery.id,
             code=delivery.code,
@@ -66,7 +68,7 @@ async def obligation(house: House, link: Link) -> Obligation:
             taken_in=taken_in,
             office=await _office(ledger, campaign),
             letter=_shown(letter),
-            files=await _files(ledger, campaign, hop),
+            files=await _files(ledger, campaign, hop, way),
             duties=tuple(duties_of(campaign, delivery)),
             questions=questions_of(campaign, delivery),
             paused_at=campaign.paused_at,
@@ -187,8 +189,10 @@ def _shown(letter: Letter | None) -> Shown | None:
     )  # fmt: skip
 
 
-async def _files(ledger: Ledger, campaign: Campaign, hop: Hop) -> tuple[Enclosed, ...]:
-    enclosed = await letters.enclosures(ledger, campaign, hop)
+async def _files(
+    ledger: Ledger, campaign: Campaign, hop: Hop, way: Sequence[Hop] = ()
+) -> tuple[Enclosed, ...]:
+    enclosed = await letters.enclosures(ledger, campaign, hop, way)
     keys = {one["sha256"] for one in enclosed}
     sizes = dict(await ledger.rows(select(File.sha256, File.size).where(File.sha256.in_(keys))))
     return tuple(

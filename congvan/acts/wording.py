@@ -147,11 +147,13 @@ def _sizes_of_files(is_sqlite: bool) -> Select[tuple[str, int]]:
     return select(File.sha256, File.size).where(among(File.sha256, "keys", is_sqlite))
 
 
-async def shown_letter(ledger: Ledger, campaign: Campaign, hop: Hop) -> Letter | None:
+async def shown_letter(
+    ledger: Ledger, campaign: Campaign, hop: Hop, way: Sequence[Hop] = ()
+) -> Letter | None:
     """The letter that a hop's recipients got: its own, past a silent issuer the issued one above, or the one above
-    where that has replaced an earlier one since."""
+    where that has replaced an earlier one since. way: as `upwards` gives it, where it is known."""
     own: Letter | None = None
-    for at in await upwards(ledger, hop):
+    for at in way or await upwards(ledger, hop):
         letter = await ledger.find(Letter, at.letter_id) if at.letter_id else None
         usable = at.id == hop.id or rule_of(campaign, at).issue is not Issue.TAKEN_IN
         if letter is not None and letter.state == "ISSUED" and usable:

@@ -144,7 +144,7 @@ class Store:
     async def view(self) -> AsyncIterator[Ledger]:
         """A transaction that only reads, on one snapshot."""
         async with self._session(immediate=False) as session:
-            yield Ledger(session, self.is_sqlite)
+            yield Ledger(session, self.is_sqlite, reads_only=True)
 
     @property
     def pressed(self) -> bool:

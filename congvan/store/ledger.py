@@ -15,6 +15,7 @@ longer than the database needs for a few rows of it.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -82,6 +83,9 @@ _ROUTINE = frozenset(
 #: That a hop opens is told once, and not again for each of its recipients.
 _ROUTINE_OF_RECIPIENTS = _ROUTINE | {Fact.OPENED}
 
+#: Of so many rows a view remembers that it has read them: more than a page needs.
+_HELD = 256
+
 #: What people call the rows that they name by hand, and what lists them.
 _CALLED = {
     "campaigns": ("đợt", "congvan status"), "deliveries": ("nơi nhận", "congvan deliveries CAMPAIGN"),
@@ -99,9 +103,11 @@ def not_found(table: str, key: object) -> NotFound:
 class Ledger:
     """One transaction. Made by `Store.act` (may write) or `Store.view`."""
 
-    def __init__(self, session: AsyncSession, is_sqlite: bool) -> None:
+    def __init__(self, session: AsyncSession, is_sqlite: bool, *, reads_only: bool = False) -> None:
         self.session = session
         self.is_sqlite = is_sqlite
+        #: Rows of a view stay as they were read; a session alone forgets what nobody holds, and asks for it again.
+        self._held: deque[Table] | None = deque(maxlen=_HELD) if reads_only else None
         #: What this transaction writes down and the process's own log tells, once it is committed.
         self.happened: list[tuple[str, dict[str, str]]] = []
 
@@ -114,7 +120,10 @@ class Ledger:
         """
         known = self.session.sync_session.identity_map
         held: Row | None = None if fresh else known.get((table, _as_key(key), None))
-        return held or await self._by_key(table, key, fresh=fresh)
+        row = held or await self._by_key(table, key, fresh=fresh)
+        if row is not None and self._held is not None:
+            self._held.append(row)
+        return row
 
     async def get(self, table: type[Row], key: Any) -> Row:
         """The row under this primary key; raise NotFound."""

@@ -15,11 +15,24 @@ from sqlalchemy import Select, event, select, text
 
 from bench.outbox_world import fill, settings
 from bench.waiting_world import Due, all_sent, fall_due
-from congvan.acts import board, campaigns, chasing, escalations, figures, hops, mails, prefect_runs, telling, waking
+from congvan.acts import (
+    board,
+    campaigns,
+    chasing,
+    escalations,
+    figures,
+    hops,
+    mails,
+    prefect_runs,
+    telling,
+    views,
+    waking,
+)
 from congvan.house import House, build
 from congvan.store.tables import Campaign, Case, Delivery, Hop, Message
-from tests.conftest import python
+from tests.conftest import Postbox, python
 from tests.postgres import fresh_database
+from tests.protocol.world import Town
 
 FEW, MANY = 5, 300
 
@@ -54,6 +67,23 @@ async def _statements(house: House, work: Awaitable[object]) -> list[tuple[str, 
     finally:
         event.remove(engine, "before_cursor_execute", note)
     return seen
+
+
+async def test_a_recipients_page_asks_nothing_twice_however_deep_it_stands(house: House, postbox: Postbox) -> None:
+    town = Town(house, postbox)
+    await town.launch()
+    await town.work()
+    await town.say("BQL")
+    await town.work()
+    await town.pass_on("INV-A", "12")
+    await town.work()
+    asked = {}
+    for who in ("BQL", "INV-A", "T1"):
+        link = await town.link(who)
+        asked[who] = [(one, str(bound)) for one, bound in await _statements(house, views.obligation(house, link))]
+        assert len(set(asked[who])) == len(asked[who]) > 5
+    # The letter of the level between; a tenant has nobody below.
+    assert len(asked["T1"]) <= len(asked["INV-A"]) + 1
 
 
 async def _turn(house: House, hop_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,14 @@ def _config(folder: Path) -> Path:
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
     """An engine with a registry and a prepared plan, and nothing launched."""
-    async with Engine(tmp_path, CONGVAN_CONFIG=str(_config(tmp_path / "config"))) as made:
+    async with prepared(tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def prepared(folder: Path, **settings: str) -> AsyncIterator[Engine]:
+    """The same with settings of one's own."""
+    async with Engine(folder, CONGVAN_CONFIG=str(_config(folder / "config")), **settings) as made:
         await made.start_server()
         house = made.house()
         await migrate(house.store)

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from congvan.portal.serve import serve
 from congvan.rules.protocol import Event
 from congvan.store.tables import Attempt, Campaign, Delivery, EventRow, Hop
 from tests.flows.engine import Engine, until
-from tests.flows.test_control_room import _form, _letters, _slips, engine
+from tests.flows.test_control_room import _form, _letters, _slips, prepared
 from tests.portal.browser import executable, flags
 from tests.portal.office_world import account
 from tests.portal.test_office_browser import enter
@@ -27,10 +28,15 @@ pytestmark = [
     pytest.mark.prefect, pytest.mark.browser, pytest.mark.gates, pytest.mark.xdist_group("prefect"),
     pytest.mark.timeout(900),
 ]  # fmt: skip
-__all__ = ["engine"]
-
 #: Longer than Prefect's pages take to fetch anew by themselves.
 _FRESH_MS = 60_000
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    """A hop that crashed is woken by itself once its lease is over; here an operator comes first."""
+    async with prepared(tmp_path, CONGVAN_LEASE_S="40") as made:
+        yield made
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from congvan.acts import board as board_acts
 from congvan.acts import campaigns, hops, notices, pausing, prefect_runs, waking
 from congvan.house import House
 from congvan.store.tables import Campaign, Delivery, Hop, Note
-from flows import left_behind
+from flows import in_turn, left_behind
 from flows.left_behind import end_left_behind
 from flows.registered import FLOWS, Deployments
 from flows.relay import Relay
@@ -45,6 +45,8 @@ class Prefect:
         #: Idempotency keys of runs; answers that are lost on their way.
         self.keys: dict[str, str] = {}
         self.lost = 0
+        #: Runs that were given out by id.
+        self.given: list[SimpleNamespace] = []
 
     def made(
         self, kind: StateType, at: datetime, *, queue: UUID | None = None, deployment: UUID | None = None, **words: str
@@ -72,7 +74,10 @@ class Prefect:
             found = [run for run in found if run.id not in left_out]
             late = flow_run_filter.next_scheduled_start_time
             return [run for run in found if not late or run.state.state_details.scheduled_time <= late.before_][:limit]
-        return [self.runs[str(key)] for key in flow_run_filter.id.any_ if str(key) in self.runs]
+        usual = flow_run_filter.state.type.not_any_ if flow_run_filter.state else []
+        found = [self.runs[str(key)] for key in flow_run_filter.id.any_ if str(key) in self.runs]
+        self.given += (given := [run for run in found if run.state.type not in usual][:limit])
+        return given
 
     async def set_flow_run_state(self, run_id: UUID, state: Any, *, force: bool) -> SimpleNamespace:
         assert force
@@ -298,6 +303,52 @@ async def test_a_campaign_that_is_held_says_so_wherever_it_is_shown_until_it_goe
     await campaigns.resume(town.house, town.campaign, "Lan")
     await runs.compare()
     assert [prefect.runs[key].state.name for key in shown] == ["AwaitingConfirmation"] * 3
+
+
+async def test_of_many_hops_each_look_compares_some_and_every_one_that_was_stopped_or_died(
+    town: Town, prefect: Prefect, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_turn, "AT_A_LOOK", 1)
+    wall = town.clock.wall()
+    await put(town, Campaign, run_id=prefect.made(StateType.RUNNING, wall))
+    opened = {}
+    for hop in await town.all(Hop):
+        run, page = prefect.made(StateType.SCHEDULED, wall + timedelta(days=1)), prefect.made(StateType.RUNNING, wall)
+        at = await town.clock.now()
+        words = {"state": "OPEN", "opened_at": at, "due_at": at + timedelta(days=9), "wake_at": None}
+        await put(town, Hop, Hop.id == hop.id, run_id=run, page_id=page, board_seen=Hop.board_seq, **words)
+        prefect.runs[page].name = board.page_name(await prefect_runs.run_of_hop(town.house, hop.id))
+        opened[hop.id] = run, page
+    assert len(opened) > 2
+
+    async def given() -> set[str]:
+        prefect.given.clear()
+        await runs.compare()
+        return {str(run.id) for run in prefect.given} & {key for both in opened.values() for key in both}
+
+    seen = [await given() for _ in opened]
+    assert all(len(one) == 2 for one in seen), "one hop's run and page"
+    assert len(set.union(*seen)) == 2 * len(opened), "each in its turn"
+
+    for number in range(len(opened)):
+        run, page = list(opened.values())[number]
+        prefect.stop(run, StateType.CRASHED, wall)
+        prefect.stop(page, StateType.FAILED, wall)
+        await runs.compare()
+        assert prefect.runs[run].state.type is StateType.SCHEDULED
+        assert prefect.runs[page].state.type is StateType.RUNNING
+
+    await campaigns.hold(town.house, town.campaign, "Lan", "xem lại")
+    await runs.compare()
+    assert {prefect.runs[key].state.name for both in opened.values() for key in both} == {"Held"}
+
+    (gone, (run, _)), *_ = opened.items()
+    del prefect.runs[run]
+    for _ in range(2 * len(opened)):
+        await runs.compare()
+    (hop,) = await town.all(Hop, Hop.id == gone)
+    assert hop.run_id not in (None, run)
+    assert hop.run_id in prefect.runs
 
 
 async def test_a_page_has_the_deadline_that_its_hop_has_now(town: Town, prefect: Prefect, runs: Runs) -> None:
