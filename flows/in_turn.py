@@ -36,14 +36,14 @@ class InTurn:
         self._held: dict[str, bool] = {}
 
     async def chosen(self, rows: Sequence[RunOf]) -> list[RunOf]:
-        """Every campaign, and of the hops: whoever's turn it is, what has changed here, and what Prefect has in a state
-        that neither sleeps nor is open, for somebody has stopped it there or its process has died. What was deleted in
-        Prefect, or sleeps under a wrong name, is found when its turn comes."""
+        """Every campaign, and of the hops: whoever's turn it is, what has changed here or has no run, and what Prefect
+        has in a state that neither sleeps nor is open, for somebody has stopped it there or its process has died.
+        What was deleted in Prefect, or sleeps under a wrong name, is found when its turn comes."""
         hops = [run for run in rows if run.kind == "hop"]
         before, self._held = self._held, {run.campaign_id: run.held for run in rows}
         if len(hops) <= AT_A_LOOK:
             return list(rows)
-        some = self._next(hops) | {run.id for run in hops if run.seq > run.seen}
+        some = self._next(hops) | {run.id for run in hops if run.seq > run.seen or run.run_id is None}
         some |= {run.id for run in hops if before.get(run.campaign_id, run.held) is not run.held}
         others = [run for run in hops if run.id not in some]
         odd = await self._other_than(StateType.SCHEDULED, [run.run_id for run in others])
