@@ -44,6 +44,7 @@ async def launch_file(
     warn: shows each remark of the lint that does not stop the launch. audience: a form's values in the place of the
     plan's own.
     """
+    _check_words(mode, by)
     order, text = _read(house, path, mode, by)
     if audience is not None:
         other = filled_in(audience, Audience, _FORM, ("audience",))
@@ -54,10 +55,22 @@ async def launch_file(
 
 async def launch_plan(house: House, plan: object, folder: Path, *, mode: str, by: str) -> str:
     """The same for the values of a plan that is no file; its upstream documents lie in `folder`."""
+    _check_words(mode, by)
     cascade = read_cascade(house.settings.cascade_file)
     order = Launch(filled_in(plan, CampaignPlan, _FORM), cascade, mode, by, folder=folder, source=_FORM)
     await refuse_faulty(house, order, "")
     return await launch(house, order)
+
+
+def _check_words(mode: str, by: str) -> None:
+    """What a form asks for beside the plan; whoever calls Prefect past its forms is told as well."""
+    faults = []
+    if mode not in ("live", "exercise", "demo"):
+        faults.append(Fault(_FORM, "mode", f"không có chế độ «{mode}»", "chọn live, exercise hoặc demo"))
+    if not by.strip():
+        faults.append(Fault(_FORM, "by", "chưa ghi người khởi động", "ghi họ và tên"))
+    if faults:
+        raise BadInput(faults)
 
 
 def _read(house: House, path: Path, mode: str, by: str) -> tuple[Launch, str]:

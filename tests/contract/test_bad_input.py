@@ -358,6 +358,14 @@ def test_the_form_in_prefect_says_of_a_bad_plan_what_the_command_line_says(ready
     assert ready.dump() == before
 
 
+def test_who_launches_and_how_is_asked_for_past_the_form_as_well(ready: Desk) -> None:
+    before, plan = ready.dump(), yaml.load(ready.plan.read_text("utf-8"), yaml.BaseLoader)
+    with pytest.raises(BadInput) as told:
+        asyncio.run(campaign_in_full.fn(plan, by=" ", mode="fast"))
+    assert [one.field for one in told.value.faults] == ["mode", "by"]
+    assert ready.dump() == before
+
+
 def test_an_audience_of_the_short_form_is_read_like_that_of_a_plan(
     ready: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
