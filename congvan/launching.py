@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from congvan.acts.launch_check import Warn, refuse_faulty
-from congvan.acts.launches import Launch, launch
+from congvan.acts.launches import MODES, Launch, launch
 from congvan.errors import BadInput, Fault
 from congvan.house import House
 from congvan.reading import filled_in, lines_of, read_cascade, read_plan
@@ -30,7 +30,7 @@ def plans(settings: Settings) -> dict[str, str]:
 def prepared(settings: Settings, name: str) -> Path:
     """The file of a prepared plan, by its name with or without .yaml; raise BadInput for any other name."""
     known = {path.stem: path for path in (settings.config / "campaigns").glob("*.yaml")}
-    if name.removesuffix(".yaml") not in known:
+    if str(name).removesuffix(".yaml") not in known:
         remedy = f"chọn một trong: {', '.join(sorted(known))}" if known else "đặt kế hoạch vào config/campaigns"
         raise BadInput([Fault("config/campaigns", "plan", f"không có kế hoạch «{name}»", remedy)])
     return known[name.removesuffix(".yaml")]
@@ -65,9 +65,9 @@ async def launch_plan(house: House, plan: object, folder: Path, *, mode: str, by
 def _check_words(mode: str, by: str) -> None:
     """What a form asks for beside the plan; whoever calls Prefect past its forms is told as well."""
     faults = []
-    if mode not in ("live", "exercise", "demo"):
-        faults.append(Fault(_FORM, "mode", f"không có chế độ «{mode}»", "chọn live, exercise hoặc demo"))
-    if not by.strip():
+    if mode not in MODES:
+        faults.append(Fault(_FORM, "mode", f"không có chế độ «{mode}»", f"chọn một trong: {', '.join(MODES)}"))
+    if not isinstance(by, str) or not by.strip():
         faults.append(Fault(_FORM, "by", "chưa ghi người khởi động", "ghi họ và tên"))
     if faults:
         raise BadInput(faults)

@@ -75,7 +75,7 @@ def _modelled(
         raise BadInput(
             Fault(file, dotted((*place, *one["loc"])), *explain(one, known), line(one["loc"]))
             for one in _told_once(error.errors(include_url=False))
-        ) from error
+        ) from None
 
 
 def lines_of(path: Path) -> dict[str, int]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -39,12 +40,15 @@ from tasks.board import delivery, recipients
 #: after a time without workers, so they have a limit. A campaign's page stays RUNNING as long as the campaign, and a
 #: limit on its queue would be used up by it.
 SENDING, WAKING = "sending", "waking"
+#: Prefect's pages have a switch for each schedule, and none for a deployment without one. This one never starts a run:
+#: its switch is the operators' brake, and while it is off no hop opens.
+BRAKE = Interval(timedelta(days=36_525), anchor_date=datetime(2199, 1, 1, tzinfo=UTC), slug="cho-mo-chang")
 #: Flow → (when it is started, its queue in a work pool). A wake must not wait behind a report.
 SERVED: Mapping[Flow[..., Any], tuple[Schedule | None, str]] = MappingProxyType(
     {
         campaign: (None, "launching"),
         campaign_in_full: (None, "launching"),
-        hop: (None, SENDING),
+        hop: (BRAKE, SENDING),
         watch: (Interval(WATCH_EVERY), WAKING),
         report: (Cron(WEEKLY, timezone=ZONE), "reports"),
         tell: (None, WAKING),

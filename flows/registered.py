@@ -31,8 +31,8 @@ class Deployments:
         self._register = register
         self._pooled = pooled
         self.ids: dict[str, UUID] = {}
-        #: Whether somebody has paused the hops (Prefect's own pause stops its scheduler alone: we open none), and the
-        #: queue of a work pool from which they are taken.
+        #: Whether somebody has paused the hops, or switched off the schedule that stands for them in Prefect's pages
+        #: (either stops Prefect's own scheduler alone: we open none), and the queue of a work pool that they come from.
         self.paused = False
         self.queue_id: UUID | None = None
         self._void = False
@@ -55,7 +55,8 @@ class Deployments:
     async def _look(self, client: PrefectClient) -> bool:
         """Whether somebody takes the runs of hops."""
         found = await client.read_deployment(self.ids["hop"])
-        self.paused, self.queue_id = bool(found.paused), found.work_queue_id
+        off = bool(found.schedules) and not any(one.active for one in found.schedules)
+        self.paused, self.queue_id = found.paused or off, found.work_queue_id
         return found.work_queue_id is not None or not self._pooled
 
     async def look_for_all(self, client: PrefectClient) -> None:

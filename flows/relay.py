@@ -33,7 +33,7 @@ from flows.runs import TRIPPED_S, Runs
 log = logging.getLogger("congvan.relay")
 
 LEASE_FOR = timedelta(seconds=20)
-#: How often every open hop is compared with its run, in seconds.
+#: How often open hops are compared with their runs, in seconds; of hundreds some each time (`InTurn`).
 COMPARE_EVERY_S = 15.0
 #: The pauses of the publisher, when there is nothing to publish or no room, and of a demo's clock, in seconds.
 PUBLISH_EVERY_S = 0.5

@@ -53,6 +53,7 @@ class Runs:
     def forget(self) -> None:
         """It is another Prefect database than before."""
         self._watch = None
+        self._in_turn = InTurn(self.client)
         self._put_off.clear()
 
     async def campaign_flow(self) -> str:
@@ -269,6 +270,7 @@ class Runs:
                 await self._compare_one(run, known.get(run.run_id or ""))
                 if run.kind == "hop" and not run.leased:
                     await self._compare_page(run, known.get(run.page_id or ""))
+        self._in_turn.done()
 
     async def _compare_one(self, run: prefect_runs.RunOf, found: FlowRun | None) -> None:
         if run.run_id is None:

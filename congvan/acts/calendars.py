@@ -203,7 +203,7 @@ async def _move_hops(ledger: Ledger, running: _Running, old: Calendars, new: Cal
         deadline = longest_term(running.campaigns[hop.campaign_id], hop)
         if not deadline.hours:
             due = reckoned_anew(hop.due_at, hop.opened_at, deadline, old, new, running.dated.get(hop.id))
-            await ledger.change(Hop, Hop.id == hop.id, Hop.due_at < due, due_at=due)
+            await ledger.change(Hop, Hop.id == hop.id, Hop.due_at < due, due_at=due, board_seq=Hop.board_seq + 1)
 
 
 def _notices(

@@ -30,7 +30,7 @@ from congvan.store.tables import Campaign, Delivery, EventRow, Hop, WayRow
 from congvan.upstream import at_hand
 
 #: The modes, as an operator calls them.
-_MODES = {"live": "thật", "exercise": "diễn tập", "demo": "trình diễn"}
+MODES = {"live": "thật", "exercise": "diễn tập", "demo": "trình diễn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ async def _launched(ledger: Ledger, order: Launch, digest: str) -> str | None:
         )
     if known.mode != order.mode:
         raise ActRefused(
-            f"Đợt {known.code} đã chạy ở chế độ {_MODES[known.mode]}; đặt mã khác cho đợt {_MODES[order.mode]}."
+            f"Đợt {known.code} đã chạy ở chế độ {MODES[known.mode]}; đặt mã khác cho đợt {MODES[order.mode]}."
         )
     return str(known.id)
 

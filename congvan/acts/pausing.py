@@ -150,7 +150,7 @@ async def _deadlines(
         if hop.opened_at is not None and hop.due_at is not None:
             _, since = given.get(hop.id, (hop.due_at, campaign.paused_at))
             due = _term_later(house, hop.due_at, longest_term(campaign, hop), now - since, days(since))
-            await ledger.change(Hop, Hop.id == hop.id, due_at=due)
+            await ledger.change(Hop, Hop.id == hop.id, due_at=due, board_seq=Hop.board_seq + 1)
     return before
 
 

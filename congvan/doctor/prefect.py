@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import yaml
 
+from congvan.board_check import credentials
 from congvan.doctor.check import ANSWERS_S, Check, fault, ok, warning
 from congvan.errors import first_line
 
@@ -23,7 +24,6 @@ PREFECT_SETTINGS = {
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
 }
-_OFF = frozenset({"0", "false", "no", "off", "f", "n"})
 
 
 async def look(environment: Mapping[str, str], config: Path) -> tuple[list[Check], datetime | None]:
@@ -32,22 +32,49 @@ async def look(environment: Mapping[str, str], config: Path) -> tuple[list[Check
     if not url:
         remedy = "đặt PREFECT_API_URL=http://127.0.0.1:4200/api, cả cho máy chủ; «congvan up» tự đặt"
         return [fault(_NAME, "PREFECT_API_URL chưa đặt", remedy)], None
-    checks = [
-        fault(_NAME, f"{setting} chưa đặt đúng", f"đặt {setting}={value} cho máy chủ Prefect rồi khởi động lại")
-        for setting, value in PREFECT_SETTINGS.items()
-        if not _same_setting(environment.get(setting, ""), value)
-    ]
-    who = environment.get("PREFECT_API_AUTH_STRING", "")
-    auth = httpx.BasicAuth(*who.split(":", 1)) if ":" in who else None
+    headers = credentials(environment.get("PREFECT_API_AUTH_STRING", ""))
     try:
-        async with httpx.AsyncClient(base_url=url, auth=auth, timeout=ANSWERS_S) as client:
-            answer = await client.get("/health")
-            answer.raise_for_status()
-            checks += await _of_ours(client, config)
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=ANSWERS_S) as client:
+            answer = (await client.get("/health")).raise_for_status()
+            checks = await _asked(client, config)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         remedy = "khởi động máy chủ (prefect server start, congvan up) hoặc sửa PREFECT_API_URL"
-        return [fault(_NAME, f"{url} không trả lời ({first_line(error)})", remedy), *checks], None
+        return [fault(_NAME, f"{url} không trả lời ({first_line(error)})", remedy)], None
     return [ok(_NAME, f"{url} trả lời"), *checks], _date(answer.headers.get("date"))
+
+
+async def _asked(client: httpx.AsyncClient, config: Path) -> list[Check]:
+    """What the server says of itself and of us, where it lets itself be asked."""
+    try:
+        of_itself = _settings((await client.get("/admin/settings")).raise_for_status().json())
+        return [*of_itself, *await _of_ours(client, config)]
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            return [fault(_NAME, "máy chủ đòi mật khẩu", "đặt PREFECT_API_AUTH_STRING như ở máy chủ")]
+        return [_unread(error)]
+    except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+        return [_unread(error)]
+
+
+def _unread(error: Exception) -> Check:
+    remedy = "xem nhật ký máy chủ Prefect, và phiên bản của nó có phải bản đã khóa không"
+    return fault(_NAME, f"không đọc được câu trả lời ({first_line(error)})", remedy)
+
+
+def _settings(said: Any) -> Iterator[Check]:
+    """Those with which the server was started, wherever it has them from."""
+    services = said["server"]["services"]
+    # True: everything. None, False: nothing, or events alone.
+    removed = services["db_vacuum"]["enabled"]
+    wrong = {
+        "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": services["cancellation_cleanup"]["enabled"],
+        "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": services["pause_expirations"]["enabled"],
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": removed is not True
+        and not {"events", "flow_runs"} <= {*(removed or ())},
+    }
+    for setting in (name for name, is_wrong in wrong.items() if is_wrong):
+        remedy = f"đặt {setting}={PREFECT_SETTINGS[setting]} cho máy chủ Prefect rồi khởi động lại"
+        yield fault(_NAME, f"máy chủ chạy với {setting} khác", remedy)
 
 
 async def look_at_board(url: str) -> list[Check]:
@@ -66,20 +93,18 @@ async def look_at_board(url: str) -> list[Check]:
 async def _of_ours(client: httpx.AsyncClient, config: Path) -> list[Check]:
     """Whether hops can open and automations tell: what is registered, what an operator has switched off."""
     found = await client.get("/deployments/name/hop/congvan")
-    if found.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return [fault(_NAME, "máy chủ đòi mật khẩu", "đặt PREFECT_API_AUTH_STRING như ở máy chủ")]
     if found.status_code == httpx.codes.NOT_FOUND:
         remedy = "khởi động congvan-flows (python -m flows), tiến trình này tự đăng ký"
         return [warning(_NAME, "chưa đăng ký các luồng của congvan", remedy)]
     found.raise_for_status()
     hop, checks = found.json(), []
-    if hop["paused"]:
-        remedy = "bật lại công tắc của deployment hop trong Prefect khi muốn tiếp tục"
+    if hop["paused"] or (hop["schedules"] and not any(one["active"] for one in hop["schedules"])):
+        remedy = "bật lại công tắc ở «Schedules» của deployment hop trong Prefect khi muốn tiếp tục"
         checks.append(warning(_NAME, "deployment hop đang tắt: không chặng nào được mở", remedy))
     if pool := hop.get("work_pool_name"):
         workers = (await client.post(f"/work_pools/{pool}/workers/filter", json={})).raise_for_status().json()
         if not any(one["status"] == "ONLINE" for one in workers):
-            remedy = "khởi động congvan-worker (python -m flows.worker)"
+            remedy = "khởi động một worker (python -m flows.worker)"
             checks.append(fault(_NAME, f"không có worker nào nhận việc của «{pool}»", remedy))
     theirs = (await client.post("/automations/filter", json={})).raise_for_status().json()
     return [*checks, *_automations(config, {one["name"]: one["enabled"] for one in theirs})]
@@ -102,14 +127,6 @@ def _automations(config: Path, theirs: Mapping[str, bool]) -> Iterator[Check]:
 def _name_of(path: Path) -> str:
     read: Any = yaml.safe_load(path.read_text("utf-8"))
     return str(read["name"])
-
-
-def _same_setting(given: str, wanted: str) -> bool:
-    """Whether Prefect reads the same of both."""
-    given = given.strip().lower()
-    if wanted == "false":
-        return given in _OFF
-    return given in ("true", "1") or {*wanted.split(",")} <= {one.strip() for one in given.split(",")}
 
 
 def _date(header: str | None) -> datetime | None:

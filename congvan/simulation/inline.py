@@ -224,7 +224,7 @@ class Transaction:
         self._store.open_transactions += 1
         if self._writes:
             self._store.disk.begin()
-        return Ledger(cast("AsyncSession", _InlineSession(self._store.disk)), True)
+        return Ledger(cast("AsyncSession", _InlineSession(self._store.disk)), True, reads_only=not self._writes)
 
     async def __aexit__(self, kind: object, _error: object, _trace: object) -> None:
         store, done = self._store, self._writes and kind is None

@@ -106,7 +106,8 @@ class Ledger:
     def __init__(self, session: AsyncSession, is_sqlite: bool, *, reads_only: bool = False) -> None:
         self.session = session
         self.is_sqlite = is_sqlite
-        #: Rows of a view stay as they were read; a session alone forgets what nobody holds, and asks for it again.
+        #: What a view has read by its key stays as it was read; a session alone forgets what nobody holds, and asks for
+        #: it again. Without files, whose rows may be as large as their contents.
         self._held: deque[Table] | None = deque(maxlen=_HELD) if reads_only else None
         #: What this transaction writes down and the process's own log tells, once it is committed.
         self.happened: list[tuple[str, dict[str, str]]] = []
@@ -121,7 +122,7 @@ class Ledger:
         known = self.session.sync_session.identity_map
         held: Row | None = None if fresh else known.get((table, _as_key(key), None))
         row = held or await self._by_key(table, key, fresh=fresh)
-        if row is not None and self._held is not None:
+        if row is not None and self._held is not None and table is not File:
             self._held.append(row)
         return row
 

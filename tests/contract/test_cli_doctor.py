@@ -30,6 +30,10 @@ from tests.contract.conftest import Desk
 from tests.contract.smtp_faulty import certificate
 
 SAID: list[bytes] = []
+#: The deployment of the hops, as far as it is asked.
+HOP = {"paused": False, "work_pool_name": "congvan", "schedules": [{"active": True}]}
+#: As our units, containers and `congvan up` start Prefect's server.
+SERVICES = {"cancellation_cleanup": False, "pause_expirations": False, "db_vacuum": ["flow_runs", "events"]}
 
 
 class Ehlo(StreamRequestHandler):
@@ -69,6 +73,8 @@ class Health(BaseHTTPRequestHandler):
 
     date = ""
     status = 200
+    #: The services that it runs beside its API: what each setting says.
+    services: dict[str, Any] = {}  # noqa: RUF012 - set whole, never filled
     #: What it has of us, as its API gives it; None: nothing was ever registered. A word: the password it wants.
     hop: dict[str, Any] | None = None
     workers: tuple[str, ...] = ()
@@ -78,6 +84,9 @@ class Health(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/api/health":
             self._answer(self.status, True)
+        elif self.path == "/api/admin/settings":
+            services = {name: {"enabled": value} for name, value in self.services.items()}
+            self._answer(200, {"server": {"services": services}})
         elif self.path == "/api/deployments/name/hop/congvan" and self.hop is not None:
             self._answer(self.status, self.hop)
         else:
@@ -130,7 +139,8 @@ def healthy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     SAID.clear()
     monkeypatch.setattr(Health, "date", "")
     monkeypatch.setattr(Health, "status", 200)
-    monkeypatch.setattr(Health, "hop", {"paused": False, "work_pool_name": "congvan"})
+    monkeypatch.setattr(Health, "hop", HOP)
+    monkeypatch.setattr(Health, "services", dict(SERVICES))
     monkeypatch.setattr(Health, "workers", ("OFFLINE", "ONLINE"))
     monkeypatch.setattr(Health, "automations", dict.fromkeys(_shipped(), True))
     monkeypatch.setattr(Health, "word", "")
@@ -140,9 +150,6 @@ def healthy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     ):
         monkeypatch.setenv("CONGVAN_SMTP_URL", f"smtp://127.0.0.1:{smtp}")
         monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{prefect}/api")
-        monkeypatch.setenv("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED", "false")
-        monkeypatch.setenv("PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED", "False")
-        monkeypatch.setenv("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "flow_runs, events")
         yield desk
 
 
@@ -150,7 +157,8 @@ def healthy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     ("name", "value", "words"),
     [
         ("hop", None, "chưa đăng ký"),
-        ("hop", {"paused": True, "work_pool_name": None}, "không chặng nào được mở"),
+        ("hop", HOP | {"paused": True, "work_pool_name": None}, "không chặng nào được mở"),
+        ("hop", HOP | {"schedules": [{"active": False}]}, "không chặng nào được mở"),
         ("automations", {}, "thiếu automation"),
         ("automations", dict.fromkeys(_shipped(), False), "đang tắt"),
     ],
@@ -170,25 +178,51 @@ def test_what_prefect_lacks_of_us_or_an_operator_switched_off_is_warned_of(
 def test_a_work_pool_whose_workers_are_all_gone_is_a_fault(healthy: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Health, "workers", ("OFFLINE",))
     (found,) = faults(healthy)
-    assert "congvan-worker" in found["remedy"]
+    assert "flows.worker" in found["remedy"]
 
 
 def test_prefects_password_is_used_and_asked_for_where_it_is_missing(
     healthy: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Health, "word", "admin:mật:khẩu")
-    (found,) = faults(healthy)
-    assert "PREFECT_API_AUTH_STRING" in found["remedy"]
-    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:mật:khẩu")
-    healthy.must("doctor")
+    for word in ("admin:mật:khẩu", "một-chữ"):
+        monkeypatch.setattr(Health, "word", word)
+        monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
+        (found,) = faults(healthy)
+        assert "PREFECT_API_AUTH_STRING" in found["remedy"]
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", word)
+        assert faults(healthy) == []
 
 
-@pytest.mark.parametrize("value", ["true", "1", "events,flow_runs,orphans"])
+@pytest.mark.parametrize("value", [True, ["events", "flow_runs", "orphans"]])
 def test_prefect_may_be_told_in_its_other_words_to_forget_old_runs(
-    healthy: Desk, monkeypatch: pytest.MonkeyPatch, value: str
+    healthy: Desk, monkeypatch: pytest.MonkeyPatch, value: object
 ) -> None:
-    monkeypatch.setenv("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", value)
+    monkeypatch.setattr(Health, "services", SERVICES | {"db_vacuum": value})
     assert faults(healthy) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "value"),
+    [
+        ("cancellation_cleanup", True), ("pause_expirations", True), ("db_vacuum", ["events"]),
+        ("db_vacuum", ["flow_runs"]), ("db_vacuum", False), ("db_vacuum", None),
+    ],
+)  # fmt: skip
+def test_a_prefect_server_that_was_started_otherwise_is_a_fault_wherever_it_has_that_from(
+    healthy: Desk, monkeypatch: pytest.MonkeyPatch, service: str, value: object
+) -> None:
+    monkeypatch.setattr(Health, "services", SERVICES | {service: value})
+    (found,) = faults(healthy)
+    assert f"PREFECT_SERVER_SERVICES_{service.upper()}_ENABLED" in found["remedy"]
+
+
+@pytest.mark.parametrize("services", [{}, {"db_vacuum": []}])
+def test_an_answer_that_is_not_prefects_is_a_fault_and_no_error(
+    healthy: Desk, monkeypatch: pytest.MonkeyPatch, services: dict[str, object]
+) -> None:
+    monkeypatch.setattr(Health, "services", services)
+    (found,) = faults(healthy)
+    assert "không đọc được" in found["message"]
 
 
 def _uncounted(text: str) -> str:
@@ -239,11 +273,6 @@ def test_before_anything_was_used_the_doctor_makes_nothing(desk: Desk) -> None:
         ("CONGVAN_DKIM_DOMAIN", "bql.example", "chữ ký DKIM", "CONGVAN_DKIM"),
         ("PREFECT_API_URL", "http://127.0.0.1:9/api", "Prefect", "không trả lời"),
         ("PREFECT_API_URL", "", "Prefect", "chưa đặt"),
-        ("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED", "true", "Prefect", "CANCELLATION_CLEANUP"),
-        ("PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED", "", "Prefect", "PAUSE_EXPIRATIONS"),
-        ("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "", "Prefect", "DB_VACUUM"),
-        ("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "events", "Prefect", "DB_VACUUM"),
-        ("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "flow_runs", "Prefect", "DB_VACUUM"),
         ("CONGVAN_SECRET_KEYS", "short", "khóa", "quá ngắn"),
         ("CONGVAN_DATABASE_URL", "postgresql+asyncpg://hoa:kin-lam@127.0.0.1:9/c", "cơ sở dữ liệu", "127.0.0.1"),
         ("CONGVAN_DATABASE_URL", "nonsense", "cơ sở dữ liệu", "CONGVAN_DATABASE_URL"),

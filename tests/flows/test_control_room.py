@@ -141,6 +141,12 @@ async def test_the_long_form_takes_a_whole_plan_and_names_the_field_that_is_wron
         wrong = await fill(code="không được")
         assert wrong.status_code == 409, wrong.text
         assert "field 'plan.code'" in wrong.json()["detail"]
+        # What the form's own rules let pass is told by the run, in our words and not in the validator's.
+        refused = (await fill(secrecy="Tối mật")).json()
+        state = await until(lambda: _over(client, refused["id"]), 60, "the launch to be refused")
+        assert state["type"] == "FAILED"
+        assert "văn bản mật không được gửi qua hệ thống này" in state["message"]
+        assert "validation error" not in (engine.home / "flows.log").read_text("utf-8")
         assert (await fill(code="tu-bieu-mau")).status_code == 201
         await until(lambda: _slips(engine), 90, "the slip to the board")
         assert [row.code for row in await engine.rows(select(Campaign.code))] == ["tu-bieu-mau"]

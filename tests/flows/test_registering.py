@@ -49,11 +49,14 @@ async def test_a_start_takes_nothing_back_that_an_operator_has_set_in_prefect(
     ids = await register(None, client, settings)
     assert not (await _of(client, "hop")).paused
     await client.pause_deployment(ids["hop"])
+    (brake,) = (await _of(client, "hop")).schedules
+    await client.update_deployment_schedule(ids["hop"], brake.id, active=False)
     (every,) = (await _of(client, "watch")).schedules
     await client.update_deployment_schedule(ids["watch"], every.id, active=False)
 
     assert await register(None, client, settings) == ids
     assert (await _of(client, "hop")).paused, "the operators' brake"
+    assert [one.active for one in (await _of(client, "hop")).schedules] == [False], "and its switch in Prefect's pages"
     assert [one.active for one in (await _of(client, "watch")).schedules] == [False]
     assert [one.active for one in (await _of(client, "report")).schedules] == [True]
 
