@@ -149,6 +149,8 @@ async def _switch(engine: Engine, page: Page, flow: str, *, on: bool) -> None:
 
         async def pressed() -> bool:
             """Again where the server's database was busy (503), as an operator would who sees it jump back."""
+            if await switched():
+                return True
             await page.goto(_ui(engine, f"/deployments/deployment/{key}"))
             stands = page.locator(".p-toggle__control--checked" if not on else ".p-toggle__control").first
             await expect(stands).to_be_visible()
@@ -202,6 +204,11 @@ async def _page_of(engine: Engine, issuer: str) -> str | None:
     """The run on whose page this issuer's recipients stand, once all of them do."""
     waiting = await engine.rows(select(Delivery.id).where(Delivery.run_id.is_(None)))
     return None if waiting else (await _hop(engine, issuer)).page_id
+
+
+async def _all_sent(engine: Engine, issuer: str) -> bool:
+    hop = await _hop(engine, issuer)
+    return not await engine.rows(select(Delivery.id).where(Delivery.hop_id == hop.id, Delivery.sent_at.is_(None)))
 
 
 async def _run_of(engine: Engine, recipient: str) -> str:
@@ -280,10 +287,12 @@ async def _a_hop_that_crashed_is_retried(engine: Engine, page: Page) -> None:
     # The engine itself looks at it only when the lease is over.
     await until(lambda: _is_no_more(engine, run, "CRASHED"), 15, "the hop to be started again")
     await until(lambda: _letters(engine, 8), 180, "the investor's other letters")
+    await until(lambda: _all_sent(engine, "INV"), 180, "what was on the wire as well")
 
 
 async def _a_tenant_is_found_and_its_answer_is_seen(engine: Engine, page: Page) -> None:
     run = await until(lambda: _page_of(engine, "INV"), 120, "the tenants on the board")
+    await until(lambda: _shown(engine, "TEN-002", "AwaitingConfirmation"), 90, "the letter on the board")
     row = await _find(engine, page, run, "TEN-002")
     await expect(row).to_contain_text("AwaitingConfirmation")
     await _shot(page, "tenant-waits")
