@@ -309,7 +309,7 @@ async def _a_tenant_is_found_and_its_answer_is_seen(engine: Engine, page: Page) 
 
 async def _a_cancelled_hop_is_held_until_a_person_takes_it_back(engine: Engine, page: Page, office: Office) -> None:
     run = str((await _hop(engine, "INV")).run_id)
-    await until(lambda: _shows(engine, run, "Scheduled"), 60, "the investor's hop to be asleep")
+    await until(lambda: _shows(engine, run, "AwaitingConfirmation"), 60, "the investor's hop to be asleep")
     await _cancel(engine, page, run)
     await until(lambda: _held(engine), 120, "the campaign to be held")
     await office.decide("T1", "withdraw", "Thu hồi", why="Thành phố đã bãi bỏ chỉ đạo")
