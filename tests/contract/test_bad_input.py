@@ -342,9 +342,16 @@ def test_a_bad_plan_is_refused_and_nothing_is_launched(ready: Desk, kind: str) -
     assert (fault["row"] is not None) is has_row
 
 
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow that is called here sends the log of this process nowhere else."""
+    monkeypatch.setattr("tasks.configure", lambda _settings: None)
+
+
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("kind", [kind for kind, (_, file, field, *_) in PLANS.items() if file == PLAN and field])
-def test_the_form_in_prefect_says_of_a_bad_plan_what_the_command_line_says(ready: Desk, kind: str) -> None:
-    """Field by field, in the same words. What cannot be written in a form is left out."""
+def test_what_a_form_in_prefect_hands_on_is_refused_in_the_words_of_the_command_line(ready: Desk, kind: str) -> None:
+    """Field by field. What cannot be written in a form is left out."""
     if kind == "a field written twice":
         pytest.skip("a form has each field once")
     PLANS[kind][0](ready)
@@ -358,6 +365,7 @@ def test_the_form_in_prefect_says_of_a_bad_plan_what_the_command_line_says(ready
     assert ready.dump() == before
 
 
+@pytest.mark.usefixtures("quiet")
 def test_who_launches_and_how_is_asked_for_past_the_form_as_well(ready: Desk) -> None:
     before, plan = ready.dump(), yaml.load(ready.plan.read_text("utf-8"), yaml.BaseLoader)
     with pytest.raises(BadInput) as told:
@@ -366,6 +374,7 @@ def test_who_launches_and_how_is_asked_for_past_the_form_as_well(ready: Desk) ->
     assert ready.dump() == before
 
 
+@pytest.mark.usefixtures("quiet")
 def test_an_audience_of_the_short_form_is_read_like_that_of_a_plan(
     ready: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
