@@ -30,10 +30,11 @@ def plans(settings: Settings) -> dict[str, str]:
 def prepared(settings: Settings, name: str) -> Path:
     """The file of a prepared plan, by its name with or without .yaml; raise BadInput for any other name."""
     known = {path.stem: path for path in (settings.config / "campaigns").glob("*.yaml")}
-    if str(name).removesuffix(".yaml") not in known:
+    stem = str(name).removesuffix(".yaml")
+    if stem not in known:
         remedy = f"chọn một trong: {', '.join(sorted(known))}" if known else "đặt kế hoạch vào config/campaigns"
         raise BadInput([Fault("config/campaigns", "plan", f"không có kế hoạch «{name}»", remedy)])
-    return known[name.removesuffix(".yaml")]
+    return known[stem]
 
 
 async def launch_file(

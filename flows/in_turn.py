@@ -17,8 +17,8 @@ from prefect.client.schemas.objects import StateType
 
 from congvan.acts.prefect_runs import RunOf
 
-#: So many hops are compared whole at each look. Prefect's server takes milliseconds to give out one run: with 480 hops,
-#: each with a run and a page, comparing all of them every 15 seconds took a sixth of a core as long as a campaign ran.
+#: So many hops are compared whole at each look. To give out runs is the dearest of what an idle server is asked: with
+#: 480 hops, each with a run and a page, it was five questions for two hundred of them every 15 seconds.
 AT_A_LOOK = 100
 #: Ids that are asked of at a time where few runs are given out.
 _IDS = 1000
@@ -32,8 +32,10 @@ class InTurn:
     def __init__(self, client: PrefectClient) -> None:
         self._client = client
         #: The hop that was the last in its turn; and whether each campaign was held then: all its hops say so.
-        self._last, self._held = "", dict[str, bool]()
-        self._now = self._last, self._held
+        self._last: str = ""
+        self._held: dict[str, bool] = {}
+        #: Both as they are to be once what was chosen is compared.
+        self._then = self._last, self._held
 
     async def chosen(self, rows: Sequence[RunOf]) -> list[RunOf]:
         """Every campaign, and of the hops: whoever's turn it is, what has changed here or has no run, and what Prefect
@@ -41,10 +43,10 @@ class InTurn:
         was deleted in Prefect, or sleeps under a wrong name, is found when its turn comes. At the first look: all."""
         hops, held = [run for run in rows if run.kind == "hop"], {run.campaign_id: run.held for run in rows}
         if len(hops) <= AT_A_LOOK or not self._held:
-            self._now = self._last, held
+            self._then = self._last, held
             return list(rows)
         turn = self._next(sorted(run.id for run in hops))
-        self._now = turn[-1], held
+        self._then = turn[-1], held
         some = {*turn, *(run.id for run in hops if run.seq > run.seen or run.run_id is None)}
         some |= {run.id for run in hops if self._held.get(run.campaign_id) is not run.held}
         others = [run for run in hops if run.id not in some]
@@ -54,7 +56,7 @@ class InTurn:
 
     def done(self) -> None:
         """What was chosen was compared: a look that fails is made again."""
-        self._last, self._held = self._now
+        self._last, self._held = self._then
 
     def _next(self, keys: Sequence[str]) -> Sequence[str]:
         begin = bisect_right(keys, self._last)

@@ -16,7 +16,7 @@ from congvan.house import House
 from congvan.rules.protocol import Fact
 from congvan.rules.replay import Played
 from congvan.store.ledger import Entry, Ledger, chain_hash
-from congvan.store.tables import Campaign, Delivery, EventRow, File, Hop, Letter, Seal, SealLine
+from congvan.store.tables import Campaign, Delivery, EventRow, Hop, Letter, Seal, SealLine
 
 #: Events read at once.
 BATCH = 5_000
@@ -222,10 +222,10 @@ async def _check_papers(ledger: Ledger, verdict: Verdict, campaign: Campaign) ->
         select(EventRow.data).where(EventRow.campaign_id == campaign.id, EventRow.kind == Fact.LETTER_ISSUED)
     )
     # The first logs did not name the file.
-    logged = {data["letter"]: data["sha256"] for data in entries if "sha256" in data}
+    logged = {said["letter"]: said["sha256"] for said in entries if "sha256" in said}
     for letter in await ledger.all(select(Letter).where(Letter.campaign_id == campaign.id, Letter.state == "ISSUED")):
-        file = await ledger.find(File, letter.sha256)
-        same = file is not None and hashlib.sha256(file.data).hexdigest() == letter.sha256
+        data = await ledger.find_file(letter.sha256)
+        same = data is not None and hashlib.sha256(data).hexdigest() == letter.sha256
         if not same or logged.get(letter.id, letter.sha256) != letter.sha256:
             problem = "tệp đã ban hành không còn nguyên vẹn"
             verdict.findings.append(Finding(letter.symbol or letter.id, None, "letter", problem))

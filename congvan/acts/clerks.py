@@ -27,7 +27,7 @@ from congvan.rules.records import Issue
 from congvan.rules.uploads import PDF
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.office import Entered
-from congvan.store.tables import Campaign, File, Hop, Letter, OrganisationRow
+from congvan.store.tables import Campaign, Hop, Letter, OrganisationRow
 
 #: Stands for a person while a file is looked at: are there faults besides those that a person may accept?
 _SOMEBODY = "?"
@@ -186,7 +186,7 @@ async def approve(house: House, letter_id: str, by: str, seen: str | None = None
             raise ActRefused("Cần người thứ hai duyệt, khác người đã nhập.")
         if seen is not None and seen != mark_of(row):
             raise ActRefused("Nội dung đã được nhập lại sau khi trang này được mở; đề nghị xem lại rồi duyệt.")
-        signed = bytes((await ledger.get(File, row.sha256)).data) if row.sha256 else None
+        signed = await ledger.file(row.sha256) if row.sha256 else None
     names = row.entered_by if _same(row.entered_by, by) else f"{row.entered_by}, {by}"
     accepted = by if row.differences else ""
     letter = await _issue(

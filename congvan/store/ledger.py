@@ -107,7 +107,7 @@ class Ledger:
         self.session = session
         self.is_sqlite = is_sqlite
         #: What a view has read by its key stays as it was read; a session alone forgets what nobody holds, and asks for
-        #: it again. Without files, whose rows may be as large as their contents.
+        #: it again.
         self._held: deque[Table] | None = deque(maxlen=_HELD) if reads_only else None
         #: What this transaction writes down and the process's own log tells, once it is committed.
         self.happened: list[tuple[str, dict[str, str]]] = []
@@ -122,7 +122,7 @@ class Ledger:
         known = self.session.sync_session.identity_map
         held: Row | None = None if fresh else known.get((table, _as_key(key), None))
         row = held or await self._by_key(table, key, fresh=fresh)
-        if row is not None and self._held is not None and table is not File:
+        if row is not None and self._held is not None:
             self._held.append(row)
         return row
 
@@ -348,7 +348,15 @@ class Ledger:
 
     async def file(self, sha256: str) -> bytes:
         """The bytes under this hash; raise NotFound."""
-        return bytes((await self.get(File, sha256)).data)
+        found = await self.find_file(sha256)
+        if found is None:
+            raise not_found(File.__tablename__, sha256)
+        return found
+
+    async def find_file(self, sha256: str | None) -> bytes | None:
+        """The bytes under this hash, or None; not the row, which would be kept as long as somebody holds it."""
+        found = await self.session.scalar(select(File.data).where(File.sha256 == sha256))
+        return None if found is None else bytes(found)
 
     async def note(self, name: str, *, to_change: bool = False) -> dict[str, Any] | None:
         """A named value of the engine, or None. to_change: nobody else changes it before this transaction ends."""
