@@ -6,6 +6,8 @@ in the database, `congvan status`, Prefect, the mail server and the report. In t
 opened, the clock is stopped: so long the board takes to be complete, and then single answers to be seen.
 
 Run: python -m bench.national --tenants 700|5000|25000 [--kill [middle]] [--every 8 25] [--minutes 60] [--board-server]
+
+With --middle, and again with --no-board: what the board costs the letters that leave meanwhile.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ from congvan.house import House
 from congvan.rules.protocol import Event
 from tests.postgres import fresh_database, serve
 
+_BOARD_RUNS = 50_000
 _SHOWN_WITHIN_S = 60.0
 _SINGLES = 5
 #: Wanted: the board complete so long after the last letter, and a single answer seen so long after it while idle.
@@ -90,10 +93,11 @@ class Kills:
 
 async def campaign(
     tenants: int, *, kills: Kills, within_s: float, seed: int, url: str, home: Path, board_server: bool = False,
-    to_the_middle: bool = False,
+    to_the_middle: bool = False, board: bool = True,
 ) -> Found:  # fmt: skip
     """One campaign on the PostgreSQL at `url`. board_server: the board has a Prefect server of its own.
-    to_the_middle: it is broken off once the board has been looked at."""
+    to_the_middle: it is broken off once the board has been looked at. board: whether recipients are shown; else it is
+    broken off when the letters are out."""
     found, chance = Found(tenants), random.Random(seed)
     loop, this = asyncio.get_running_loop(), asyncio.current_task()
     assert this is not None, "a coroutine that runs is in a task"
@@ -102,7 +106,7 @@ async def campaign(
         loop.add_signal_handler(number, this.cancel)
     begun = loop.time()
     ours, prefects = await fresh_database(url), await fresh_database(url)
-    async with National(home, ours, prefects) as engine:
+    async with National(home, ours, prefects, _BOARD_RUNS if board else 0) as engine:
         engine.meter.watch(_postmaster(url), "PostgreSQL")
         house, register = engine.house(), country(tenants)
         public = await engine.people(house, register)
@@ -123,9 +127,11 @@ async def campaign(
         try:
             async with asyncio.timeout(within_s):
                 go_on("start")
-                await _middle(engine, house, public, campaign_id, found, chance)
+                await _until(house, most_are_reached, "letters")
                 found.letters_s = engine.last_letter_at - launched
-                if not to_the_middle:
+                if board:
+                    await _middle(engine, house, public, campaign_id, found, chance)
+                if board and not to_the_middle:
                     go_on("middle")
                     await _end(engine, house)
                     found.ended = True
@@ -191,8 +197,7 @@ async def _killing(
 async def _middle(
     engine: National, house: House, public: Public, campaign_id: str, found: Found, chance: random.Random
 ) -> None:
-    """Until nearly all have their letter; then the clock stands until the board has been looked at."""
-    await _until(house, most_are_reached, "letters")
+    """Nearly all have their letter: the clock stands until the board has been looked at."""
     await stop_clock(house, campaign_id)
     loop = asyncio.get_running_loop()
     say(f"letters are out; {await behind(house)} recipients behind on the board")
@@ -303,6 +308,7 @@ def main() -> int:
     options.add_argument("--minutes", type=float, default=90, help="give a campaign up after so long")
     options.add_argument("--board-server", action="store_true", help="a Prefect server more, for the board alone")
     options.add_argument("--middle", action="store_true", help="break off once the board has been looked at")
+    options.add_argument("--no-board", action="store_true", help="show no recipients; break off after the letters")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--logs", default="", help="keep the processes' logs in this folder")
     options.add_argument("--json", default="", help="append the figures to this file")

@@ -92,11 +92,12 @@ class Public(Players):
 class National(Engine):
     """The engine as an installation of several processes would run it, on the demo's clock."""
 
-    def __init__(self, home: Path, ours: str, prefects: str) -> None:
+    def __init__(self, home: Path, ours: str, prefects: str, board_runs: int = 50_000) -> None:
+        """board_runs: as CONGVAN_BOARD_RUNS."""
         self.portals = [free_port(), free_port()]
         super().__init__(
             home, CONGVAN_DATABASE_URL=ours, CONGVAN_DEMO="true", CONGVAN_WORK_POOL=POOL, CONGVAN_LEASE_S="30",
-            CONGVAN_BOARD_RUNS="50000", CONGVAN_SECRET_KEYS=KEY, CONGVAN_DEMO_PAUSE_S="0",
+            CONGVAN_BOARD_RUNS=str(board_runs), CONGVAN_SECRET_KEYS=KEY, CONGVAN_DEMO_PAUSE_S="0",
             CONGVAN_PORTAL_URL=f"http://127.0.0.1:{self.portals[0]}",
             PREFECT_SERVER_DATABASE_CONNECTION_URL=prefects, PREFECT_LOGGING_LEVEL="WARNING",
             PREFECT_WORKER_QUERY_SECONDS="2", CONGVAN_PROCESSES="4",
@@ -105,15 +106,15 @@ class National(Engine):
         self.arrived: Counter[str] = Counter()
         self.last_letter_at = 0.0
         self._workers = itertools.count(1)
-        self._ours = ours
+        self._ours, self._board_runs = ours, board_runs
 
     def house(self) -> House:
         """The engine's house, as seen by the bench."""
         return build(
             Settings(
-                home=self.home / "congvan", secret_keys=(KEY,), database_url=self._ours, demo=True, board_runs=50_000,
-                smtp_url=self.environment["CONGVAN_SMTP_URL"], portal_url=self.environment["CONGVAN_PORTAL_URL"],
-                lease_s=30, _env_file=None,
+                home=self.home / "congvan", secret_keys=(KEY,), database_url=self._ours, demo=True,
+                board_runs=self._board_runs, smtp_url=self.environment["CONGVAN_SMTP_URL"],
+                portal_url=self.environment["CONGVAN_PORTAL_URL"], lease_s=30, _env_file=None,
             )
         )  # fmt: skip
 

@@ -26,6 +26,10 @@ class Scale:
     investors: int
     idle_s: float
 
+    def repeats_at(self, size: int) -> int:
+        """How often something is done at this size: once where it is larger than any dispatch beside the peers."""
+        return 1 if size > max(self.letters) else self.repeats
+
 
 FULL = Scale("make bench", (1_000, 10_000), (1_000, 10_000, 100_000), 3, 1_000, 1_000, 24, 400, 15, 20.0)
 QUICK = Scale("make bench QUICK=1", (500, 2_000), (500, 2_000, 8_000), 1, 100, 200, 6, 100, 3, 5.0)

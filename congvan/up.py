@@ -152,7 +152,8 @@ class _Up:
             loop.add_signal_handler(number, self.stopping.set)
         house = await self._house()
         try:
-            await self._start(house)
+            if not await self._start(house):
+                return 0
             return await self._watch(house)
         finally:
             await self._end(house)
@@ -222,17 +223,23 @@ class _Up:
 
     # ------------------------------------------------------------ start
 
-    async def _start(self, house: House) -> None:
+    async def _start(self, house: House) -> bool:
+        """False where it was told to stop meanwhile.
+
+        Prefect's server needs longest to answer: everything else is made ready meanwhile, on the other core.
+        """
         self._banner()
         await self._say_who_signs_in(house)
-        await self._start_prefect()
+        server = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.ports["prefect"]))
+        prefect = await self._start_process("prefect", *server)
         if self.demo:
             await self._fill(house)
             await self._start_sink(house)
         self._background(
             serve(house, "127.0.0.1", self.ports["portal"], mail_folder=self._mail, signals=False), "portal"
         )
-        await self._start_flows()
+        await self._start_process("flows", "flows")
+        return await self._answers(prefect)
 
     @property
     def _mail(self) -> Path | None:
@@ -252,26 +259,27 @@ class _Up:
             await accounts.add(house, leader, password)
         console.print(f"            tài khoản {_DEMO_ACCOUNT}, mật khẩu {password}")
 
-    async def _start_prefect(self) -> None:
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
-        command += ["--port", str(self.ports["prefect"])]
-        written = self.home / "log" / "prefect.log"
-        self.processes.append(await _Process.start("prefect", command, os.environ, written))
+    async def _start_process(self, name: str, *module: str) -> _Process:
+        process = await _Process.start(name, [sys.executable, "-m", *module], os.environ, self._log_of(name))
+        self.processes.append(process)
+        return process
+
+    def _log_of(self, name: str) -> Path:
+        return self.home / "log" / f"{name}.log"
+
+    async def _answers(self, prefect: _Process) -> bool:
+        """Wait until Prefect's server answers; False where it was told to stop meanwhile."""
         async with httpx.AsyncClient(timeout=5) as client:
             for _ in range(_SERVER_ANSWERS_S * 4):
-                if self.stopping.is_set() or self.processes[0].process.returncode is not None:
-                    raise CongvanError(f"máy chủ Prefect không khởi động được → xem {written}")
+                if self.stopping.is_set():
+                    return False
+                if prefect.process.returncode is not None:
+                    raise CongvanError(f"máy chủ Prefect không khởi động được → xem {self._log_of(prefect.name)}")
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(f"{self.api}/health")).status_code == 200:
-                        return
+                        return True
                 await asyncio.sleep(0.25)
-        raise CongvanError(f"máy chủ Prefect không trả lời → xem {written}")
-
-    async def _start_flows(self) -> None:
-        command = [sys.executable, "-m", "flows"]
-        self.processes.append(
-            await _Process.start("flows", command, os.environ, self.home / "log" / "flows.log")
-        )
+        raise CongvanError(f"máy chủ Prefect không trả lời → xem {self._log_of(prefect.name)}")
 
     async def _fill(self, house: House) -> None:
         """The demo's registry and campaign; both are there already where it goes on."""
@@ -321,8 +329,7 @@ class _Up:
         """Something that must run has ended: say which, and stop."""
         for process in self.processes:
             if process.process.returncode is not None:
-                written = self.home / "log" / f"{process.name}.log"
-                raise CongvanError(f"tiến trình {process.name} đã dừng → xem {written}")
+                raise CongvanError(f"tiến trình {process.name} đã dừng → xem {self._log_of(process.name)}")
         for task in self.tasks:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 raise CongvanError(f"tiến trình {task.get_name()} đã dừng") from task.exception()

@@ -43,6 +43,8 @@ CLOCK_EVERY_S = 0.02
 CLOCK_SHARE, CLOCK_LATEST_S = 0.1, 0.1
 #: How often it is looked for deployments that are gone, and for watches that nobody has begun; in seconds.
 LOOK_EVERY_S = 60.0
+#: How often the log is told that Prefect is away.
+COMPLAIN_EVERY_S = 60.0
 
 
 class Relay:
@@ -57,7 +59,7 @@ class Relay:
         self.deployments = deployments
         self.every_s = every_s
         self.pause_s = pause_s
-        self._compared = self._looked = -math.inf
+        self._compared = self._looked = self._complained = -math.inf
         self._leading = False
         #: When the lease that was renewed last was asked for; by the loop's clock.
         self._renewed = -math.inf
@@ -105,7 +107,7 @@ class Relay:
                     await step()
             except (httpx.HTTPError, ObjectNotFound) as fault:
                 # Not found: somebody has deleted what was just about to be set; `compare` finds that out.
-                log.warning("Prefect cannot be reached; trying again: %s", type(fault).__name__)
+                self._complain(fault)
                 await self._wait(1.0)
             except Exception as fault:
                 if passes(fault):
@@ -116,6 +118,13 @@ class Relay:
                     log.error("the relay has tripped; trying again: %s", place_of(fault))
                 await self._wait(1.0)
             await self._wait(pause_s if self._leads() else 0.2)
+
+    def _complain(self, fault: Exception) -> None:
+        """Not each second: at a start the server is away for as long as it needs to come up."""
+        now = asyncio.get_running_loop().time()
+        if now - self._complained > COMPLAIN_EVERY_S:
+            self._complained = now
+            log.warning("Prefect cannot be reached; trying until it answers: %s", type(fault).__name__)
 
     async def _wait(self, seconds: float) -> None:
         try:

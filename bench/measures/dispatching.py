@@ -144,7 +144,7 @@ def launching(on: Bench, scale: Scale) -> Section:
     *smaller, last = sorted(scale.sizes)
     # A registry of a hundred thousand takes a minute to be taken over, and that is not what is looked at.
     sizes = (*smaller, max(last // 4, smaller[-1] + 1))
-    took = {size: [_launch(on, size) for _ in range(_repeats(scale, size))] for size in sizes}
+    took = {size: [_launch(on, size) for _ in range(scale.repeats_at(size))] for size in sizes}
     section.growths.append(grown("launch → first claim, SQLite", took))
     largest = max(scale.letters)
     begun = [_launch(on, largest) for _ in range(scale.repeats)]
@@ -160,33 +160,32 @@ def _seconds(took: Took) -> float:
     return took.wall_s
 
 
-def _repeats(scale: Scale, size: int) -> int:
-    return 1 if size > max(scale.letters) else scale.repeats
-
-
 # ------------------------------------------------------------------------------------ weight
 
 
 def weight(on: Bench, scale: Scale) -> Section:
     """Time, memory and database bytes of a dispatch as it grows, beside DBOS."""
     section = Section("Weight: a dispatch as it grows")
-    walls: dict[int, list[float]] = {}
-    peaks: dict[int, list[float]] = {}
-    octets: dict[int, list[float]] = {}
+    walls: dict[int, list[float]] = defaultdict(list)
+    peaks: dict[int, list[float]] = defaultdict(list)
+    octets: dict[int, list[float]] = defaultdict(list)
     for size in scale.sizes:
-        chosen, hop_id = on.filled(size)
-        took = on.run(ours, chosen, hop_id)
-        file = peers.DbosDatabase("", chosen.home / "congvan.db")
-        walls[size], peaks[size], octets[size] = [took.wall_s], [took.peak_kb], [file.octets()]
-        on.sending_s[size] = took.wall_s
+        for _ in range(scale.repeats_at(size)):
+            chosen, hop_id = on.filled(size)
+            took = on.run(ours, chosen, hop_id)
+            walls[size].append(took.wall_s)
+            peaks[size].append(took.peak_kb)
+            octets[size].append(peers.DbosDatabase("", chosen.home / "congvan.db").octets())
+        on.sending_s[size] = middle(walls[size])
     section.growths += [
         grown("time of a dispatch, SQLite", walls), grown("peak memory of the sending process", peaks, 0.25),
         grown("octets of the database", octets),
     ]  # fmt: skip
     smallest, largest = min(scale.sizes), max(scale.sizes)
     section.ratios.append(
-        Ratio(f"peak memory, {largest:,} letters", f"{smallest:,} letters", (peaks[largest][0] / peaks[smallest][0],))
-    )
+        Ratio(f"peak memory, {largest:,} letters", f"{smallest:,} letters",
+              tuple(peak / middle(peaks[smallest]) for peak in peaks[largest]))
+    )  # fmt: skip
     try:
         peers.wanted(scale)
         database = peers.dbos_database(on, postgres=False)
@@ -195,7 +194,7 @@ def weight(on: Bench, scale: Scale) -> Section:
         peers.prepare_dbos(path, empty, 0)
         peers.dbos(on, path, "started", scale.dbos, database)
         theirs = max(database.octets() - empty.octets(), 1) / scale.dbos
-        own = (octets[largest][0] - octets[smallest][0]) / (largest - smallest)
+        own = (middle(octets[largest]) - middle(octets[smallest])) / (largest - smallest)
         said = "octets of the database a delivery, sent"
         section.ratios.append(Ratio(said, "DBOS, a workflow sent", (own / theirs,)))
     except NotInstalled as absent:

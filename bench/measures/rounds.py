@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from statistics import median
@@ -89,13 +90,21 @@ def deadlines(on: Bench, scale: Scale) -> Section:
     """All deadlines in the same second: reminders, then escalations; and who answers meanwhile."""
     *smaller, largest = sorted(scale.sizes)
     section = Section("All deadlines in the same second")
-    drained = {size: [_drained(on, size).wall_s] for size in sorted(scale.sizes)}
+    drained = {
+        size: [_drained(on, size).wall_s for _ in range(scale.repeats_at(size))] for size in sorted(scale.sizes)
+    }
     took, answers = _drained_with_answers(on, scale, largest, *on.waiting(largest))
-    told = {size: asyncio.run(_escalated(*on.waiting(size))) for size in (*smaller, max(largest // 4, smaller[-1] + 1))}
+    turned: dict[int, list[float]] = defaultdict(list)
+    told: dict[int, list[float]] = defaultdict(list)
+    for size in (*smaller, max(largest // 4, smaller[-1] + 1)):
+        for _ in range(scale.repeats_at(size)):
+            cases_s, digest_s = asyncio.run(_escalated(*on.waiting(size)))
+            turned[size].append(cases_s)
+            told[size].append(digest_s)
     section.growths += [
         grown("reminders of all written and sent", drained),
-        grown("escalations of all written", {size: [turned] for size, (turned, _) in told.items()}),
-        grown("the digest that tells of all of them", {size: [last] for size, (_, last) in told.items()}),
+        grown("escalations of all written", turned),
+        grown("the digest that tells of all of them", told),
     ]
     letters = on.sending_s.get(largest) or on.run(ours, *on.filled(largest)).wall_s
     said = f"{largest:,} reminders due at once: decided, written, sent"

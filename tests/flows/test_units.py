@@ -160,8 +160,8 @@ def _living(home: Path) -> list[int]:
 
 
 @asynccontextmanager
-async def _up(home: Path) -> AsyncIterator[str]:
-    """`congvan up` until it is at work, Prefect's API; at the end SIGTERM to it alone, and nothing of it is left."""
+async def _starting(home: Path) -> AsyncIterator[dict[str, str]]:
+    """`congvan up` with what its banner says; at the end SIGTERM to it alone, and nothing of it is left."""
     command = [f"{Path(sys.executable).parent}/congvan", "up"]
     given = os.environ | {"CONGVAN_HOME": str(home), "CONGVAN_SECRET_KEYS": "k" * 40, "NO_COLOR": "1"}
     for name in ("PREFECT_API_URL", "PREFECT_HOME", "CONGVAN_WORK_POOL"):
@@ -177,11 +177,7 @@ async def _up(home: Path) -> AsyncIterator[str]:
             assert line, f"it ended with {await process.wait()}"
             name, _, address = line.strip().rpartition("  ")
             said[name.strip()] = address
-        api, portal = f"{said['Prefect']}/api", said["Trang"]
-        await until(lambda: _answers(f"{portal}/healthz"), 120, "the portal")
-        await until(lambda: _answers(f"{portal}/healthz/relay"), 120, "the relay")
-        await until(lambda: _answers(f"{api}/deployments/name/hop/congvan"), 120, "the deployments")
-        yield api
+        yield said
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 60) == 0
         await until(lambda: asyncio.to_thread(lambda: not _living(home)), 10, "everything of it to be gone")
@@ -189,6 +185,25 @@ async def _up(home: Path) -> AsyncIterator[str]:
         for one in _living(home):
             with suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
+
+
+@asynccontextmanager
+async def _up(home: Path) -> AsyncIterator[str]:
+    """`congvan up` until it is at work, Prefect's API."""
+    async with _starting(home) as said:
+        api, portal = f"{said['Prefect']}/api", said["Trang"]
+        await until(lambda: _answers(f"{portal}/healthz"), 120, "the portal")
+        await until(lambda: _answers(f"{portal}/healthz/relay"), 120, "the relay")
+        await until(lambda: _answers(f"{api}/deployments/name/hop/congvan"), 120, "the deployments")
+        yield api
+
+
+@pytest.mark.prefect
+@pytest.mark.xdist_group("prefect")
+async def test_up_that_is_told_to_stop_before_its_server_answers_ends_as_at_any_other_time(tmp_path: Path) -> None:
+    async with _starting(tmp_path) as said:
+        await until(lambda: asyncio.to_thread(lambda: len(_living(tmp_path)) > 1), 30, "its server's process")
+        assert not await _answers(f"{said['Prefect']}/api/health")
 
 
 @pytest.mark.prefect
