@@ -17,7 +17,7 @@ from congvan.house import House, build
 from congvan.links import Link
 from congvan.portal.desk import PURPOSE
 from congvan.portal.guard import Forms
-from congvan.portal.serve import fast_loop, serve
+from congvan.portal.serve import serve
 from congvan.portal.throttle import Allowance
 from congvan.settings import Settings
 
@@ -35,8 +35,7 @@ def portal(pipe: Connection, chosen: Settings) -> None:
         await asyncio.gather(serving, return_exceptions=True)
         await house.close()
 
-    with asyncio.Runner(loop_factory=fast_loop()) as runner:
-        runner.run(run())
+    asyncio.run(run())
 
 
 @contextmanager

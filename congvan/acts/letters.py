@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from congvan.acts import demo, mails, renewing
 from congvan.acts.drafting import Draft, draft, insert, prepare
@@ -25,6 +26,7 @@ from congvan.house import House
 from congvan.rules.protocol import Fact
 from congvan.rules.records import Issue
 from congvan.rules.uploads import PDF
+from congvan.store.bulk import among
 from congvan.store.ledger import Entry, Ledger
 from congvan.store.tables import Campaign, Hop, Letter, WayRow
 
@@ -140,13 +142,21 @@ async def enclosures(
     return found + [dict(one) for one in campaign.upstream]
 
 
-async def _corrections(ledger: Ledger, issued: Sequence[Letter]) -> dict[str, list[Letter]]:
+async def _corrections(ledger: Ledger, issued: Sequence[Letter]) -> dict[str | None, list[Letter]]:
     """What was issued to correct each of these letters: whoever gets that one later gets these with it."""
-    about = Letter.about.in_([one.id for one in issued]), Letter.kind == "correction", Letter.state == "ISSUED"
-    found: dict[str, list[Letter]] = {}
-    for one in await ledger.all(select(Letter).where(*about).order_by(Letter.issued_at)) if issued else ():
+    if not issued:
+        return {}
+    found: dict[str | None, list[Letter]] = {}
+    keys = {"keys": [one.id for one in issued]}
+    for one in await ledger.session.scalars(_correcting(ledger.is_sqlite), keys):
         found.setdefault(one.about, []).append(one)
     return found
+
+
+@cache
+def _correcting(is_sqlite: bool) -> Select[tuple[Letter]]:
+    about = among(Letter.about, "keys", is_sqlite)
+    return select(Letter).where(about, Letter.kind == "correction", Letter.state == "ISSUED").order_by(Letter.issued_at)
 
 
 async def of_campaign(house: House, name: str) -> list[dict[str, Any]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from congvan.acts import figures, letters, wording
 from congvan.acts.confirmations import duties_of, questions_of
@@ -15,14 +16,14 @@ from congvan.errors import LinkInvalid, LinkRevoked, NotFound
 from congvan.house import House
 from congvan.links import Link
 from congvan.rules.protocol import Event, State
-from congvan.rules.records import Issue, Organisation, Settles
+from congvan.rules.records import Cascade, Issue, Organisation, Settles
 from congvan.rules.uploads import PDF
+from congvan.store.bulk import among
 from congvan.store.ledger import Ledger
 from congvan.store.tables import (
     Campaign,
     Delivery,
     EventRow,
-    File,
     Hop,
     Letter,
     OrganisationRow,
@@ -46,11 +47,14 @@ async def obligation(house: House, link: Link) -> Obligation:
         plan, taken_in = plan_of(campaign), rule_of(campaign, hop).issue is Issue.TAKEN_IN
         way = await upwards(ledger, hop)
         letter = await wording.shown_letter(ledger, campaign, hop, way)
+        cascade = cascade_of(campaign)
+        named = delivery.recipient, cascade.speaks_for, cascade.drafting_unit, letter.issuer if letter else None
+        records = await _records(ledger, named)
         return Obligation(
             delivery_id=delivery.id,
             code=delivery.code,
             recipient=delivery.name,
-            recipient_en=(await _record(ledger, delivery.recipient)).get("name_en", ""),
+            recipient_en=records.get(delivery.recipient, {}).get("name_en", ""),
             state=State(delivery.state),
             settles=Settles(delivery.settles),
             due_at=delivery.due_at,
@@ -63,10 +67,10 @@ async def obligation(house: House, link: Link) -> Obligation:
             subject=plan.directives[0].subject if taken_in else letter.subject if letter else campaign.subject,
             illustration=campaign.mode != "live",
             urgency=plan.urgency,
-            issuer=plan.directives[0].issuer if taken_in else await _issuer_name(ledger, hop, letter),
+            issuer=plan.directives[0].issuer if taken_in else _issuer_name(hop, letter, records),
             directive=wording.all_cited(plan.directives),
             taken_in=taken_in,
-            office=await _office(ledger, campaign),
+            office=_office(cascade, records),
             letter=_shown(letter),
             files=await _files(ledger, campaign, hop, way),
             duties=tuple(duties_of(campaign, delivery)),
@@ -123,12 +127,14 @@ async def below(house: House, link: Link, *, limit: int, offset: int, fresh: boo
 
 
 async def _left_out(ledger: Ledger, delivery_id: str) -> str:
-    state = await ledger.first(
-        select(Request.state)
-        .where(Request.delivery_id == delivery_id, Request.kind == "not_applicable")
-        .order_by(Request.made_at.desc(), Request.id.desc())
-    )
+    state = await ledger.session.scalar(_asked_to_be_left_out(), {"delivery": delivery_id})
     return str(state) if state in ("OPEN", "DECLINED") else ""
+
+
+@cache
+def _asked_to_be_left_out() -> Select[tuple[str]]:
+    asked = Request.delivery_id == bindparam("delivery"), Request.kind == "not_applicable"
+    return select(Request.state).where(*asked).order_by(Request.made_at.desc(), Request.id.desc()).limit(1)
 
 
 async def _behind(ledger: Ledger, link: Link) -> Delivery:
@@ -140,22 +146,28 @@ async def _behind(ledger: Ledger, link: Link) -> Delivery:
     return delivery
 
 
-async def _record(ledger: Ledger, code: str) -> dict[str, Any]:
-    row = await ledger.find(OrganisationRow, code)
-    return row.record if row is not None else {}
+async def _records(ledger: Ledger, codes: Iterable[str | None]) -> dict[str, dict[str, Any]]:
+    """What the registry says of these organisations, by code; of one that it does not have, nothing."""
+    keys = {"keys": sorted({code for code in codes if code})}
+    return {row.code: row.record for row in await ledger.session.execute(_registered(ledger.is_sqlite), keys)}
 
 
-async def _issuer_name(ledger: Ledger, hop: Hop, letter: Letter | None) -> str:
+@cache
+def _registered(is_sqlite: bool) -> Select[tuple[str, dict[str, Any]]]:
+    of = OrganisationRow
+    return select(of.code, of.record).where(among(of.code, "keys", is_sqlite))
+
+
+def _issuer_name(hop: Hop, letter: Letter | None, records: Mapping[str, dict[str, Any]]) -> str:
     """Past a silent issuer the letter is not the hop's own."""
     if letter is None or letter.issuer == hop.issuer:
         return hop.issuer_name
-    return str((await _record(ledger, letter.issuer)).get("name", letter.issuer))
+    return str(records.get(letter.issuer, {}).get("name", letter.issuer))
 
 
-async def _office(ledger: Ledger, campaign: Campaign) -> Office:
-    cascade = cascade_of(campaign)
-    speaker = await _record(ledger, cascade.speaks_for)
-    unit = await _record(ledger, cascade.drafting_unit) if cascade.drafting_unit else {}
+def _office(cascade: Cascade, records: Mapping[str, dict[str, Any]]) -> Office:
+    speaker = records.get(cascade.speaks_for, {})
+    unit = records.get(cascade.drafting_unit or "", {})
     asked = unit or speaker
     contacts = Organisation.model_validate(asked).contacts if asked else ()
     first = min(contacts, key=lambda one: one.order, default=None)
@@ -169,12 +181,14 @@ async def _office(ledger: Ledger, campaign: Campaign) -> Office:
 
 
 async def _answers(ledger: Ledger, delivery_id: str) -> tuple[Said, ...]:
-    rows: list[EventRow] = await ledger.all(
-        select(EventRow)
-        .where(EventRow.stream == delivery_id, EventRow.kind.in_([event.value for event in _ANSWERS]))
-        .order_by(EventRow.seq)
-    )
+    rows = await ledger.session.scalars(_answered(), {"delivery": delivery_id})
     return tuple(Said(Event(row.kind), row.at, row.channel, row.hash[:12], row.data) for row in rows)
+
+
+@cache
+def _answered() -> Select[tuple[EventRow]]:
+    answers = EventRow.kind.in_([event.value for event in _ANSWERS])
+    return select(EventRow).where(EventRow.stream == bindparam("delivery"), answers).order_by(EventRow.seq)
 
 
 # ------------------------------------------------------------------------------------ letters and files
@@ -193,8 +207,7 @@ async def _files(
     ledger: Ledger, campaign: Campaign, hop: Hop, way: Sequence[Hop] = ()
 ) -> tuple[Enclosed, ...]:
     enclosed = await letters.enclosures(ledger, campaign, hop, way)
-    keys = {one["sha256"] for one in enclosed}
-    sizes = dict(await ledger.rows(select(File.sha256, File.size).where(File.sha256.in_(keys))))
+    sizes = await wording.sizes_of(ledger, (one["sha256"] for one in enclosed))
     return tuple(
         Enclosed(one["name"], one["sha256"], one["media_type"], sizes.get(one["sha256"], 0)) for one in enclosed
     )

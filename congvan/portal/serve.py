@@ -49,15 +49,6 @@ class _Server(uvicorn.Server):
             self._tell(self.servers[0].sockets[0].getsockname()[1])
 
 
-def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """For `asyncio.Runner(loop_factory=…)`: uvloop where it is there."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
 async def serve(
     house: House,
     host: str,
@@ -71,8 +62,8 @@ async def serve(
     """Serve until cancelled or, with `signals`, until SIGINT or SIGTERM; answers under way are finished.
 
     port 0: the kernel picks one. started: called with the port once the portal listens. The parser is
-    httptools where it is there; uvloop is the caller's choice of loop. The reverse proxies of the settings
-    may say whom they speak for; nobody else may.
+    httptools where it is there; the loop is asyncio's own, since uvloop makes no difference to a page. The reverse
+    proxies of the settings may say whom they speak for; nobody else may.
     """
     config = uvicorn.Config(
         app(house, mail_folder=mail_folder, allowance=allowance),
