@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
+# uv needs no pip in the environment, and to put one there takes longer than all that uv does.
+MAKE_VENV := $(if $(UV),$(UV) venv -q --allow-existing --python $(PYTHON),$(PYTHON) -m venv)
 SPEED ?= 0
 
 .PHONY: help run test check bench gates soak browser clean
@@ -31,12 +33,12 @@ bench: $(VENV)/.dev $(VENV)-peers/.ready ## beside what one would use instead, a
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 $(VENV)-peers/.ready: bench/requirements-peers.txt
-	@$(PYTHON) -m venv $(VENV)-peers
+	@$(MAKE_VENV) $(VENV)-peers
 	@$(if $(UV),$(UV) pip install -q --python $(VENV)-peers/bin/python,$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check) -r $<
 	@touch $@
 
 $(VENV)/bin/python:
-	@$(PYTHON) -m venv $(VENV)
+	@$(MAKE_VENV) $(VENV)
 
 # Hash mode refuses an editable, and pip 23 trips over extras in a lock, hence the two steps. Without byte code every
 # process compiles everything anew wherever it may not write, and takes twice as long to start; pip compiles on one core,
