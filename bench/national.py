@@ -321,6 +321,7 @@ def main() -> int:
             run = campaign(
                 tenants, kills=Kills(chosen.kill, tuple(chosen.every)), within_s=chosen.minutes * 60, seed=chosen.seed,
                 url=url, home=home, board_server=chosen.board_server, to_the_middle=chosen.middle,
+                board=not chosen.no_board,
             )  # fmt: skip
             found = asyncio.run(run)
         tell(found)
