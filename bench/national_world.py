@@ -92,7 +92,7 @@ class Public(Players):
 class National(Engine):
     """The engine as an installation of several processes would run it, on the demo's clock."""
 
-    def __init__(self, home: Path, ours: str, prefects: str, board_runs: int = 50_000) -> None:
+    def __init__(self, home: Path, ours: str, prefects: str, board_runs: int) -> None:
         """board_runs: as CONGVAN_BOARD_RUNS."""
         self.portals = [free_port(), free_port()]
         super().__init__(

@@ -43,7 +43,7 @@ CLOCK_EVERY_S = 0.02
 CLOCK_SHARE, CLOCK_LATEST_S = 0.1, 0.1
 #: How often it is looked for deployments that are gone, and for watches that nobody has begun; in seconds.
 LOOK_EVERY_S = 60.0
-#: How often the log is told that Prefect is away.
+#: How often the log is told of the same fault of Prefect.
 COMPLAIN_EVERY_S = 60.0
 
 
@@ -59,7 +59,9 @@ class Relay:
         self.deployments = deployments
         self.every_s = every_s
         self.pause_s = pause_s
-        self._compared = self._looked = self._complained = -math.inf
+        self._compared = self._looked = -math.inf
+        #: When the log was last told of each kind of fault; by the loop's clock.
+        self._complained: dict[str, float] = {}
         self._leading = False
         #: When the lease that was renewed last was asked for; by the loop's clock.
         self._renewed = -math.inf
@@ -121,10 +123,10 @@ class Relay:
 
     def _complain(self, fault: Exception) -> None:
         """Not each second: at a start the server is away for as long as it needs to come up."""
-        now = asyncio.get_running_loop().time()
-        if now - self._complained > COMPLAIN_EVERY_S:
-            self._complained = now
-            log.warning("Prefect cannot be reached; trying until it answers: %s", type(fault).__name__)
+        now, kind = asyncio.get_running_loop().time(), type(fault).__name__
+        if now - self._complained.get(kind, -math.inf) > COMPLAIN_EVERY_S:
+            self._complained[kind] = now
+            log.warning("Prefect cannot be reached; trying again: %s", kind)
 
     async def _wait(self, seconds: float) -> None:
         try:

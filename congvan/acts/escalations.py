@@ -21,7 +21,7 @@ from congvan.rules.protocol import Fact, State, settled
 from congvan.rules.records import Organisation, Settles
 from congvan.rules.uploads import Upload
 from congvan.store.ledger import Entry, Ledger, locked
-from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop, OrganisationRow
+from congvan.store.tables import Campaign, Case, Delivery, EventRow, Hop
 
 #: When a department reads its mail.
 DIGEST_AT = time(8, 0)
@@ -164,9 +164,8 @@ async def describe(
 
 async def _people(ledger: Ledger, codes: Sequence[str]) -> dict[str, str]:
     """Whom to call: name, role and telephone of every contact, as the registry has them now."""
-    query = select(OrganisationRow).where(ledger.among(OrganisationRow.code, set(codes)))
-    rows: list[OrganisationRow] = await ledger.all(query)
-    known = {row.code: Organisation.model_validate(row.record) for row in rows}
+    found = await registry.records(ledger, codes)
+    known = {code: Organisation.model_validate(record) for code, record in found.items()}
     return {
         code: "; ".join(
             ", ".join(part for part in (who.name, who.role, who.phone) if part)

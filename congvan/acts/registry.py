@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from congvan.house import House
 from congvan.rules.cascade import valid
 from congvan.rules.names import fold
 from congvan.rules.records import Organisation, Park, Register
+from congvan.store.bulk import among
 from congvan.store.ledger import Ledger, locked
 from congvan.store.office import BookChange
 from congvan.store.tables import OrganisationRow, ParkRow
@@ -106,6 +108,18 @@ async def present(house: House) -> Register:
 async def organisation(ledger: Ledger, code: str) -> Organisation:
     """One organisation; raise NotFound."""
     return Organisation.model_validate((await ledger.get(OrganisationRow, code)).record)
+
+
+async def records(ledger: Ledger, codes: Iterable[str | None]) -> dict[str, dict[str, Any]]:
+    """What stands of these organisations, by code; those that it does not have are left out."""
+    keys = {"keys": sorted({code for code in codes if code})}
+    return {row.code: row.record for row in await ledger.session.execute(_of_codes(ledger.is_sqlite), keys)}
+
+
+@cache
+def _of_codes(is_sqlite: bool) -> Select[tuple[str, dict[str, Any]]]:
+    columns = OrganisationRow.code, OrganisationRow.record
+    return select(*columns).where(among(OrganisationRow.code, "keys", is_sqlite))
 
 
 async def park_names(ledger: Ledger) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select
 
-from congvan.acts import figures, letters, wording
+from congvan.acts import figures, letters, registry, wording
 from congvan.acts.confirmations import duties_of, questions_of
 from congvan.acts.frozen import cascade_of, plan_of, rule_of, upwards
 from congvan.acts.obligations import Below, Branch, Enclosed, Obligation, Office, Said, Shown
@@ -18,7 +18,6 @@ from congvan.links import Link
 from congvan.rules.protocol import Event, State
 from congvan.rules.records import Cascade, Issue, Organisation, Settles
 from congvan.rules.uploads import PDF
-from congvan.store.bulk import among
 from congvan.store.ledger import Ledger
 from congvan.store.tables import (
     Campaign,
@@ -26,7 +25,6 @@ from congvan.store.tables import (
     EventRow,
     Hop,
     Letter,
-    OrganisationRow,
     ParkRow,
     Request,
     WayRow,
@@ -49,7 +47,7 @@ async def obligation(house: House, link: Link) -> Obligation:
         letter = await wording.shown_letter(ledger, campaign, hop, way)
         cascade = cascade_of(campaign)
         named = delivery.recipient, cascade.speaks_for, cascade.drafting_unit, letter.issuer if letter else None
-        records = await _records(ledger, named)
+        records = await registry.records(ledger, named)
         return Obligation(
             delivery_id=delivery.id,
             code=delivery.code,
@@ -144,18 +142,6 @@ async def _behind(ledger: Ledger, link: Link) -> Delivery:
     if delivery.link_version != link.version:
         raise LinkRevoked
     return delivery
-
-
-async def _records(ledger: Ledger, codes: Iterable[str | None]) -> dict[str, dict[str, Any]]:
-    """What the registry says of these organisations, by code; of one that it does not have, nothing."""
-    keys = {"keys": sorted({code for code in codes if code})}
-    return {row.code: row.record for row in await ledger.session.execute(_registered(ledger.is_sqlite), keys)}
-
-
-@cache
-def _registered(is_sqlite: bool) -> Select[tuple[str, dict[str, Any]]]:
-    of = OrganisationRow
-    return select(of.code, of.record).where(among(of.code, "keys", is_sqlite))
 
 
 def _issuer_name(hop: Hop, letter: Letter | None, records: Mapping[str, dict[str, Any]]) -> str:
